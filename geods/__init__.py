@@ -1,0 +1,1 @@
+"""The data: from a boundary to tf.data batches."""

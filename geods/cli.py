@@ -1,0 +1,196 @@
+"""Programs from option dataclasses: every field is a flag, every flag file is an options object.
+
+A program declares its options once:
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        out: str = cli.option("partition.geojson", "File to write.")
+        images: tuple[str, ...] = cli.positional("IMAGE", "Images or folders to read.")
+
+    if __name__ == "__main__":
+        cli.run(Options, main)
+
+`run` defines the absl flags, builds the dataclass (whose `__post_init__` checks the values) and calls the function with
+it. Nothing below a program ever reads FLAGS.
+"""
+
+import dataclasses
+import os
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from absl import app, flags
+
+from geods import errors, files
+
+Options = TypeVar("Options")
+
+# --help lists the flags of the program's own module; without this, absl takes this module for their owner.
+flags.disclaim_key_flags()
+
+_EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 130
+
+
+def option(default: Any, help_text: str) -> Any:  # noqa: ANN401 - typed by the field it stands for, as dataclasses.field
+    """Declares a dataclass field that is a flag of the same name.
+
+    Args:
+        default: The value without the flag. Its field's annotation gives the type: str, int, float, bool,
+            Literal[...] (an enumeration), tuple[str, ...] or tuple[int, ...] (comma-separated), each also `| None`.
+        help_text: One line for --help, with the unit.
+    """
+    return dataclasses.field(default=default, metadata={"help": help_text})
+
+
+def positional(name: str, help_text: str) -> Any:  # noqa: ANN401 - as option
+    """Declares the field that takes the words after the flags, as tuple[str, ...]."""
+    return dataclasses.field(default=(), metadata={"help": help_text, "positional": name})
+
+
+def run(options_class: type[Options], function: Callable[[Options], None]) -> None:
+    """Runs `function` with options from the command line and ends the process.
+
+    An error a user can mend is printed without traceback and ends with code 2; --verbosity=1 shows the traceback.
+    """
+    define(options_class, flags.FLAGS)
+    # TensorFlow's start-up banner would bury the one line that matters; set before anything imports it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    app.run(lambda argv: _call(options_class, function, argv))
+
+
+def define(options_class: type, values: flags.FlagValues) -> None:
+    """Defines one absl flag for each field of `options_class` that is not positional."""
+    types_by_name = typing.get_type_hints(options_class)
+    for field in _flag_fields(options_class):
+        _define_one(field.name, types_by_name[field.name], field.default, field.metadata["help"], values)
+
+
+def from_flags(options_class: type[Options], values: flags.FlagValues, words: Sequence[str] = ()) -> Options:
+    """Builds the options from parsed flags and the words after them.
+
+    Raises:
+        OptionError: If there are words and the program takes none, or the dataclass refuses a value.
+    """
+    arguments: dict[str, Any] = {}
+    for field in _flag_fields(options_class):
+        value = values[field.name].value
+        arguments[field.name] = tuple(value) if isinstance(value, list) else value
+    names = [f.name for f in dataclasses.fields(options_class) if "positional" in f.metadata]  # type: ignore[arg-type]
+    if names:
+        arguments[names[0]] = tuple(words)
+    elif words:
+        raise errors.OptionError(f"unexpected words: {' '.join(words)}.", "write options as --name=value; see --help")
+    return options_class(**arguments)
+
+
+def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
+    """Returns the options as the text of an absl flag file, one flag a line; None values are left out."""
+    lines = []
+    for field in _flag_fields(type(options)):
+        value = getattr(options, field.name)
+        if isinstance(value, bool):
+            lines.append(f"--{field.name}={str(value).lower()}")
+        elif value is not None:
+            lines.append(f"--{field.name}={','.join(map(str, value)) if isinstance(value, tuple) else value}")
+    return "\n".join(lines) + "\n"
+
+
+def from_flagfile(options_class: type[Options], path: str | os.PathLike[str]) -> Options:
+    """Reads back what `to_flagfile` wrote.
+
+    Raises:
+        MissingFileError: If `path` is not a file.
+        OptionError: If it holds a flag or value that `options_class` does not take.
+    """
+    files.require_file(path, "name a flag file, such as the flags.cfg of a run folder")
+    values = flags.FlagValues()
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    define(options_class, values)
+    try:
+        words = values(["", f"--flagfile={path}"])[1:]
+    except flags.Error as error:
+        raise errors.OptionError(f"{path}: {error}.", "correct that line; --help lists the flags") from error
+    return from_flags(options_class, values, words)
+
+
+def show_error(error: errors.GeodsError) -> None:
+    """Prints an error the way every program does."""
+    print(f"error: {error}", file=sys.stderr)
+
+
+def hide_traceback_of_user_errors() -> None:
+    """Makes an uncaught GeodsError print as its message, in programs whose main is not ours (the tfds command)."""
+    earlier = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+        if isinstance(error, errors.GeodsError):
+            show_error(error)
+        else:
+            earlier(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+def _call(options_class: type[Options], function: Callable[[Options], None], argv: Sequence[str]) -> None:
+    """Builds the options and calls the function; turns a user's mistake into an exit code."""
+    try:
+        function(from_flags(options_class, flags.FLAGS, argv[1:]))
+    except errors.GeodsError as error:
+        if flags.FLAGS.verbosity > 0:
+            raise
+        show_error(error)
+        sys.exit(_EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(_EXIT_INTERRUPTED)
+
+
+def _flag_fields(options_class: type) -> list[dataclasses.Field[Any]]:
+    """Returns the fields that are flags."""
+    return [field for field in dataclasses.fields(options_class) if "positional" not in field.metadata]
+
+
+def _define_one(name: str, annotation: Any, default: Any, help_text: str, values: flags.FlagValues) -> None:  # noqa: ANN401
+    """Defines the absl flag that fits a field's annotation."""
+    annotation = _without_none(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        flags.DEFINE_enum(name, default, list(arguments), help_text, flag_values=values)
+    elif origin is tuple:
+        _define_list(name, arguments[0], default, help_text, values)
+    else:
+        define_scalar = {
+            bool: flags.DEFINE_bool,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+        }[annotation]
+        define_scalar(name, default, help_text, flag_values=values)
+
+
+def _define_list(name: str, item: type, default: Any, help_text: str, values: flags.FlagValues) -> None:  # noqa: ANN401
+    """Defines a comma-separated flag of strings or integers."""
+    parser: flags.ArgumentParser[Any] = flags.ListParser() if item is str else _IntegerListParser()
+    serializer: flags.ArgumentSerializer[Any] = flags.CsvListSerializer(",")
+    flags.DEFINE(parser, name, list(default), help_text, flag_values=values, serializer=serializer)
+
+
+class _IntegerListParser(flags.ListParser):
+    """Comma-separated integers."""
+
+    def parse(self, argument: str | list[int]) -> list[int]:
+        """Returns the integers, or raises ValueError naming the text."""
+        if isinstance(argument, list):
+            return argument
+        return [int(word) for word in super().parse(argument)]
+
+
+def _without_none(annotation: Any) -> Any:  # noqa: ANN401
+    """Returns the X of `X | None`."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next(part for part in typing.get_args(annotation) if part is not type(None))
+    return annotation

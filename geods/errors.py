@@ -1,0 +1,87 @@
+"""The errors geods raises for a user to read.
+
+Each says what is wrong (with the value), and what to do next. Each is also a child of the builtin that a caller would
+expect, so `except ValueError` goes on working:
+
+    GeodsError
+    +-- BoundaryError     (ValueError)         a boundary cannot be read or has no area
+    +-- PartitionError    (ValueError)         a partition cannot be made or read
+    +-- CoordinateError   (ValueError)         a latitude or longitude is out of range
+    +-- TreeError         (ValueError)         a folder is not an imagery tree
+    +-- ImageError        (ValueError)         an image is not a whole JPEG
+    +-- DatasetError      (ValueError)         a TFDS dataset, config or split is not there
+    +-- BackboneError     (ValueError)         an encoder, layer or weights file does not fit
+    +-- CacheError        (ValueError)         a feature cache is missing, stale or damaged
+    +-- RunError          (ValueError)         a run folder cannot be used
+    +-- TrainingError     (RuntimeError)       training cannot go on
+    +-- OptionError       (ValueError)         an option has a value it cannot have
+    +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
+    +-- DownloadError     (OSError)            a file could not be fetched
+"""
+
+
+class GeodsError(Exception):
+    """Base of all errors here.
+
+    Args:
+        problem: What is wrong: the file or value, and the rule it breaks.
+        next_step: What to do about it, a command where there is one.
+    """
+
+    def __init__(self, problem: str, next_step: str = "") -> None:
+        """Joins the two parts into one message."""
+        super().__init__(f"{problem}\nNext: {next_step}" if next_step else problem)
+        self.problem = problem
+        self.next_step = next_step
+
+
+class BoundaryError(GeodsError, ValueError):
+    """A boundary cannot be read or has no area."""
+
+
+class PartitionError(GeodsError, ValueError):
+    """A partition cannot be made or read."""
+
+
+class CoordinateError(GeodsError, ValueError):
+    """A latitude or longitude is out of range."""
+
+
+class TreeError(GeodsError, ValueError):
+    """A folder is not an imagery tree."""
+
+
+class ImageError(GeodsError, ValueError):
+    """An image is not a whole JPEG."""
+
+
+class DatasetError(GeodsError, ValueError):
+    """A TFDS dataset, config or split is not there."""
+
+
+class BackboneError(GeodsError, ValueError):
+    """An encoder, layer or weights file does not fit."""
+
+
+class CacheError(GeodsError, ValueError):
+    """A feature cache is missing, stale or damaged."""
+
+
+class RunError(GeodsError, ValueError):
+    """A run folder cannot be used."""
+
+
+class TrainingError(GeodsError, RuntimeError):
+    """Training cannot go on."""
+
+
+class OptionError(GeodsError, ValueError):
+    """An option has a value it cannot have."""
+
+
+class MissingFileError(GeodsError, FileNotFoundError):
+    """A path that was given does not exist."""
+
+
+class DownloadError(GeodsError, OSError):
+    """A file could not be fetched."""

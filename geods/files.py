@@ -1,0 +1,110 @@
+"""Files that are either whole or not there: temporary name, fsync, rename."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+from geods import errors
+
+_CHUNK_BYTES = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+    """Gives a temporary path beside `path` and moves it there when the block ends well.
+
+    The temporary name keeps the suffix of `path`, because writers such as Keras choose the format by it. If the block
+    raises, the temporary file is removed and an older `path` stays as it was.
+
+    Args:
+        path: Where the file shall be; its folder is made if need be.
+
+    Yields:
+        The path to write to.
+    """
+    final = pathlib.Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.stem}.", suffix=f".tmp{final.suffix}")
+    os.close(handle)
+    temporary = pathlib.Path(name)
+    try:
+        yield temporary
+        _sync(temporary)
+        # mkstemp makes files only their owner can read; what we publish follows the user's umask.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(final)
+        _sync(final.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes `content` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: str | os.PathLike[str], content: str) -> None:
+    """Writes `content` to `path` as UTF-8, whole or not at all."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], content: Any) -> None:  # noqa: ANN401 - anything JSON can hold
+    """Writes `content` to `path` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256_of_file(path: str | os.PathLike[str]) -> str:
+    """Returns the SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as source:
+        while chunk := source.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def require_file(path: str | os.PathLike[str], next_step: str) -> pathlib.Path:
+    """Returns `path` if it is a file.
+
+    Raises:
+        MissingFileError: If it is not; the message ends with `next_step`.
+    """
+    found = pathlib.Path(path)
+    if not found.is_file():
+        kind = "is a folder, not a file" if found.is_dir() else "does not exist"
+        raise errors.MissingFileError(f"{found}: {kind}.", next_step)
+    return found
+
+
+def require_folder(path: str | os.PathLike[str], next_step: str) -> pathlib.Path:
+    """Returns `path` if it is a folder.
+
+    Raises:
+        MissingFileError: If it is not; the message ends with `next_step`.
+    """
+    found = pathlib.Path(path)
+    if not found.is_dir():
+        kind = "is a file, not a folder" if found.is_file() else "does not exist"
+        raise errors.MissingFileError(f"{found}: {kind}.", next_step)
+    return found
+
+
+def _sync(path: pathlib.Path) -> None:
+    """Flushes a file or folder to disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    """Returns the process's umask, which can only be read by setting it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

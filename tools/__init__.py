@@ -1,0 +1,1 @@
+"""Programs nobody imports: python -m tools.NAME."""

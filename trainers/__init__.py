@@ -1,0 +1,1 @@
+"""Programs that extract features, train and evaluate: python -m trainers.NAME."""
