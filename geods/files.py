@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
-import tempfile
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,14 +29,12 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
     """
     final = pathlib.Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.stem}.", suffix=f".tmp{final.suffix}")
-    os.close(handle)
-    temporary = pathlib.Path(name)
+    temporary = final.parent / f".{final.stem}.{secrets.token_hex(4)}.tmp{final.suffix}"
     try:
+        # Not tempfile: that makes files only their owner can read, and these are published under the user's umask.
+        temporary.touch(exist_ok=False)
         yield temporary
         _sync(temporary)
-        # mkstemp makes files only their owner can read; what we publish follows the user's umask.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(final)
         _sync(final.parent)
     finally:
@@ -101,10 +99,3 @@ def _sync(path: pathlib.Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _umask() -> int:
-    """Returns the process's umask, which can only be read by setting it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

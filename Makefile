@@ -1,0 +1,34 @@
+# make demo     the whole road on a simulated world: no key, no download, about 3 minutes after the install
+# make test     lint, types and all tests
+# make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := geods model trainers tools tests setup.py
+
+.PHONY: demo test lint install clean
+
+demo: install
+	$(BIN)/python -m tools.demo --out=demo
+
+test: install lint
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+install: $(VENV)/installed
+
+# The stamp is written last, so a broken install is done again.
+$(VENV)/installed: setup.py pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "geods needs Python 3.10 or newer; run: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "python3 lacks venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo *.egg-info

@@ -1,0 +1,79 @@
+"""Installs geods: four import packages, a TFDS builder folder, and the programs that python -m runs."""
+
+import pathlib
+
+from setuptools import setup
+
+HERE = pathlib.Path(__file__).parent
+
+# Listed one by one: find_packages() would also ship tests, and the folder names are the import names.
+PACKAGES = ["geods", "geods.imagery", "model", "trainers", "tools"]
+
+PACKAGE_DATA = {
+    # Without the first four an installed builder has no description, citation or tags.
+    "geods": ["README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv", "py.typed"],
+    "model": ["py.typed"],
+    "trainers": ["recipes/*.cfg", "assets/*", "assets/leaflet/*", "py.typed"],
+    "tools": ["py.typed"],
+}
+
+REQUIREMENTS = [
+    "absl-py>=2.1",
+    # The tfds command imports these three and TFDS declares none of them (tensorflow/datasets#5463, #11212).
+    "apache-beam>=2.72",
+    "importlib_resources>=6",
+    "mlcroissant>=1.0",
+    "fiona>=1.10",
+    # Older Keras runs code found in model files (CVE-2025-1550 and its line).
+    "keras>=3.12",
+    "matplotlib>=3.8",
+    "ml_dtypes>=0.4",
+    "numpy>=2.0",
+    "pillow>=11",
+    "requests>=2.32",
+    "shapely>=2.1",
+    "tensorboard>=2.19",
+    "tensorflow>=2.19",
+    "tensorflow-datasets>=4.9.9",
+    # TFDS asks for any version; without a floor, Python 3.10 resolves to 0.5.0 of 2018.
+    "tensorflow-metadata>=1.16",
+    "tqdm>=4.66",
+]
+
+EXTRAS = {
+    "gpu": ["tensorflow[and-cuda]>=2.19"],
+    "dev": [
+        # tfds.testing needs dill and does not declare it.
+        "dill>=0.3.9",
+        "hypothesis>=6.100",
+        "mypy>=1.15",
+        "pytest>=8",
+        "ruff>=0.11",
+        # tests/test_packaging.py builds a wheel; Python 3.12 and newer put no setuptools into a venv.
+        "setuptools>=77",
+        "types-requests>=2.32",
+        "types-tqdm>=4.66",
+    ],
+}
+
+setup(
+    name="geods",
+    version="0.1.0",
+    description="Train models that say where on a map a street-level photograph was taken.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "trainers/assets/leaflet/LICENSE"],
+    python_requires=">=3.10",
+    packages=PACKAGES,
+    package_data=PACKAGE_DATA,
+    install_requires=REQUIREMENTS,
+    extras_require=EXTRAS,
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,59 @@
+"""What every program keeps: a docstring that starts with its command, a fast --help, an answer to a wrong flag."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+REPO = pathlib.Path(__file__).parent.parent
+PROGRAMS = [
+    path
+    for package in ("trainers", "tools")
+    for path in sorted((REPO / package).glob("*.py"))
+    if "cli.run(" in path.read_text(encoding="utf-8")
+]
+HEAVY = ("tensorflow", "keras", "tensorflow_datasets", "matplotlib", "fiona", "apache_beam", "scipy")
+
+
+def name_of(path: pathlib.Path) -> str:
+    return f"{path.parent.name}.{path.stem}"
+
+
+def test_there_are_programs():
+    assert {"trainers.train", "trainers.extract", "trainers.evaluate", "tools.render"} <= set(map(name_of, PROGRAMS))
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
+def test_docstring_starts_with_the_command(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring is not None
+    assert docstring.splitlines()[0].startswith(f"python -m {name_of(path)}") or docstring.splitlines()[
+        2
+    ].strip().startswith(f"python -m {name_of(path)}")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
+def test_help_names_the_flags_and_imports_nothing_heavy(path):
+    # A timed test would fail on a busy machine; that nothing heavy is imported is what makes --help fast.
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{path.name}', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('{name_of(path)}', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit:\n"
+        f"    print('heavy:', [name for name in {HEAVY} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=False)
+    assert "heavy: []" in done.stdout, done.stdout + done.stderr
+    assert "  --" in done.stdout
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=name_of)
+def test_a_misspelt_flag_is_answered_in_a_few_lines(path):
+    command = [sys.executable, "-m", name_of(path), "--no_such_flag=1"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "no_such_flag" in done.stderr
+    assert len(done.stderr.splitlines()) <= 12
