@@ -1,0 +1,238 @@
+"""The TFDS dataset `geods`: one example is one location with its views.
+
+    tfds build geods --manual_dir=TREE --data_dir=DIR
+
+from the project's root. TREE is an imagery tree (`geods.tree`) or another layout of `geods.tree_layouts`. Every image
+is decoded once before anything is written. A mistake in TREE ends the command with a message of a few lines; add
+--verbosity=1 --logtostderr for the traceback.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl import logging
+from etils import epath
+
+from geods import cli, errors, images, partition, split_lists, splits, survey, tree, tree_layouts
+
+_BUILD_COMMAND = "tfds build geods --manual_dir=TREE --data_dir=DIR"
+
+
+@dataclasses.dataclass(eq=False)
+class GeodsConfig(tfds.core.BuilderConfig):
+    """How locations are split.
+
+    Attributes:
+        policy: "blocked" (whole 1-degree blocks), "random" (by location) or "report" (by image; its lists if there).
+        seed: Another seed is another split.
+    """
+
+    policy: splits.Policy = "blocked"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the policy."""
+        if self.policy not in ("blocked", "random", "report"):
+            with _without_traceback():
+                raise errors.OptionError(
+                    f"policy={self.policy!r}: is not blocked, random or report.", "name one of the three"
+                )
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """Builds the dataset from an imagery tree and its partition."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Locations with their views; labels from coordinates."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = "Give an imagery tree: --manual_dir=TREE; geods/README.md says how one looks."
+    DEFAULT_BUILDER_CONFIG_NAME = "blocked"
+    BUILDER_CONFIGS: ClassVar[list[GeodsConfig]] = [
+        GeodsConfig(name="blocked", policy="blocked", description="Whole 1-degree blocks in one split, 80/10/10."),
+        GeodsConfig(name="random", policy="random", description="Locations split at random, 80/10/10."),
+        GeodsConfig(name="report", policy="report", description="The report's split by image: its lists, or 95/5."),
+    ]
+
+    def download_and_prepare(self, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
+        """Builds the dataset, unless it is there and was built of the same images and partition.
+
+        Raises:
+            GeodsError: If the tree, its partition or an image cannot be used, or the dataset there is of another tree.
+        """
+        with _without_traceback():
+            try:
+                self._refuse_stale(kwargs.get("download_config"))
+                super().download_and_prepare(**kwargs)
+            except errors.GeodsError:
+                _sweep(self.data_path, epath.Path(self._data_dir_root))
+                raise
+
+    def _create_builder_config(self, builder_config: Any, version: Any) -> Any:  # noqa: ANN401 - the base class's own
+        """Returns the config, or says which there are."""
+        known = [config.name for config in self.BUILDER_CONFIGS]
+        if isinstance(builder_config, str) and builder_config.split(":")[0] not in known:
+            with _without_traceback():
+                raise errors.DatasetError(
+                    f"config {builder_config!r}: is not one of {', '.join(known)}.",
+                    f"{_BUILD_COMMAND} --config={known[0]}",
+                )
+        return super()._create_builder_config(builder_config, version)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        """Returns the features; the names of the cells follow from the partition when the dataset is built."""
+        document = tfds.features.Documentation
+        # As bytes: a tf.train.Example holds floats of 32 bits only, which is 0.5 m on the ground.
+        coords = tfds.features.Tensor(
+            shape=(2,),
+            dtype=np.float64,
+            encoding=tfds.features.Encoding.BYTES,
+            doc=document(desc="Latitude and longitude.", value_range="[-90, 90], [-180, 180] degrees"),
+        )
+        view = {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg", doc="The JPEG as it was."),
+            "heading": tfds.features.Scalar(
+                np.float32, doc=document(desc="Clockwise from north; NaN if not known.", value_range="[0, 360] degrees")
+            ),
+            "date": tfds.features.Text(doc="YYYY-MM; empty if not known."),
+            "sha256": tfds.features.Text(doc="SHA-256 of the JPEG, in hexadecimal."),
+        }
+        features = tfds.features.FeaturesDict(
+            {
+                "location_id": tfds.features.Text(doc="<lat>,<lng> as the tree has it."),
+                "coords": coords,
+                "cell": tfds.features.ClassLabel(doc="Cell of the partition in which the coordinates lie."),
+                "views": tfds.features.Sequence(view),
+                "source": tfds.features.Text(doc="Who made the images."),
+                "licence": tfds.features.Text(doc="Licence or terms of the images."),
+            }
+        )
+        return self.dataset_info_from_configs(features=features, metadata=tfds.core.MetadataDict())
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        """Reads and checks the whole tree, then returns one generator a split."""
+        root = _manual_dir(dl_manager)
+        locations = tree_layouts.read(root)
+        cells_path = survey.find_partition(root)
+        cells = partition.read(cells_path)
+        labels = survey.label(locations, cells)
+        facts = _checked_images(locations)
+        images.refuse_bad(facts, root, f"replace or delete them; python -m tools.check_tree --tree={root} lists all")
+        inside = [(place, cell) for place, cell in zip(locations, labels.cells.tolist(), strict=True) if cell >= 0]
+        config = self.builder_config
+        lists = split_lists.find(root, locations) if config.policy == "report" else None
+        by_split = split_lists.by_split(inside, config.policy, config.seed, lists)
+        self.info.features["cell"].names = [str(number) for number in range(len(cells))]
+        self.info.metadata.update(
+            partition=json.loads(cells.to_geojson()),
+            source_fingerprint=survey.fingerprint(root, facts),
+            locations=len(inside),
+            views=sum(len(place.views) for place, _ in inside),
+            folder_disagreements=len(labels.disagreements),
+            outside=len(labels.outside),
+        )
+        print(f"{self.info.full_name}: {root} on {cells_path}")
+        print(survey.summary(labels, len(cells)))
+        print(split_lists.summary(inside, by_split, lists))
+        provenance = survey.provenance(root)
+        return {name: self._generate_examples(places, provenance) for name, places in by_split.items()}
+
+    def _generate_examples(
+        self, places: Sequence[split_lists.Labelled], provenance: survey.Provenance
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yields (location_id, example)."""
+        for place, cell in places:
+            yield (
+                place.location_id,
+                {
+                    "location_id": place.location_id,
+                    "coords": np.array([place.lat_deg, place.lon_deg], dtype=np.float64),
+                    "cell": cell,
+                    "views": [_example_of(view) for view in place.views],
+                    "source": provenance.source,
+                    "licence": provenance.licence,
+                },
+            )
+
+    def _refuse_stale(self, download_config: tfds.download.DownloadConfig | None) -> None:
+        """Raises DatasetError if the dataset is there, but of other images or another partition than the given tree.
+
+        TFDS itself would say "Reusing dataset" and end well.
+        """
+        if download_config is None or not download_config.manual_dir or not self.is_prepared():
+            return
+        if download_config.download_mode != tfds.download.GenerateMode.REUSE_DATASET_IF_EXISTS:
+            return
+        root = pathlib.Path(download_config.manual_dir)
+        facts = _checked_images(tree_layouts.read(root))
+        mine = partition.Partition.from_geojson(json.dumps(self.info.metadata["partition"])).fingerprint
+        same_cells = partition.read(survey.find_partition(root)).fingerprint == mine
+        if not same_cells or survey.fingerprint(root, facts) != self.info.metadata["source_fingerprint"]:
+            what = "images" if same_cells else "partition"
+            raise errors.DatasetError(
+                f"{self.data_path}: was built with other {what} than {root} has now.",
+                f"tfds build geods --overwrite --manual_dir={root} --data_dir={self._data_dir_root}",
+            )
+
+
+@contextlib.contextmanager
+def _without_traceback() -> Iterator[None]:
+    """Lets a user's mistake end the tfds command as its message alone, unless it was started verbosely."""
+    try:
+        yield
+    except errors.GeodsError:
+        if logging.get_verbosity() <= logging.INFO:
+            cli.hide_traceback_of_user_errors()
+        raise
+
+
+def _sweep(data_path: epath.Path, data_dir: epath.Path) -> None:
+    """Removes what TFDS leaves of a build that failed: empty folders and a note of the default config."""
+    dataset = data_path.parent.parent
+    for folder in (data_path.parent, data_dir / "downloads" / "extracted", data_dir / "downloads"):
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+    if dataset.exists() and [path.name for path in dataset.iterdir()] == [".config"]:
+        dataset.rmtree()
+
+
+def _manual_dir(dl_manager: tfds.download.DownloadManager) -> pathlib.Path:
+    """Returns the folder given by --manual_dir."""
+    try:
+        return pathlib.Path(dl_manager.manual_dir)
+    except AssertionError as error:
+        problem = str(error).partition(" Create it")[0]
+        raise errors.MissingFileError(problem, f"give the imagery tree: {_BUILD_COMMAND}") from error
+
+
+def _checked_images(locations: Sequence[tree.Location]) -> tuple[images.ImageFacts, ...]:
+    """Checks all images, once for all configs that one process builds of an unchanged tree."""
+    stamps = []
+    for path in survey.view_paths(locations):
+        status = path.stat()
+        stamps.append((path, status.st_size, status.st_mtime_ns))
+    return _checked(tuple(stamps))
+
+
+@functools.lru_cache(maxsize=1)
+def _checked(stamps: tuple[tuple[pathlib.Path, int, int], ...]) -> tuple[images.ImageFacts, ...]:
+    """Checks the images at the paths in `stamps`."""
+    return tuple(images.check_files([path for path, _, _ in stamps]))
+
+
+def _example_of(view: tree.View) -> dict[str, Any]:
+    """Returns the example of one view, with the bytes of its file."""
+    content = view.path.read_bytes()
+    return {
+        "image": content,
+        "heading": math.nan if view.heading_deg is None else view.heading_deg,
+        "date": view.date or "",
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }

@@ -1,0 +1,163 @@
+"""Whole JPEGs only: one check that opens, limits and fully decodes an image before anything trusts it.
+
+A decoder is not an integrity check: a flipped bit in the scan decodes to wrong pixels without a word. What is refused
+here is what cannot be decoded, or would be decoded by surprise; later damage shows in the SHA-256 that is kept.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+from collections.abc import Sequence
+
+import tqdm
+from PIL import JpegImagePlugin
+
+from geods import errors
+
+# 192 MB as RGB. A header of 1.4 kB can claim 13,000 x 13,000 pixels, and both Pillow and TensorFlow would allocate
+# 507 MB for it without a warning of theirs; camera photographs of 50 million pixels pass.
+MAX_PIXELS = 64_000_000
+
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_OTHER_KINDS = (
+    (b"\x89PNG\r\n\x1a\n", "a PNG"),
+    (b"GIF8", "a GIF"),
+    (b"BM", "a BMP"),
+    (b"II*\x00", "a TIFF"),
+    (b"MM\x00*", "a TIFF"),
+    (b"%PDF", "a PDF"),
+    (b"{", "JSON text, perhaps the answer to a refused request"),
+    (b"<", "a web page (HTML or XML), perhaps the answer to a refused request"),
+)
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFacts:
+    """What the check of one image file found.
+
+    Attributes:
+        path: The file.
+        sha256: SHA-256 of its bytes, in hexadecimal.
+        size_bytes: Length of the file.
+        height_px: Height, or 0 for a bad image.
+        width_px: Width, or 0 for a bad image.
+        problem: Why it cannot be used, without its name; empty for a good image.
+    """
+
+    path: pathlib.Path
+    sha256: str
+    size_bytes: int
+    height_px: int
+    width_px: int
+    problem: str = ""
+
+
+def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
+    """Decodes a JPEG fully and returns its size.
+
+    Args:
+        content: The bytes of the file.
+        name: How messages call it.
+
+    Returns:
+        (height_px, width_px)
+
+    Raises:
+        ImageError: If the bytes are not one whole JPEG of at most MAX_PIXELS pixels.
+    """
+    if not content.startswith(_JPEG_MAGIC):
+        raise errors.ImageError(f"{name}: {_kind_of(content)}.", "replace it by a JPEG or delete it")
+    try:
+        # Not Image.open: it would let other formats in, and warns of large images instead of refusing them.
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
+    except Exception as error:  # Pillow's parsers raise a dozen kinds on damaged headers
+        raise _damaged(name, error) from error
+    width_px, height_px = image.size
+    if width_px * height_px > MAX_PIXELS:
+        raise errors.ImageError(
+            f"{name}: its header claims {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} are read.",
+            "make it smaller or delete it",
+        )
+    try:
+        image.load()
+    except Exception as error:
+        raise _damaged(name, error) from error
+    return height_px, width_px
+
+
+def check_file(path: pathlib.Path) -> ImageFacts:
+    """Reads and checks one file; a bad image is told by `problem`, not raised.
+
+    Raises:
+        MissingFileError: If the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise errors.MissingFileError(f"{path}: cannot be read ({error.strerror}).", "check its permissions") from error
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        height_px, width_px = check_jpeg(content, "")
+    except errors.ImageError as error:
+        problem = error.problem.removeprefix(": ").removesuffix(".")
+        return ImageFacts(path, digest, len(content), 0, 0, problem)
+    return ImageFacts(path, digest, len(content), height_px, width_px)
+
+
+def check_files(paths: Sequence[pathlib.Path], description: str = "checking images") -> list[ImageFacts]:
+    """Checks files in parallel, with a bar on stderr.
+
+    Args:
+        paths: Files to read.
+        description: What the bar says.
+
+    Returns:
+        One ImageFacts a path, in the order of `paths`.
+    """
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        checked = pool.map(check_file, paths)
+        return list(tqdm.tqdm(checked, desc=description, total=len(paths), unit=" images", disable=not paths))
+
+
+def refuse_bad(facts: Sequence[ImageFacts], root: str | os.PathLike[str], next_step: str) -> None:
+    """Does nothing if all images are good.
+
+    Args:
+        facts: What `check_files` returned.
+        root: Folder that the named paths are relative to.
+        next_step: What the error tells the user to do.
+
+    Raises:
+        ImageError: Naming how many are bad and the first of them with their causes.
+    """
+    bad = [fact for fact in facts if fact.problem]
+    if not bad:
+        return
+    lines = [f"  {os.path.relpath(fact.path, root)}: {fact.problem}" for fact in bad[:_SHOWN]]
+    if len(bad) > _SHOWN:
+        lines.append(f"  and {len(bad) - _SHOWN} more")
+    share = f"{len(bad)} of {len(facts)} images cannot be used"
+    raise errors.ImageError("\n".join([f"{root}: {share}:", *lines]), next_step)
+
+
+def _kind_of(content: bytes) -> str:
+    """Says what bytes that are no JPEG are."""
+    if not content:
+        return "is empty (0 bytes)"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "is a WebP, not a JPEG"
+    text = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for start, kind in _OTHER_KINDS:
+        if text.startswith(start):
+            return f"is {kind}, not a JPEG"
+    return f"is not a JPEG (it starts with the bytes {content[:4].hex(' ')})"
+
+
+def _damaged(name: str, error: Exception) -> errors.ImageError:
+    """Returns the error for a JPEG that Pillow cannot read."""
+    cause = "is truncated" if "truncated" in str(error).lower() else f"is a damaged JPEG ({error})"
+    return errors.ImageError(f"{name}: {cause}.", "fetch it again or delete it")

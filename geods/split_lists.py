@@ -1,0 +1,200 @@
+"""Locations by split: by hash, or by the report's pair of NumPy files that name what is train and what is test.
+
+The pairs are trainFiles.npy and testFiles.npy, or any two names that differ in "train" and "test", such as the samples'
+trainFileSample.npy and testFileSample.npy. Each is a 1-D array of text with names of the combined layouts:
+`<cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg` for one view, `<cell>+<lat>,<lng>` for all views of a location. The cell in
+a name is not looked at, so lists go on fitting a tree whose cells were numbered again.
+"""
+
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from geods import errors, files, splits, tree, tree_layouts
+
+TRAIN_NAME, TEST_NAME = "trainFiles.npy", "testFiles.npy"
+
+_REPAIR = "save it again with numpy.save, or move it away to split at random"
+
+# (location_id, view name in the standard tree, or "" for all views)
+Entry = tuple[str, str]
+
+# A location with its cell; in a split by image with the views of that split only.
+Labelled = tuple[tree.Location, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitLists:
+    """What a pair of lists says.
+
+    Attributes:
+        path: The train list.
+        train: Its entries, in its order.
+        test: The entries of the test list.
+    """
+
+    path: pathlib.Path
+    train: tuple[Entry, ...]
+    test: tuple[Entry, ...]
+
+    def splits(self, locations: Sequence[tree.Location]) -> list[tuple[str, ...]]:
+        """Returns the split of every view of every location, "" where neither list names it."""
+        names = dict.fromkeys(self.train, splits.TRAIN) | dict.fromkeys(self.test, splits.TEST)
+
+        def of(location_id: str, view: tree.View) -> str:
+            return names.get((location_id, _view_name(view))) or names.get((location_id, "")) or ""
+
+        return [tuple(of(place.location_id, view) for view in place.views) for place in locations]
+
+
+def by_split(
+    places: Sequence[Labelled], policy: splits.Policy, seed: int, lists: SplitLists | None
+) -> dict[str, list[Labelled]]:
+    """Returns the locations of each split that has any.
+
+    Args:
+        places: Locations with their cells.
+        policy: How to split.
+        seed: Another seed is another split.
+        lists: What policy "report" goes by; it shuffles the images where there are none.
+
+    Raises:
+        DatasetError: If there are none to train with.
+    """
+    groups = _by_view(places, lists, seed) if policy == "report" else _by_location(places, policy, seed)
+    if not groups[splits.TRAIN]:
+        raise errors.DatasetError(
+            f"split {policy!r}: none of the {len(places)} locations falls into train.",
+            "add locations, or build with another seed or --config",
+        )
+    return {name: items for name, items in groups.items() if items}
+
+
+def summary(places: Sequence[Labelled], groups: Mapping[str, Sequence[Labelled]], lists: SplitLists | None) -> str:
+    """Returns the lines that say how `places` fell into the splits `groups`."""
+    lines = [f"  {name}: {len(items):,} locations, {_views(items):,} views" for name, items in groups.items()]
+    if lists is not None:
+        unlisted = _views(places) - sum(map(_views, groups.values()))
+        lines.append(f"  split by {lists.path} and its test list; {unlisted:,} views are in neither and left out")
+    return "\n".join(lines)
+
+
+def find(root: str | os.PathLike[str], locations: Sequence[tree.Location]) -> SplitLists | None:
+    """Returns the lists in a tree, else those beside it that fit it, else None.
+
+    The report's data have them beside the folder of the images, where lists of other folders may lie as well.
+
+    Raises:
+        TreeError: If lists in the tree are damaged, contradict each other, or name images it does not hold.
+    """
+    folder = pathlib.Path(root)
+    inside = _pairs(folder) if folder.is_dir() else []
+    problems = []
+    for train, test in inside or _pairs(folder.resolve().parent):
+        try:
+            return _read_pair(train, test, locations)
+        except errors.TreeError as error:
+            problems.append(error)
+    if inside:
+        raise problems[0]
+    return None
+
+
+def write(root: str | os.PathLike[str], lists: SplitLists, cell_of: Mapping[str, int]) -> None:
+    """Writes lists into a tree as trainFiles.npy and testFiles.npy.
+
+    Args:
+        root: The tree.
+        lists: What to write.
+        cell_of: Cell number of each location_id, as the tree has it.
+    """
+    for name, entries in ((TRAIN_NAME, lists.train), (TEST_NAME, lists.test)):
+        names = ["+".join(filter(None, (f"{cell_of[place]}+{place}", view))) for place, view in entries]
+        buffer = io.BytesIO()
+        np.save(buffer, np.array(names, dtype=np.str_), allow_pickle=False)
+        files.write_bytes(pathlib.Path(root, name), buffer.getvalue())
+
+
+def _by_location(places: Sequence[Labelled], policy: splits.Policy, seed: int) -> dict[str, list[Labelled]]:
+    """Splits whole locations by hash."""
+    locations = [place for place, _ in places]
+    if policy == "blocked":
+        names = splits.blocked(tree.coords(locations), seed)
+    else:
+        names = splits.random([place.location_id for place in locations], seed)
+    return {name: [item for item, its in zip(places, names, strict=True) if its == name] for name in splits.NAMES}
+
+
+def _by_view(places: Sequence[Labelled], lists: SplitLists | None, seed: int) -> dict[str, list[Labelled]]:
+    """Splits image by image: a location can be in both splits, in each with the views of that split."""
+    locations = [place for place, _ in places]
+    if lists is not None:
+        of_views = lists.splits(locations)
+    else:
+        names = [
+            f"{place.location_id}/{view_name}" for place in locations for view_name in map(_view_name, place.views)
+        ]
+        flat = iter(splits.by_image(names, seed).tolist())
+        of_views = [tuple(next(flat) for _ in place.views) for place in locations]
+    groups: dict[str, list[Labelled]] = {splits.TRAIN: [], splits.TEST: []}
+    for (place, cell), of_place in zip(places, of_views, strict=True):
+        for name, items in groups.items():
+            views = tuple(view for view, its in zip(place.views, of_place, strict=True) if its == name)
+            if views:
+                items.append((dataclasses.replace(place, views=views), cell))
+    return groups
+
+
+def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    """Returns the pairs of list files in a folder."""
+    pairs = []
+    for train in sorted(folder.glob("*.npy")):
+        for word, other in (("train", "test"), ("Train", "Test")):
+            test = train.with_name(train.name.replace(word, other))
+            if word in train.name and test.is_file():
+                pairs.append((train, test))
+    return pairs
+
+
+def _read_pair(train: pathlib.Path, test: pathlib.Path, locations: Sequence[tree.Location]) -> SplitLists:
+    """Reads two lists and checks them against the tree and each other."""
+    known = {(place.location_id, "") for place in locations}
+    known |= {(place.location_id, _view_name(view)) for place in locations for view in place.views}
+    lists = SplitLists(train, _read_list(train, known), _read_list(test, known))
+    if both := sorted(set(lists.train) & set(lists.test)):
+        name = "+".join(filter(None, both[0]))
+        raise errors.TreeError(f"{test}: {name} is in {train.name} too.", "take it out of one of them")
+    return lists
+
+
+def _read_list(path: pathlib.Path, known: set[Entry]) -> tuple[Entry, ...]:
+    """Reads one list whose entries all are in `known`."""
+    try:
+        with path.open("rb") as source:
+            names = np.load(source, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise errors.TreeError(f"{path}: cannot be read as a NumPy file without pickle ({error}).", _REPAIR) from error
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise errors.TreeError(f"{path}: is not a 1-D array of text.", _REPAIR)
+    entries = []
+    for text in names.tolist():
+        location_id, view = tree_layouts.split_name(text)
+        entry = (location_id, _view_name(tree.parse_view(view, path / view)) if view else "")
+        if entry not in known:
+            raise errors.TreeError(f"{path}: names {text}, which is not in the tree.", _REPAIR)
+        entries.append(entry)
+    return tuple(entries)
+
+
+def _view_name(view: tree.View) -> str:
+    """Returns the name of a view in the standard tree, whatever its file is called."""
+    return tree.view_name(view.heading_deg, view.date, view.index)
+
+
+def _views(places: Sequence[Labelled]) -> int:
+    """Returns the number of views."""
+    return sum(len(place.views) for place, _ in places)

@@ -1,0 +1,101 @@
+"""Which location, or which image, is for training, validation or test.
+
+Splits by hash depend on nothing but the seed and the location itself: adding locations never moves others, and two
+machines agree without a list.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from geods import errors
+
+Policy = Literal["blocked", "random", "report"]
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+NAMES = (TRAIN, VALIDATION, TEST)
+BLOCK_DEG = 1.0
+
+_TRAIN_SHARE, _VALIDATION_SHARE = 0.8, 0.1
+_REPORT_TEST_SHARE = 0.05
+
+
+def blocked(coords: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Splits by whole blocks of 1 x 1 degree, so that no test location has a training neighbour across the street.
+
+    Args:
+        coords: `[n, 2]` float64 degrees, (lat, lon).
+        seed: Another seed is another split.
+
+    Returns:
+        `[n]` text, each of NAMES, in shares of about 80, 10 and 10 % of the blocks.
+    """
+    blocks = blocks_of(coords)
+    unique, inverse = np.unique(blocks, axis=0, return_inverse=True)
+    names = np.array([_by_hash(f"block {lat},{lon}", seed) for lat, lon in unique.tolist()], dtype=np.str_)
+    return names[inverse.reshape(-1)]
+
+
+def blocks_of(coords: np.ndarray) -> np.ndarray:
+    """Returns the block of each location.
+
+    Args:
+        coords: `[n, 2]` float64 degrees, (lat, lon).
+
+    Returns:
+        `[n, 2]` int64 south and west edge of the block, degrees; longitude 180 is in the block of -180.
+    """
+    edges = np.floor(np.asarray(coords, dtype=np.float64).reshape(-1, 2) / BLOCK_DEG).astype(np.int64)
+    edges[:, 1] = (edges[:, 1] + 180) % 360 - 180
+    return edges
+
+
+def random(location_ids: Sequence[str], seed: int = 0) -> np.ndarray:
+    """Splits by location, wherever it lies; neighbours across the street may fall on both sides.
+
+    Args:
+        location_ids: `[n]` ids.
+        seed: Another seed is another split.
+
+    Returns:
+        `[n]` text, each of NAMES, in shares of about 80, 10 and 10 %.
+    """
+    return np.array([_by_hash(f"location {place}", seed) for place in location_ids], dtype=np.str_)
+
+
+def by_image(image_names: Sequence[str], seed: int = 0) -> np.ndarray:
+    """Splits image by image, 95 % train and 5 % test, as the report did.
+
+    Views of one location fall on both sides, so a test result on this split flatters the model. It is here to compare
+    with the report only.
+
+    Args:
+        image_names: `[n]` different names; the split depends on their set, not on their order.
+        seed: Of the shuffle.
+
+    Returns:
+        `[n]` text, TRAIN or TEST.
+
+    Raises:
+        DatasetError: If there are fewer than two images.
+    """
+    if len(image_names) < 2:
+        raise errors.DatasetError(f"{len(image_names)} images cannot be split into train and test.", "add images")
+    tests = max(1, round(_REPORT_TEST_SHARE * len(image_names)))
+    in_name_order = np.argsort(np.asarray(image_names, dtype=np.str_))
+    shuffled = np.random.default_rng(seed).permutation(in_name_order)
+    names = np.full(len(image_names), TRAIN, dtype="<U10")
+    names[shuffled[:tests]] = TEST
+    return names
+
+
+def _by_hash(text: str, seed: int) -> str:
+    """Returns the split that a text falls into."""
+    digest = hashlib.sha256(f"{seed} {text}".encode()).digest()
+    # 53 bits are what a float64 holds exactly, so the share is below 1.
+    share = (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+    if share < _TRAIN_SHARE:
+        return TRAIN
+    return VALIDATION if share < _TRAIN_SHARE + _VALIDATION_SHARE else TEST

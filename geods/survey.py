@@ -1,0 +1,177 @@
+"""A tree laid on its partition: the label of each location, what disagrees, and what the images are.
+
+The dataset builder, the tree check and the tree conversion all look at a tree through here, so they count alike.
+"""
+
+import collections
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from geods import errors, files, images, partition, tree
+
+PARTITION_NAME = "partition.geojson"
+PARTITION_VARIABLE = "GEODS_PARTITION"
+PROVENANCE_NAME = "provenance.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Provenance:
+    """Where the images of a tree come from, as its provenance.json says.
+
+    Attributes:
+        source: Who made them and by what, such as "Google Street View Static API".
+        licence: Their licence or terms, such as "CC-BY-SA-4.0".
+    """
+
+    source: str = "unknown"
+    licence: str = "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """The locations of a tree with their cells in a partition.
+
+    Attributes:
+        locations: All locations of the tree.
+        cells: `[n]` int32 cell of each, from its coordinates; -1 outside every cell.
+    """
+
+    locations: Sequence[tree.Location]
+    cells: np.ndarray
+
+    @functools.cached_property
+    def outside(self) -> list[tree.Location]:
+        """Locations in no cell."""
+        return [place for place, cell in self._pairs() if cell < 0]
+
+    @functools.cached_property
+    def disagreements(self) -> list[tuple[tree.Location, int]]:
+        """Locations in a cell whose folder says another number, with that cell."""
+        return [(place, cell) for place, cell in self._pairs() if cell >= 0 and place.folder_cell not in (None, cell)]
+
+    def _pairs(self) -> Iterable[tuple[tree.Location, int]]:
+        """Returns locations with their cells as int."""
+        return zip(self.locations, self.cells.tolist(), strict=True)
+
+
+def label(locations: Sequence[tree.Location], cells: partition.Partition) -> Labels:
+    """Labels locations by their coordinates.
+
+    Raises:
+        CoordinateError: If none lies in a cell.
+    """
+    coords = tree.coords(locations)
+    labels = cells.label(coords[:, 0], coords[:, 1])
+    if np.all(labels < 0):
+        lat_min, lat_max, lon_min, lon_max = cells.bounds
+        problem = (
+            f"none of the {len(locations)} locations lies in the partition (latitude {lat_min:.2f} to {lat_max:.2f}, "
+            f"longitude {lon_min:.2f} to {lon_max:.2f}); the first is {locations[0].location_id}."
+        )
+        raise errors.CoordinateError(problem, _outside_hint(coords, cells))
+    return Labels(locations, labels)
+
+
+def _outside_hint(coords: np.ndarray, cells: partition.Partition) -> str:
+    """Says what to do when all locations are outside."""
+    can_swap = np.abs(coords[:, 1]) <= 90
+    swapped = cells.label(coords[can_swap, 1], coords[can_swap, 0])
+    if np.any(swapped >= 0):
+        return "latitude and longitude look swapped; names are <lat>,<lng>"
+    return "give the partition these locations were sampled from, or make one of the right boundary"
+
+
+def summary(labels: Labels, cell_count: int) -> str:
+    """Returns the lines that say how a tree lies on its partition."""
+    views = sum(len(place.views) for place in labels.locations)
+    covered = len(np.unique(labels.cells[labels.cells >= 0]))
+    lines = [
+        f"  {len(labels.locations):,} locations, {views:,} views, in {covered} of {cell_count} cells",
+        f"  locations whose folder number is not the cell of their coordinates: {len(labels.disagreements):,}",
+        f"  locations outside every cell: {len(labels.outside):,}",
+    ]
+    if labels.disagreements:
+        place, cell = labels.disagreements[0]
+        lines[1] += f" (first: {place.location_id} in folder {place.folder_cell} lies in cell {cell})"
+    if labels.outside:
+        lines[2] += f" (first: {labels.outside[0].location_id})"
+    return "\n".join(lines)
+
+
+def find_partition(root: str | os.PathLike[str]) -> pathlib.Path:
+    """Returns the partition file that goes with a tree.
+
+    It is `<root>/partition.geojson`, else what $GEODS_PARTITION names, else ./partition.geojson.
+
+    Raises:
+        MissingFileError: If there is none of the three, or $GEODS_PARTITION names no file.
+    """
+    beside, named, here = (
+        pathlib.Path(root, PARTITION_NAME),
+        os.environ.get(PARTITION_VARIABLE),
+        pathlib.Path(PARTITION_NAME),
+    )
+    if beside.is_file():
+        return beside
+    if named:
+        return files.require_file(named, f"correct ${PARTITION_VARIABLE}, which names it")
+    if here.is_file():
+        return here
+    raise errors.MissingFileError(
+        f"no partition: there is no {beside} and no ./{PARTITION_NAME}, and ${PARTITION_VARIABLE} is not set.",
+        f"python -m tools.make_partition --boundary=us --out={beside}",
+    )
+
+
+def provenance(root: str | os.PathLike[str]) -> Provenance:
+    """Reads `<root>/provenance.json`; all is "unknown" where there is none.
+
+    Raises:
+        TreeError: If it is not a JSON object with the texts "source" and "licence".
+    """
+    path = pathlib.Path(root, PROVENANCE_NAME)
+    if not path.is_file():
+        return Provenance()
+    try:
+        return _provenance_of(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, KeyError) as error:
+        rule = 'is not a JSON object with the texts "source" and "licence"'
+        raise errors.TreeError(f"{path}: {rule}.", "correct it or delete it") from error
+
+
+def _provenance_of(content: dict[str, str]) -> Provenance:
+    """Returns the provenance in parsed JSON."""
+    source, licence = content["source"], content["licence"]
+    if not isinstance(source, str) or not isinstance(licence, str):
+        raise TypeError
+    return Provenance(source, licence)
+
+
+def fingerprint(root: str | os.PathLike[str], facts: Iterable[images.ImageFacts]) -> str:
+    """Returns one SHA-256 for all images of a tree, in hexadecimal.
+
+    It is taken over the sorted lines "<path relative to root> <SHA-256 of the bytes>".
+    """
+    lines = sorted(f"{pathlib.Path(os.path.relpath(fact.path, root)).as_posix()} {fact.sha256}\n" for fact in facts)
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+
+
+def duplicates(facts: Iterable[images.ImageFacts]) -> list[list[pathlib.Path]]:
+    """Returns the groups of good files with the same bytes."""
+    groups = collections.defaultdict(list)
+    for fact in facts:
+        if not fact.problem:
+            groups[fact.sha256].append(fact.path)
+    return [paths for paths in groups.values() if len(paths) > 1]
+
+
+def view_paths(locations: Iterable[tree.Location]) -> list[pathlib.Path]:
+    """Returns the image files of all views, location by location."""
+    return [view.path for place in locations for view in place.views]
