@@ -1,0 +1,176 @@
+"""Frozen encoders by name, from uint8 images to features, with their own preprocessing inside the graph.
+
+spec = backbones.BackboneSpec(name="mobilenet_v2", weights="random", pooling="avg")
+features = backbones.build(spec)(images)  # uint8 [b, 300, 600, 3] -> float32 [b, 1280]
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import re
+from collections import defaultdict
+from typing import Any
+
+import keras
+import numpy as np
+
+from geods import errors
+from model import encoders, preprocessing, weights
+
+_POOLINGS = ("none", "avg", "max")
+_PREPROCESSINGS = ("own", "raw")
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneSpec:
+    """What a backbone is made of; equal specs and equal weights give equal features.
+
+    Attributes:
+        name: Encoder, one of `names()`.
+        weights: "imagenet", "random", or the path of a weights file.
+        layer: Layer whose output is taken; "" for the encoder's output.
+        pooling: "avg" or "max" over the feature map, "none" to keep it.
+        height_px: Height of the images; 300 is the report's.
+        width_px: Width of the images; 600 is the report's.
+        preprocessing: "own" for what the encoder was trained with, "raw" for 0 to 255 as the report fed it.
+        seed: Repeats "random" weights.
+
+    Raises:
+        BackboneError: If a value cannot be had.
+    """
+
+    name: str = "resnet50"
+    weights: str = "imagenet"
+    layer: str = ""
+    pooling: str = "none"
+    height_px: int = 300
+    width_px: int = 600
+    preprocessing: str = "own"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        encoder = encoders.find(self.name)
+        for field, value, allowed in (
+            ("pooling", self.pooling, _POOLINGS),
+            ("preprocessing", self.preprocessing, _PREPROCESSINGS),
+        ):
+            if value not in allowed:
+                raise errors.BackboneError(f"{field} is {value!r}.", f"choose one of {', '.join(allowed)}")
+        if self.preprocessing == "raw" and encoder.carries_preprocessing:
+            problem = f"{self.name} has its preprocessing among its own layers, so it cannot be fed raw values."
+            raise errors.BackboneError(problem, "use --preprocessing=own, or another encoder such as resnet50")
+        if self.height_px < 1 or self.width_px < 1:
+            problem = f"images of {self.height_px}x{self.width_px} px have no content."
+            raise errors.BackboneError(problem, "give a positive --height_px and --width_px")
+        if not self.weights:
+            raise errors.BackboneError("weights is empty.", "choose imagenet, random, or the path of a weights file")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields, fit for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "BackboneSpec":
+        """Returns the spec that `to_dict` described.
+
+        Raises:
+            BackboneError: If a field is unknown, or a value cannot be had.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            problem = f"a backbone has no {', '.join(unknown)}."
+            raise errors.BackboneError(problem, f"its fields are {', '.join(sorted(known))}")
+        return cls(**fields)
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class Backbone(keras.Model):
+    """An encoder that stays in inference mode as long as it is frozen, whatever the model around it does.
+
+    uint8 `[b, h, w, 3]` -> features `[b, h', w', c]` or `[b, c]`. Keras puts frozen batch normalisation into inference
+    mode by itself, but not dropout nor stochastic depth, which some encoders hold.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ANN401 - tensors
+        """Returns the features of images `[b, h, w, 3]`."""
+        return super().call(inputs, training=bool(training) and self.trainable, mask=mask)
+
+
+def names() -> list[str]:
+    """Returns the names of all encoders, sorted."""
+    return encoders.names()
+
+
+def build(spec: BackboneSpec) -> keras.Model:
+    """Builds a frozen backbone.
+
+    Set `trainable` on the result, or on some of its layers, to train it.
+
+    Returns:
+        keras.Model: uint8 images `[b, height_px, width_px, 3]` (RGB) -> features `[b, h', w', c]`, or `[b, c]` if
+        pooled; in the compute dtype of Keras' policy, pooled features in float32.
+
+    Raises:
+        BackboneError: If the encoder, its layer or its weights do not fit.
+        MissingFileError: If the weights file is not there.
+    """
+    encoder = weights.make_encoder(spec.name, spec.weights, spec.height_px, spec.width_px, spec.seed)
+    if spec.layer:
+        encoder = keras.Model(encoder.input, _layer(encoder, spec).output, name=encoder.name)
+    images = keras.Input((spec.height_px, spec.width_px, 3), dtype="uint8", name="image")
+    levels = preprocessing.Preprocessing(spec.name, spec.preprocessing, name="preprocessing")(images)
+    backbone = Backbone(images, _pool(encoder(levels), spec), name="backbone")
+    backbone.trainable = False
+    return backbone
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """Returns the SHA-256 of a model's weights (values, shapes and dtypes in order; names do not count)."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
+        digest.update(f"{values.dtype}{values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def layer_names(encoder: keras.Model) -> dict[str, keras.layers.Layer]:
+    """Returns an encoder's layers by the names they have in a fresh process.
+
+    Keras numbers layers that were given no name through the whole process, so the `conv2d_3` of a first InceptionV3
+    is the `conv2d_97` of a second. Their order is the same, which gives the first numbers back.
+    """
+    found, unnamed = {}, defaultdict(list)
+    for layer in encoder.layers:
+        base, _, number = re.fullmatch(r"(.*?)(_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
+        if base.replace("_", "") == type(layer).__name__.lower():
+            unnamed[base].append((int(number or 0), layer))
+        else:
+            found[layer.name] = layer
+    for base, numbered in unnamed.items():
+        for rank, (_, layer) in enumerate(sorted(numbered, key=lambda pair: pair[0])):
+            found[f"{base}_{rank}" if rank else base] = layer
+    return found
+
+
+def _layer(encoder: keras.Model, spec: BackboneSpec) -> keras.layers.Layer:
+    """Returns the layer a spec names."""
+    layers = layer_names(encoder)
+    if spec.layer not in layers:
+        close = difflib.get_close_matches(spec.layer, layers, n=4, cutoff=0.5) or list(layers)[-4:]
+        problem = f"{spec.name} has no layer {spec.layer!r}."
+        raise errors.BackboneError(problem, f"it has {len(layers)} layers, among them {', '.join(close)}")
+    return layers[spec.layer]
+
+
+def _pool(features: Any, spec: BackboneSpec) -> Any:  # noqa: ANN401 - symbolic tensors
+    """Pools features `[b, h', w', c]` to `[b, c]` where the spec asks for it."""
+    if spec.pooling == "none":
+        return features
+    if len(features.shape) != 4:
+        problem = f"layer {spec.layer!r} of {spec.name} gives {tuple(features.shape[1:])}, which is not a feature map."
+        raise errors.BackboneError(problem, "use --pooling=none, or another layer")
+    pool = keras.layers.GlobalAveragePooling2D if spec.pooling == "avg" else keras.layers.GlobalMaxPooling2D
+    # float32, because a mean over hundreds of bfloat16 values would keep 8 bits of them.
+    return pool(dtype="float32", name="pooling")(features)

@@ -1,0 +1,89 @@
+"""From cell probabilities to one point on the map."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from geods import errors, geometry
+
+METHODS = ("argmax", "least_distance", "highest_score")
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class Decoder(keras.layers.Layer):
+    """Chooses a point for each location: log-probabilities `[b, cells]` -> coords float32 `[b, 2]` (lat, lon) degrees.
+
+    Every cell stands for its centroid. By `method`:
+
+    - "argmax": the centroid of the most probable cell.
+    - "least_distance": the candidate whose expected distance is least; on a map with two far probable regions it may
+      lie between them.
+    - "highest_score": the candidate whose expected GeoGuessr score exp(-10 d / D) is highest; it stays near one.
+
+    The candidates are the centroids, then the points the caller adds; among equals the first is taken.
+
+    Args:
+        method: One of METHODS.
+        centroids: `[cells, 2]` degrees, (lat, lon).
+        diagonal_km: D, the diagonal of the map's bounding box; only "highest_score" needs it.
+        candidates: `[m, 2]` further points for the two expectations, such as a finer lattice.
+
+    Raises:
+        OptionError: If there is no such method, or it lacks its diagonal.
+        CoordinateError: If centroids or candidates are not coordinates.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        centroids: Any,  # noqa: ANN401 - anything numpy makes an array of, such as lists from a file
+        diagonal_km: float = 0.0,
+        candidates: Any = (),  # noqa: ANN401 - as centroids
+        **options: Any,  # noqa: ANN401 - Keras' own
+    ) -> None:
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        if method not in METHODS:
+            raise errors.OptionError(f"{method!r} is not a decoder.", f"choose one of {', '.join(METHODS)}")
+        if method == "highest_score" and not 0 < diagonal_km < np.inf:
+            problem = f"highest_score with a diagonal of {diagonal_km} km."
+            raise errors.OptionError(problem, "give the positive diagonal of the map's bounding box in kilometres")
+        self.method = method
+        self.diagonal_km = diagonal_km
+        self.centroids = geometry.check_coords(centroids, "centroids")
+        self.candidates = geometry.check_coords(np.reshape(candidates, (-1, 2)), "candidates")
+        self.points = np.concatenate([self.centroids, self.candidates]) if method != "argmax" else self.centroids
+        self._costs = self._cost_of_points()
+
+    def call(self, log_probabilities: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+        """Returns coords `[b, 2]` of log-probabilities `[b, cells]`."""
+        if self._costs is None:
+            best = ops.argmax(log_probabilities, axis=-1)
+        else:
+            probabilities = ops.exp(ops.cast(log_probabilities, "float32"))
+            best = ops.argmin(ops.matmul(probabilities, ops.convert_to_tensor(self._costs)), axis=-1)
+        return ops.take(ops.convert_to_tensor(self.points, dtype="float32"), best, axis=0)
+
+    def compute_output_shape(self, log_probabilities_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Returns (b, 2)."""
+        return (log_probabilities_shape[0], 2)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the constructor takes."""
+        return {
+            **super().get_config(),
+            "method": self.method,
+            "centroids": np.asarray(self.centroids).tolist(),
+            "diagonal_km": self.diagonal_km,
+            "candidates": np.asarray(self.candidates).tolist(),
+        }
+
+    def _cost_of_points(self) -> Any:  # noqa: ANN401 - an array or nothing
+        """Returns float32 `[cells, points]`: what guessing a point costs if the truth is a cell; None for argmax."""
+        if self.method == "argmax":
+            return None
+        distance_km = geometry.pairwise_km(self.centroids, self.points)
+        cost = distance_km if self.method == "least_distance" else -np.exp(-10 * distance_km / self.diagonal_km)
+        return cost.astype("float32")

@@ -1,0 +1,94 @@
+"""The whole network as one model that can be saved: backbone, head, fusion of views, decoding.
+
+classifier = geolocator.build_classifier(head, feature_shape)
+model = geolocator.build_geolocator(backbone, classifier, decoder)
+geolocator.save(model, "model.keras")
+model = geolocator.load("model.keras")
+"""
+
+import os
+import pathlib
+import warnings
+import zipfile
+from typing import Any
+
+import keras
+
+from geods import errors, files
+from model import backbones, causes, decode, views
+
+
+def build_classifier(head: keras.Model, feature_shape: tuple[int, ...]) -> keras.Model:
+    """Puts a head on every view and fuses the views.
+
+    Args:
+        head: keras.Model features `[n, *feature_shape]` -> logits `[n, cells]`.
+        feature_shape: Shape of one view's features: (h, w, c), or (c,) if they were pooled.
+
+    Returns:
+        keras.Model: {"features": `[b, v, *feature_shape]`, "view_mask": bool `[b, v]`} -> log-probabilities float32
+        `[b, cells]`, for any b and v.
+    """
+    features = keras.Input((None, *feature_shape), name="features")
+    view_mask = keras.Input((None,), dtype="bool", name="view_mask")
+    logits = views.PerView(head, name="head")(features)
+    log_probabilities = views.MeanOfProbabilities(name="mean_of_probabilities")(logits, view_mask)
+    return keras.Model({"features": features, "view_mask": view_mask}, log_probabilities, name="classifier")
+
+
+def build_geolocator(backbone: backbones.Backbone, classifier: keras.Model, decoder: decode.Decoder) -> keras.Model:
+    """Joins a backbone, a classifier on its features, and a decoder.
+
+    Returns:
+        keras.Model: {"image": uint8 `[b, v, h, w, 3]`, "view_mask": bool `[b, v]`} -> {"log_probabilities": float32
+        `[b, cells]`, "coords": float32 `[b, 2]` (lat, lon) degrees}, for any b and v.
+    """
+    image = keras.Input((None, *backbone.input_shape[1:]), dtype="uint8", name="image")
+    view_mask = keras.Input((None,), dtype="bool", name="view_mask")
+    features = views.PerView(backbone, name="backbone")(image)
+    log_probabilities = classifier({"features": features, "view_mask": view_mask})
+    outputs = {"log_probabilities": log_probabilities, "coords": decoder(log_probabilities)}
+    return keras.Model({"image": image, "view_mask": view_mask}, outputs, name="geolocator")
+
+
+def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Writes a model as a .keras file, whole or not at all.
+
+    Raises:
+        RunError: If the name does not end in .keras.
+    """
+    if not str(path).endswith(".keras"):
+        raise errors.RunError(f"{path}: a model's file name ends in .keras.", "give it that suffix")
+    with files.atomic_path(path) as temporary:
+        model.save(temporary)
+
+
+def load(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401 - keras.Model; Keras publishes no types
+    """Reads a model that `save` wrote. Code in the file is never run.
+
+    Returns:
+        keras.Model: The model, not compiled.
+
+    Raises:
+        RunError: If the file is missing or is not a whole .keras model.
+    """
+    step = "name the model.keras of a finished run, or train again with python -m trainers.train"
+    if not pathlib.Path(path).is_file():
+        raise errors.RunError(f"{path}: no such file.", step)
+    if not str(path).endswith(".keras") or not zipfile.is_zipfile(path):
+        raise errors.RunError(f"{path}: not a .keras model, or cut short; {_start_of(path)}.", step)
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns of layers it found no weights for; they would predict at random.
+            warnings.filterwarnings("error", message="Skipping nested container")
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+    # A damaged archive raises whatever Keras, zipfile or h5py meet first.
+    except Exception as error:
+        raise errors.RunError(f"{path}: not a usable .keras model: {causes.in_short(error)}", step) from error
+
+
+def _start_of(path: str | os.PathLike[str]) -> str:
+    """Describes how a file starts, to tell a web page or a pickle from a model."""
+    with open(path, "rb") as source:
+        start = source.read(24)
+    return f"it starts with {start!r}" if start else "it is empty"

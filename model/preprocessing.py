@@ -1,0 +1,43 @@
+"""The preprocessing an encoder was trained with, as a layer inside the graph."""
+
+from typing import Any
+
+import keras
+
+from model import encoders
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class Preprocessing(keras.layers.Layer):
+    """Turns uint8 images into what an encoder expects.
+
+    uint8 `[b, h, w, 3]` (RGB, 0 to 255) -> float32 `[b, h, w, 3]`. It stays float32 under mixed precision: bfloat16
+    would keep 8 of the bits after mean and scale have moved the values; the encoder's first layer casts them itself.
+
+    Args:
+        encoder: Name in model.encoders, whose preprocess_input is applied.
+        kind: "own" for that, "raw" to pass 0 to 255 through, as the report "GeoGuessrAI" did.
+
+    Raises:
+        BackboneError: If there is no such encoder.
+    """
+
+    def __init__(self, encoder: str, kind: str = "own", **options: Any) -> None:  # noqa: ANN401 - Keras' own
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        self.encoder = encoder
+        self.kind = kind
+        self._preprocess = encoders.find(encoder).preprocess
+
+    def call(self, images: Any) -> Any:  # noqa: ANN401 - a tensor of any backend
+        """Returns float32 `[b, h, w, 3]` for images `[b, h, w, 3]`."""
+        levels = keras.ops.cast(images, "float32")
+        return levels if self.kind == "raw" else self._preprocess(levels)
+
+    def compute_output_shape(self, images_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Returns the shape of the images: nothing is cropped or resized."""
+        return images_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the constructor takes."""
+        return {**super().get_config(), "encoder": self.encoder, "kind": self.kind}

@@ -1,0 +1,92 @@
+"""Encoders with weights in them: ImageNet's, a file's, or random ones that a seed repeats."""
+
+import warnings
+
+import keras
+import numpy as np
+
+from geods import errors, files
+from model import causes, encoders, random_weights
+
+IMAGENET = "imagenet"
+RANDOM = "random"
+_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_IMAGENET_STDDEV_RGB = (0.229, 0.224, 0.225)
+
+
+def make_encoder(name: str, source: str, height_px: int, width_px: int, seed: int) -> keras.Model:
+    """Builds an encoder without its classifier.
+
+    Args:
+        name: Name in model.encoders.
+        source: "imagenet" (downloaded once by Keras), "random", or the path of a weights file: `.weights.h5` of
+            Keras 3, or the older `.h5`.
+        height_px: Height of the images.
+        width_px: Width of the images.
+        seed: Repeats "random" weights.
+
+    Returns:
+        keras.Model: preprocessed float images `[b, height_px, width_px, 3]` -> features `[b, h', w', c]`.
+
+    Raises:
+        BackboneError: If the encoder or the weights do not fit.
+        MissingFileError: If `source` is a path that is not there.
+    """
+    encoder = encoders.find(name)
+    initial = IMAGENET if source == IMAGENET else None
+    try:
+        with warnings.catch_warnings():
+            # The MobileNets warn that the weights were trained at 224x224; ours are convolutions of any size.
+            warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
+            model = encoder.construct(include_top=False, weights=initial, input_shape=(height_px, width_px, 3))
+    except ValueError as error:
+        problem = f"{name} cannot be built for images of {height_px}x{width_px} px: {causes.in_short(error)}"
+        raise errors.BackboneError(problem, "change --height_px and --width_px, or take another encoder") from error
+    # Keras raises a bare Exception when a download fails.
+    except Exception as error:
+        problem = f"{name}: its ImageNet weights could not be fetched: {causes.in_short(error)}"
+        step = "where there is no network, fetch that file elsewhere and pass --backbone_weights=PATH"
+        raise errors.BackboneError(problem, step) from error
+    if source == RANDOM:
+        random_weights.fill(model, seed)
+    elif source != IMAGENET:
+        _load(model, name, source)
+    return model
+
+
+def _load(model: keras.Model, name: str, path: str) -> None:
+    """Reads a weights file into an encoder.
+
+    Raises:
+        BackboneError: If the file is not HDF5 or holds other weights.
+        MissingFileError: If there is no such file.
+    """
+    found = files.require_file(path, "--backbone_weights takes imagenet, random, or the path of a weights file")
+    step = f"pass weights of {name} without its classifier, as .weights.h5 (Keras 3) or .h5 (older)"
+    with open(found, "rb") as source:
+        start = source.read(len(_HDF5_SIGNATURE))
+    if start != _HDF5_SIGNATURE:
+        raise errors.BackboneError(f"{path}: not an HDF5 weights file for {name}; it starts with {start!r}.", step)
+    try:
+        with warnings.catch_warnings():
+            # One for each block of an encoder that does not fit, before the exception that says so.
+            warnings.filterwarnings("ignore", message="Skipping nested container")
+            model.load_weights(path)
+    # What Keras and h5py raise for a foreign or damaged file ranges from OSError to KeyError.
+    except Exception as error:
+        raise errors.BackboneError(f"{path}: does not fit {name}: {causes.in_short(error)}", step) from error
+    _mend_normalisation(model)
+
+
+def _mend_normalisation(model: keras.Model) -> None:
+    """Makes Keras' published EfficientNet weights, read from a file, scale images as they were trained.
+
+    Those files hold the standard deviation of ImageNet in place of the variance. Keras makes up for it with one more
+    layer, but only under weights="imagenet" (github.com/tensorflow/tensorflow/issues/49930).
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            variance = np.ravel(keras.ops.convert_to_numpy(layer.adapt_variance))
+            if variance.shape == (3,) and np.allclose(variance, _IMAGENET_STDDEV_RGB, atol=1e-6):
+                layer.adapt_variance.assign(np.reshape(np.square(variance), layer.adapt_variance.shape))
+                layer.finalize_state()
