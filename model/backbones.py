@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from geods import errors
-from model import encoders, preprocessing, weights
+from model import encoders, preprocessing, tensors, weights
 
 _POOLINGS = ("none", "avg", "max")
 _PREPROCESSINGS = ("own", "raw")
@@ -92,7 +92,7 @@ class Backbone(keras.Model):
     mode by itself, but not dropout nor stochastic depth, which some encoders hold.
     """
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:  # noqa: ANN401 - tensors
+    def call(self, inputs: tensors.Tensor, training: bool | None = None, mask: tensors.Tensor = None) -> tensors.Tensor:
         """Returns the features of images `[b, h, w, 3]`."""
         return super().call(inputs, training=bool(training) and self.trainable, mask=mask)
 
@@ -164,7 +164,7 @@ def _layer(encoder: keras.Model, spec: BackboneSpec) -> keras.layers.Layer:
     return layers[spec.layer]
 
 
-def _pool(features: Any, spec: BackboneSpec) -> Any:  # noqa: ANN401 - symbolic tensors
+def _pool(features: tensors.Tensor, spec: BackboneSpec) -> tensors.Tensor:
     """Pools features `[b, h', w', c]` to `[b, c]` where the spec asks for it."""
     if spec.pooling == "none":
         return features

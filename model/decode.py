@@ -4,9 +4,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from geods import errors, geometry
+from model import tensors
 
 METHODS = ("argmax", "least_distance", "highest_score")
 
@@ -38,10 +40,10 @@ class Decoder(keras.layers.Layer):
     def __init__(
         self,
         method: str,
-        centroids: Any,  # noqa: ANN401 - anything numpy makes an array of, such as lists from a file
+        centroids: npt.ArrayLike,
         diagonal_km: float = 0.0,
-        candidates: Any = (),  # noqa: ANN401 - as centroids
-        **options: Any,  # noqa: ANN401 - Keras' own
+        candidates: npt.ArrayLike = (),
+        **options: object,
     ) -> None:
         options.setdefault("dtype", "float32")
         super().__init__(**options)
@@ -57,7 +59,7 @@ class Decoder(keras.layers.Layer):
         self.points = np.concatenate([self.centroids, self.candidates]) if method != "argmax" else self.centroids
         self._costs = self._cost_of_points()
 
-    def call(self, log_probabilities: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+    def call(self, log_probabilities: tensors.Tensor) -> tensors.Tensor:
         """Returns coords `[b, 2]` of log-probabilities `[b, cells]`."""
         if self._costs is None:
             best = ops.argmax(log_probabilities, axis=-1)
@@ -80,7 +82,7 @@ class Decoder(keras.layers.Layer):
             "candidates": np.asarray(self.candidates).tolist(),
         }
 
-    def _cost_of_points(self) -> Any:  # noqa: ANN401 - an array or nothing
+    def _cost_of_points(self) -> npt.NDArray[np.float32] | None:
         """Returns float32 `[cells, points]`: what guessing a point costs if the truth is a cell; None for argmax."""
         if self.method == "argmax":
             return None

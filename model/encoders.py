@@ -9,12 +9,12 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
 
 from geods import errors
+from model import tensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Encoder:
 
     name: str
     construct: Callable[..., keras.Model]
-    preprocess: Callable[[Any], Any]
+    preprocess: Callable[[tensors.Tensor], tensors.Tensor]
 
     @property
     def carries_preprocessing(self) -> bool:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import warnings
 import zipfile
+
 from typing import Any
 
 import keras
@@ -43,12 +44,20 @@ def build_geolocator(backbone: backbones.Backbone, classifier: keras.Model, deco
         keras.Model: {"image": uint8 `[b, v, h, w, 3]`, "view_mask": bool `[b, v]`} -> {"log_probabilities": float32
         `[b, cells]`, "coords": float32 `[b, 2]` (lat, lon) degrees}, for any b and v.
     """
-    image = keras.Input((None, *backbone.input_shape[1:]), dtype="uint8", name="image")
-    view_mask = keras.Input((None,), dtype="bool", name="view_mask")
-    features = views.PerView(backbone, name="backbone")(image)
-    log_probabilities = classifier({"features": features, "view_mask": view_mask})
+    image, view_mask, log_probabilities = _from_images(backbone, classifier)
     outputs = {"log_probabilities": log_probabilities, "coords": decoder(log_probabilities)}
     return keras.Model({"image": image, "view_mask": view_mask}, outputs, name="geolocator")
+
+
+def build_trainable(backbone: backbones.Backbone, classifier: keras.Model) -> keras.Model:
+    """Joins a backbone and a classifier without a decoder, to train both from images.
+
+    Returns:
+        keras.Model: {"image": uint8 `[b, v, h, w, 3]`, "view_mask": bool `[b, v]`} -> log-probabilities float32
+        `[b, cells]`, for any b and v.
+    """
+    image, view_mask, log_probabilities = _from_images(backbone, classifier)
+    return keras.Model({"image": image, "view_mask": view_mask}, log_probabilities, name="trainable")
 
 
 def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -63,11 +72,11 @@ def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
         model.save(temporary)
 
 
-def load(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401 - keras.Model; Keras publishes no types
+def load(path: str | os.PathLike[str]) -> keras.Model:
     """Reads a model that `save` wrote. Code in the file is never run.
 
     Returns:
-        keras.Model: The model, not compiled.
+        The model, not compiled.
 
     Raises:
         RunError: If the file is missing or is not a whole .keras model.
@@ -85,6 +94,14 @@ def load(path: str | os.PathLike[str]) -> Any:  # noqa: ANN401 - keras.Model; Ke
     # A damaged archive raises whatever Keras, zipfile or h5py meet first.
     except Exception as error:
         raise errors.RunError(f"{path}: not a usable .keras model: {causes.in_short(error)}", step) from error
+
+
+def _from_images(backbone: backbones.Backbone, classifier: keras.Model) -> tuple[Any, Any, Any]:
+    """Returns the symbolic images `[b, v, h, w, 3]`, view mask `[b, v]` and log-probabilities `[b, cells]`."""
+    image = keras.Input((None, *backbone.input_shape[1:]), dtype="uint8", name="image")
+    view_mask = keras.Input((None,), dtype="bool", name="view_mask")
+    features = views.PerView(backbone, name="backbone")(image)
+    return image, view_mask, classifier({"features": features, "view_mask": view_mask})
 
 
 def _start_of(path: str | os.PathLike[str]) -> str:

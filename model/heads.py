@@ -6,11 +6,11 @@ trainable parameters, after which they are named.
 """
 
 import difflib
-from typing import Any
 
 import keras
 
 from geods import errors
+from model import tensors
 
 # (convolution filters, hidden units)
 _REPORT_SIZES = {
@@ -62,7 +62,7 @@ def build(name: str, feature_shape: tuple[int, ...], cells: int, dropout: float 
     return keras.Model(features, logits, name=name)
 
 
-def _report(name: str, features: Any, dropout: float) -> Any:  # noqa: ANN401 - symbolic tensors
+def _report(name: str, features: tensors.Tensor, dropout: float) -> tensors.Tensor:
     """Stacks the report's layers on a feature map `[b, h, w, c]`; returns `[b, hidden]`."""
     if len(features.shape) != 4 or min(features.shape[1:3]) < _LEAST_SIDE:
         problem = f"{name} needs a feature map of at least 4x4, but the features are {tuple(features.shape[1:])}."
@@ -76,7 +76,7 @@ def _report(name: str, features: Any, dropout: float) -> Any:  # noqa: ANN401 - 
     return keras.layers.Dropout(dropout)(hidden)
 
 
-def _pooled(name: str, features: Any, dropout: float | None) -> Any:  # noqa: ANN401 - symbolic tensors
+def _pooled(name: str, features: tensors.Tensor, dropout: float | None) -> tensors.Tensor:
     """Stacks the linear head's or the perceptron's layers on features `[b, ..., c]`; returns `[b, hidden]`."""
     hidden = features
     if len(features.shape) == 4:

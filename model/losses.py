@@ -7,10 +7,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from geods import errors, geometry
-from model import metrics
+from model import metrics, tensors
 
 KINDS = ("one_hot", "label_smoothing", "haversine")
 
@@ -41,11 +42,11 @@ class GeolocationLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        centroids: Any,  # noqa: ANN401 - anything numpy makes an array of, such as lists from a file
+        centroids: npt.ArrayLike,
         kind: str = "one_hot",
         smoothing: float = 0.1,
         scale_km: float = 150.0,
-        **options: Any,  # noqa: ANN401 - Keras' own
+        **options: object,
     ) -> None:
         options.setdefault("dtype", "float32")
         options.setdefault("name", "geolocation_loss")
@@ -61,13 +62,13 @@ class GeolocationLoss(keras.losses.Loss):
         self.smoothing = smoothing
         self.scale_km = scale_km
 
-    def call(self, y_true: Any, y_pred: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+    def call(self, y_true: tensors.Tensor, y_pred: tensors.Tensor) -> tensors.Tensor:
         """Returns the loss `[b]` of truths `[b, 3]` and log-probabilities `[b, cells]`."""
         targets = self.targets(y_true)
         # 0 log 0 is 0 here: a cell ruled out for good must not turn the sum into NaN.
         return -ops.sum(ops.where(targets > 0, targets * ops.cast(y_pred, "float32"), 0.0), axis=-1)
 
-    def targets(self, y_true: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+    def targets(self, y_true: tensors.Tensor) -> tensors.Tensor:
         """Returns the target probabilities float32 `[b, cells]` of truths `[b, 3]`."""
         truth = ops.cast(y_true, "float32")
         if self.kind == "haversine":

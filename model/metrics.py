@@ -7,14 +7,16 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from geods import errors, geometry
+from model import tensors
 
 _RADIANS_PER_DEGREE = float(np.pi / 180)
 
 
-def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+def haversine_km(a: tensors.Tensor, b: tensors.Tensor) -> tensors.Tensor:
     """Returns great-circle distances, the twin of geods.geometry.haversine_km.
 
     Written for float32. With m the mean latitude, the haversine is split into sums that cannot cancel:
@@ -39,7 +41,7 @@ def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 - tensors of any backen
     return 2 * geometry.EARTH_RADIUS_KM * ops.arctan2(ops.sqrt(near), ops.sqrt(far))
 
 
-def _short_way_round(lon_a: Any, lon_b: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+def _short_way_round(lon_a: tensors.Tensor, lon_b: tensors.Tensor) -> tensors.Tensor:
     """Returns the difference of longitudes `[...]` in degrees, between -180 and 180.
 
     Between neighbours it is exact: they are subtracted in degrees, and across the antimeridian each from 180 first.
@@ -50,7 +52,7 @@ def _short_way_round(lon_a: Any, lon_b: Any) -> Any:  # noqa: ANN401 - tensors o
     return ops.where(ops.abs(straight) > 180.0, across, straight)
 
 
-def share_within_km(distance_km: Any, limit_km: float) -> Any:  # noqa: ANN401 - tensors of any backend
+def share_within_km(distance_km: tensors.Tensor, limit_km: float) -> tensors.Tensor:
     """Returns the share (0 to 1, float32) of distances `[b]` that are at most `limit_km`."""
     return ops.mean(ops.cast(distance_km <= limit_km, "float32"))
 
@@ -59,11 +61,13 @@ def share_within_km(distance_km: Any, limit_km: float) -> Any:  # noqa: ANN401 -
 class CellAccuracy(keras.metrics.Mean):
     """Share of locations whose most probable cell is their own; locations outside every cell do not count."""
 
-    def __init__(self, name: str = "cell_accuracy", dtype: Any = "float32") -> None:  # noqa: ANN401 - Keras' own
+    def __init__(self, name: str = "cell_accuracy", dtype: str = "float32") -> None:
         """Takes the name under which the metric is logged."""
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # noqa: ANN401 - tensors
+    def update_state(
+        self, y_true: tensors.Tensor, y_pred: tensors.Tensor, sample_weight: tensors.Tensor = None
+    ) -> None:
         """Counts truths `[b, 3]` against log-probabilities `[b, cells]`."""
         cell = ops.cast(ops.cast(y_true, "float32")[:, 2], "int32")
         inside = ops.cast(cell >= 0, "float32")
@@ -85,15 +89,17 @@ class MeanKm(keras.metrics.Mean):
         CoordinateError: If the centroids are not coordinates.
     """
 
-    def __init__(self, centroids: Any, name: str = "mean_km", dtype: Any = "float32") -> None:  # noqa: ANN401
+    def __init__(self, centroids: npt.ArrayLike, name: str = "mean_km", dtype: str = "float32") -> None:
         super().__init__(name=name, dtype=dtype)
         self.centroids = geometry.check_coords(centroids, "centroids")
 
-    def of_distance(self, distance_km: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+    def of_distance(self, distance_km: tensors.Tensor) -> tensors.Tensor:
         """Returns what is averaged, `[b]`, of distances `[b]` in km."""
         return distance_km
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # noqa: ANN401 - tensors
+    def update_state(
+        self, y_true: tensors.Tensor, y_pred: tensors.Tensor, sample_weight: tensors.Tensor = None
+    ) -> None:
         """Measures truths `[b, 3]` against log-probabilities `[b, cells]`."""
         centroids = ops.convert_to_tensor(self.centroids, dtype="float32")
         guess = ops.take(centroids, ops.argmax(y_pred, axis=-1), axis=0)
@@ -112,10 +118,10 @@ class MeanMiles(MeanKm):
     Takes what MeanKm takes.
     """
 
-    def __init__(self, centroids: Any, name: str = "mean_miles", dtype: Any = "float32") -> None:  # noqa: ANN401
+    def __init__(self, centroids: npt.ArrayLike, name: str = "mean_miles", dtype: str = "float32") -> None:
         super().__init__(centroids, name, dtype)
 
-    def of_distance(self, distance_km: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+    def of_distance(self, distance_km: tensors.Tensor) -> tensors.Tensor:
         """Returns miles `[b]` of kilometres `[b]`."""
         return distance_km / geometry.KM_PER_MILE
 
@@ -135,13 +141,13 @@ class WithinKm(MeanKm):
         CoordinateError: If the centroids are not coordinates.
     """
 
-    def __init__(self, centroids: Any, limit_km: float, name: str = "", dtype: Any = "float32") -> None:  # noqa: ANN401
+    def __init__(self, centroids: npt.ArrayLike, limit_km: float, name: str = "", dtype: str = "float32") -> None:
         super().__init__(centroids, name or f"within_{limit_km:g}_km", dtype)
         if not limit_km >= 0:
             raise errors.OptionError(f"limit_km is {limit_km}.", "give a number of kilometres that is not negative")
         self.limit_km = limit_km
 
-    def of_distance(self, distance_km: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+    def of_distance(self, distance_km: tensors.Tensor) -> tensors.Tensor:
         """Returns 1 or 0 `[b]` for kilometres `[b]`."""
         return ops.cast(distance_km <= self.limit_km, "float32")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from model import encoders
+from model import encoders, tensors
 
 
 @keras.saving.register_keras_serializable(package="geods")
@@ -22,14 +22,14 @@ class Preprocessing(keras.layers.Layer):
         BackboneError: If there is no such encoder.
     """
 
-    def __init__(self, encoder: str, kind: str = "own", **options: Any) -> None:  # noqa: ANN401 - Keras' own
+    def __init__(self, encoder: str, kind: str = "own", **options: object) -> None:
         options.setdefault("dtype", "float32")
         super().__init__(**options)
         self.encoder = encoder
         self.kind = kind
         self._preprocess = encoders.find(encoder).preprocess
 
-    def call(self, images: Any) -> Any:  # noqa: ANN401 - a tensor of any backend
+    def call(self, images: tensors.Tensor) -> tensors.Tensor:
         """Returns float32 `[b, h, w, 3]` for images `[b, h, w, 3]`."""
         levels = keras.ops.cast(images, "float32")
         return levels if self.kind == "raw" else self._preprocess(levels)

@@ -1,9 +1,9 @@
 """From views to locations: a network applied to every view, and the fusion of what the views say."""
 
-from typing import Any
-
 import keras
 from keras import ops
+
+from model import tensors
 
 
 @keras.saving.register_keras_serializable(package="geods")
@@ -18,13 +18,13 @@ class PerView(keras.layers.Wrapper):
         """Builds the model for the shape of one view."""
         super().build((None, *views_shape[2:]))
 
-    def call(self, views: Any, training: bool | None = None) -> Any:  # noqa: ANN401 - tensors of any backend
+    def call(self, views: tensors.Tensor, training: bool | None = None) -> tensors.Tensor:
         """Returns the model's output for views `[b, v, ...]`."""
         flat = ops.reshape(views, (-1, *views.shape[2:]))
         result = self.layer(flat, training=training)
         return ops.reshape(result, (-1, ops.shape(views)[1], *result.shape[1:]))
 
-    def compute_output_spec(self, views: Any, training: bool | None = None) -> keras.KerasTensor:  # noqa: ANN401
+    def compute_output_spec(self, views: tensors.Tensor, training: bool | None = None) -> keras.KerasTensor:
         """Returns shape and dtype of the result without computing it."""
         one = self.layer.compute_output_spec(keras.KerasTensor((None, *views.shape[2:]), dtype=views.dtype))
         return keras.KerasTensor((*views.shape[:2], *one.shape[1:]), dtype=one.dtype)
@@ -38,16 +38,16 @@ class MeanOfProbabilities(keras.layers.Layer):
     out count for nothing, whatever they hold. A location without any view has seen nothing, so all its cells are
     equally probable.
 
-    Late averaging of single-view softmaxes beat joint models of four views on 50 US states (92.4 % against 72 %;
-    github.com/vdefont/vdefont.github.io, "GeoGuessr AI").
+    On 50 US states the mean of four single-view softmaxes was right for 92.4 % of locations, one view for 64.1 %, and
+    a joint model of four views did worse than the mean (vdefont.github.io, post of 2021-06-20).
     """
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - Keras' own
+    def __init__(self, **options: object) -> None:
         """Takes the options of every Keras layer."""
         options.setdefault("dtype", "float32")
         super().__init__(**options)
 
-    def call(self, logits: Any, view_mask: Any) -> Any:  # noqa: ANN401 - tensors of any backend
+    def call(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns log-probabilities `[b, cells]` of logits `[b, v, cells]`."""
         seen = ops.cast(view_mask, "bool")[:, :, None]
         # Zeroed before the softmax: an infinity in a padded view would give its gradient a NaN that no mask removes.
@@ -59,8 +59,6 @@ class MeanOfProbabilities(keras.layers.Layer):
         ignorance = -ops.log(ops.cast(logits.shape[-1], "float32"))
         return ops.where(count > 0, fused, ignorance)
 
-    def compute_output_shape(
-        self, logits_shape: tuple[int | None, ...], view_mask_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
-        """Returns (b, cells)."""
-        return (logits_shape[0], logits_shape[2])
+    def compute_output_spec(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
+        """Returns shape and dtype of the result without computing it."""
+        return keras.KerasTensor((logits.shape[0], logits.shape[2]), dtype="float32")

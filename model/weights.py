@@ -40,8 +40,9 @@ def make_encoder(name: str, source: str, height_px: int, width_px: int, seed: in
             warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
             model = encoder.construct(include_top=False, weights=initial, input_shape=(height_px, width_px, 3))
     except ValueError as error:
-        problem = f"{name} cannot be built for images of {height_px}x{width_px} px: {causes.in_short(error)}"
-        raise errors.BackboneError(problem, "change --height_px and --width_px, or take another encoder") from error
+        problem = f"{name} for images of {height_px}x{width_px} px: {causes.in_short(error)}"
+        step = "mend that (--height_px and --width_px set the size), or take another encoder"
+        raise errors.BackboneError(problem, step) from error
     # Keras raises a bare Exception when a download fails.
     except Exception as error:
         problem = f"{name}: its ImageNet weights could not be fetched: {causes.in_short(error)}"

@@ -4,6 +4,7 @@ import json
 
 import keras
 import numpy as np
+import precision
 import pytest
 
 from geods import errors
@@ -174,13 +175,9 @@ def test_a_saved_backbone_gives_the_same_features_and_is_still_frozen(cut, tmp_p
 
 @pytest.mark.parametrize(("policy", "dtype"), [("mixed_bfloat16", "bfloat16"), ("mixed_float16", "float16")])
 def test_mixed_precision_computes_in_16_bits_and_pools_in_32(policy, dtype, cut):
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy(policy)
-    try:
+    with precision.policy(policy):
         backbone = backbones.build(spec_of(layer="block_3_depthwise"))
         pooled = backbones.build(spec_of(layer="block_3_depthwise", pooling="avg"))
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
     assert keras.backend.standardize_dtype(backbone(IMAGES).dtype) == dtype
     assert keras.backend.standardize_dtype(pooled(IMAGES).dtype) == "float32"
     assert backbones.weights_sha256(backbone) == backbones.weights_sha256(cut)

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import precision
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,12 +78,8 @@ def test_certainty_is_followed_by_every_method():
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("method", decode.METHODS)
 def test_points_stay_float32_under_mixed_precision(method, policy):
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy(policy)
-    try:
+    with precision.policy(policy):
         coords = decoded(method, probabilities(5, seed=2), LATTICE)
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
     assert coords.dtype == np.float32
     np.testing.assert_array_equal(coords, decoded(method, probabilities(5, seed=2), LATTICE))
 

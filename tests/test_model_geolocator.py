@@ -6,6 +6,7 @@ import zipfile
 
 import keras
 import numpy as np
+import precision
 import pytest
 
 from geods import errors
@@ -127,12 +128,8 @@ def test_a_name_without_keras_is_refused(model, tmp_path):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_outputs_stay_float32_under_mixed_precision(policy, tmp_path):
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy(policy)
-    try:
+    with precision.policy(policy):
         model = build("report_75k", "none")
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
     inputs = batch(2, 2)
     outputs = numpy_of(model(inputs))
     assert {value.dtype for value in outputs.values()} == {np.dtype("float32")}

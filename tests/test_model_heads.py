@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import precision
 import pytest
 
 from geods import errors
@@ -88,12 +89,8 @@ def test_dropout_is_the_heads_own_unless_given(name, dropout, rates):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("name", ["report_75k", "mlp"])
 def test_logits_stay_float32_under_mixed_precision(name, policy):
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy(policy)
-    try:
+    with precision.policy(policy):
         head = heads.build(name, (6, 5, 8), 7)
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
     logits = head(np.ones((1, 6, 5, 8), dtype="float32"))
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"
     assert {weight.dtype for weight in head.weights} == {"float32"}

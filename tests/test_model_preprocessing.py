@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import precision
 import pytest
 
 from geods import errors
@@ -33,12 +34,8 @@ def test_raw_passes_the_values_through():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_it_stays_float32_under_mixed_precision(policy):
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy(policy)
-    try:
+    with precision.policy(policy):
         layer = preprocessing.Preprocessing("mobilenet_v2")
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
     result = keras.ops.convert_to_numpy(layer(IMAGES))
     assert result.dtype == np.float32
     # 256 different levels go in, so 256 must come out; bfloat16 keeps fewer between -1 and 1.
