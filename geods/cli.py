@@ -15,6 +15,7 @@ it. Nothing below a program ever reads FLAGS.
 """
 
 import dataclasses
+import importlib
 import os
 import sys
 import types
@@ -22,7 +23,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from geods import errors, files
 
@@ -58,7 +59,7 @@ def run(options_class: type[Options], function: Callable[[Options], None]) -> No
     """
     define(options_class, flags.FLAGS)
     # TensorFlow's start-up banner would bury the one line that matters; set before anything imports it.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     app.run(lambda argv: _call(options_class, function, argv))
 
 
@@ -117,6 +118,24 @@ def from_flagfile(options_class: type[Options], path: str | os.PathLike[str]) ->
     return from_flags(options_class, values, words)
 
 
+def import_quietly(name: str) -> None:
+    """Imports a module without what its C++ code prints; a program's `main` calls it before it uses TensorFlow.
+
+    TensorFlow prints seven lines about CPU features and missing GPU drivers before any log level counts, which would
+    bury an error of two lines. Only this process's standard error is closed, and only during the import.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module(name)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def show_error(error: errors.GeodsError) -> None:
     """Prints an error the way every program does."""
     print(f"error: {error}", file=sys.stderr)
@@ -137,6 +156,9 @@ def hide_traceback_of_user_errors() -> None:
 
 def _call(options_class: type[Options], function: Callable[[Options], None], argv: Sequence[str]) -> None:
     """Builds the options and calls the function; turns a user's mistake into an exit code."""
+    if not flags.FLAGS["verbosity"].present:
+        # TFDS logs, as warnings, its own use of its own deprecated names at every start.
+        logging.set_verbosity(logging.ERROR)
     try:
         function(from_flags(options_class, flags.FLAGS, argv[1:]))
     except errors.GeodsError as error:

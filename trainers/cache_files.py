@@ -1,0 +1,159 @@
+"""The files of a feature cache: what it is made of, what its rows belong to, and where its blocks lie.
+
+    <cache_dir>/<split>/index.json         what it is made of, its shape, the SHA-256 of each block
+    <cache_dir>/<split>/index.npz          location ids, coordinates, headings
+    <cache_dir>/<split>/blocks/00000.npy   features of the first `block_rows` views, and so on
+
+One row is one view; the views of a location follow each other. bfloat16, which NumPy does not know, is stored as uint16.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from geods import errors
+
+FORMAT = 1
+DTYPES = ("float32", "float16", "bfloat16")
+INDEX, ARRAYS, _BLOCKS = "index.json", "index.npz", "blocks"
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheKey:
+    """What a cache is made of. Two caches with equal keys hold the same features.
+
+    Attributes:
+        dataset: `pipeline.fingerprint_of` the dataset.
+        split: Its split.
+        backbone: Name of the encoder.
+        weights_sha256: Hash of the encoder's weights.
+        height_px: Height of the images.
+        width_px: Width of the images.
+        preprocessing: "own" or "raw".
+        layer: Layer of the encoder, "" for its output.
+        pooling: "none", "avg" or "max".
+        precision: Policy the encoder ran in.
+        dtype: Type the features are stored in.
+    """
+
+    dataset: str
+    split: str
+    backbone: str
+    weights_sha256: str
+    height_px: int
+    width_px: int
+    preprocessing: str
+    layer: str
+    pooling: str
+    precision: str
+    dtype: str
+
+    @classmethod
+    def of(cls, spec: Any, **others: str) -> "CacheKey":  # noqa: ANN401 - BackboneSpec, whose module imports Keras
+        """Returns the key of an encoder's features; the fields that are not the encoder's are given by name."""
+        return cls(
+            backbone=spec.name,
+            height_px=spec.height_px,
+            width_px=spec.width_px,
+            preprocessing=spec.preprocessing,
+            layer=spec.layer,
+            pooling=spec.pooling,
+            **others,
+        )
+
+    def differences(self, other: "CacheKey") -> list[str]:
+        """Returns one text for each field that differs: name, own value, the other's value."""
+        mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
+        return [f"{name} is {mine[name]!r}, wanted {theirs[name]!r}" for name in mine if mine[name] != theirs[name]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """What the rows of a cache belong to.
+
+    Attributes:
+        location_ids: `[locations]` text.
+        coords: `[locations, 2]` float64 degrees, (lat, lon).
+        views: `[locations]` int64, number of rows of each location.
+        headings: `[rows]` float32 degrees, NaN where not known.
+    """
+
+    location_ids: np.ndarray
+    coords: np.ndarray
+    views: np.ndarray
+    headings: np.ndarray
+
+    @functools.cached_property
+    def starts(self) -> np.ndarray:
+        """`[locations + 1]` int64: location i has rows starts[i] to starts[i + 1]."""
+        return np.concatenate([[0], np.cumsum(self.views)])
+
+    def __len__(self) -> int:
+        """Returns the number of rows."""
+        return int(self.views.sum())
+
+
+def numpy_dtype(name: str) -> np.dtype:
+    """Returns the type features are handed out in."""
+    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+
+
+def to_stored(features: np.ndarray, dtype: str) -> np.ndarray:
+    """Returns features in the type they are stored in."""
+    typed = np.ascontiguousarray(features.astype(numpy_dtype(dtype)))
+    return typed.view(np.uint16) if dtype == "bfloat16" else typed
+
+
+def block_path(folder: pathlib.Path, block: int) -> pathlib.Path:
+    """Returns the file of a block."""
+    return folder / _BLOCKS / f"{block:05d}.npy"
+
+
+def read_index(folder: pathlib.Path) -> dict[str, Any]:
+    """Reads index.json."""
+    path = folder / INDEX
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        if index["format"] != FORMAT:
+            raise errors.CacheError(f"{path}: has format {index['format']}, this version reads {FORMAT}.", anew(folder))
+    except OSError as error:
+        raise errors.CacheError(f"{folder}: no feature cache there.", resume(folder)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise errors.CacheError(f"{path}: is damaged ({error}).", anew(folder)) from error
+    return index
+
+
+def read_rows(folder: pathlib.Path) -> Rows:
+    """Reads index.npz."""
+    path = folder / ARRAYS
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Rows(**{field.name: arrays[field.name] for field in dataclasses.fields(Rows)})
+    except (OSError, ValueError, KeyError) as error:
+        raise errors.CacheError(f"{path}: is missing or damaged ({error}).", anew(folder)) from error
+
+
+def refuse_other(folder: pathlib.Path, found: CacheKey, wanted: CacheKey) -> None:
+    """Raises CacheError if a cache is not made of what is wanted."""
+    if differences := found.differences(wanted):
+        raise errors.CacheError(f"{folder}: is a cache of something else: {'; '.join(differences)}.", anew(folder))
+
+
+def resume(folder: pathlib.Path) -> str:
+    """Says how to make or finish a cache."""
+    return f"python -m trainers.extract --cache_dir={folder.parent} with the dataset and encoder; it goes on where it ended"
+
+
+def anew(folder: pathlib.Path) -> str:
+    """Says how to start over."""
+    return f"python -m trainers.extract --overwrite --cache_dir={folder.parent}, or name another --cache_dir"
+
+
+def redo(path: pathlib.Path) -> str:
+    """Says how to mend one block."""
+    return f"delete {path} and run trainers.extract again; it writes only what is missing"

@@ -1,0 +1,132 @@
+"""Writing a feature cache block by block, so that a killed extraction goes on where it ended."""
+
+import contextlib
+import dataclasses
+import fcntl
+import math
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from geods import errors, files
+from trainers import cache_files
+
+
+class CacheWriter:
+    """Writes a cache block by block; what is finished stays finished when the process is killed.
+
+    Args:
+        folder: `<cache_dir>/<split>`.
+        key: What the cache is made of.
+        spec: The encoder, as `BackboneSpec.to_dict` gives it; who reads the cache can build it again.
+        rows: What the rows belong to.
+        feature_shape: Shape of one row.
+        block_rows: cache_files.Rows a block.
+
+    Raises:
+        CacheError: If the folder holds a cache made of something else.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        key: cache_files.CacheKey,
+        spec: dict[str, Any],
+        rows: cache_files.Rows,
+        feature_shape: tuple[int, ...],
+        block_rows: int,
+    ) -> None:
+        self.folder = pathlib.Path(folder)
+        self._rows = rows
+        self._index = {
+            "format": cache_files.FORMAT,
+            "key": dataclasses.asdict(key),
+            "spec": spec,
+            "rows": len(rows),
+            "feature_shape": list(feature_shape),
+            "block_rows": block_rows,
+            "sha256": [],
+        }
+        if (self.folder / cache_files.INDEX).exists():
+            self._adopt(key, block_rows)
+        arrays = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
+        with files.atomic_path(self.folder / cache_files.ARRAYS) as temporary:
+            np.savez(temporary, allow_pickle=False, **arrays)
+        files.write_json(self.folder / cache_files.INDEX, self._index)
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks of the whole cache."""
+        return math.ceil(self._index["rows"] / self._index["block_rows"])
+
+    def missing(self) -> list[int]:
+        """Returns the blocks that are not written yet, in order."""
+        return [block for block in range(self.blocks) if not self._is_whole(block)]
+
+    def rows_of(self, block: int) -> int:
+        """Returns how many rows a block has."""
+        size = self._index["block_rows"]
+        return min(size, self._index["rows"] - block * size)
+
+    def write(self, block: int, features: np.ndarray) -> int:
+        """Writes one block, whole or not at all, and returns its bytes.
+
+        Args:
+            block: Its number.
+            features: `[rows_of(block), *feature_shape]`, any float type.
+        """
+        path = cache_files.block_path(self.folder, block)
+        with files.atomic_path(path) as temporary:
+            np.save(temporary, cache_files.to_stored(features, self._index["key"]["dtype"]), allow_pickle=False)
+        return path.stat().st_size
+
+    def finish(self) -> int:
+        """Records the hash of every block and returns the bytes of all."""
+        paths = [cache_files.block_path(self.folder, block) for block in range(self.blocks)]
+        self._index["sha256"] = [files.sha256_of_file(path) for path in paths]
+        files.write_json(self.folder / cache_files.INDEX, self._index)
+        return sum(path.stat().st_size for path in paths)
+
+    def _adopt(self, key: cache_files.CacheKey, block_rows: int) -> None:
+        """Takes over the blocks of an earlier, interrupted run on the same input."""
+        found = cache_files.read_index(self.folder)
+        cache_files.refuse_other(self.folder, cache_files.CacheKey(**found["key"]), key)
+        if found["block_rows"] != block_rows or found["rows"] != len(self._rows):
+            problem = f"{self.folder}: its blocks have {found['block_rows']} rows, wanted {block_rows}."
+            raise errors.CacheError(problem, f"give --block_rows={found['block_rows']}, or start anew with --overwrite")
+
+    def _is_whole(self, block: int) -> bool:
+        """Says whether a block's file is there with the right shape; a torn one cannot be, as writes are atomic."""
+        path = cache_files.block_path(self.folder, block)
+        if not path.is_file():
+            return False
+        try:
+            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        except (ValueError, OSError):
+            return False
+        return shape == (self.rows_of(block), *self._index["feature_shape"])
+
+
+@contextlib.contextmanager
+def lock(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Keeps other processes out of a cache folder; the system drops the lock when the process ends, however it ends.
+
+    Raises:
+        CacheError: If another process holds it; the message gives its number.
+    """
+    path = pathlib.Path(folder) / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as holder:
+        try:
+            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder.seek(0)
+            problem = f"{folder}: process {holder.read().strip() or 'unknown'} is writing there."
+            raise errors.CacheError(problem, "wait until it ends, or name another --cache_dir") from error
+        holder.truncate(0)
+        holder.write(f"{os.getpid()}\n")
+        holder.flush()
+        yield

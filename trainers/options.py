@@ -1,0 +1,123 @@
+"""The options of extract, train and evaluate: every field is a flag of the same name."""
+
+import dataclasses
+from typing import Literal
+
+from geods import cli, errors
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+
+def require_at_least(options: object, least: float, names: tuple[str, ...]) -> None:
+    """Raises OptionError if one of the named options is below `least`."""
+    for name in names:
+        value = getattr(options, name)
+        if not value >= least:
+            raise errors.OptionError(f"--{name}={value}: must be at least {least:g}.", "give a larger number")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractOptions:
+    """What to extract, from what, to where."""
+
+    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.")
+    config: str = cli.option("blocked", "Config of the dataset: blocked, random or report.")
+    splits: tuple[str, ...] = cli.option(("train", "validation", "test"), "Splits to extract.")
+    cache_dir: str = cli.option("cache", "Folder to write to; each split gets a folder in it.")
+    backbone: str = cli.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
+    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
+    layer: str = cli.option("", "Layer whose output is cached; empty for the encoder's output.")
+    pooling: Literal["none", "avg", "max"] = cli.option("none", "How to pool the feature map; none keeps it.")
+    height_px: int = cli.option(300, "Height the images are resized to.")
+    width_px: int = cli.option(600, "Width the images are resized to.")
+    preprocessing: Literal["own", "raw"] = cli.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
+    cache_dtype: Literal["float32", "float16", "bfloat16"] = cli.option("float16", "Type the features are stored in.")
+    precision: Precision = cli.option("float32", "Policy the encoder runs in.")  # noqa: RUF009 - a field, not a default
+    batch_size: int = cli.option(32, "Images the encoder sees at once.")
+    block_rows: int = cli.option(1024, "Images a block; a kill costs at most one block.")
+    seed: int = cli.option(0, "Repeats random weights.")
+    overwrite: bool = cli.option(False, "Whether to start anew where a cache is there.")
+
+    def __post_init__(self) -> None:
+        """Checks the numbers; the encoder checks its own."""
+        require_at_least(self, 1, ("batch_size", "block_rows"))
+        if not self.splits:
+            raise errors.OptionError("--splits is empty.", "name at least one, such as --splits=train,validation,test")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """What to train, on what, how, to where. The flags of the encoder count only without --cache_dir."""
+
+    run_dir: str = cli.option("runs/run", "Folder to write to.")
+    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.")
+    config: str = cli.option("blocked", "Config of the dataset: blocked, random or report.")
+    train_split: str = cli.option("train", "Split to train on.")
+    validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
+    cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
+    partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
+    backbone: str = cli.option("resnet50", "Encoder, when training from images.")
+    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
+    layer: str = cli.option("", "Layer of the encoder; empty for its output.")
+    pooling: Literal["none", "avg", "max"] = cli.option("none", "How to pool the feature map; none keeps it.")
+    height_px: int = cli.option(300, "Height the images are resized to.")
+    width_px: int = cli.option(600, "Width the images are resized to.")
+    preprocessing: Literal["own", "raw"] = cli.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
+    train_backbone: bool = cli.option(False, "Whether to train the encoder too; only from images.")
+    head: str = cli.option("mlp", "report_75k, report_1m, report_6m, report_13m, linear or mlp.")
+    dropout: float | None = cli.option(
+        None, "Share of values dropped before the last layer; the head's own if not given."
+    )
+    loss: Literal["one_hot", "label_smoothing", "haversine"] = cli.option("haversine", "Targets of the cross-entropy.")
+    smoothing: float = cli.option(0.1, "Share that --loss=label_smoothing spreads.")
+    scale_km: float = cli.option(150.0, "Distance over which a target of --loss=haversine falls to 1/e.")
+    decode: Literal["argmax", "least_distance", "highest_score"] = cli.option(
+        "least_distance", "How the point is chosen from the probabilities."
+    )
+    train_views: Literal["single", "all"] = cli.option("all", "Whether a training example is one view or a location.")
+    epochs: int = cli.option(25, "Passes over the training split, at most.")
+    patience: int = cli.option(8, "Epochs without a better validation distance before training stops.")
+    batch_size: int = cli.option(32, "Examples a step.")
+    learning_rate: float = cli.option(1e-3, "Of Adam, at the start.")
+    lr_schedule: Literal["constant", "cosine"] = cli.option("cosine", "How the learning rate falls over all epochs.")
+    weight_decay: float = cli.option(1e-3, "Of AdamW; 0 is plain Adam.")
+    precision: Precision = cli.option("float32", "Policy of the network.")  # noqa: RUF009 - a field, not a default
+    seed: int = cli.option(0, "Repeats weights, order and dropout.")
+    deterministic: bool = cli.option(False, "Whether the same seed gives the same weights to the last bit; slower.")
+    overwrite: bool = cli.option(False, "Whether to replace a run that is there.")
+
+    def __post_init__(self) -> None:
+        """Checks what no other module checks."""
+        require_at_least(self, 1, ("epochs", "patience", "batch_size", "height_px", "width_px"))
+        require_at_least(self, 0, ("weight_decay",))
+        if not 0 < self.learning_rate < float("inf"):
+            raise errors.OptionError(f"--learning_rate={self.learning_rate}: must be above 0.", "1e-3 is the default")
+        if self.train_backbone and self.cache_dir:
+            raise errors.OptionError(
+                "--train_backbone with --cache_dir: cached features cannot train the encoder.",
+                "leave --cache_dir empty to train from images",
+            )
+        if not self.run_dir:
+            raise errors.OptionError("--run_dir is empty.", "name a folder, such as --run_dir=runs/mlp")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions:
+    """Which run to evaluate, on what."""
+
+    run_dir: str = cli.option("runs/run", "Folder that trainers.train wrote.")
+    split: str = cli.option("test", "Split of the run's dataset.")
+    imagery: str = cli.option("", "Imagery tree to evaluate on instead of a split.")
+    out: str = cli.option("", "Folder to write to; the run folder if empty, which --imagery does not allow.")
+    from_images: bool = cli.option(False, "Whether to run the encoder although its features are cached.")
+    batch_size: int = cli.option(32, "Locations the network sees at once.")
+    seed: int = cli.option(0, "Of the random guess and the bootstrap.")
+
+    def __post_init__(self) -> None:
+        """Checks that the figures of a tree do not replace those of the test split."""
+        require_at_least(self, 1, ("batch_size",))
+        if self.imagery and not self.out:
+            raise errors.OptionError(
+                "--imagery without --out: its figures would replace those of the run's test split.",
+                f"add a folder, such as --out={self.run_dir}/on_imagery",
+            )
