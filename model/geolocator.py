@@ -10,7 +10,6 @@ import os
 import pathlib
 import warnings
 import zipfile
-
 from typing import Any
 
 import keras

@@ -56,7 +56,7 @@ class Predictor:
         """
         log_probabilities, points = [], []
         for batch in batches:
-            result = self._network({"image": batch["image"], "view_mask": batch["view_mask"]}, training=False)
+            result = self._network.predict_on_batch({"image": batch["image"], "view_mask": batch["view_mask"]})
             log_probabilities.append(np.asarray(result["log_probabilities"]))
             points.append(np.asarray(result["coords"], dtype=np.float64))
         return np.concatenate(log_probabilities), np.concatenate(points)

@@ -1,0 +1,71 @@
+"""One small road for all tests that need it: tree -> dataset -> cache -> run, made by the real programs, once a session."""
+
+import pathlib
+
+import drawn_trees
+import numpy as np
+import pytest
+import road
+
+from geods import partition
+
+
+@pytest.fixture(scope="session")
+def tree_dir(tmp_path_factory) -> pathlib.Path:
+    """An imagery tree of 150 places with three views; the first has one, the second two."""
+    root = tmp_path_factory.mktemp("road") / "tree"
+    cells = drawn_trees.cells()
+    ids = drawn_trees.location_ids(road.LOCATIONS)
+    coords = np.array([[float(part) for part in name.split(",")] for name in ids])
+    labels = cells.label(coords[:, 0], coords[:, 1])
+    for number, (name, cell, place) in enumerate(zip(ids, labels, coords, strict=True)):
+        folder = root / str(cell) / name
+        folder.mkdir(parents=True)
+        for heading in drawn_trees.HEADINGS[: number + 1]:
+            road.draw(*place, heading).save(folder / f"{heading}_2012-05.jpg")
+    partition.write(cells, root / "partition.geojson")
+    return root
+
+
+@pytest.fixture(scope="session")
+def data_dir(tree_dir) -> pathlib.Path:
+    """The tree as a TFDS dataset, config `random` (few places fill all its splits)."""
+    folder = tree_dir.parent / "data"
+    road.program(
+        "tensorflow_datasets.scripts.cli.main",
+        "build",
+        "geods",
+        "--config=random",
+        f"--manual_dir={tree_dir}",
+        f"--data_dir={folder}",
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def extract_flags(data_dir) -> list[str]:
+    """Flags of trainers.extract for the dataset; --cache_dir is left to the test."""
+    return [f"--data_dir={data_dir}", "--config=random", *road.ENCODER, "--block_rows=64", "--batch_size=16"]
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tree_dir, extract_flags) -> pathlib.Path:
+    """Pooled features of the dataset."""
+    folder = tree_dir.parent / "cache"
+    road.program("trainers.extract", *extract_flags, f"--cache_dir={folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def train_flags(data_dir, cache_dir) -> list[str]:
+    """Flags of trainers.train for the cache; --run_dir is left to the test."""
+    return [f"--data_dir={data_dir}", "--config=random", f"--cache_dir={cache_dir}", "--learning_rate=0.003"]
+
+
+@pytest.fixture(scope="session")
+def run_dir(tree_dir, train_flags) -> pathlib.Path:
+    """A finished run on the cache."""
+    folder = tree_dir.parent / "run"
+    done = road.program("trainers.train", *train_flags, "--epochs=20", f"--run_dir={folder}")
+    (folder / "stdout.txt").write_text(done.stdout)
+    return folder
