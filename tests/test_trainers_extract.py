@@ -1,0 +1,115 @@
+"""Extraction by the real program: right features, whatever kills it."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import road
+
+from geods import pipeline
+from model import backbones
+from trainers import cache_files, extract, features, options
+
+
+def spec() -> backbones.BackboneSpec:
+    return backbones.BackboneSpec(
+        "mobilenet_v2", "random", layer="block_3_expand_relu", pooling="avg", height_px=32, width_px=48
+    )
+
+
+def test_features_are_what_the_encoder_says_of_the_views_in_order(cache_dir, data_dir):
+    cache = features.FeatureCache(cache_dir / "test")
+    assert cache.spec == spec().to_dict()
+    shape = pipeline.PipelineOptions(32, 48, batch_size=1000, views="single")
+    batch = next(iter(pipeline.batches(pipeline.open_builder(data_dir, "random"), "test", shape)))
+    expected = backbones.build(spec()).predict_on_batch(batch["image"].numpy())
+    taken = cache.take(np.arange(len(cache))).astype(np.float32)
+    assert taken.shape == expected.shape
+    assert np.allclose(taken, expected, rtol=2e-3, atol=2e-3)
+    assert np.array_equal(cache.rows.headings, batch["heading"])
+
+
+def test_the_end_says_what_was_written_and_what_comes_next(extract_flags, tmp_path):
+    done = road.program("trainers.extract", *extract_flags, f"--cache_dir={tmp_path}", "--splits=test")
+    assert "test: " in done.stdout
+    assert "MB" in done.stdout
+    assert "next: python -m trainers.train" in done.stdout
+    assert "views/s" in done.stderr
+
+
+def blocks_of(folder: pathlib.Path) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("train/blocks/0*.npy")}
+
+
+def test_a_killed_extraction_keeps_its_blocks_and_ends_the_same(extract_flags, cache_dir, tmp_path):
+    flags = [*extract_flags, f"--cache_dir={tmp_path}", "--splits=train"]
+    command = [sys.executable, "-m", "trainers.extract", *flags]
+    process = subprocess.Popen(command, cwd=road.REPO, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(blocks_of(tmp_path)) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it had ended before it could be killed"
+    kept = blocks_of(tmp_path)
+    assert len(kept) >= 2
+    done = road.program("trainers.extract", *flags)
+    assert f"{len(kept)} of " in done.stdout
+    after = blocks_of(tmp_path)
+    assert {name: after[name] for name in kept} == kept
+    resumed, whole = features.FeatureCache(tmp_path / "train"), features.FeatureCache(cache_dir / "train")
+    assert np.array_equal(resumed.take(np.arange(len(resumed))), whole.take(np.arange(len(whole))))
+
+
+def test_a_gap_in_the_middle_is_filled(extract_flags, cache_dir, tmp_path):
+    flags = [*extract_flags, f"--cache_dir={tmp_path}", "--splits=train"]
+    road.program("trainers.extract", *flags)
+    (tmp_path / "train" / "blocks" / "00001.npy").unlink()
+    road.program("trainers.extract", *flags)
+    mended, whole = features.FeatureCache(tmp_path / "train"), features.FeatureCache(cache_dir / "train")
+    assert np.array_equal(mended.take(np.arange(len(mended))), whole.take(np.arange(len(whole))))
+
+
+def test_a_stale_cache_is_refused_and_overwritten_on_demand(extract_flags, cache_dir, tmp_path):
+    flags = [*extract_flags, f"--cache_dir={tmp_path}", "--splits=test"]
+    road.program("trainers.extract", *flags)
+    refused = road.program("trainers.extract", *flags, "--height_px=40", expect=2)
+    assert "height_px is 32, wanted 40" in refused.stderr
+    assert len([line for line in refused.stderr.splitlines() if line]) <= 12
+    road.program("trainers.extract", *flags, "--height_px=40", "--overwrite")
+    assert features.FeatureCache(tmp_path / "test").key.height_px == 40
+
+
+def test_an_unknown_split_is_refused_before_anything_is_computed(extract_flags, tmp_path):
+    refused = road.program("trainers.extract", *extract_flags, f"--cache_dir={tmp_path}", "--splits=dev", expect=2)
+    assert "no split 'dev'" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("sizes", [[5], [1, 1, 1], [4, 4, 2], [3, 7], [10]])
+def test_rows_are_regrouped(sizes):
+    batches = iter([np.arange(0, 4), np.arange(4, 5), np.arange(5, 10)])
+    blocks = list(extract._regroup(batches, sizes))
+    assert [len(block) for block in blocks] == sizes
+    assert np.array_equal(np.concatenate(blocks), np.arange(sum(sizes)))
+
+
+def test_runs_of_blocks():
+    assert extract._consecutive([]) == []
+    assert extract._consecutive([0, 1, 3, 5, 6]) == [[0, 1], [3], [5, 6]]
+
+
+def test_the_key_tells_every_field_of_the_encoder_apart():
+    key = cache_files.CacheKey.of(spec(), dataset="d", split="s", weights_sha256="w", precision="p", dtype="float16")
+    assert (key.backbone, key.layer, key.pooling, key.height_px, key.width_px, key.preprocessing) == (
+        "mobilenet_v2",
+        "block_3_expand_relu",
+        "avg",
+        32,
+        48,
+        "own",
+    )
+    assert extract.spec_of(options.ExtractOptions(backbone="vgg16", backbone_weights="random")).name == "vgg16"

@@ -1,0 +1,168 @@
+"""A cache holds what was written, of what it says, and says so when it does not."""
+
+import dataclasses
+import fcntl
+import json
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from geods import errors
+from trainers import cache_files, cache_writer, features
+
+KEY = cache_files.CacheKey(
+    dataset="geods/blocked/1.0.0 abc",
+    split="train",
+    backbone="resnet50",
+    weights_sha256="00",
+    height_px=300,
+    width_px=600,
+    preprocessing="own",
+    layer="",
+    pooling="avg",
+    precision="float32",
+    dtype="float32",
+)
+VIEWS = np.array([3, 1, 2, 3, 1])
+ROWS = cache_files.Rows(
+    np.array(["a", "b", "c", "d", "e"]), np.arange(10.0).reshape(5, 2), VIEWS, np.arange(10, dtype=np.float32)
+)
+SHAPE = (2, 3)
+VALUES = np.random.default_rng(0).normal(size=(10, *SHAPE)).astype(np.float32)
+
+
+def write(folder, key=KEY, blocks=None, finish=True, block_rows=4):
+    writer = cache_writer.CacheWriter(folder, key, {"name": "resnet50"}, ROWS, SHAPE, block_rows)
+    for block in writer.missing() if blocks is None else blocks:
+        start = block * block_rows
+        writer.write(block, VALUES[start : start + writer.rows_of(block)])
+    if finish:
+        writer.finish()
+    return writer
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 0), ("float16", 2e-3), ("bfloat16", 2e-2)])
+def test_what_is_taken_is_what_was_written(tmp_path, dtype, tolerance):
+    key = dataclasses.replace(KEY, dtype=dtype)
+    write(tmp_path / "train", key)
+    cache = features.FeatureCache(tmp_path / "train", key)
+    rows = np.array([9, 0, 4, 4, 3])
+    taken = cache.take(rows)
+    assert taken.dtype == (ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    assert np.allclose(taken.astype(np.float32), VALUES[rows], rtol=tolerance, atol=tolerance)
+    assert len(cache) == 10
+    assert cache.feature_shape == SHAPE
+    assert cache.spec == {"name": "resnet50"}
+    cache.verify()
+
+
+def test_rows_of_a_location_follow_each_other(tmp_path):
+    write(tmp_path)
+    cache = features.FeatureCache(tmp_path)
+    assert cache.rows.starts.tolist() == [0, 3, 4, 6, 9, 10]
+    assert cache.rows.location_ids.tolist() == ["a", "b", "c", "d", "e"]
+    assert np.array_equal(cache.rows.coords, ROWS.coords)
+
+
+def test_blocks_are_mapped_and_not_loaded(tmp_path):
+    write(tmp_path)
+    assert all(isinstance(block, np.memmap) for block in features.FeatureCache(tmp_path)._blocks)
+
+
+def test_an_interrupted_cache_goes_on_with_what_is_missing(tmp_path):
+    write(tmp_path, blocks=[0, 2], finish=False)
+    with pytest.raises(errors.CacheError, match=r"not finished(.|\n)*goes on where it ended"):
+        features.FeatureCache(tmp_path)
+    kept = (tmp_path / "blocks" / "00000.npy").stat().st_mtime_ns
+    writer = cache_writer.CacheWriter(tmp_path, KEY, {}, ROWS, SHAPE, 4)
+    assert writer.missing() == [1]
+    write(tmp_path)
+    assert (tmp_path / "blocks" / "00000.npy").stat().st_mtime_ns == kept
+    assert np.array_equal(features.FeatureCache(tmp_path).take(np.arange(10)), VALUES)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("dataset", "geods/blocked/1.0.0 other"),
+        ("backbone", "vgg16"),
+        ("weights_sha256", "11"),
+        ("height_px", 200),
+        ("preprocessing", "raw"),
+        ("layer", "conv1"),
+        ("pooling", "max"),
+        ("precision", "mixed_bfloat16"),
+        ("dtype", "float16"),
+    ],
+)
+def test_a_stale_cache_is_refused_by_reader_and_writer_with_the_field(tmp_path, field, value):
+    write(tmp_path)
+    other = dataclasses.replace(KEY, **{field: value})
+    pattern = rf"{field} is {getattr(KEY, field)!r}, wanted {value!r}(.|\n)*--overwrite"
+    with pytest.raises(errors.CacheError, match=pattern):
+        features.FeatureCache(tmp_path, other)
+    with pytest.raises(errors.CacheError, match=pattern):
+        write(tmp_path, other)
+
+
+def test_another_block_size_is_refused(tmp_path):
+    write(tmp_path)
+    with pytest.raises(errors.CacheError, match="--block_rows=4"):
+        write(tmp_path, block_rows=5)
+
+
+def test_damage_is_named(tmp_path):
+    write(tmp_path)
+    block = tmp_path / "blocks" / "00001.npy"
+    whole = block.read_bytes()
+    block.write_bytes(whole[:-8])
+    with pytest.raises(errors.CacheError, match=r"00001\.npy: is missing or damaged(.|\n)*delete"):
+        features.FeatureCache(tmp_path)
+    block.unlink()
+    with pytest.raises(errors.CacheError, match=r"00001\.npy: is missing or damaged"):
+        features.FeatureCache(tmp_path)
+    np.save(block, VALUES[:3])
+    with pytest.raises(errors.CacheError, match=r"00001\.npy: has shape"):
+        features.FeatureCache(tmp_path)
+    flipped = bytearray(whole)
+    flipped[-1] ^= 1
+    block.write_bytes(bytes(flipped))
+    with pytest.raises(errors.CacheError, match=r"00001\.npy: its bytes have changed"):
+        features.FeatureCache(tmp_path).verify()
+
+
+def test_missing_and_broken_indexes_are_named(tmp_path):
+    with pytest.raises(errors.CacheError, match=r"no feature cache there(.|\n)*trainers\.extract"):
+        features.FeatureCache(tmp_path / "nothing")
+    write(tmp_path)
+    index = tmp_path / "index.json"
+    text = index.read_text()
+    index.write_text(json.dumps({**json.loads(text), "format": 99}))
+    with pytest.raises(errors.CacheError, match="has format 99"):
+        features.FeatureCache(tmp_path)
+    index.write_text(text[:50])
+    with pytest.raises(errors.CacheError, match=r"index\.json: is damaged"):
+        features.FeatureCache(tmp_path)
+    index.write_text(text)
+    (tmp_path / "index.npz").write_bytes(b"not an archive")
+    with pytest.raises(errors.CacheError, match=r"index\.npz: is missing or damaged"):
+        features.FeatureCache(tmp_path)
+
+
+def test_an_index_with_pickled_objects_is_not_unpickled(tmp_path):
+    write(tmp_path)
+    np.savez(tmp_path / "index.npz", location_ids=np.array([{}], dtype=object))
+    with pytest.raises(errors.CacheError, match=r"index\.npz"):
+        features.FeatureCache(tmp_path)
+
+
+def test_one_writer_at_a_time(tmp_path):
+    with (tmp_path / ".lock").open("w") as holder:
+        holder.write("4321\n")
+        holder.flush()
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        with pytest.raises(errors.CacheError, match="process 4321 is writing there"), cache_writer.lock(tmp_path):
+            pytest.fail("the lock was given twice")
+    with cache_writer.lock(tmp_path):
+        pass
