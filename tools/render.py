@@ -1,0 +1,137 @@
+"""Draws a prediction on the map, or the mean errors of several runs side by side.
+
+    python -m tools.render --run_dir=runs/mlp
+    python -m tools.render --run_dir=runs/mlp --location=39.7392,-104.9903
+    python -m tools.render --compare=runs/linear,runs/mlp --out=comparison.png
+
+The first two write map.png (one prediction: every cell as red as its share of the highest probability, the true point
+green, the predicted one yellow, the great circle between them blue, its length) and map.html (the same for up to 200
+locations, one file that needs no network). Without --location it is the location with the median error. The third
+writes bars of the mean miles with 95 % intervals, beside the best constant guess and human players. Each takes about
+two seconds and prints what it drew.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from geods import cli, errors, files
+from trainers import predictions, runs
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to draw."""
+
+    run_dir: str = cli.option("", "Run folder that trainers.evaluate has written predictions to.")
+    location: str = cli.option("", "LAT,LNG of a location, or its row in predictions.csv from 0; empty: median error.")
+    predictions: str = cli.option("", "Folder of other predictions by the same run (evaluate --out); empty: run_dir.")
+    out: str = cli.option("", "Folder for map.png and map.html; empty: where the predictions are. Of --compare: file.")
+    compare: tuple[str, ...] = cli.option((), "R1,R2,...: run folders to compare.")
+    human_miles: float = cli.option(587.0, "Mean miles of human players to draw in a comparison; 0: none.")
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            OptionError: If it is not clear what to draw, or a value is out of range.
+        """
+        if bool(self.run_dir) == bool(self.compare):
+            problem = "--run_dir and --compare: give one of the two."
+            raise errors.OptionError(problem, "name a run folder: --run_dir=RUN, or several: --compare=RUN1,RUN2")
+        if self.compare and pathlib.Path(self.out or "comparison.png").suffix.lower() != ".png":
+            raise errors.OptionError(f"--out={self.out}: a comparison is a .png file.", "write --out=comparison.png")
+        if not 0 <= self.human_miles < float("inf"):
+            raise errors.OptionError(f"--human_miles={self.human_miles}: is not a distance.", "give miles, 0 for none")
+
+
+def main(options: Options) -> None:
+    """Draws what was asked for."""
+    if options.compare:
+        draw_comparison(options.compare, options.out or "comparison.png", options.human_miles)
+    else:
+        draw_map(options)
+
+
+def draw_map(options: Options) -> None:
+    """Writes map.png and map.html."""
+    from trainers import cartography, figures, map_page
+
+    cells = predictions.read_partition(options.run_dir)
+    folder = options.predictions or options.run_dir
+    entries = predictions.read(folder, len(cells))
+    row = predictions.find(entries, options.location) if options.location else predictions.median(entries)
+    shown = entries[row]
+    title = f"Location {shown.location_id}"
+    picture = figures.to_png(figures.location_map(cells, shown.probabilities, shown.truth, shown.predicted, title))
+    page = map_page.render(cells, entries, row, f"Predictions of {pathlib.Path(options.run_dir).resolve().name}")
+    out = pathlib.Path(options.out or folder)
+    _write(out / "map.png", picture)
+    _write(out / "map.html", page.encode())
+    print(f"location   {shown.location_id} (row {row} of {len(entries):,}, {_standing(entries, row)})")
+    print(f"distance   {cartography.distance_text(shown.distance_km)}")
+    print(f"top cells  {_top(shown)}")
+    print(f"written    {out / 'map.png'}")
+    print(f"written    {out / 'map.html'}")
+
+
+def draw_comparison(run_dirs: Sequence[str], out: str, human_miles: float) -> None:
+    """Writes the bars of several runs."""
+    from trainers import figures
+
+    found = [_read_metrics(pathlib.Path(folder)) for folder in run_dirs]
+    names = _names(run_dirs)
+    means, intervals, constants = zip(*found, strict=True)
+    _write(pathlib.Path(out), figures.to_png(figures.comparison(names, means, intervals, constants, human_miles)))
+    width = max(map(len, names))
+    for name, (mean, (low, high), constant) in zip(names, found, strict=True):
+        print(f"{name:<{width}}  {mean:7,.1f} miles (95 %: {low:,.1f} to {high:,.1f}), constant guess {constant:,.1f}")
+    print(f"written {out}")
+
+
+def _read_metrics(folder: pathlib.Path) -> tuple[float, tuple[float, float], float]:
+    """Returns the mean miles of a run, their interval, and the constant guess's mean miles."""
+    path = folder / runs.METRICS
+    evaluate = f"evaluate the run: python -m trainers.evaluate --run_dir={folder}"
+    if not path.is_file():
+        raise errors.RunError(f"{path}: does not exist.", evaluate)
+    try:
+        metrics: dict[str, Any] = json.loads(path.read_bytes())
+        low, high = metrics["intervals"]["mean_miles"]
+        return float(metrics["mean_miles"]), (float(low), float(high)), float(metrics["constant_guess"]["mean_miles"])
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"{path}: holds no mean_miles with interval and constant guess ({type(error).__name__}: {error})."
+        raise errors.RunError(problem, evaluate) from error
+
+
+def _names(run_dirs: Sequence[str]) -> list[str]:
+    """Returns the folders' names, or their paths where two have the same name."""
+    names = [pathlib.Path(folder).resolve().name for folder in run_dirs]
+    return names if len(set(names)) == len(names) else [os.path.normpath(folder) for folder in run_dirs]
+
+
+def _standing(entries: Sequence[predictions.Prediction], row: int) -> str:
+    """Says how many predictions are better than one."""
+    better = sum(entry.distance_km < entries[row].distance_km for entry in entries)
+    return f"{better:,} better"
+
+
+def _top(shown: predictions.Prediction, count: int = 3) -> str:
+    """Returns the most probable cells of a prediction."""
+    best = shown.probabilities.argsort()[::-1][:count]
+    return ", ".join(f"{cell} ({shown.probabilities[cell]:.1%})" for cell in best)
+
+
+def _write(path: pathlib.Path, content: bytes) -> None:
+    """Writes a file, whole or not at all."""
+    try:
+        files.write_bytes(path, content)
+    except OSError as error:
+        raise errors.RunError(f"{path}: cannot be written ({error.strerror}).", "name another place: --out=") from error
+
+
+if __name__ == "__main__":
+    cli.run(Options, main)
