@@ -99,7 +99,9 @@ def open_builder(data_dir: str | os.PathLike[str], config: str = "blocked") -> t
     if not versions:
         there = sorted({path.parent.parent.name for path in root.glob("*/*/dataset_info.json")})
         problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
-        raise errors.DatasetError(problem, f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}")
+        raise errors.DatasetError(
+            problem, f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
+        )
     return tfds.builder_from_directory(versions[-1].parent)
 
 

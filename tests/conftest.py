@@ -1,4 +1,4 @@
-"""One small road for all tests that need it: tree -> dataset -> cache -> run, made by the real programs, once a session."""
+"""One small road for all tests that need it: tree -> dataset -> cache -> run, made by the real programs."""
 
 import pathlib
 

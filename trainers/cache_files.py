@@ -4,7 +4,7 @@
     <cache_dir>/<split>/index.npz          location ids, coordinates, headings
     <cache_dir>/<split>/blocks/00000.npy   features of the first `block_rows` views, and so on
 
-One row is one view; the views of a location follow each other. bfloat16, which NumPy does not know, is stored as uint16.
+One row is one view; the views of a location follow each other. NumPy does not know bfloat16: it is stored as uint16.
 """
 
 import dataclasses
@@ -146,7 +146,9 @@ def refuse_other(folder: pathlib.Path, found: CacheKey, wanted: CacheKey) -> Non
 
 def resume(folder: pathlib.Path) -> str:
     """Says how to make or finish a cache."""
-    return f"python -m trainers.extract --cache_dir={folder.parent} with the dataset and encoder; it goes on where it ended"
+    return (
+        f"python -m trainers.extract --cache_dir={folder.parent}, with the encoder's flags; it goes on where it ended"
+    )
 
 
 def anew(folder: pathlib.Path) -> str:

@@ -41,7 +41,7 @@ class CacheWriter:
     ) -> None:
         self.folder = pathlib.Path(folder)
         self._rows = rows
-        self._index = {
+        self._index: dict[str, Any] = {
             "format": cache_files.FORMAT,
             "key": dataclasses.asdict(key),
             "spec": spec,

@@ -3,9 +3,10 @@
     python -m trainers.evaluate --run_dir=runs/mlp
     python -m trainers.evaluate --run_dir=runs/mlp --imagery=tree --out=runs/mlp/on_tree
 
-The first uses the test split, from the run's feature cache if that has it (seconds) or else from the images. The second runs
-the whole network on any imagery tree (about 30 images/s for MobileNetV2 on 2 cores). Prints a table; writes metrics.json,
-predictions.csv (a line a location) and probabilities.npy (float16, a row a line) to the run folder or --out.
+The first uses the test split, from the run's feature cache if that has it (seconds) or else from the images. The
+second runs the whole network on any imagery tree (about 30 images/s for MobileNetV2 at 200x400 on 2 cores). Prints a
+table; writes metrics.json, predictions.csv (a line a location) and probabilities.npy (float16, a row a line) to the run
+folder or --out.
 """
 
 import csv

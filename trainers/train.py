@@ -2,9 +2,9 @@
 
     python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --data_dir=data --cache_dir=cache --run_dir=runs/mlp
 
-On the pooled features of 800 places this takes about 20 s on 2 cores. Prints a line an epoch with the loss, the validation
-split's mean miles, and the time left; writes the run folder (trainers/runs.py says what is in it). Watch it with
-tensorboard --logdir=runs. Without --cache_dir the images go through the encoder in every epoch.
+On the pooled features of 800 places this takes about 30 s on 2 cores. Prints a line an epoch with the loss, the
+validation split's mean miles, and the time left; writes the run folder (trainers/runs.py says what is in it). Watch it
+with tensorboard --logdir=runs. Without --cache_dir the images go through the encoder in every epoch.
 """
 
 import dataclasses
