@@ -1,0 +1,90 @@
+"""The made-up geography of a simulated world: smooth fields over the sphere, the same on every run.
+
+A field is a sum of plane waves through the unit sphere, so it has no seam at 180 degrees and no pole, and nothing is
+stored but a few dozen numbers. Waves of 1,500 to 9,000 km tell regions apart; one octave of 300 to 600 km gives places
+within a region something of their own.
+"""
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from geods import geometry
+
+# What the fields say of a place, each from 0 to 1. `coldness` follows the latitude, the others are free.
+TRAITS = (
+    "coldness",
+    "moisture",
+    "sky",
+    "haze",
+    "cloud",
+    "soil",
+    "woodland",
+    "conifer",
+    "leaf",
+    "ridge",
+    "settlement",
+    "roof",
+    "road_width",
+    "asphalt",
+    "centre_line",
+    "poles",
+)
+
+_LONG_KM = (1500.0, 9000.0)
+_SHORT_KM = (300.0, 600.0)
+_LONG_WAVES, _SHORT_WAVES = 7, 3
+# Share of the short waves in a field's spread.
+_SHORT_SHARE = 0.2
+# Latitudes between which coldness rises from 0 to 1: from the tropics to where trees end.
+_WARM_DEG, _COLD_DEG = 15.0, 65.0
+
+
+class Fields:
+    """The fields of one world.
+
+    Args:
+        seed: Another seed is another geography.
+    """
+
+    def __init__(self, seed: int) -> None:
+        """Draws the waves."""
+        rng = generator(seed, "fields")
+        waves = len(TRAITS) * (_LONG_WAVES + _SHORT_WAVES)
+        long = np.arange(waves) % (_LONG_WAVES + _SHORT_WAVES) < _LONG_WAVES
+        low, high = np.where(long[:, None], np.log(_LONG_KM), np.log(_SHORT_KM)).T
+        per_radius = 2 * np.pi * geometry.EARTH_RADIUS_KM / np.exp(rng.uniform(low, high))
+        directions = rng.standard_normal((waves, 3))
+        self._vectors = directions / np.linalg.norm(directions, axis=1, keepdims=True) * per_radius[:, None]
+        self._phases = rng.uniform(0, 2 * np.pi, waves)
+        # A sine of random phase has variance 1/2.
+        self._weights = np.where(
+            long, np.sqrt(2 * (1 - _SHORT_SHARE**2) / _LONG_WAVES), np.sqrt(2 * _SHORT_SHARE**2 / _SHORT_WAVES)
+        )
+
+    def at(self, coords: npt.ArrayLike) -> geometry.Array:
+        """Returns the traits of places.
+
+        Args:
+            coords: `[n, 2]`, (lat, lon) in degrees.
+
+        Returns:
+            `[n, len(TRAITS)]`, each from 0 to 1.
+
+        Raises:
+            CoordinateError: If a coordinate is out of range.
+        """
+        checked = geometry.check_coords(coords).reshape(-1, 2)
+        waves = self._weights * np.sin(geometry.unit_vectors(checked) @ self._vectors.T + self._phases)
+        traits = (1 + np.tanh(0.8 * waves.reshape(len(checked), len(TRAITS), -1).sum(axis=-1))) / 2
+        cold = (np.abs(checked[:, 0]) - _WARM_DEG) / (_COLD_DEG - _WARM_DEG)
+        # The free part keeps a parallel from being one climate: mountains and seas do as much on Earth.
+        traits[:, 0] = np.clip(cold + 0.3 * (traits[:, 0] - 0.5), 0, 1)
+        return traits
+
+
+def generator(*key: object) -> np.random.Generator:
+    """Returns a random generator that depends on the words of `key` only, on every machine and in every process."""
+    digest = hashlib.blake2b(" ".join(map(str, key)).encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))

@@ -1,0 +1,174 @@
+"""Runs the whole road on a simulated world: boundary, cells, images, dataset, features, training, figures, map.
+
+    python -m tools.demo --out=demo
+
+Starts the real programs one after another and shows each command, so that any of them can be tried again by hand. Needs
+no network, key or weights: the encoder's weights are random, which is enough for drawn scenes (and for nothing else).
+About 2.5 minutes on 2 cores. Ends with the figures on test places and the path of the map. A second run keeps images,
+dataset and features that are there and trains anew.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+
+from geods import cli, errors
+
+_ROOT = pathlib.Path(__file__).parent.parent
+_RECIPE = _ROOT / "trainers" / "recipes" / "demo.cfg"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Where to, and how large."""
+
+    out: str = cli.option("demo", "Folder for everything the demo makes.")
+    cell_deg: float = cli.option(4.0, "Side of a cell's box in degrees.")
+    locations_per_cell: int = cli.option(16, "Locations in each cell, with 3 views each.")
+    epochs: int | None = cli.option(None, "Passes over the training split, at most; the recipe's if not given.")
+
+    def __post_init__(self) -> None:
+        """Checks the folder; the programs check the rest.
+
+        Raises:
+            OptionError: If it is empty.
+        """
+        if not self.out:
+            raise errors.OptionError("--out: is empty.", "name a folder, such as --out=demo")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One program of the road.
+
+    Attributes:
+        purpose: What it does, in a few words.
+        arguments: What follows the Python interpreter.
+    """
+
+    purpose: str
+    arguments: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """The command line to type for it."""
+        return shlex.join([_shown(sys.executable), *self.arguments])
+
+
+def main(options: Options) -> None:
+    """Runs the steps and shows what came out."""
+    road = steps(options)
+    times_s = []
+    for number, step in enumerate(road, 1):
+        print(f"\n[{number}/{len(road)}] {step.purpose}\n$ {step.command}", flush=True)
+        started = time.monotonic()
+        _run(step, number, options)
+        times_s.append(time.monotonic() - started)
+    print()
+    for step, seconds in zip(road, times_s, strict=True):
+        print(f"{seconds:5.0f} s  {step.purpose}")
+    print(f"{sum(times_s):5.0f} s  in all\n")
+    print(_results(pathlib.Path(options.out)))
+
+
+def steps(options: Options) -> list[Step]:
+    """Returns the programs of the road, in order."""
+    out = pathlib.Path(options.out)
+    cells, tree, data, cache, run = (str(out / name) for name in ("partition.geojson", "tree", "data", "cache", "run"))
+    epochs = () if options.epochs is None else (f"--epochs={options.epochs}",)
+    return [
+        _program(
+            "cells over a coarse outline of the US",
+            "tools.make_partition",
+            "--boundary=demo",
+            f"--out={cells}",
+            f"--cell_deg={options.cell_deg:g}",
+        ),
+        _program(
+            "images of a simulated world",
+            "tools.simulate_tree",
+            f"--partition={cells}",
+            f"--out={tree}",
+            f"--locations_per_cell={options.locations_per_cell}",
+            "--height_px=150",
+            "--width_px=300",
+        ),
+        # The tfds command itself would have to be on the PATH; this is what it calls.
+        _program(
+            "images to a TFDS dataset",
+            "tensorflow_datasets.scripts.cli.main",
+            "build",
+            _shown(str(_ROOT / "geods")),
+            "--config=blocked",
+            f"--manual_dir={tree}",
+            f"--data_dir={data}",
+        ),
+        _program(
+            "features of a frozen encoder", "trainers.extract", f"--data_dir={data}", f"--cache_dir={cache}", *_ENCODER
+        ),
+        _program(
+            "training on the features",
+            "trainers.train",
+            f"--flagfile={_shown(str(_RECIPE))}",
+            f"--data_dir={data}",
+            f"--cache_dir={cache}",
+            f"--run_dir={run}",
+            "--overwrite",
+            *epochs,
+        ),
+        _program("figures on the test places", "trainers.evaluate", f"--run_dir={run}"),
+        _program("map of the predictions", "tools.render", f"--run_dir={run}"),
+    ]
+
+
+_ENCODER = (
+    "--backbone=mobilenet_v2",
+    "--backbone_weights=random",
+    "--layer=block_6_depthwise_relu",
+    "--pooling=avg",
+    "--height_px=150",
+    "--width_px=300",
+)
+
+
+def _program(purpose: str, module: str, *arguments: str) -> Step:
+    """Returns the step that runs a module."""
+    return Step(purpose, ("-m", module, *arguments))
+
+
+def _run(step: Step, number: int, options: Options) -> None:
+    """Runs a step; if it fails, ends this program with its exit code."""
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ
+    done = subprocess.run([sys.executable, *step.arguments], env=environment, check=False)
+    if done.returncode:
+        message = (
+            f"error: step {number}, {step.purpose}, ended with code {done.returncode}; its own message is above.\n"
+            f"Next: mend that, then run the step alone: {step.command}\n"
+            f"      or the whole demo again: {_shown(sys.executable)} -m tools.demo --out={options.out}"
+        )
+        print(message, file=sys.stderr)
+        # A shell says 128 + n for a program that signal n ended.
+        sys.exit(done.returncode if done.returncode > 0 else 128 - done.returncode)
+
+
+def _results(out: pathlib.Path) -> str:
+    """Returns the table of the evaluation and the path of the map."""
+    from trainers import scoring
+
+    metrics = json.loads((out / "run" / "metrics.json").read_text(encoding="utf-8"))
+    return f"{scoring.table(metrics)}\n\nopen {out / 'run' / 'map.html'}"
+
+
+def _shown(path: str) -> str:
+    """Returns a path as one would type it here: relative if it lies below the current folder."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+if __name__ == "__main__":
+    cli.run(Options, main)
