@@ -1,24 +1,20 @@
 """From a built dataset or an imagery tree to tf.data batches of uint8 images, decoded in parallel and prefetched.
 
-builder = pipeline.open_builder("data")
+builder = datasets.open_builder("data")
 for batch in pipeline.batches(builder, "train", pipeline.PipelineOptions(height_px=200, width_px=400)):
     batch["image"]  # uint8 [b, v, 200, 400, 3]
 """
 
 import dataclasses
-import json
-import os
-import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import decoding, errors, images, partition, tree
+from geods import datasets, decoding, errors, images, tree
 
-_NAME = "geods"
 _SHUFFLE_LOCATIONS = 4096
 
 
@@ -63,89 +59,21 @@ class PipelineOptions:
             raise errors.OptionError(f"views={self.views!r}: is not single or all.", "choose one of the two")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Index:
-    """What a split holds besides its images, in the order of the dataset.
+def batches(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    options: PipelineOptions,
+    then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
+) -> tf.data.Dataset:
+    """Reads a split's shards in parallel, decodes, batches and prefetches.
 
-    Attributes:
-        location_ids: `[n]` text.
-        coords: `[n, 2]` float64 degrees, (lat, lon).
-        cells: `[n]` int32, in the dataset's own partition.
-        views: `[n]` int64, how many views each location has.
-        headings: `[rows]` float32 degrees, NaN where not known; the views of location 0 first.
-        dates: `[rows]` text, "YYYY-MM" or "".
-    """
+    Batches go onto the GPU, where there is one, if they hold no text: a GPU holds numbers only.
 
-    location_ids: np.ndarray
-    coords: np.ndarray
-    cells: np.ndarray
-    views: np.ndarray
-    headings: np.ndarray
-    dates: np.ndarray
-
-    def __len__(self) -> int:
-        """Returns the number of locations."""
-        return len(self.location_ids)
-
-
-def open_builder(data_dir: str | os.PathLike[str], config: str = "blocked") -> tfds.core.DatasetBuilder:
-    """Opens a dataset that `tfds build geods` has made, without our builder's code.
-
-    Raises:
-        DatasetError: If it is not there; the message lists the configs that are.
-    """
-    root = pathlib.Path(data_dir, _NAME)
-    versions = sorted((root / config).glob("*/dataset_info.json"))
-    if not versions:
-        there = sorted({path.parent.parent.name for path in root.glob("*/*/dataset_info.json")})
-        problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
-        raise errors.DatasetError(
-            problem, f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
-        )
-    return tfds.builder_from_directory(versions[-1].parent)
-
-
-def partition_of(builder: tfds.core.DatasetBuilder) -> partition.Partition:
-    """Returns the partition a dataset was labelled with."""
-    return partition.Partition.from_geojson(json.dumps(_metadata(builder)["partition"]))
-
-
-def fingerprint_of(builder: tfds.core.DatasetBuilder) -> str:
-    """Returns a text that changes whenever the dataset's images or their order may have changed."""
-    return f"{builder.info.full_name} {_metadata(builder)['source_fingerprint']}"
-
-
-def require_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
-    """Refuses a split that a dataset does not have; parts such as "train[:10%]" are fine.
-
-    Raises:
-        DatasetError: If there is no such split.
-    """
-    if split.split("[")[0] not in builder.info.splits:
-        problem = f"{builder.info.full_name}: has no split {split!r}; it has {', '.join(builder.info.splits)}."
-        raise errors.DatasetError(problem, "choose one of those")
-
-
-def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
-    """Reads all of a split but its images.
-
-    Raises:
-        DatasetError: If there is no such split.
-    """
-    rows = list(_examples(builder, split, shuffle=False, seed=0).as_numpy_iterator())
-    views = [row["views"] for row in rows]
-    return Index(
-        location_ids=np.array([row["location_id"].decode() for row in rows], dtype=np.str_),
-        coords=np.array([row["coords"] for row in rows], dtype=np.float64).reshape(-1, 2),
-        cells=np.array([row["cell"] for row in rows], dtype=np.int32),
-        views=np.array([len(view["heading"]) for view in views], dtype=np.int64),
-        headings=np.concatenate([view["heading"] for view in views] or [np.zeros(0, np.float32)]),
-        dates=np.array([date.decode() for view in views for date in view["date"]], dtype=np.str_),
-    )
-
-
-def batches(builder: tfds.core.DatasetBuilder, split: str, options: PipelineOptions) -> tf.data.Dataset:
-    """Reads a split's shards in parallel, decodes, and batches.
+    Args:
+        builder: From `open_builder`.
+        split: Split, or part of one as TFDS writes it.
+        options: How to batch.
+        then: Applied to each batch before it is prefetched, such as to leave out the text.
 
     Returns:
         A dataset of dicts: with views="all" `image` uint8 `[b, v, h, w, 3]`, `view_mask` bool `[b, v]` and `heading`
@@ -156,9 +84,9 @@ def batches(builder: tfds.core.DatasetBuilder, split: str, options: PipelineOpti
     Raises:
         DatasetError: If there is no such split.
     """
-    examples = _examples(builder, split, options.shuffle, options.seed)
+    examples = datasets.examples(builder, split, options.shuffle, options.seed)
     most_views = _most_views(builder, split) if options.views == "all" else 1
-    return _batched(examples, most_views, options)
+    return _prefetched(_batched(examples, most_views, options), then)
 
 
 def tree_batches(locations: Sequence[tree.Location], options: PipelineOptions) -> tf.data.Dataset:
@@ -186,7 +114,8 @@ def tree_batches(locations: Sequence[tree.Location], options: PipelineOptions) -
     if options.shuffle:
         examples = examples.shuffle(_SHUFFLE_LOCATIONS, seed=options.seed)
     most_views = max(len(place.views) for place in locations)
-    return _batched(examples.map(_read_files, num_parallel_calls=tf.data.AUTOTUNE), most_views, options)
+    examples = examples.map(_read_files, num_parallel_calls=tf.data.AUTOTUNE)
+    return _prefetched(_batched(examples, most_views, options), None)
 
 
 def _read_files(row: dict[str, Any]) -> dict[str, Any]:
@@ -196,31 +125,16 @@ def _read_files(row: dict[str, Any]) -> dict[str, Any]:
     return {"location_id": row["location_id"], "coords": row["coords"], "views": views}
 
 
-def _examples(builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed: int) -> tf.data.Dataset:
-    """Returns a split's locations with their JPEGs undecoded."""
-    require_split(builder, split)
-    config = tfds.ReadConfig(
-        # A small dataset would be kept decoded in memory and a benchmark would measure that.
-        try_autocache=False,
-        shuffle_seed=seed,
-        # Shards read side by side come in one order only if asked for.
-        interleave_cycle_length=1 if not shuffle else 16,
-        add_tfds_id=False,
-        skip_prefetch=True,
-    )
-    decoders = {"views": {"image": tfds.decode.SkipDecoding()}}
-    examples = builder.as_dataset(split=split, decoders=decoders, shuffle_files=shuffle, read_config=config)
-    return examples.shuffle(_SHUFFLE_LOCATIONS, seed=seed) if shuffle else examples
-
-
 def _most_views(builder: tfds.core.DatasetBuilder, split: str) -> int:
     """Returns the most views a location of the split has."""
-    counts = _examples(builder, split, shuffle=False, seed=0).map(lambda row: tf.shape(row["views"]["heading"])[0])
+    counts = datasets.examples(builder, split, shuffle=False, seed=0).map(
+        lambda row: tf.shape(row["views"]["heading"])[0]
+    )
     return int(counts.reduce(0, tf.maximum).numpy())
 
 
 def _batched(examples: tf.data.Dataset, most_views: int, options: PipelineOptions) -> tf.data.Dataset:
-    """Decodes, batches and prefetches examples."""
+    """Decodes and batches examples."""
     if options.views == "single":
         rows = examples.flat_map(_one_row_a_view).skip(options.skip)
         rows = rows.map(lambda row: _decode_single(row, options), num_parallel_calls=tf.data.AUTOTUNE)
@@ -232,8 +146,15 @@ def _batched(examples: tf.data.Dataset, most_views: int, options: PipelineOption
     rows = rows.batch(options.batch_size, drop_remainder=options.drop_remainder)
     settings = tf.data.Options()
     settings.deterministic = options.deterministic
-    rows = rows.with_options(settings)
-    if tf.config.list_physical_devices("GPU"):
+    return rows.with_options(settings)
+
+
+def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], Any] | None) -> tf.data.Dataset:
+    """Applies `then` to the batches and prefetches them, onto the GPU where that is possible."""
+    if then is not None:
+        rows = rows.map(then, num_parallel_calls=tf.data.AUTOTUNE)
+    holds_text = any(spec.dtype == tf.string for spec in tf.nest.flatten(rows.element_spec))
+    if tf.config.list_physical_devices("GPU") and not holds_text:
         return rows.apply(tf.data.experimental.prefetch_to_device("/gpu:0"))
     return rows.prefetch(2)
 
@@ -263,16 +184,3 @@ def _decode_all(row: dict[str, Any], most_views: int, options: PipelineOptions) 
 def _with_int32_cell(row: dict[str, Any]) -> dict[str, Any]:
     """Casts the label, which TFDS keeps as int64."""
     return {**row, "cell": tf.cast(row["cell"], tf.int32)} if "cell" in row else row
-
-
-def _metadata(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
-    """Returns what our builder noted beside the shards.
-
-    Raises:
-        DatasetError: If it noted nothing, so that the dataset is not one of ours.
-    """
-    metadata = builder.info.metadata
-    if not metadata or "partition" not in metadata:
-        problem = f"{builder.data_path}: has no metadata.json of geods."
-        raise errors.DatasetError(problem, "build it again: tfds build geods --overwrite --manual_dir=TREE")
-    return dict(metadata)

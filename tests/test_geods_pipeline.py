@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import pathlib
-import shutil
 
 import drawn_trees
 import numpy as np
@@ -12,7 +11,7 @@ import road
 import tensorflow as tf
 from PIL import Image
 
-from geods import decoding, errors, partition, pipeline, tree
+from geods import datasets, decoding, errors, pipeline, tree
 
 SHARED = pathlib.Path(__file__).parent.parent.parent / "shared" / "data" / "us_street_view"
 SMALL = pipeline.PipelineOptions(height_px=40, width_px=60, batch_size=16)
@@ -20,7 +19,7 @@ SMALL = pipeline.PipelineOptions(height_px=40, width_px=60, batch_size=16)
 
 @pytest.fixture(scope="module")
 def builder(data_dir):
-    return pipeline.open_builder(data_dir, "random")
+    return datasets.open_builder(data_dir, "random")
 
 
 def pillow(content: bytes) -> np.ndarray:
@@ -74,7 +73,7 @@ def test_every_view_comes_once_with_its_place(builder, tree_dir):
             for number, view in enumerate(place.views):
                 assert np.array_equal(batch["image"][row, number], pillow(view.path.read_bytes()))
             assert not batch["image"][row, count:].numpy().any()
-    assert sorted(seen) == sorted(pipeline.index(builder, "train").location_ids)
+    assert sorted(seen) == sorted(datasets.index(builder, "train").location_ids)
 
 
 def test_single_views_are_the_views_of_all(builder):
@@ -87,6 +86,13 @@ def test_single_views_are_the_views_of_all(builder):
     assert np.array_equal(next(iter(pipeline.batches(builder, "test", skipped)))["image"], expected[5:12])
 
 
+def test_then_is_applied_before_the_batches_are_prefetched(builder):
+    images = pipeline.batches(builder, "test", SMALL, then=lambda batch: batch["image"])
+    assert images.element_spec.dtype == tf.uint8
+    expected = pipeline.batches(builder, "test", SMALL)
+    assert all(np.array_equal(mine, theirs["image"]) for mine, theirs in zip(images, expected, strict=True))
+
+
 def ids_of(batches) -> list[bytes]:
     return [name for batch in batches for name in batch["location_id"].numpy().tolist()]
 
@@ -94,7 +100,7 @@ def ids_of(batches) -> list[bytes]:
 def test_order_is_kept_shuffled_by_seed_or_repeated(builder):
     plain = ids_of(pipeline.batches(builder, "train", SMALL))
     assert plain == ids_of(pipeline.batches(builder, "train", SMALL))
-    assert [name.decode() for name in plain] == pipeline.index(builder, "train").location_ids.tolist()
+    assert [name.decode() for name in plain] == datasets.index(builder, "train").location_ids.tolist()
     shuffled = dataclasses.replace(SMALL, shuffle=True, seed=3)
     once = ids_of(pipeline.batches(builder, "train", shuffled))
     assert once == ids_of(pipeline.batches(builder, "train", shuffled))
@@ -111,13 +117,8 @@ def test_each_epoch_shuffles_anew(builder):
     assert ids_of(batches) != ids_of(batches)
 
 
-def test_partition_and_fingerprint_come_with_the_dataset(builder, tree_dir):
-    assert pipeline.partition_of(builder).to_geojson() == partition.read(tree_dir / "partition.geojson").to_geojson()
-    assert pipeline.fingerprint_of(builder).startswith("geods/random/1.0.0 ")
-
-
 def test_a_tree_gives_the_same_batches_as_its_dataset(builder, tree_dir):
-    index = pipeline.index(builder, "test")
+    index = datasets.index(builder, "test")
     by_id = {place.location_id: place for place in tree.read(tree_dir)}
     places = [by_id[name] for name in index.location_ids]
     for of_tree, of_dataset in zip(
@@ -136,23 +137,6 @@ def test_bad_images_of_a_tree_are_named(tmp_path):
         pipeline.tree_batches(places, SMALL)
     with pytest.raises(errors.TreeError, match="no location"):
         pipeline.tree_batches([], SMALL)
-
-
-def test_missing_datasets_configs_and_splits_are_named(data_dir, builder, tmp_path):
-    with pytest.raises(errors.DatasetError, match=r"nothing.*configs built: none(.|\n)*tfds build"):
-        pipeline.open_builder(tmp_path / "nothing")
-    with pytest.raises(errors.DatasetError, match=r"configs built: random"):
-        pipeline.open_builder(data_dir, "blocked")
-    with pytest.raises(errors.DatasetError, match=r"no split 'dev'; it has"):
-        pipeline.batches(builder, "dev", SMALL)
-
-
-def test_a_dataset_of_someone_else_is_refused(data_dir, tmp_path):
-    copy = tmp_path / "geods" / "random" / "1.0.0"
-    shutil.copytree(data_dir / "geods" / "random" / "1.0.0", copy)
-    (copy / "metadata.json").write_text("{}")
-    with pytest.raises(errors.DatasetError, match=r"no metadata\.json of geods"):
-        pipeline.partition_of(pipeline.open_builder(tmp_path, "random"))
 
 
 @pytest.mark.parametrize("wrong", [{"height_px": 0}, {"batch_size": 0}, {"views": "both"}])

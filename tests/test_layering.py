@@ -18,7 +18,7 @@ GEODS_LEVELS = [
     {"fishnet", "splits", "tree"},
     {"imagery", "survey", "tree_layouts"},
     {"split_lists"},
-    {"decoding", "geods_dataset_builder"},
+    {"datasets", "decoding", "geods_dataset_builder"},
     {"pipeline"},
 ]
 MAY_IMPORT = {
@@ -29,7 +29,7 @@ MAY_IMPORT = {
 }
 MODEL_MAY_USE_OF_GEODS = {"geods.errors", "geods.files", "geods.geometry"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
-GEODS_WITH_TENSORFLOW = {"geods.geods_dataset_builder", "geods.pipeline", "geods.decoding"}
+GEODS_WITH_TENSORFLOW = {"geods.datasets", "geods.decoding", "geods.geods_dataset_builder", "geods.pipeline"}
 
 
 def modules() -> list[pathlib.Path]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from geods import errors, pipeline
+from geods import datasets, errors
 from model import decode, geolocator, heads, losses, metrics
 from trainers import callbacks, inputs, options, runs
 from trainers import features as feature_caches
@@ -14,7 +14,7 @@ from trainers import features as feature_caches
 @pytest.fixture
 def parts(cache_dir, data_dir, tmp_path):
     settings = options.TrainOptions(data_dir=str(data_dir), config="random", cache_dir=str(cache_dir))
-    cells = pipeline.partition_of(pipeline.open_builder(data_dir, "random"))
+    cells = datasets.partition_of(datasets.open_builder(data_dir, "random"))
     train, cache = inputs.from_cache(settings, "train", cells, train=True)
     validation, _ = inputs.from_cache(settings, "validation", cells, train=False)
     network = geolocator.build_classifier(heads.build("linear", cache.feature_shape, len(cells)), cache.feature_shape)

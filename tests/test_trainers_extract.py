@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import road
 
-from geods import pipeline
+from geods import datasets, pipeline
 from model import backbones
 from trainers import cache_files, extract, features, options
 
@@ -25,7 +25,7 @@ def test_features_are_what_the_encoder_says_of_the_views_in_order(cache_dir, dat
     cache = features.FeatureCache(cache_dir / "test")
     assert cache.spec == spec().to_dict()
     shape = pipeline.PipelineOptions(32, 48, batch_size=1000, views="single")
-    batch = next(iter(pipeline.batches(pipeline.open_builder(data_dir, "random"), "test", shape)))
+    batch = next(iter(pipeline.batches(datasets.open_builder(data_dir, "random"), "test", shape)))
     expected = backbones.build(spec()).predict_on_batch(batch["image"].numpy())
     taken = cache.take(np.arange(len(cache))).astype(np.float32)
     assert taken.shape == expected.shape

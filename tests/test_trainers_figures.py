@@ -102,7 +102,7 @@ def test_comparison_draws_bars_intervals_and_both_lines():
     axes = figure.axes[0]
     assert [bar.get_height() for bar in axes.patches] == [844, 520]
     texts = texts_of(figure)
-    assert {*names, "844", "520", "Best constant guess (769)", "Human players, mainland US (587)"} <= set(texts)
+    assert {*names, "844", "520", "Best constant guess (769)", "Human players (587)"} <= set(texts)
     assert figures.to_png(figure)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from geods import errors, partition, pipeline
+from geods import datasets, errors, partition
 from trainers import features, inputs, options
 
 
@@ -19,7 +19,7 @@ def settings(data_dir, cache_dir):
 
 @pytest.fixture(scope="module")
 def cells(data_dir):
-    return pipeline.partition_of(pipeline.open_builder(data_dir, "random"))
+    return datasets.partition_of(datasets.open_builder(data_dir, "random"))
 
 
 def replace(settings, **changes):

@@ -28,7 +28,7 @@ class CacheKey:
     """What a cache is made of. Two caches with equal keys hold the same features.
 
     Attributes:
-        dataset: `pipeline.fingerprint_of` the dataset.
+        dataset: `datasets.fingerprint_of` the dataset.
         split: Its split.
         backbone: Name of the encoder.
         weights_sha256: Hash of the encoder's weights.

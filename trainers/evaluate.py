@@ -75,7 +75,7 @@ def _on_split(
     model: "predictor.Predictor", settings: options.EvaluateOptions
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """Predicts a split; returns location ids, truths, log-probabilities, points."""
-    from geods import pipeline
+    from geods import datasets, pipeline
     from trainers import cache_files, features
 
     folder = pathlib.Path(model.options.cache_dir, settings.split)
@@ -83,8 +83,8 @@ def _on_split(
         cache = features.FeatureCache(folder)
         log_probabilities, points = model.predict_features(cache, settings.batch_size)
         return cache.rows.location_ids.tolist(), cache.rows.coords, log_probabilities, points
-    builder = pipeline.open_builder(model.options.data_dir, model.options.config)
-    index = pipeline.index(builder, settings.split)
+    builder = datasets.open_builder(model.options.data_dir, model.options.config)
+    index = datasets.index(builder, settings.split)
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
     batches = pipeline.batches(builder, settings.split, shape)
     steps = -(-len(index) // settings.batch_size)

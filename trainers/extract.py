@@ -29,13 +29,13 @@ def main(settings: options.ExtractOptions) -> None:
     cli.import_quietly("tensorflow")
     import keras
 
-    from geods import pipeline
+    from geods import datasets
     from model import backbones
 
     keras.mixed_precision.set_dtype_policy(settings.precision)
-    builder = pipeline.open_builder(settings.data_dir, settings.config)
+    builder = datasets.open_builder(settings.data_dir, settings.config)
     for split in settings.splits:
-        pipeline.require_split(builder, split)
+        datasets.require_split(builder, split)
     spec = spec_of(settings)
     backbone = backbones.build(spec)
     for split in settings.splits:
@@ -70,16 +70,16 @@ def _extract_split(
     settings: options.ExtractOptions,
 ) -> None:
     """Extracts one split into its folder; blocks that are there stay."""
-    from geods import pipeline
+    from geods import datasets
     from model import backbones
     from trainers import cache_files, cache_writer
 
     started = time.monotonic()
-    index = pipeline.index(builder, split)
+    index = datasets.index(builder, split)
     rows = cache_files.Rows(index.location_ids, index.coords, index.views, index.headings)
     key = cache_files.CacheKey.of(
         spec,
-        dataset=pipeline.fingerprint_of(builder),
+        dataset=datasets.fingerprint_of(builder),
         split=split,
         weights_sha256=backbones.weights_sha256(backbone),
         precision=settings.precision,
@@ -167,11 +167,10 @@ def _features(
     signature = [tf.TensorSpec((size, *backbone.input_shape[1:]), tf.uint8)]
     forward = tf.function(lambda images: backbone(images, training=False), input_signature=signature, autograph=False)
     rows = pipeline.PipelineOptions(settings.height_px, settings.width_px, batch_size=size, views="single", skip=skip)
-    for batch in pipeline.batches(builder, split, rows):
-        count = len(batch["image"])
+    for images in pipeline.batches(builder, split, rows, then=lambda batch: batch["image"]):
         # A last batch of another size would be traced anew, which costs more than computing a full one.
-        padded = tf.pad(batch["image"], [[0, size - count], [0, 0], [0, 0], [0, 0]])
-        yield tf.cast(forward(padded), tf.float32).numpy()[:count]
+        padded = tf.pad(images, [[0, size - len(images)], [0, 0], [0, 0], [0, 0]])
+        yield tf.cast(forward(padded), tf.float32).numpy()[: len(images)]
 
 
 if __name__ == "__main__":

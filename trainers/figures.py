@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from geods import errors, geometry, partition, polygons
 from trainers import cartography
 
-# 50 guesses of GeoGuessr players at places in the mainland US, the only measured sample there is.
+# 50 guesses of GeoGuessr players at places in the US, the only measured sample there is.
 HUMAN_MILES = 587.0
 
 _WIDTH_IN, _TOP_IN, _BOTTOM_IN, _SIDE_IN = 10.0, 0.45, 0.75, 0.25
@@ -126,7 +126,7 @@ def comparison(
     label = f"Best constant guess ({constant_miles[0]:,.0f})" if same else "Best constant guess"
     axes.hlines(constant_miles, at - 0.5, at + 0.5, colors=_INK, linestyles="--", label=label)
     if human_miles:
-        label = f"Human players, mainland US ({human_miles:,.0f})"
+        label = f"Human players ({human_miles:,.0f})"
         axes.axhline(human_miles, color=cartography.TRUE_COLOUR, linestyle=":", linewidth=2, label=label)
     turned: dict[str, Any] = (
         {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 12 else {}

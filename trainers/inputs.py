@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from geods import errors, partition, pipeline
+from geods import datasets, errors, partition, pipeline
 from trainers import features, options
 
 
@@ -120,8 +120,8 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
     Raises:
         DatasetError: If there is no such dataset or split, or none of its locations lies in the partition.
     """
-    builder = pipeline.open_builder(settings.data_dir, settings.config)
-    index = pipeline.index(builder, split)
+    builder = datasets.open_builder(settings.data_dir, settings.config)
+    index = datasets.index(builder, split)
     labels = cells.label(index.coords[:, 0], index.coords[:, 1])
     if train:
         _usable(split, labels)
@@ -138,9 +138,9 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
             seed=settings.seed,
             deterministic=settings.deterministic or not train,
         ),
+        then=lambda batch: _with_truth(batch, cells),
     )
-    inputs = batches.map(lambda batch: _with_truth(batch, cells), num_parallel_calls=tf.data.AUTOTUNE)
-    return Split(inputs, index.location_ids, index.coords, labels, int(index.views.sum()) if single else len(index))
+    return Split(batches, index.location_ids, index.coords, labels, int(index.views.sum()) if single else len(index))
 
 
 def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:

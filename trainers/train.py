@@ -81,9 +81,9 @@ def _make_deterministic() -> None:
 
 def _dataset_partition(settings: options.TrainOptions) -> "partition.Partition":
     """Returns the partition the dataset was built with."""
-    from geods import pipeline
+    from geods import datasets
 
-    return pipeline.partition_of(pipeline.open_builder(settings.data_dir, settings.config))
+    return datasets.partition_of(datasets.open_builder(settings.data_dir, settings.config))
 
 
 def _from_cache(settings: options.TrainOptions, cells: "partition.Partition") -> Parts:

@@ -1,0 +1,131 @@
+"""Datasets that `tfds build geods` has made: their splits, their partition, and what they hold besides images.
+
+builder = datasets.open_builder("data")
+datasets.index(builder, "train").coords  # [n, 2]
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from geods import errors, partition
+
+_NAME = "geods"
+_SHUFFLE_LOCATIONS = 4096
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Index:
+    """What a split holds besides its images, in the order of the dataset.
+
+    Attributes:
+        location_ids: `[n]` text.
+        coords: `[n, 2]` float64 degrees, (lat, lon).
+        cells: `[n]` int32, in the dataset's own partition.
+        views: `[n]` int64, how many views each location has.
+        headings: `[rows]` float32 degrees, NaN where not known; the views of location 0 first.
+        dates: `[rows]` text, "YYYY-MM" or "".
+    """
+
+    location_ids: np.ndarray
+    coords: np.ndarray
+    cells: np.ndarray
+    views: np.ndarray
+    headings: np.ndarray
+    dates: np.ndarray
+
+    def __len__(self) -> int:
+        """Returns the number of locations."""
+        return len(self.location_ids)
+
+
+def open_builder(data_dir: str | os.PathLike[str], config: str = "blocked") -> tfds.core.DatasetBuilder:
+    """Opens a dataset that `tfds build geods` has made, without our builder's code.
+
+    Raises:
+        DatasetError: If it is not there; the message lists the configs that are.
+    """
+    root = pathlib.Path(data_dir, _NAME)
+    versions = sorted((root / config).glob("*/dataset_info.json"))
+    if not versions:
+        there = sorted({path.parent.parent.name for path in root.glob("*/*/dataset_info.json")})
+        problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
+        raise errors.DatasetError(
+            problem, f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
+        )
+    return tfds.builder_from_directory(versions[-1].parent)
+
+
+def partition_of(builder: tfds.core.DatasetBuilder) -> partition.Partition:
+    """Returns the partition a dataset was labelled with."""
+    return partition.Partition.from_geojson(json.dumps(_metadata(builder)["partition"]))
+
+
+def fingerprint_of(builder: tfds.core.DatasetBuilder) -> str:
+    """Returns a text that changes whenever the dataset's images or their order may have changed."""
+    return f"{builder.info.full_name} {_metadata(builder)['source_fingerprint']}"
+
+
+def require_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
+    """Refuses a split that a dataset does not have; parts such as "train[:10%]" are fine.
+
+    Raises:
+        DatasetError: If there is no such split.
+    """
+    if split.split("[")[0] not in builder.info.splits:
+        problem = f"{builder.info.full_name}: has no split {split!r}; it has {', '.join(builder.info.splits)}."
+        raise errors.DatasetError(problem, "choose one of those")
+
+
+def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
+    """Reads all of a split but its images.
+
+    Raises:
+        DatasetError: If there is no such split.
+    """
+    rows = list(examples(builder, split, shuffle=False, seed=0).as_numpy_iterator())
+    views = [row["views"] for row in rows]
+    return Index(
+        location_ids=np.array([row["location_id"].decode() for row in rows], dtype=np.str_),
+        coords=np.array([row["coords"] for row in rows], dtype=np.float64).reshape(-1, 2),
+        cells=np.array([row["cell"] for row in rows], dtype=np.int32),
+        views=np.array([len(view["heading"]) for view in views], dtype=np.int64),
+        headings=np.concatenate([view["heading"] for view in views] or [np.zeros(0, np.float32)]),
+        dates=np.array([date.decode() for view in views for date in view["date"]], dtype=np.str_),
+    )
+
+
+def examples(builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed: int) -> tf.data.Dataset:
+    """Returns a split's locations with their JPEGs undecoded, shuffled by `seed` or in the order of the shards."""
+    require_split(builder, split)
+    config = tfds.ReadConfig(
+        # A small dataset would be kept decoded in memory and a benchmark would measure that.
+        try_autocache=False,
+        shuffle_seed=seed,
+        # Shards read side by side come in one order only if asked for.
+        interleave_cycle_length=1 if not shuffle else 16,
+        add_tfds_id=False,
+        skip_prefetch=True,
+    )
+    decoders = {"views": {"image": tfds.decode.SkipDecoding()}}
+    found = builder.as_dataset(split=split, decoders=decoders, shuffle_files=shuffle, read_config=config)
+    return found.shuffle(_SHUFFLE_LOCATIONS, seed=seed) if shuffle else found
+
+
+def _metadata(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
+    """Returns what our builder noted beside the shards.
+
+    Raises:
+        DatasetError: If it noted nothing, so that the dataset is not one of ours.
+    """
+    metadata = builder.info.metadata
+    if not metadata or "partition" not in metadata:
+        problem = f"{builder.data_path}: has no metadata.json of geods."
+        raise errors.DatasetError(problem, "build it again: tfds build geods --overwrite --manual_dir=TREE")
+    return dict(metadata)

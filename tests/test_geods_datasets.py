@@ -1,0 +1,50 @@
+"""Built datasets are found, described without decoding, and refused when they are not ours."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from geods import datasets, errors, partition, tree
+
+
+@pytest.fixture(scope="module")
+def builder(data_dir):
+    return datasets.open_builder(data_dir, "random")
+
+
+def test_the_index_is_the_tree_without_images(builder, tree_dir):
+    by_id = {place.location_id: place for place in tree.read(tree_dir)}
+    indexes = [datasets.index(builder, split) for split in ("train", "validation", "test")]
+    assert sorted(name for index in indexes for name in index.location_ids) == sorted(by_id)
+    for index in indexes:
+        places = [by_id[name] for name in index.location_ids]
+        assert len(index) == len(places)
+        assert np.array_equal(index.coords, tree.coords(places))
+        assert index.cells.tolist() == [place.folder_cell for place in places]
+        assert index.views.tolist() == [len(place.views) for place in places]
+        views = [view for place in places for view in place.views]
+        assert index.headings.tolist() == [view.heading_deg for view in views]
+        assert index.dates.tolist() == [view.date for view in views]
+
+
+def test_partition_and_fingerprint_come_with_the_dataset(builder, tree_dir):
+    assert datasets.partition_of(builder).to_geojson() == partition.read(tree_dir / "partition.geojson").to_geojson()
+    assert datasets.fingerprint_of(builder).startswith("geods/random/1.0.0 ")
+
+
+def test_missing_datasets_configs_and_splits_are_named(data_dir, builder, tmp_path):
+    with pytest.raises(errors.DatasetError, match=r"nothing.*configs built: none(.|\n)*tfds build"):
+        datasets.open_builder(tmp_path / "nothing")
+    with pytest.raises(errors.DatasetError, match=r"configs built: random"):
+        datasets.open_builder(data_dir, "blocked")
+    with pytest.raises(errors.DatasetError, match=r"no split 'dev'; it has"):
+        datasets.index(builder, "dev")
+
+
+def test_a_dataset_of_someone_else_is_refused(data_dir, tmp_path):
+    copy = tmp_path / "geods" / "random" / "1.0.0"
+    shutil.copytree(data_dir / "geods" / "random" / "1.0.0", copy)
+    (copy / "metadata.json").write_text("{}")
+    with pytest.raises(errors.DatasetError, match=r"no metadata\.json of geods"):
+        datasets.partition_of(datasets.open_builder(tmp_path, "random"))
