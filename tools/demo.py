@@ -4,7 +4,7 @@
 
 Starts the real programs one after another and shows each command, so that any of them can be tried again by hand. Needs
 no network, key or weights: the encoder's weights are random, which is enough for drawn scenes (and for nothing else).
-About 2.5 minutes on 2 cores. Ends with the figures on test places and the path of the map. A second run keeps images,
+About 2 minutes on 2 cores. Ends with the figures on test places and the path of the map. A second run keeps images,
 dataset and features that are there and trains anew.
 """
 
@@ -21,6 +21,7 @@ from geods import cli, errors
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _RECIPE = _ROOT / "trainers" / "recipes" / "demo.cfg"
+_LOG_LINES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Options:
 
     out: str = cli.option("demo", "Folder for everything the demo makes.")
     cell_deg: float = cli.option(4.0, "Side of a cell's box in degrees.")
-    locations_per_cell: int = cli.option(16, "Locations in each cell, with 3 views each.")
+    locations_per_cell: int = cli.option(24, "Locations in each cell, with 3 views each.")
     epochs: int | None = cli.option(None, "Passes over the training split, at most; the recipe's if not given.")
 
     def __post_init__(self) -> None:
@@ -49,10 +50,12 @@ class Step:
     Attributes:
         purpose: What it does, in a few words.
         arguments: What follows the Python interpreter.
+        log: File for its output; "" to show it.
     """
 
     purpose: str
     arguments: tuple[str, ...]
+    log: str = ""
 
     @property
     def command(self) -> str:
@@ -107,6 +110,8 @@ def steps(options: Options) -> list[Step]:
             "--config=blocked",
             f"--manual_dir={tree}",
             f"--data_dir={data}",
+            # It prints the whole description of the dataset.
+            log=str(out / "tfds_build.log"),
         ),
         _program(
             "features of a frozen encoder", "trainers.extract", f"--data_dir={data}", f"--cache_dir={cache}", *_ENCODER
@@ -136,24 +141,34 @@ _ENCODER = (
 )
 
 
-def _program(purpose: str, module: str, *arguments: str) -> Step:
+def _program(purpose: str, module: str, *arguments: str, log: str = "") -> Step:
     """Returns the step that runs a module."""
-    return Step(purpose, ("-m", module, *arguments))
+    return Step(purpose, ("-m", module, *arguments), log)
 
 
 def _run(step: Step, number: int, options: Options) -> None:
     """Runs a step; if it fails, ends this program with its exit code."""
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ
-    done = subprocess.run([sys.executable, *step.arguments], env=environment, check=False)
-    if done.returncode:
-        message = (
-            f"error: step {number}, {step.purpose}, ended with code {done.returncode}; its own message is above.\n"
-            f"Next: mend that, then run the step alone: {step.command}\n"
-            f"      or the whole demo again: {_shown(sys.executable)} -m tools.demo --out={options.out}"
-        )
-        print(message, file=sys.stderr)
-        # A shell says 128 + n for a program that signal n ended.
-        sys.exit(done.returncode if done.returncode > 0 else 128 - done.returncode)
+    command = [sys.executable, *step.arguments]
+    if step.log:
+        print(f"(its output goes to {step.log})", flush=True)
+        with open(step.log, "w", encoding="utf-8") as log:
+            done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
+    else:
+        done = subprocess.run(command, env=environment, check=False)
+    if not done.returncode:
+        return
+    if step.log:
+        lines = pathlib.Path(step.log).read_text(encoding="utf-8").splitlines()
+        print("\n".join(lines[-_LOG_LINES:]), file=sys.stderr)
+    message = (
+        f"error: step {number}, {step.purpose}, ended with code {done.returncode}; its own message is above.\n"
+        f"Next: mend that, then run the step alone: {step.command}\n"
+        f"      or the whole demo again: {_shown(sys.executable)} -m tools.demo --out={options.out}"
+    )
+    print(message, file=sys.stderr)
+    # A shell says 128 + n for a program that signal n ended.
+    sys.exit(done.returncode if done.returncode > 0 else 128 - done.returncode)
 
 
 def _results(out: pathlib.Path) -> str:
