@@ -28,8 +28,10 @@ def countries(tmp_path):
 
 def write_with_fiona(path, driver: str, layers=("only",), crs="EPSG:4326", shapes=(ALAND, BORLAND)):
     schema = {"geometry": "Polygon", "properties": {"NAME": "str"}}
+    # After TensorFlow is imported its own SQLite, which has no R-tree, serves GDAL too. Reading is not touched by that.
+    options = {"SPATIAL_INDEX": "NO"} if driver == "GPKG" else {}
     for layer in layers:
-        with fiona.open(path, "w", driver=driver, layer=layer, crs=crs, schema=schema) as sink:
+        with fiona.open(path, "w", driver=driver, layer=layer, crs=crs, schema=schema, **options) as sink:
             sink.writerecords([feature(shape, NAME=f"{k}") for k, shape in enumerate(shapes)])
     return path
 
