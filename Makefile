@@ -1,4 +1,4 @@
-# make demo     the whole road on a simulated world: no key, no download, about 3 minutes after the install
+# make demo     the whole road on a simulated world: no key, no download, about 2 minutes after the install
 # make test     lint, types and all tests
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
 
