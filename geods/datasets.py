@@ -17,6 +17,8 @@ import tensorflow_datasets as tfds
 from geods import errors, partition
 
 _NAME = "geods"
+# Of the builder, which is not imported here, so that a dataset can be read where it cannot be built.
+_CONFIGS = ("blocked", "random", "report")
 _SHUFFLE_LOCATIONS = 4096
 
 
@@ -56,9 +58,10 @@ def open_builder(data_dir: str | os.PathLike[str], config: str = "blocked") -> t
     if not versions:
         there = sorted({path.parent.parent.name for path in root.glob("*/*/dataset_info.json")})
         problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
-        raise errors.DatasetError(
-            problem, f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
-        )
+        step = f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
+        if config not in _CONFIGS:
+            step = f"give --config as one of {', '.join(_CONFIGS)}"
+        raise errors.DatasetError(problem, step)
     return tfds.builder_from_directory(versions[-1].parent)
 
 

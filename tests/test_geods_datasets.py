@@ -38,6 +38,8 @@ def test_missing_datasets_configs_and_splits_are_named(data_dir, builder, tmp_pa
         datasets.open_builder(tmp_path / "nothing")
     with pytest.raises(errors.DatasetError, match=r"configs built: random"):
         datasets.open_builder(data_dir, "blocked")
+    with pytest.raises(errors.DatasetError, match=r"one of blocked, random, report"):
+        datasets.open_builder(data_dir, "spatial")
     with pytest.raises(errors.DatasetError, match=r"no split 'dev'; it has"):
         datasets.index(builder, "dev")
 
@@ -48,3 +50,9 @@ def test_a_dataset_of_someone_else_is_refused(data_dir, tmp_path):
     (copy / "metadata.json").write_text("{}")
     with pytest.raises(errors.DatasetError, match=r"no metadata\.json of geods"):
         datasets.partition_of(datasets.open_builder(tmp_path, "random"))
+
+
+def test_the_configs_named_are_those_of_the_builder():
+    from geods import geods_dataset_builder
+
+    assert tuple(config.name for config in geods_dataset_builder.Builder.BUILDER_CONFIGS) == datasets._CONFIGS

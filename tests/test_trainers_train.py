@@ -106,14 +106,23 @@ def test_a_run_is_not_replaced_by_accident(run_dir, train_flags):
     assert "--overwrite" in done.stderr
 
 
-def test_an_encoder_whose_weights_changed_is_refused(train_flags, cache_dir, tmp_path):
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"seed": 0', '"seed": 1', "was made with other weights"),
+        ('"dataset": "geods/random/1.0.0 ', '"dataset": "geods/random/1.0.0 0', "was made of dataset geods/random"),
+    ],
+)
+def test_a_cache_of_other_weights_or_images_is_refused(train_flags, cache_dir, tmp_path, old, new, message):
     copy = tmp_path / "cache"
     shutil.copytree(cache_dir, copy)
     for split in ("train", "validation"):
         index = copy / split / "index.json"
-        index.write_text(index.read_text().replace('"seed": 0', '"seed": 1'))
+        assert old in index.read_text()
+        index.write_text(index.read_text().replace(old, new))
     flags = [flag for flag in train_flags if not flag.startswith("--cache_dir")]
     done = road.program(
         "trainers.train", *flags, f"--cache_dir={copy}", "--epochs=1", f"--run_dir={tmp_path / 'run'}", expect=2
     )
-    assert "was made with other weights" in done.stderr
+    assert message in done.stderr
+    assert not (tmp_path / "run" / runs.MODEL).exists()

@@ -46,7 +46,7 @@ def main(settings: options.ExtractOptions) -> None:
     )
 
 
-def spec_of(settings: options.ExtractOptions | options.TrainOptions) -> "backbones.BackboneSpec":
+def spec_of(settings: options.EncoderOptions) -> "backbones.BackboneSpec":
     """Returns the encoder that the flags describe."""
     from model import backbones
 

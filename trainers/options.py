@@ -5,8 +5,6 @@ from typing import Literal
 
 from geods import cli, errors
 
-Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
-
 
 def require_at_least(options: object, least: float, names: tuple[str, ...]) -> None:
     """Raises OptionError if one of the named options is below `least`."""
@@ -17,52 +15,54 @@ def require_at_least(options: object, least: float, names: tuple[str, ...]) -> N
 
 
 @dataclasses.dataclass(frozen=True)
-class ExtractOptions:
-    """What to extract, from what, to where."""
+class EncoderOptions:
+    """Which dataset goes through which encoder."""
 
     data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.")
     config: str = cli.option("blocked", "Config of the dataset: blocked, random or report.")
-    splits: tuple[str, ...] = cli.option(("train", "validation", "test"), "Splits to extract.")
-    cache_dir: str = cli.option("cache", "Folder to write to; each split gets a folder in it.")
     backbone: str = cli.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
     backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
-    layer: str = cli.option("", "Layer whose output is cached; empty for the encoder's output.")
+    layer: str = cli.option("", "Layer of the encoder whose output is used; empty for the encoder's output.")
     pooling: Literal["none", "avg", "max"] = cli.option("none", "How to pool the feature map; none keeps it.")
     height_px: int = cli.option(300, "Height the images are resized to.")
     width_px: int = cli.option(600, "Width the images are resized to.")
     preprocessing: Literal["own", "raw"] = cli.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
-    cache_dtype: Literal["float32", "float16", "bfloat16"] = cli.option("float16", "Type the features are stored in.")
-    precision: Precision = cli.option("float32", "Policy the encoder runs in.")  # noqa: RUF009 - a field, not a default
-    batch_size: int = cli.option(32, "Images the encoder sees at once.")
-    block_rows: int = cli.option(1024, "Images a block; a kill costs at most one block.")
-    seed: int = cli.option(0, "Repeats random weights.")
-    overwrite: bool = cli.option(False, "Whether to start anew where a cache is there.")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = cli.option("float32", "Policy of the network.")
+    batch_size: int = cli.option(32, "Images or examples the network sees at once.")
+    seed: int = cli.option(0, "Repeats random weights, order and dropout.")
+    overwrite: bool = cli.option(False, "Whether to start anew where there is a result already.")
 
     def __post_init__(self) -> None:
-        """Checks the numbers; the encoder checks its own."""
-        require_at_least(self, 1, ("batch_size", "block_rows"))
+        """Checks the numbers; the encoder checks the rest."""
+        require_at_least(self, 1, ("batch_size", "height_px", "width_px"))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractOptions(EncoderOptions):
+    """What to extract, from what, to where."""
+
+    splits: tuple[str, ...] = cli.option(("train", "validation", "test"), "Splits to extract.")
+    cache_dir: str = cli.option("cache", "Folder to write to; each split gets a folder in it.")
+    cache_dtype: Literal["float32", "float16", "bfloat16"] = cli.option("float16", "Type the features are stored in.")
+    block_rows: int = cli.option(1024, "Images a block; a kill costs at most one block.")
+
+    def __post_init__(self) -> None:
+        """Checks what no other module checks."""
+        super().__post_init__()
+        require_at_least(self, 1, ("block_rows",))
         if not self.splits:
             raise errors.OptionError("--splits is empty.", "name at least one, such as --splits=train,validation,test")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(EncoderOptions):
     """What to train, on what, how, to where. The flags of the encoder count only without --cache_dir."""
 
     run_dir: str = cli.option("runs/run", "Folder to write to.")
-    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.")
-    config: str = cli.option("blocked", "Config of the dataset: blocked, random or report.")
     train_split: str = cli.option("train", "Split to train on.")
     validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
     cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
     partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
-    backbone: str = cli.option("resnet50", "Encoder, when training from images.")
-    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
-    layer: str = cli.option("", "Layer of the encoder; empty for its output.")
-    pooling: Literal["none", "avg", "max"] = cli.option("none", "How to pool the feature map; none keeps it.")
-    height_px: int = cli.option(300, "Height the images are resized to.")
-    width_px: int = cli.option(600, "Width the images are resized to.")
-    preprocessing: Literal["own", "raw"] = cli.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
     train_backbone: bool = cli.option(False, "Whether to train the encoder too; only from images.")
     head: str = cli.option("mlp", "report_75k, report_1m, report_6m, report_13m, linear or mlp.")
     dropout: float | None = cli.option(
@@ -77,18 +77,15 @@ class TrainOptions:
     train_views: Literal["single", "all"] = cli.option("all", "Whether a training example is one view or a location.")
     epochs: int = cli.option(25, "Passes over the training split, at most.")
     patience: int = cli.option(8, "Epochs without a better validation distance before training stops.")
-    batch_size: int = cli.option(32, "Examples a step.")
     learning_rate: float = cli.option(1e-3, "Of Adam, at the start.")
     lr_schedule: Literal["constant", "cosine"] = cli.option("cosine", "How the learning rate falls over all epochs.")
     weight_decay: float = cli.option(1e-3, "Of AdamW; 0 is plain Adam.")
-    precision: Precision = cli.option("float32", "Policy of the network.")  # noqa: RUF009 - a field, not a default
-    seed: int = cli.option(0, "Repeats weights, order and dropout.")
     deterministic: bool = cli.option(False, "Whether the same seed gives the same weights to the last bit; slower.")
-    overwrite: bool = cli.option(False, "Whether to replace a run that is there.")
 
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
-        require_at_least(self, 1, ("epochs", "patience", "batch_size", "height_px", "width_px"))
+        super().__post_init__()
+        require_at_least(self, 1, ("epochs", "patience"))
         require_at_least(self, 0, ("weight_decay",))
         if not 0 < self.learning_rate < float("inf"):
             raise errors.OptionError(f"--learning_rate={self.learning_rate}: must be above 0.", "1e-3 is the default")

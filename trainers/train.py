@@ -17,7 +17,7 @@ from trainers import options, scoring
 
 if TYPE_CHECKING:
     from geods import partition
-    from trainers import callbacks, inputs
+    from trainers import callbacks, features, inputs
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,6 +94,7 @@ def _from_cache(settings: options.TrainOptions, cells: "partition.Partition") ->
     from trainers import inputs
 
     train, cache = inputs.from_cache(settings, settings.train_split, cells, train=True)
+    _refuse_stale(cache, settings)
     validation = None
     if settings.validation_split:
         validation, _ = inputs.from_cache(settings, settings.validation_split, cells, train=False)
@@ -102,6 +103,21 @@ def _from_cache(settings: options.TrainOptions, cells: "partition.Partition") ->
     # Another model of the same layers: a compiled one inside the geolocator would take its loss and metrics along.
     network = keras.Model(classifier.input, classifier.output, name="trainable")
     return Parts(network, classifier, None, train, validation)
+
+
+def _refuse_stale(cache: "features.FeatureCache", settings: options.TrainOptions) -> None:
+    """Raises CacheError if a cache was made of another dataset than the one at --data_dir.
+
+    With --partition the dataset is not needed, and a cache may be used where the dataset is not.
+    """
+    from geods import datasets
+
+    if settings.partition:
+        return
+    wanted = datasets.fingerprint_of(datasets.open_builder(settings.data_dir, settings.config))
+    if cache.key.dataset != wanted:
+        problem = f"{cache.folder}: was made of dataset {cache.key.dataset}, but {settings.data_dir} holds {wanted}."
+        raise errors.CacheError(problem, "extract again with --overwrite, or name the dataset it was made of")
 
 
 def _from_images(settings: options.TrainOptions, cells: "partition.Partition") -> Parts:
