@@ -40,6 +40,13 @@ class Validation(keras.callbacks.Callback):
     The best weights are kept in memory and in checkpoints/best.keras; training ends when `patience` epochs brought
     nothing better, and the best weights are put back.
 
+    Attributes:
+        best_miles: Least mean distance so far.
+        best_epoch: Epoch it came from, counted from 0; -1 before the first.
+        improved: Whether the last epoch was the best so far.
+        coords: `[n, 2]` degrees, (lat, lon), the true points.
+        points: `[n, 2]` degrees, the points predicted after the last epoch.
+
     Args:
         network: Model whose output are log-probabilities and whose weights are kept: the one being trained.
         split: The validation split.
@@ -74,13 +81,13 @@ class Validation(keras.callbacks.Callback):
         guesses = scoring.Guesses(
             self._split.coords, self._split.cells, self.points, scoring.top_cells(log_probabilities)
         )
-        figures_ = scoring.measure(guesses, self._cells)
+        measured = scoring.measure(guesses, self._cells)
         logs = logs if logs is not None else {}
         for name in ("mean_miles", "median_miles", "top1_cell", "score_map"):
-            logs[f"val_{name}"] = figures_[name]
-        for limit, share in figures_["within_km"].items():
+            logs[f"val_{name}"] = measured[name]
+        for limit, share in measured["within_km"].items():
             logs[f"val_within_{limit}_km"] = share
-        self._keep_best(epoch, figures_["mean_miles"])
+        self._keep_best(epoch, measured["mean_miles"])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the best weights back."""
