@@ -3,11 +3,17 @@
 import pathlib
 
 import drawn_trees
+import hypothesis
 import numpy as np
 import pytest
 import road
 
 from geods import partition
+
+# A busy machine is slow without being wrong; hypothesis' own profile for continuous integration has no deadline either.
+if hypothesis.settings.get_current_profile_name() == "default":
+    hypothesis.settings.register_profile("unhurried", deadline=None)
+    hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
