@@ -9,6 +9,7 @@ expect, so `except ValueError` goes on working:
     +-- CoordinateError   (ValueError)         a latitude or longitude is out of range
     +-- TreeError         (ValueError)         a folder is not an imagery tree
     +-- ImageError        (ValueError)         an image is not a whole JPEG
+    |   +-- ImageRefused                       what a source sent is no view of the place
     +-- DatasetError      (ValueError)         a TFDS dataset, config or split is not there
     +-- BackboneError     (ValueError)         an encoder, layer or weights file does not fit
     +-- CacheError        (ValueError)         a feature cache is missing, stale or damaged
@@ -17,6 +18,8 @@ expect, so `except ValueError` goes on working:
     +-- OptionError       (ValueError)         an option has a value it cannot have
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
+    +-- SourceStop        (RuntimeError)       a source of imagery will not answer: ask no more
+    +-- SourceRetry       (ConnectionError)    a source of imagery may answer if asked again later
 """
 
 
@@ -55,6 +58,22 @@ class ImageError(GeodsError, ValueError):
     """An image is not a whole JPEG."""
 
 
+class ImageRefused(ImageError):  # noqa: N818 - a verdict, named as the scraper counts it
+    """What a source sent is no view of the place.
+
+    Args:
+        reason: What it was, one word for counting; geods.imagery.source lists them.
+        problem: As in GeodsError.
+        transient: Whether asking again may bring another answer (damage on the way), or the answer is final.
+    """
+
+    def __init__(self, reason: str, problem: str, transient: bool = False) -> None:
+        """Keeps the verdict beside the message."""
+        super().__init__(problem, "ask again later" if transient else "take another place")
+        self.reason = reason
+        self.transient = transient
+
+
 class DatasetError(GeodsError, ValueError):
     """A TFDS dataset, config or split is not there."""
 
@@ -85,3 +104,34 @@ class MissingFileError(GeodsError, FileNotFoundError):
 
 class DownloadError(GeodsError, OSError):
     """A file could not be fetched."""
+
+
+class SourceStop(GeodsError, RuntimeError):  # noqa: N818 - an order, as StopIteration
+    """A source of imagery will not answer this or any other request: ask no more.
+
+    Args:
+        reason: "denied" (key, billing, permission), "quota" (none left for now) or "request" (it is malformed: a bug).
+        problem: As in GeodsError.
+        next_step: As in GeodsError.
+    """
+
+    def __init__(self, reason: str, problem: str, next_step: str = "") -> None:
+        """Keeps the reason beside the message."""
+        super().__init__(problem, next_step)
+        self.reason = reason
+
+
+class SourceRetry(GeodsError, ConnectionError):  # noqa: N818 - an order, as StopIteration
+    """A source of imagery may answer if asked again later.
+
+    Args:
+        cause: "network" (no whole answer came), "server" (it failed) or "quota" (asked too fast).
+        problem: As in GeodsError.
+        after_s: Seconds the source asked to wait, uncapped; None if it did not say.
+    """
+
+    def __init__(self, cause: str, problem: str, after_s: float | None = None) -> None:
+        """Keeps the cause beside the message."""
+        super().__init__(problem, "ask again later")
+        self.cause = cause
+        self.after_s = after_s
