@@ -6,7 +6,7 @@ import typing
 import pytest
 
 from geods import errors
-from geods.imagery import secret, source, street_view
+from geods.imagery import secret, source, street_view, street_view_options
 
 
 def test_a_panorama_and_a_miss_cannot_change():
@@ -19,7 +19,9 @@ def test_a_panorama_and_a_miss_cannot_change():
 
 
 def test_street_view_is_a_source():
-    client: source.Source = street_view.StreetView(street_view.StreetViewOptions(), secret.Secret("a key of some"))
+    client: source.Source = street_view.StreetView(
+        street_view_options.StreetViewOptions(), secret.Secret("a key of some")
+    )
     for name in ("look_up", "fetch", "close", "name", "units_per_image"):
         assert hasattr(client, name)
     assert (client.name, client.units_per_image) == ("street_view", 1)

@@ -11,7 +11,7 @@ import scripted_server
 from canary import CANARY, assert_clean, listening, whole_text
 
 from geods import errors
-from geods.imagery import secret, signing, source, street_view, transport
+from geods.imagery import secret, signing, source, street_view, street_view_options, transport
 
 KEY = secret.Secret(CANARY)
 SIGNER = secret.Secret("vNIXE0xscrmjlyV-12Nj_BvUPaw=")
@@ -49,7 +49,7 @@ def street():
 
         def start(script, signer=None, **options):
             server = opened.enter_context(scripted_server.serving(script))
-            asked = street_view.StreetViewOptions(api_base=server.url, **options)
+            asked = street_view_options.StreetViewOptions(api_base=server.url, **options)
             client = street_view.StreetView(asked, KEY, signer, QUICK)
             opened.callback(client.close)
             return client, server
@@ -133,10 +133,10 @@ def test_requests_are_signed_as_they_are_sent(street):
 
 
 def test_the_place_of_the_server_decides_name_and_terms():
-    real = street_view.StreetView(street_view.StreetViewOptions(), KEY)
+    real = street_view.StreetView(street_view_options.StreetViewOptions(), KEY)
     assert (real.name, real.licence) == ("street_view", "Google Maps Platform Terms of Service")
     assert real.units_per_image == 1
-    simulated = street_view.StreetView(street_view.StreetViewOptions(api_base="http://localhost:1"), KEY)
+    simulated = street_view.StreetView(street_view_options.StreetViewOptions(api_base="http://localhost:1"), KEY)
     assert (simulated.name, simulated.licence) == ("simulated_street_view", "Apache-2.0")
     assert_clean(repr(vars(real)) + repr(real))
 
@@ -371,14 +371,14 @@ def test_faults_of_the_network_may_be_asked_for_again(street, script, endpoint):
 )
 def test_options_are_checked(changes, words):
     with pytest.raises(errors.OptionError, match=words) as caught:
-        street_view.StreetViewOptions(**changes)
+        street_view_options.StreetViewOptions(**changes)
     assert caught.value.next_step
     assert_clean(str(caught.value))
 
 
 def test_a_signing_secret_is_checked_before_anything_is_sent():
     with pytest.raises(errors.OptionError, match="signing secret is not URL-safe base64"):
-        street_view.StreetView(street_view.StreetViewOptions(), KEY, secret.Secret("not/base64"))
+        street_view.StreetView(street_view_options.StreetViewOptions(), KEY, secret.Secret("not/base64"))
 
 
 def test_points_and_headings_are_checked(street):

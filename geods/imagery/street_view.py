@@ -1,7 +1,7 @@
 """The Google Street View Static API, or a server that speaks it.
 
-    key = secret.read_secret("GOOGLE_MAPS_API_KEY")
-    client = street_view.StreetView(street_view.StreetViewOptions(), key)
+    key = secret.read_secret(street_view_options.KEY_ENV)
+    client = street_view.StreetView(street_view_options.StreetViewOptions(), key)
     panorama = client.look_up(40.7484, -73.9857)        free
     content = client.fetch(panorama, heading_deg=90)    billed
 
@@ -9,55 +9,22 @@ Metadata first, as it costs nothing and the image tells neither where nor when i
 panorama, as asking by position again may snap to another. Downloading in bulk is subject to Google's terms.
 """
 
-import dataclasses
 import math
 
-from geods import cli, errors, geometry
-from geods.imagery import acceptance, image_checks, secret, signing, source, street_view_answers, transport, urls
+from geods import errors, geometry
+from geods.imagery import (
+    acceptance,
+    image_checks,
+    secret,
+    signing,
+    source,
+    street_view_answers,
+    street_view_options,
+    transport,
+    urls,
+)
 
-KEY_ENV, SIGNING_SECRET_ENV = "GOOGLE_MAPS_API_KEY", "GOOGLE_MAPS_SIGNING_SECRET"
-GOOGLE = "https://maps.googleapis.com"
 _PATH = "/maps/api/streetview"
-# "Anything over will default to 640", as the reference says, and so would be refused as of a wrong size.
-_MOST_PX = 640
-
-
-@dataclasses.dataclass(frozen=True)
-class StreetViewOptions(acceptance.AcceptanceOptions):
-    """What to ask for; the defaults are the course report's.
-
-    Attributes:
-        api_base: Scheme and host of the service.
-        width_px: Width of an image, at most 640.
-        height_px: Height of an image, at most 640.
-        fov_deg: Horizontal field of view, degrees, at most 120.
-        pitch_deg: Angle above the horizon, degrees.
-        source_outdoor: Whether to leave out indoor collections.
-    """
-
-    api_base: str = cli.option(GOOGLE, "Scheme and host of the Street View API, or of a simulated one.")
-    width_px: int = cli.option(600, "Width of an image, at most 640.")
-    height_px: int = cli.option(300, "Height of an image, at most 640.")
-    fov_deg: float = cli.option(100.0, "Horizontal field of view, degrees, at most 120.")
-    pitch_deg: float = cli.option(10.0, "Angle of the camera above the horizon, degrees.")
-    source_outdoor: bool = cli.option(True, "Whether to leave out indoor collections.")
-
-    def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            OptionError: If one is out of range.
-        """
-        super().__post_init__()
-        urls.check(self.api_base, "--api_base")
-        if urls.after_host(self.api_base) not in ("", "/"):
-            problem = f"--api_base={secret.redact(self.api_base)}: has more than a host."
-            raise errors.OptionError(problem, f"give one such as {GOOGLE}")
-        ranges = {"width_px": (1, _MOST_PX), "height_px": (1, _MOST_PX), "fov_deg": (1, 120), "pitch_deg": (-90, 90)}
-        for name, (least, most) in ranges.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise errors.OptionError(f"--{name}={value}: is not from {least} to {most}.", "see --help")
 
 
 class StreetView:
@@ -82,7 +49,7 @@ class StreetView:
 
     def __init__(
         self,
-        options: StreetViewOptions,
+        options: street_view_options.StreetViewOptions,
         key: secret.Secret,
         signing_secret: secret.Secret | None = None,
         limits: transport.Limits | None = None,
