@@ -11,13 +11,14 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
     {"errors"},
-    {"files", "geometry", "outline"},
+    {"files", "geometry", "locks", "outline"},
     {"cli", "downloads", "images", "polygons", "vector_files"},
     {"boundary", "geojson"},
     {"partition"},
     {"fishnet", "splits", "tree"},
     {"imagery", "survey", "tree_layouts"},
-    {"split_lists"},
+    {"scraping", "split_lists"},
+    {"scrape"},
     {"datasets", "decoding", "geods_dataset_builder"},
     {"pipeline"},
 ]

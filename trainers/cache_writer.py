@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import math
 import os
 import pathlib
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from geods import errors, files
+from geods import errors, files, locks
 from trainers import cache_files
 
 
@@ -117,16 +116,10 @@ def lock(folder: str | os.PathLike[str]) -> Iterator[None]:
     Raises:
         CacheError: If another process holds it; the message gives its number.
     """
-    path = pathlib.Path(folder) / ".lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as holder:
-        try:
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder.seek(0)
-            problem = f"{folder}: process {holder.read().strip() or 'unknown'} is writing there."
-            raise errors.CacheError(problem, "wait until it ends, or name another --cache_dir") from error
-        holder.truncate(0)
-        holder.write(f"{os.getpid()}\n")
-        holder.flush()
+
+    def busy(process: str) -> errors.CacheError:
+        problem = f"{folder}: process {process} is writing there."
+        return errors.CacheError(problem, "wait until it ends, or name another --cache_dir")
+
+    with locks.exclusive(pathlib.Path(folder) / ".lock", busy):
         yield

@@ -1,0 +1,170 @@
+"""Gets imagery for the cells of a partition: sample, look up, fetch, check, write.
+
+    result = scrape.scrape(settings, client, cells, client_config)
+
+The journal beside the images is the truth: whatever ends the scrape, the same call goes on with it, pays for nothing
+twice that is on disk, and ends with the same tree as if nothing had happened.
+"""
+
+import contextlib
+import dataclasses
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from geods import partition
+from geods.imagery import source
+from geods.scraping import (
+    budget,
+    cell_work,
+    halt,
+    incoming,
+    manifest,
+    opening,
+    options,
+    pool,
+    rate,
+    records,
+    report,
+    retries,
+    writer,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a scrape is, for a progress bar.
+
+    Attributes:
+        locations: Complete locations, with those of earlier runs.
+        images: Images that came in this run.
+        cost: USD spent, with that of earlier runs.
+        lookups: Points whose outcome is known.
+    """
+
+    locations: int
+    images: int
+    cost: float
+    lookups: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a scrape ended.
+
+    Attributes:
+        halt: Why.
+        rows: What each cell got.
+        images: Images that came in this run.
+        spent_units: Units of all requests that were sent, with those of earlier runs.
+    """
+
+    halt: halt.Halt
+    rows: list[report.Row]
+    images: int
+    spent_units: int
+
+
+def scrape(
+    settings: options.ScrapeOptions,
+    client: source.Source,
+    cells: partition.Partition,
+    client_config: Mapping[str, Any],
+    *,
+    stop: threading.Event | None = None,
+    watch: Callable[[Progress], None] = lambda progress: None,
+    delay_factor: float = 1.0,
+) -> Result:
+    """Scrapes until every cell has its locations or its points are used up.
+
+    Args:
+        settings: How much, how fast, for how much.
+        client: Where from.
+        cells: Where.
+        client_config: What the client was told that decides which images it gives; another is refused on an old tree.
+        stop: Set it to end early: what is under way is finished.
+        watch: Called several times a second.
+        delay_factor: Scales the waits between attempts.
+
+    Raises:
+        OptionError: If the images cost something and nothing may be spent.
+        TreeError: If the folder holds something else, is scraped by another process or cannot be written.
+    """
+    opening.refuse_to_spend(settings, client)
+    stop = stop or threading.Event()
+    config = {
+        "partition": cells.fingerprint,
+        "seed": settings.seed,
+        "headings": list(settings.headings),
+        "source": client.name,
+    } | dict(client_config)
+    with opening.journal_of(settings, client, cells, config) as journal:
+        money = budget.Budget(settings.prices, journal.units())
+        tools = cell_work.Tools(
+            settings,
+            cells,
+            client,
+            journal,
+            money,
+            retries.Retries(rate.Rate(settings.lookups_per_s), settings.lookup_attempts, stop, delay_factor),
+            retries.Retries(rate.Rate(settings.images_per_s), settings.image_attempts, stop, delay_factor),
+            cell_work.Counter(),
+        )
+        works = _works(tools)
+        found = pool.work_all(works, settings.workers, stop, lambda: watch(_progress(works, tools)))
+        got = records.OPEN if settings.dry_run else records.ACCEPTED
+        rows = report.rows(journal.outcomes(), len(cells), settings.locations_per_cell, got)
+        found = found or _ended(works, stop)
+        _note(journal, found, settings)
+        watch(_progress(works, tools))
+    if not settings.dry_run:
+        _write_tables(rows, settings.out)
+    return Result(found, rows, tools.images.value, money.spent_units)
+
+
+def _works(tools: cell_work.Tools) -> list[cell_work.CellWork]:
+    """Returns the work of every cell, as far as earlier runs have come."""
+    progress, journal = tools.journal.progress(), tools.journal
+    works = []
+    for cell in range(len(tools.cells)):
+        finished, accepted = progress.get(cell, (0, 0))
+        works.append(cell_work.CellWork(tools, cell, finished, accepted, journal.open_claim(cell)))
+    if not tools.settings.dry_run:
+        incoming.sweep(tools.settings.out, {work.cell: work.claim for work in works if work.claim})
+    return works
+
+
+def _ended(works: list[cell_work.CellWork], stop: threading.Event) -> halt.Halt:
+    """Returns how a scrape ended that nothing broke."""
+    if not all(work.is_over for work in works):
+        return halt.Halt("interrupted", "stopped; what was under way is finished")
+    if all(work.accepted >= work.tools.settings.locations_per_cell for work in works):
+        return halt.Halt("complete")
+    detail = "some cells stay under their target.\nNext: raise --lookups_per_location or --radius_m, or accept it"
+    return halt.Halt("under_target", detail)
+
+
+def _note(journal: writer.Writer, found: halt.Halt, settings: options.ScrapeOptions) -> None:
+    """Writes down how the run ended; a full disk may not let it."""
+    state = "done" if found.reason in ("complete", "under_target") else "stopped"
+    detail = found.reason if state == "done" else f"{found.reason}. {opening.resume(settings.out)}"
+    with contextlib.suppress(sqlite3.OperationalError):
+        journal.note(state, detail)
+
+
+def _progress(works: list[cell_work.CellWork], tools: cell_work.Tools) -> Progress:
+    """Returns how far it is."""
+    return Progress(
+        locations=sum(work.accepted for work in works),
+        images=tools.images.value,
+        cost=tools.budget.prices.cost(tools.budget.spent_units),
+        lookups=sum(work.finished for work in works),
+    )
+
+
+def _write_tables(rows: list[report.Row], folder: str) -> None:
+    """Writes cells.csv and views.csv; a full disk may not let it."""
+    with contextlib.suppress(OSError, sqlite3.OperationalError):
+        report.write(rows, folder)
+        manifest.write(folder)

@@ -1,0 +1,1 @@
+"""The parts of the scraper; `geods.scrape` puts them together."""

@@ -1,0 +1,205 @@
+"""What is done in one cell: look up point after point until there is one location more.
+
+The points of a cell are worked on strictly in order, and a panorama must lie in the cell that was sampled, so no two
+cells can claim the same one: what a tree gets does not depend on threads, restarts or which cell came first.
+"""
+
+import dataclasses
+import threading
+
+from geods import errors, partition
+from geods.imagery import source
+from geods.scraping import budget, halt, incoming, options, points, retries, writer
+
+_PROBES = 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tools:
+    """What all cells work with.
+
+    Attributes:
+        settings: The options of the scrape.
+        cells: The partition.
+        source: Where panoramas and images come from.
+        journal: The journal.
+        budget: What may be spent.
+        look_up: How to look up.
+        fetch: How to fetch.
+        images: Counts the images that came, for the progress bar.
+    """
+
+    settings: options.ScrapeOptions
+    cells: partition.Partition
+    source: source.Source
+    journal: writer.Writer
+    budget: budget.Budget
+    look_up: retries.Retries
+    fetch: retries.Retries
+    images: "Counter"
+
+
+class Counter:
+    """A number that threads add to."""
+
+    def __init__(self) -> None:
+        """Starts at 0."""
+        self._lock = threading.Lock()
+        self.value = 0
+
+    def add(self) -> None:
+        """Adds 1."""
+        with self._lock:
+            self.value += 1
+
+
+@dataclasses.dataclass
+class CellWork:
+    """One cell; used by one thread at a time.
+
+    Attributes:
+        tools: What to work with.
+        cell: Its number.
+        finished: Points whose outcome is known.
+        accepted: Complete locations.
+        claim: A location that an earlier run began.
+    """
+
+    tools: Tools
+    cell: int
+    finished: int = 0
+    accepted: int = 0
+    claim: writer.Claim | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the cell has all its locations, or its points are used up."""
+        settings = self.tools.settings
+        return self.accepted >= settings.locations_per_cell or self.finished >= settings.lookups_per_cell
+
+    def advance(self) -> None:
+        """Works until there is one location more, or the points are used up.
+
+        Raises:
+            HaltError: If the scrape must end.
+            StoppedError: If it is being stopped.
+            OSError: If the disk takes no more.
+        """
+        before = self.accepted
+        while self.accepted == before and not self.is_over:
+            ordinal = self.finished
+            point = points.query_point(self.tools.cells, self.tools.settings.seed, self.cell, ordinal)
+            try:
+                self._settle(ordinal, point)
+            except errors.SourceStop as error:
+                raise halt.HaltError(halt.Halt(error.reason, str(error))) from None  # type: ignore[arg-type]
+            except budget.ReachedError:
+                raise halt.HaltError(_budget_reached(self.tools.budget)) from None
+            self.finished += 1
+
+    def _settle(self, ordinal: int, point: tuple[float, float]) -> None:
+        """Finds out all about one point."""
+        try:
+            self._work(ordinal, point)
+        except retries.GaveUpError as error:
+            self._blame(error, ordinal, point)
+
+    def _work(self, ordinal: int, point: tuple[float, float]) -> None:
+        """Does all for one point."""
+        claim = self.claim or self._look_up(ordinal, point)
+        self.claim = claim
+        if claim and not self.tools.settings.dry_run:
+            self._get(claim)
+        elif claim:
+            self.accepted += 1
+        self.claim = None
+
+    def _look_up(self, ordinal: int, point: tuple[float, float]) -> writer.Claim | None:
+        """Returns the claim to what is found at a point; None, when that has been written down, if nothing is."""
+        found = self.tools.look_up.call(lambda: self.tools.source.look_up(*point))
+        if isinstance(found, source.Miss):
+            self.tools.journal.miss(self.cell, ordinal, point, found.reason, found.detail)
+            return None
+        location_id = f"{found.lat_deg:.7f},{found.lon_deg:.7f}"
+        # Of the name, not of the position: rounding may lead over a border, and the name is what readers label.
+        lat_deg, lon_deg = map(float, location_id.split(","))
+        if int(self.tools.cells.label(lat_deg, lon_deg)[0]) != self.cell:
+            self.tools.journal.miss(self.cell, ordinal, point, "other_cell", found.pano_id)
+            return None
+        claim = writer.Claim(self.cell, ordinal, location_id, found)
+        if self.tools.journal.claim(claim, point, self.tools.settings.headings):
+            return None
+        return claim
+
+    def _get(self, claim: writer.Claim) -> None:
+        """Fetches all views of a claim and puts the location into the tree."""
+        tools, place = self.tools, incoming.Incoming(self.tools.settings.out, claim)
+        missing = [heading for heading in tools.settings.headings if not place.has(heading)]
+        with tools.budget.holding(len(missing) * tools.source.units_per_image) as hold:
+            for heading in missing:
+                try:
+                    content = self._fetch(claim, heading, hold)
+                except errors.ImageRefused as error:
+                    self._fail(claim, place, f"image_{error.reason}", f"{heading}: {error.problem}")
+                    return
+                place.write(heading, content)
+                tools.images.add()
+        facts = place.facts(tools.settings.headings)
+        hashes = [digest for _, digest in facts.values()]
+        twin = tools.journal.twin(self.cell, hashes)
+        if twin or len(set(hashes)) < len(hashes):
+            self._fail(claim, place, "same_image", twin or claim.panorama.pano_id)
+            return
+        place.publish()
+        tools.journal.complete(claim, facts)
+        self.accepted += 1
+
+    def _fetch(self, claim: writer.Claim, heading: int, hold: budget.Hold) -> bytes:
+        """Returns the bytes of one view; every request is paid before it is sent."""
+        tools, pano_id = self.tools, claim.panorama.pano_id
+        units = tools.source.units_per_image
+
+        def pay() -> None:
+            if units:
+                hold.spend(units)
+                tools.journal.reserve(pano_id, heading, units)
+
+        return tools.fetch.call(lambda: tools.source.fetch(claim.panorama, heading), pay)
+
+    def _fail(self, claim: writer.Claim, place: incoming.Incoming, reason: str, detail: str) -> None:
+        """Writes down that a claim gave no location."""
+        self.tools.journal.fail(claim, reason, detail)
+        place.discard()
+
+    def _blame(self, error: retries.GaveUpError, ordinal: int, point: tuple[float, float]) -> None:
+        """Finds out whether one request cannot be answered, which is a miss, or none, which ends the scrape.
+
+        Raises:
+            HaltError: If the service answers nothing.
+        """
+        settings = self.tools.settings
+        beside = points.query_point(self.tools.cells, settings.seed, self.cell, ordinal + 1)
+        try:
+            dataclasses.replace(self.tools.look_up, attempts=_PROBES).call(lambda: self.tools.source.look_up(*beside))
+        except retries.GaveUpError:
+            reason: halt.Reason = "quota" if error.cause == "quota" else "unavailable"
+            detail = (
+                f"{error.problem}\nNext: the service has not answered for a while; run the same command again later"
+            )
+            raise halt.HaltError(halt.Halt(reason, detail)) from None
+        if self.claim:
+            place = incoming.Incoming(settings.out, self.claim)
+            self._fail(self.claim, place, "no_answer", error.problem)
+            self.claim = None
+        else:
+            self.tools.journal.miss(self.cell, ordinal, point, "no_answer", error.problem)
+
+
+def _budget_reached(money: budget.Budget) -> halt.Halt:
+    """Returns the end of a scrape whose money is used up."""
+    prices, spent = money.prices, money.spent_units
+    detail = (
+        f"{spent:,} images were asked for, {prices.cost(spent):.2f} USD; the next location would be above"
+        f" --max_cost={prices.max_cost:g}.\nNext: raise --max_cost and run the same command again"
+    )
+    return halt.Halt("budget", detail)

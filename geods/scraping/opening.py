@@ -1,0 +1,85 @@
+"""Beginning a scrape: the folder, its lock, its journal, and what readers of the tree need."""
+
+import contextlib
+import os
+import pathlib
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from geods import cli, errors, files, locks, partition, survey
+from geods.imagery import source
+from geods.scraping import options, records, writer
+
+
+def refuse_to_spend(settings: options.ScrapeOptions, client: source.Source) -> None:
+    """Raises OptionError if images cost something and nothing may be spent."""
+    if settings.dry_run or not client.units_per_image:
+        return
+    if settings.prices.affordable_units < client.units_per_image:
+        problem = f"--max_cost={settings.max_cost:g}: buys no image at {settings.price_per_1000:g} USD a thousand."
+        raise errors.OptionError(problem, "see what it costs with --dry_run, then give --max_cost in USD")
+
+
+@contextlib.contextmanager
+def journal_of(
+    settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition, config: Mapping[str, Any]
+) -> Iterator[writer.Writer]:
+    """Gives the journal of the tree, which no other process has; of a dry run, one that is thrown away."""
+    with contextlib.ExitStack() as opened:
+        folder = settings.out
+        try:
+            if settings.dry_run:
+                folder = opened.enter_context(tempfile.TemporaryDirectory())
+            else:
+                _claim_folder(pathlib.Path(folder))
+                opened.enter_context(locks.exclusive(pathlib.Path(folder, records.LOCK_NAME), _busy(folder)))
+            journal = writer.Writer(folder, config)
+            opened.callback(journal.close)
+            if not settings.dry_run:
+                journal.note("stopped", f"the last run was killed. {resume(folder)}")
+                _describe_tree(pathlib.Path(folder), settings, client, cells)
+        except (OSError, sqlite3.OperationalError) as error:
+            if isinstance(error, errors.GeodsError):
+                raise
+            problem = f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error})."
+            raise errors.TreeError(problem, "name another folder with --out, or make room") from error
+        yield journal
+
+
+def _claim_folder(root: pathlib.Path) -> None:
+    """Makes the folder, or checks that it is a scraper's.
+
+    Raises:
+        TreeError: If it holds something else.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    if any(root.iterdir()) and not (root / records.LOCK_NAME).exists():
+        problem = f"{root}: is not empty, and not a tree that was scraped."
+        raise errors.TreeError(problem, "name a new folder; images of different sources must not mix")
+
+
+def _busy(folder: str) -> Callable[[str], errors.TreeError]:
+    """Returns what makes the error for a tree that another process scrapes."""
+
+    def busy(process: str) -> errors.TreeError:
+        return errors.TreeError(f"{folder}: process {process} is scraping into it.", "wait until it ends")
+
+    return busy
+
+
+def _describe_tree(
+    root: pathlib.Path, settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition
+) -> None:
+    """Writes what readers of the tree need (its partition, where its images come from) and what going on needs."""
+    files.write_text(root / options.FLAGS_NAME, cli.to_flagfile(settings))
+    if not (root / survey.PARTITION_NAME).is_file():
+        partition.write(cells, root / survey.PARTITION_NAME)
+    if not (root / survey.PROVENANCE_NAME).is_file():
+        files.write_json(root / survey.PROVENANCE_NAME, {"source": client.name, "licence": client.licence})
+
+
+def resume(folder: str | os.PathLike[str]) -> str:
+    """Returns how to go on."""
+    return f"Go on: python -m tools.scrape --flagfile={pathlib.Path(folder, options.FLAGS_NAME)}"

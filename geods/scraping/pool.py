@@ -1,0 +1,59 @@
+"""All cells at once, one location at a time each, so that a scrape that ends early is even over the map."""
+
+import collections
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent import futures
+
+from geods.scraping import cell_work, halt, records, retries
+
+_LOOK_S = 0.2
+
+
+def work_all(
+    works: Sequence[cell_work.CellWork], workers: int, stop: threading.Event, look: Callable[[], None]
+) -> halt.Halt | None:
+    """Advances all cells by one location, again and again; returns why that ended early, if it did."""
+    waiting = collections.deque(work for work in works if not work.is_over)
+    running: dict[futures.Future[None], cell_work.CellWork] = {}
+    found = None
+    with futures.ThreadPoolExecutor(workers, "scrape") as pool:
+        while running or (waiting and not stop.is_set()):
+            # No more than there are threads, so that a stop waits for nothing that has not begun.
+            while waiting and len(running) < workers and not stop.is_set():
+                work = waiting.popleft()
+                running[pool.submit(work.advance)] = work
+            done, _ = futures.wait(running, _LOOK_S, futures.FIRST_COMPLETED)
+            for future in done:
+                work = running.pop(future)
+                ended = _end_of(future, stop)
+                found = found or ended
+                if not work.is_over and not stop.is_set():
+                    waiting.append(work)
+            look()
+    return found
+
+
+def _end_of(future: futures.Future[None], stop: threading.Event) -> halt.Halt | None:
+    """Returns why a thread ended the scrape, after telling the others; None if it did not.
+
+    Raises:
+        Exception: What it did not expect.
+    """
+    try:
+        future.result()
+    except retries.StoppedError:
+        return None
+    except halt.HaltError as error:
+        stop.set()
+        return error.halt
+    except (OSError, sqlite3.OperationalError) as error:
+        stop.set()
+        name = getattr(error, "filename", None)
+        said = f"{name}: {error.strerror}" if isinstance(error, OSError) else f"{records.NAME}: {error}"
+        return halt.Halt("disk", f"{said}.\nNext: make room or mend the disk, then run the same command again")
+    except BaseException:
+        stop.set()
+        raise
+    return None

@@ -1,0 +1,122 @@
+"""What a scrape will cost, and what it got."""
+
+import collections
+import csv
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from geods import files
+from geods.scraping import budget, options, records
+
+NAME = "cells.csv"
+_SHOWN_CELLS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One cell.
+
+    Attributes:
+        cell: Its number.
+        target: Locations wanted.
+        got: Locations there.
+        lookups: Points looked up.
+        misses: How often each reason kept a point from becoming a location.
+    """
+
+    cell: int
+    target: int
+    got: int
+    lookups: int
+    misses: Mapping[str, int]
+
+
+def rows(outcomes: Mapping[int, Mapping[str, int]], cells: int, target: int, got_outcome: str) -> list[Row]:
+    """Returns a row for each cell.
+
+    Args:
+        outcomes: By cell, how often each outcome came.
+        cells: Number of cells.
+        target: Locations wanted in each.
+        got_outcome: The outcome that is a location.
+    """
+    made = []
+    for cell in range(cells):
+        counts = dict(outcomes.get(cell, {}))
+        got = counts.pop(got_outcome, 0)
+        counts.pop(records.OPEN, None)
+        made.append(Row(cell, target, got, got + sum(counts.values()), counts))
+    return made
+
+
+def table(found: Sequence[Row]) -> str:
+    """Returns the sums, and the cells under their target, as lines of text."""
+    misses: collections.Counter[str] = collections.Counter()
+    for row in found:
+        misses.update(row.misses)
+    got, wanted = sum(row.got for row in found), sum(row.target for row in found)
+    lookups = sum(row.lookups for row in found)
+    share = f" ({got / lookups:.0%} of {lookups:,} points looked up)" if lookups else ""
+    lines = [f"{got:,} of {wanted:,} locations{share}"]
+    lines += [f"  {count:>8,}  {_words(reason)}" for reason, count in misses.most_common()]
+    short = sorted((row for row in found if row.got < row.target), key=lambda row: (row.got - row.target, row.cell))
+    if short:
+        lines.append(f"{len(short)} of {len(found)} cells are under their target:")
+        lines.append("    cell  target   got  looked up  misses")
+    for row in short[:_SHOWN_CELLS]:
+        why = ", ".join(f"{_words(reason)} {count}" for reason, count in sorted(row.misses.items()))
+        lines.append(f"  {row.cell:>6}  {row.target:>6}  {row.got:>4}  {row.lookups:>9}  {why}")
+    if len(short) > _SHOWN_CELLS:
+        lines.append(f"  ... and {len(short) - _SHOWN_CELLS} more")
+    return "\n".join(lines)
+
+
+def write(found: Sequence[Row], tree_dir: str | os.PathLike[str]) -> pathlib.Path:
+    """Writes the row of every cell to TREE/cells.csv and returns its path."""
+    reasons = sorted({reason for row in found for reason in row.misses})
+    text = io.StringIO(newline="")
+    sheet = csv.writer(text, lineterminator="\n")
+    sheet.writerow(["cell", "target", "got", "lookups", *reasons])
+    for row in found:
+        counts = [row.misses.get(reason, 0) for reason in reasons]
+        sheet.writerow([row.cell, row.target, row.got, row.lookups, *counts])
+    path = pathlib.Path(tree_dir, NAME)
+    files.write_text(path, text.getvalue())
+    return path
+
+
+def plan(settings: options.ScrapeOptions, cells: int, there: int, spent_units: int, units_per_image: int) -> str:
+    """Returns the table of what is still to come and what it costs.
+
+    Args:
+        settings: The options.
+        cells: Number of cells.
+        there: Locations that are complete.
+        spent_units: Units spent by earlier runs.
+        units_per_image: Units of one image.
+    """
+    views, wanted = len(settings.headings), cells * settings.locations_per_cell
+    to_come = max(0, wanted - there) * views
+    prices, units = settings.prices, to_come * units_per_image
+    free = budget.Prices(prices.per_1000, prices.free_units, 0)
+    total = free.cost(spent_units + units)
+    minutes = to_come / settings.images_per_s / 60
+    lines = [
+        f"  {cells:,} cells x {settings.locations_per_cell} locations x {views} views: {wanted * views:,} images",
+        f"  {there:,} locations are there; {to_come:,} images to come, at least {minutes:,.1f} minutes"
+        f" at {settings.images_per_s:g} a second",
+    ]
+    if units_per_image:
+        lines.append(
+            f"  cost of all: {total:,.2f} USD at {prices.per_1000:g} USD a thousand, {prices.free_units:,} free;"
+            f" spent: {free.cost(spent_units):,.2f} USD; at most --max_cost={prices.max_cost:g}"
+        )
+    return "\n".join(lines)
+
+
+def _words(reason: str) -> str:
+    """Returns a reason for people."""
+    return reason.replace("_", " ")

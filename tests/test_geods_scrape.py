@@ -1,0 +1,342 @@
+"""The scraper on a drawn source: what comes out is the same whatever happens on the way."""
+
+import csv
+import filecmp
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import drawn_source
+import pytest
+import shapely
+
+from geods import errors, partition, scrape, survey, tree
+from geods.imagery import source
+from geods.scraping import journal, options
+
+CELLS = partition.Partition(tuple(shapely.box(x, y, x + 0.5, y + 0.5) for y in (40, 40.5) for x in (-100, -99.5)))
+IMAGES = len(CELLS) * 3 * 3
+
+
+def settings(out, **changes):
+    usual = {"locations_per_cell": 3, "max_cost": 10, "images_per_s": 2000, "lookups_per_s": 2000}
+    return options.ScrapeOptions(out=str(out), **(usual | changes))
+
+
+def run(out, client=None, stop=None, cells=CELLS, config=None, **changes):
+    client = client or drawn_source.DrawnSource()
+    return scrape.scrape(settings(out, **changes), client, cells, config or {}, stop=stop, delay_factor=0.01)
+
+
+def contents(root):
+    """All that must be equal between two ways to one tree."""
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    kept = [name for name in names if not name.startswith(("journal.sqlite", ".scrape.lock", "scrape.cfg"))]
+    return {name: (root / name).read_bytes() for name in kept} | {"journal": journal.canonical(root)}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    root = tmp_path_factory.mktemp("whole") / "tree"
+    result = run(root)
+    assert result.halt.reason == "complete"
+    return root
+
+
+def test_a_tree_is_whole_labelled_and_described(whole):
+    locations = tree.read(whole)
+    assert len(locations) == len(CELLS) * 3
+    assert all([view.heading_deg for view in place.views] == [0, 90, 180] for place in locations)
+    labels = survey.label(locations, partition.read(survey.find_partition(whole)))
+    assert not labels.outside
+    assert not labels.disagreements
+    assert survey.provenance(whole) == survey.Provenance("drawn", "Apache-2.0")
+    assert not list(whole.glob(".incoming/*"))
+
+
+def test_the_tables_tell_where_images_come_from(whole):
+    with open(whole / "views.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == IMAGES
+    for row in rows:
+        assert (whole / row["file"]).stat().st_size == int(row["bytes"])
+        assert row["copyright"] == "© Google"
+        assert 0 < float(row["distance_m"]) < 2000
+    with open(whole / "cells.csv", encoding="utf-8") as file:
+        cells = list(csv.DictReader(file))
+    assert [(row["cell"], row["target"], row["got"]) for row in cells] == [(str(cell), "3", "3") for cell in range(4)]
+
+
+def test_the_journal_tells_who_watches(whole, tmp_path):
+    status = journal.read_status(whole)
+    assert (status.state, status.locations, status.units) == ("done", 12, IMAGES)
+    arrivals = journal.complete_locations(whole)
+    assert [arrival.number for arrival in arrivals] == list(range(1, 13))
+    assert sorted(arrival.location.location_id for arrival in arrivals) == [
+        place.location_id for place in tree.read(whole)
+    ]
+    assert {arrival.location for arrival in arrivals} == set(tree.read(whole))
+    assert journal.complete_locations(whole, after=12) == []
+    assert journal.read_status(tmp_path) is None
+    assert journal.complete_locations(tmp_path) == []
+
+
+@pytest.mark.parametrize("workers", [1, 16])
+def test_threads_and_faults_change_nothing(whole, tmp_path, workers):
+    client = drawn_source.DrawnSource(script=drawn_source.flaky(2))
+    result = run(tmp_path / "tree", client, workers=workers)
+    assert contents(tmp_path / "tree") == contents(whole)
+    assert result.spent_units == client.images_sent > IMAGES
+
+
+def test_a_second_run_does_nothing(whole, tmp_path):
+    client = drawn_source.DrawnSource()
+    run(tmp_path / "tree", client)
+    sent = len(client.sent)
+    assert run(tmp_path / "tree", client).images == 0
+    assert len(client.sent) == sent
+
+
+def test_a_higher_target_goes_on(whole, tmp_path):
+    client = drawn_source.DrawnSource()
+    run(tmp_path / "tree", client, locations_per_cell=1)
+    run(tmp_path / "tree", client, locations_per_cell=3)
+    assert contents(tmp_path / "tree") == contents(whole)
+    assert client.images_sent == IMAGES
+
+
+def test_a_stop_ends_soon_and_can_be_gone_on_from(whole, tmp_path):
+    stop = threading.Event()
+    client = drawn_source.DrawnSource(
+        script=lambda kind, key, attempt: stop.set() if len(client.sent) == 30 else None
+    )
+    result = run(tmp_path / "tree", client, stop)
+    assert (result.halt.reason, result.halt.exit_code) == ("interrupted", 130)
+    status = journal.read_status(tmp_path / "tree")
+    assert status.state == "stopped"
+    assert "python -m tools.scrape --flagfile=" in status.detail
+    client.script = lambda kind, key, attempt: None
+    assert run(tmp_path / "tree", client).halt.reason == "complete"
+    assert contents(tmp_path / "tree") == contents(whole)
+    assert client.images_sent == IMAGES
+
+
+KILLED = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[2])
+import drawn_source, test_geods_scrape
+client = drawn_source.DrawnSource(script=drawn_source.flaky(3))
+print("begun", flush=True)
+test_geods_scrape.run(pathlib.Path(sys.argv[1]), client, images_per_s=150)
+print(client.images_sent, flush=True)
+"""
+
+
+def test_kills_lose_nothing(whole, tmp_path):
+    root, kills = tmp_path / "tree", 0
+    command = [sys.executable, "-c", KILLED, str(root), str(pathlib.Path(__file__).parent)]
+    rng = random.Random(0)
+    while True:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as scraper:
+            assert scraper.stdout.readline() == "begun\n"
+            time.sleep(rng.uniform(0, 0.12))
+            if kills < 8:
+                scraper.send_signal(signal.SIGKILL)
+            scraper.wait()
+            if scraper.returncode == 0:
+                break
+        kills += 1
+        # No half location and no half file, at any moment.
+        for folder in root.glob("[0-9]*/*"):
+            assert len(list(folder.glob("*.jpg"))) == 3
+    assert kills > 3
+    assert contents(root) == contents(whole)
+
+
+def test_two_scrapers_do_not_share_a_tree(tmp_path):
+    root = tmp_path / "tree"
+    refusals = []
+
+    def intrude(kind, key, attempt):
+        if not refusals:
+            refusals.append(subprocess.run([*intruder, str(root), here], capture_output=True, text=True, check=False))
+
+    here = str(pathlib.Path(__file__).parent)
+    intruder = [sys.executable, "-c", KILLED]
+    run(root, drawn_source.DrawnSource(script=intrude), workers=1)
+    assert f"process {os.getpid()} is scraping into it" in refusals[0].stderr
+
+
+def test_the_budget_is_never_exceeded_and_goes_on_when_raised(whole, tmp_path):
+    client = drawn_source.DrawnSource(script=drawn_source.flaky(3))
+    result = run(tmp_path / "tree", client, max_cost=0.1)
+    assert (result.halt.reason, result.halt.exit_code) == ("budget", 5)
+    assert "--max_cost=0.1" in result.halt.detail
+    assert result.spent_units == client.images_sent <= 14
+    result = run(tmp_path / "tree", client, max_cost=1)
+    assert result.halt.reason == "complete"
+    assert result.spent_units == client.images_sent
+    assert contents(tmp_path / "tree") == contents(whole)
+
+
+def test_nothing_is_spent_unless_allowed(tmp_path):
+    client = drawn_source.DrawnSource()
+    with pytest.raises(errors.OptionError, match="--max_cost=0: buys no image at 7 USD a thousand"):
+        run(tmp_path / "tree", client, max_cost=0)
+    assert not client.sent
+    assert not (tmp_path / "tree").exists()
+    client.units_per_image = 0
+    assert run(tmp_path / "tree", client, max_cost=0).halt.reason == "complete"
+
+
+def test_a_dry_run_looks_and_leaves_no_trace(tmp_path):
+    client = drawn_source.DrawnSource()
+    result = run(tmp_path / "tree", client, max_cost=0, dry_run=True)
+    assert result.halt.reason == "complete"
+    assert [row.got for row in result.rows] == [3] * 4
+    assert client.images_sent == 0
+    assert not (tmp_path / "tree").exists()
+
+
+@pytest.mark.parametrize(("reason", "code"), [("denied", 3), ("quota", 4), ("request", 1)])
+@pytest.mark.parametrize("asked", ["look_up", "fetch"])
+def test_a_refused_key_ends_at_once(tmp_path, reason, code, asked):
+    def refuse(kind, key, attempt):
+        if kind == asked:
+            raise errors.SourceStop(reason, "no", "see why")
+
+    client = drawn_source.DrawnSource(script=refuse)
+    result = run(tmp_path / "tree", client, workers=4)
+    assert (result.halt.reason, result.halt.exit_code) == (reason, code)
+    assert sum(count for (kind, _), count in client.sent.items() if kind == asked) <= 4
+    client.script = lambda kind, key, attempt: None
+    assert run(tmp_path / "tree", client).halt.reason == "complete"
+
+
+@pytest.mark.parametrize("asked", ["look_up", "fetch"])
+@pytest.mark.parametrize(("cause", "reason"), [("network", "unavailable"), ("quota", "quota")])
+def test_a_service_that_is_not_there_costs_no_location(whole, tmp_path, asked, cause, reason):
+    down = True
+
+    def answer(kind, key, attempt):
+        if down and len(client.sent) > 12:
+            raise errors.SourceRetry(cause, "no answer", 0.1)
+
+    client = drawn_source.DrawnSource(script=answer)
+    result = run(tmp_path / "tree", client)
+    assert (result.halt.reason, result.halt.exit_code) == (reason, 4)
+    down = False
+    assert run(tmp_path / "tree", client).halt.reason == "complete"
+    assert contents(tmp_path / "tree") == contents(whole)
+
+
+def test_one_request_that_is_never_answered_is_a_miss(tmp_path):
+    def answer(kind, key, attempt):
+        if kind == "fetch" and key[1] == 90 and "0" in key[0][-1:]:
+            raise errors.SourceRetry("network", "broke off")
+
+    result = run(tmp_path / "tree", drawn_source.DrawnSource(script=answer))
+    assert result.halt.reason == "complete"
+    assert sum(row.misses.get("no_answer", 0) for row in result.rows) > 0
+    assert not list((tmp_path / "tree" / ".incoming").iterdir())
+
+
+def test_refused_images_and_twins_are_misses_with_their_reason(tmp_path):
+    sent = {}
+
+    def answer(kind, key, attempt):
+        if kind == "look_up":
+            return None
+        number = sent.setdefault(key[0], len(sent))
+        if number == 0:
+            raise errors.ImageRefused("grey", "nothing there")
+        if number == 1:
+            return drawn_source.DrawnSource().world.render(40, -100, 0, 24, 48)
+        if number == 2:
+            raise errors.ImageRefused("truncated", "half", transient=True)
+        return None
+
+    client = drawn_source.DrawnSource(script=answer)
+    result = run(tmp_path / "tree", client, workers=1)
+    misses = {}
+    for row in result.rows:
+        misses |= row.misses
+    assert misses["image_grey"] == misses["same_image"] == misses["image_truncated"] == 1
+    assert max(count for (kind, _), count in client.sent.items() if kind == "fetch") == 4
+    assert result.spent_units == client.images_sent
+
+
+def test_panoramas_are_taken_once_and_sequences_once_a_cell(tmp_path):
+    def answer(kind, key, attempt):
+        if kind == "look_up":
+            place = (round(key[0] * 0.02, 1) + 0.02, round(key[1] * 0.02, 1) + 0.02)
+            name = f"{place[0]:.2f}_{place[1]:.2f}"
+            return source.Panorama(name, *place, "2015-06", "", "drawn", "", sequence=f"row {place[0]:.2f}")
+        return None
+
+    result = run(tmp_path / "tree", drawn_source.DrawnSource(script=answer), locations_per_cell=9)
+    assert (result.halt.reason, result.halt.exit_code) == ("under_target", 6)
+    assert journal.read_status(tmp_path / "tree").state == "done"
+    for row in result.rows:
+        assert row.got == 5
+        assert row.misses["seen_before"] > 0
+        assert row.misses["same_sequence"] > 0
+
+
+def test_another_config_is_refused_with_what_differs(whole, tmp_path):
+    run(tmp_path / "tree", locations_per_cell=1)
+    with pytest.raises(errors.TreeError, match=r"other options \(seed was 0, is 1\)"):
+        run(tmp_path / "tree", seed=1)
+    with pytest.raises(errors.TreeError, match=r"headings was \[0, 90, 180\], is \[0, 90\]"):
+        run(tmp_path / "tree", headings=(0, 90))
+    with pytest.raises(errors.TreeError, match="fov_deg was None, is 90"):
+        run(tmp_path / "tree", config={"fov_deg": 90})
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    with pytest.raises(errors.TreeError, match="is not empty, and not a tree that was scraped"):
+        run(tmp_path)
+    assert filecmp.dircmp(tmp_path, tmp_path).left_list == ["holiday.jpg"]
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path):
+    (tmp_path / ".scrape.lock").touch()
+    (tmp_path / "journal.sqlite").write_bytes(b"SQLite format 3 it is not" * 100)
+    with pytest.raises(errors.TreeError, match="is not a scraper's journal"):
+        run(tmp_path)
+    with pytest.raises(errors.TreeError, match="is not a scraper's journal"):
+        journal.read_status(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.TreeError, match="cannot be written"):
+        run(tmp_path / "file" / "tree")
+
+
+def test_a_disk_that_takes_no_more_ends_with_a_state_to_go_on_from(whole, tmp_path):
+    # A quota on the size of files works for root as well: the kernel refuses what is above.
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))\n"
+    limited += "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    limited += KILLED.replace("test_geods_scrape.run(", "result = test_geods_scrape.run(") + "print(result.halt)\n"
+    command = [sys.executable, "-c", limited, str(tmp_path / "tree"), str(pathlib.Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "reason='disk'" in done.stdout
+    assert "make room" in done.stdout
+    assert run(tmp_path / "tree").halt.reason == "complete"
+    assert contents(tmp_path / "tree") == contents(whole)
+
+
+def test_a_fault_of_our_own_is_not_hidden(tmp_path):
+    def fail(kind, key, attempt):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path / "tree", drawn_source.DrawnSource(script=fail))
+    assert journal.read_status(tmp_path / "tree").state == "stopped"

@@ -1,0 +1,92 @@
+"""When to ask again."""
+
+import threading
+import time
+
+import pytest
+
+from geods import errors
+from geods.scraping import rate, retries
+
+
+def loop(attempts=4, delay_factor=0.001, per_s=1e6):
+    return retries.Retries(rate.Rate(per_s), attempts, threading.Event(), delay_factor)
+
+
+def failing(times, error):
+    calls = []
+
+    def attempt():
+        calls.append(1)
+        if len(calls) <= times:
+            raise error
+        return "answer"
+
+    return attempt, calls
+
+
+RETRY = errors.SourceRetry("server", "HTTP status 503", 0.5)
+PAUSE = errors.SourceRetry("quota", "too fast", 200)
+TRANSIENT = errors.ImageRefused("truncated", "half", transient=True)
+
+
+@pytest.mark.parametrize("error", [RETRY, TRANSIENT, errors.SourceRetry("network", "broke off")])
+def test_what_passes_is_asked_for_again(error):
+    attempt, calls = failing(3, error)
+    paid = []
+    assert loop().call(attempt, lambda: paid.append(1)) == "answer"
+    assert len(calls) == len(paid) == 4
+
+
+def test_after_the_last_attempt_comes_no_wait():
+    attempt, calls = failing(9, RETRY)
+    with pytest.raises(retries.GaveUpError, match="503") as caught:
+        loop().call(attempt)
+    assert caught.value.cause == "server"
+    assert len(calls) == 4
+    attempt, calls = failing(9, TRANSIENT)
+    with pytest.raises(errors.ImageRefused):
+        loop().call(attempt)
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("error", [errors.SourceStop("denied", "no"), errors.ImageRefused("grey", "nothing there")])
+def test_what_is_final_is_not_asked_for_again(error):
+    attempt, calls = failing(9, error)
+    with pytest.raises(type(error)):
+        loop().call(attempt)
+    assert len(calls) == 1
+
+
+def test_who_cannot_pay_does_not_send():
+    attempt, calls = failing(0, RETRY)
+
+    def poor():
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        loop().call(attempt, poor)
+    assert not calls
+
+
+def test_a_stop_ends_a_wait_and_sends_nothing_more():
+    asking = loop(delay_factor=1)
+    attempt, calls = failing(9, errors.SourceRetry("server", "wait", 100))
+    threading.Timer(0.1, asking.stop.set).start()
+    began_s = time.monotonic()
+    with pytest.raises(retries.StoppedError):
+        asking.call(attempt)
+    assert time.monotonic() - began_s < 10
+    assert len(calls) == 1
+    with pytest.raises(retries.StoppedError):
+        asking.call(attempt)
+    assert len(calls) == 1
+
+
+def test_a_quota_pauses_all_and_no_longer_than_two_minutes():
+    asking = loop(attempts=2, delay_factor=1)
+    attempt, _ = failing(9, PAUSE)
+    threading.Timer(0.1, asking.stop.set).start()
+    with pytest.raises(retries.StoppedError):
+        asking.call(attempt)
+    assert 100 < asking.rate.reserve() <= 120

@@ -1,0 +1,154 @@
+"""Gets Street View images for every cell of a partition.
+
+    GOOGLE_MAPS_API_KEY=... python -m tools.scrape --partition=partition.geojson --out=tree --locations_per_cell=4 \
+        --max_cost=20 --accept_terms
+
+Look first at what it would find and cost, for nothing: --dry_run. An image costs 0.007 USD at list price; at 10 a
+second, the report's 29,160 images take 50 minutes. Prints the plan, a bar with locations, images, USD and hit rate,
+and what each cell got. Ctrl-C finishes what is under way; the same command goes on, as it does after a kill.
+
+Exit codes: 0 complete, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or service not there,
+5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130 interrupted. After 4, 5, 7
+and 130 the same command goes on.
+
+Google's terms forbid to download Street View images in bulk and to train models on them without permission; whether you
+may is yours to find out, and --accept_terms says that you have. Try all of it on a simulated service instead:
+python -m tools.simulated_street_view.
+"""
+
+import dataclasses
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from geods import cli, errors
+from geods.imagery import secret, street_view_options, urls
+from geods.scraping import options as scrape_options
+
+if TYPE_CHECKING:
+    from geods import scrape
+
+_TERMS = "https://cloud.google.com/maps-platform/terms"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(street_view_options.StreetViewOptions, scrape_options.ScrapeOptions):
+    """What to get, from where."""
+
+    api_key_file: str = cli.option("", "File that holds the key, readable by you alone; or set GOOGLE_MAPS_API_KEY.")
+    accept_terms: bool = cli.option(False, "Whether you may download in bulk under the terms of the service.")
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            OptionError: If one is out of range, or the terms are not accepted.
+        """
+        scrape_options.ScrapeOptions.__post_init__(self)
+        street_view_options.StreetViewOptions.__post_init__(self)
+        if not self.accept_terms and not urls.is_loopback(self.api_base):
+            problem = f"--accept_terms is not given; the terms of the service ({_TERMS}) restrict downloads in bulk."
+            raise errors.OptionError(problem, "read them, and give --accept_terms if you may")
+
+
+def main(settings: Options) -> None:
+    """Scrapes and ends with the exit code that says how."""
+    key = secret.read_secret(street_view_options.KEY_ENV, settings.api_key_file, "--api_key_file")
+    signer = secret.find_secret(street_view_options.SIGNING_SECRET_ENV)
+    from geods import partition, scrape
+    from geods.imagery import street_view
+    from geods.scraping import report
+
+    cells = partition.read(settings.partition)
+    client = street_view.StreetView(settings, key, signer)
+    there, spent = _so_far(settings.out)
+    print(f"{client.name} to {settings.out}:")
+    print(report.plan(settings, len(cells), there, spent, client.units_per_image), flush=True)
+    with _Bar(settings, len(cells)) as bar:
+        stop = _stop_on_signal()
+        result = scrape.scrape(settings, client, cells, _config(settings), stop=stop, watch=bar.show)
+    client.close()
+    print(_ending(settings, result))
+    sys.exit(result.halt.exit_code)
+
+
+def _config(settings: Options) -> dict[str, Any]:
+    """Returns what decides which images the service gives; not its address, which a simulated one changes."""
+    names = {field.name for field in dataclasses.fields(street_view_options.StreetViewOptions)} - {"api_base"}
+    return {name: getattr(settings, name) for name in sorted(names)}
+
+
+def _so_far(out: str) -> tuple[int, int]:
+    """Returns the complete locations of a tree and the units spent on it."""
+    from geods.scraping import journal
+
+    status = journal.read_status(out)
+    return (status.locations, status.units) if status else (0, 0)
+
+
+def _stop_on_signal() -> threading.Event:
+    """Returns what Ctrl-C and SIGTERM set; a second one ends the process at once, which loses nothing on disk."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+        print("\nfinishing what is under way; once more to end at once", file=sys.stderr, flush=True)
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    return stop
+
+
+class _Bar:
+    """The progress bar."""
+
+    def __init__(self, settings: Options, cells: int) -> None:
+        """Draws it."""
+        from tqdm import tqdm
+
+        total = cells * settings.locations_per_cell
+        self._bar = tqdm(total=total, unit="location", desc="look up" if settings.dry_run else "scrape")
+
+    def __enter__(self) -> "_Bar":
+        """Returns itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leaves the last line standing."""
+        self._bar.close()
+
+    def show(self, progress: "scrape.Progress") -> None:
+        """Moves it."""
+        hits = f"{progress.locations / progress.lookups:.0%}" if progress.lookups else "-"
+        self._bar.set_postfix_str(f"{progress.images:,} images, {progress.cost:,.2f} USD, {hits} hits", refresh=False)
+        if not self._bar.n and progress.locations:
+            # What earlier runs got must not count as this one's speed.
+            self._bar.initial = progress.locations - bool(progress.images)
+        self._bar.update(progress.locations - self._bar.n)
+
+
+def _ending(settings: Options, result: "scrape.Result") -> str:
+    """Returns what each cell got, and what to do next."""
+    from geods.scraping import manifest, opening, report
+
+    cost = settings.prices.cost(result.spent_units)
+    lines = [report.table(result.rows), f"{result.images:,} images in this run, {cost:,.2f} USD in all"]
+    if settings.dry_run:
+        return "\n".join([*lines, "a dry run: no image was asked for, nothing was written"])
+    lines.append(
+        f"wrote {settings.out}/{report.NAME} (cells) and {settings.out}/{manifest.NAME} (where images come from)"
+    )
+    if result.halt.reason == "complete":
+        lines.append(f"complete; next: python -m tools.check_tree --tree={settings.out}")
+    else:
+        lines.append(f"{result.halt.reason.replace('_', ' ')}: {result.halt.detail}")
+        lines.append(opening.resume(settings.out))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    cli.run(Options, main)
