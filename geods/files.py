@@ -34,9 +34,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         # Not tempfile: that makes files only their owner can read, and these are published under the user's umask.
         temporary.touch(exist_ok=False)
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(final)
-        _sync(final.parent)
+        sync(final.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -92,7 +92,7 @@ def require_folder(path: str | os.PathLike[str], next_step: str) -> pathlib.Path
     return found
 
 
-def _sync(path: pathlib.Path) -> None:
+def sync(path: pathlib.Path) -> None:
     """Flushes a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
