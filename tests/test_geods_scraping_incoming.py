@@ -24,7 +24,10 @@ def test_a_location_appears_when_it_is_published(tmp_path, pictures):
         assert not (tmp_path / "7").exists()
     facts = place.facts(HEADINGS)
     place.publish()
-    assert sorted(path.name for path in (tmp_path / "7" / "40.5,-99.5").iterdir()) == ["0_2015-06.jpg", "90_2015-06.jpg"]
+    assert sorted(path.name for path in (tmp_path / "7" / "40.5,-99.5").iterdir()) == [
+        "0_2015-06.jpg",
+        "90_2015-06.jpg",
+    ]
     assert [size for size, _ in facts.values()] == [len(pictures[heading]) for heading in HEADINGS]
     # As after a kill between the move and the journal's word of it.
     again = incoming.Incoming(tmp_path, CLAIM)

@@ -73,7 +73,7 @@ def _describe_tree(
     root: pathlib.Path, settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition
 ) -> None:
     """Writes what readers of the tree need (its partition, where its images come from) and what going on needs."""
-    files.write_text(root / options.FLAGS_NAME, cli.to_flagfile(settings))
+    files.write_text(root / options.SAVED_NAME, cli.to_flagfile(settings))
     if not (root / survey.PARTITION_NAME).is_file():
         partition.write(cells, root / survey.PARTITION_NAME)
     if not (root / survey.PROVENANCE_NAME).is_file():
@@ -82,4 +82,4 @@ def _describe_tree(
 
 def resume(folder: str | os.PathLike[str]) -> str:
     """Returns how to go on."""
-    return f"Go on: python -m tools.scrape --flagfile={pathlib.Path(folder, options.FLAGS_NAME)}"
+    return f"Go on: python -m tools.scrape --flagfile={pathlib.Path(folder, options.SAVED_NAME)}"

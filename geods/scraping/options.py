@@ -5,7 +5,7 @@ import dataclasses
 from geods import cli, errors
 from geods.scraping import budget
 
-FLAGS_NAME = "scrape.cfg"
+SAVED_NAME = "scrape.cfg"
 
 
 @dataclasses.dataclass(frozen=True)

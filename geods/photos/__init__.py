@@ -1,0 +1,1 @@
+"""Photographs of one's own, and published tables of photographs, brought into an imagery tree."""
