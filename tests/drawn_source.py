@@ -61,7 +61,7 @@ def flaky(rate=5):
 
     def script(kind, key, attempt):
         if hash((kind, *map(str, key))) % rate or attempt > 2:
-            return None
+            return
         if attempt == 1:
             raise errors.SourceRetry("server", "HTTP status 503", 0.01)
         if kind == "fetch":

@@ -112,9 +112,7 @@ def test_a_higher_target_goes_on(whole, tmp_path):
 
 def test_a_stop_ends_soon_and_can_be_gone_on_from(whole, tmp_path):
     stop = threading.Event()
-    client = drawn_source.DrawnSource(
-        script=lambda kind, key, attempt: stop.set() if len(client.sent) == 30 else None
-    )
+    client = drawn_source.DrawnSource(script=lambda kind, key, attempt: stop.set() if len(client.sent) == 30 else None)
     result = run(tmp_path / "tree", client, stop)
     assert (result.halt.reason, result.halt.exit_code) == ("interrupted", 130)
     status = journal.read_status(tmp_path / "tree")

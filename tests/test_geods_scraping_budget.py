@@ -81,3 +81,15 @@ def test_threads_never_spend_too_much():
         thread.join()
     assert len(sent) == money.spent_units
     assert 990 <= money.spent_units <= 1000
+
+
+def test_what_is_taken_back_can_be_spent_again():
+    money = budget.Budget(budget.Prices(1000, 0, 3))
+    with money.holding(3) as hold:
+        hold.spend(2)
+        hold.take_back(1)
+        assert money.spent_units == 1
+        hold.spend(2)
+        with pytest.raises(budget.ReachedError):
+            hold.spend(1)
+    assert money.spent_units == 3

@@ -90,3 +90,15 @@ def test_a_quota_pauses_all_and_no_longer_than_two_minutes():
     with pytest.raises(retries.StoppedError):
         asking.call(attempt)
     assert 100 < asking.rate.reserve() <= 120
+
+
+def test_what_is_paid_and_not_sent_is_given_back():
+    asking = loop(per_s=0.01)
+    asking.rate.reserve()
+    attempt, calls = failing(0, RETRY)
+    account = []
+    threading.Timer(0.1, asking.stop.set).start()
+    with pytest.raises(retries.StoppedError):
+        asking.call(attempt, lambda: account.append(1), lambda: account.append(-1))
+    assert account == [1, -1]
+    assert not calls

@@ -15,7 +15,7 @@ from tools import demo
 REPO = pathlib.Path(__file__).parent.parent
 PROGRAMS = {
     "tools.make_partition": "tools.make_partition",
-    "tools.simulate_tree": "tools.simulate_tree",
+    "tools.scrape": "tools.scrape",
     "tools.render": "tools.render",
     "trainers.extract": "trainers.options:ExtractOptions",
     "trainers.train": "trainers.options:TrainOptions",
@@ -35,7 +35,8 @@ def parsed(step: demo.Step) -> object:
     values = flags.FlagValues()
     flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
     cli.define(options_class, values)
-    return cli.from_flags(options_class, values, values(["program", *step.arguments[2:]])[1:])
+    served = ["--api_base=http://127.0.0.1:1"] if step.scrapes else []
+    return cli.from_flags(options_class, values, values(["program", *step.arguments[2:], *served])[1:])
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def road(monkeypatch) -> list[demo.Step]:
 def test_the_whole_road_is_run_in_order(road):
     assert [step.arguments[1] for step in road] == [
         "tools.make_partition",
-        "tools.simulate_tree",
+        "tools.scrape",
         "tensorflow_datasets.scripts.cli.main",
         "trainers.extract",
         "trainers.train",
@@ -123,6 +124,8 @@ def test_a_miniature_demo_ends_with_the_table_and_the_map(tmp_path):
     assert metrics["mean_miles"] > 0
     assert (out / "run" / "map.html").stat().st_size > 10_000
     assert (out / "run" / "map.png").exists()
+    assert "GOOGLE_MAPS_API_KEY=simulated-street-view-demo-key " in done.stdout
+    assert "tools.simulated_street_view --port=0" in done.stdout
     last = done.stdout[done.stdout.index("s  in all") :]
     assert "mean miles" in last
     assert last.rstrip().endswith(f"open {out / 'run' / 'map.html'}")

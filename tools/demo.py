@@ -1,13 +1,16 @@
-"""Runs the whole road on a simulated world: boundary, cells, images, dataset, features, training, figures, map.
+"""Runs the whole road on a simulated world: boundary, cells, scraping, dataset, features, training, figures, map.
 
     python -m tools.demo --out=demo
 
-Starts the real programs one after another and shows each command, so that any of them can be tried again by hand. Needs
-no network, key or weights: the encoder's weights are random, which is enough for drawn scenes (and for nothing else).
+Starts the real programs one after another and shows each command, so that any of them can be tried again by hand. The
+images are scraped over HTTP from a simulated Street View that it starts on this machine, with a key and prices as
+simulated as the rest. Needs no network and no weights: the encoder's are random, which is enough for drawn scenes (and
+for nothing else).
 About 2 minutes on 2 cores. Ends with the figures on test places and the path of the map. A second run keeps images,
 dataset and features that are there and trains anew.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,12 +19,18 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 from geods import cli, errors
+from geods.imagery import simulated_options, street_view_options
+from geods.scraping import halt
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _RECIPE = _ROOT / "trainers" / "recipes" / "demo.cfg"
 _LOG_LINES = 8
+_KEY_VARIABLE, _KEY = street_view_options.KEY_ENV, simulated_options.DEMO_KEY
+# Some cells of the simulated world have few roads.
+_UNDER_TARGET = halt.EXIT_CODES["under_target"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,16 +60,19 @@ class Step:
         purpose: What it does, in a few words.
         arguments: What follows the Python interpreter.
         log: File for its output; "" to show it.
+        scrapes: Whether it needs the simulated Street View.
     """
 
     purpose: str
     arguments: tuple[str, ...]
     log: str = ""
+    scrapes: bool = False
 
     @property
     def command(self) -> str:
         """The command line to type for it."""
-        return shlex.join([_shown(sys.executable), *self.arguments])
+        key = f"{_KEY_VARIABLE}={_KEY} " if self.scrapes else ""
+        return key + shlex.join([_shown(sys.executable), *self.arguments])
 
 
 def main(options: Options) -> None:
@@ -68,9 +80,11 @@ def main(options: Options) -> None:
     road = steps(options)
     times_s = []
     for number, step in enumerate(road, 1):
-        print(f"\n[{number}/{len(road)}] {step.purpose}\n$ {step.command}", flush=True)
+        print(f"\n[{number}/{len(road)}] {step.purpose}", flush=True)
         started = time.monotonic()
-        _run(step, number, options)
+        with _served(step) as ready:
+            print(f"$ {ready.command}", flush=True)
+            _run(ready, number, options)
         times_s.append(time.monotonic() - started)
     print()
     for step, seconds in zip(road, times_s, strict=True):
@@ -93,13 +107,18 @@ def steps(options: Options) -> list[Step]:
             f"--cell_deg={options.cell_deg:g}",
         ),
         _program(
-            "images of a simulated world",
-            "tools.simulate_tree",
+            "images of a simulated Street View",
+            "tools.scrape",
             f"--partition={cells}",
             f"--out={tree}",
             f"--locations_per_cell={options.locations_per_cell}",
             "--height_px=150",
             "--width_px=300",
+            # Play money: the service on this machine counts, but does not charge.
+            "--max_cost=1000",
+            "--images_per_s=1000",
+            "--lookups_per_s=1000",
+            scrapes=True,
         ),
         # The tfds command itself would have to be on the PATH; this is what it calls.
         _program(
@@ -141,14 +160,39 @@ _ENCODER = (
 )
 
 
-def _program(purpose: str, module: str, *arguments: str, log: str = "") -> Step:
+def _program(purpose: str, module: str, *arguments: str, log: str = "", scrapes: bool = False) -> Step:
     """Returns the step that runs a module."""
-    return Step(purpose, ("-m", module, *arguments), log)
+    return Step(purpose, ("-m", module, *arguments), log, scrapes)
+
+
+@contextlib.contextmanager
+def _served(step: Step) -> Iterator[Step]:
+    """Gives the step as it can be run: with the address of the simulated Street View, which runs as long as the block.
+
+    Raises:
+        RunError: If the service does not start.
+    """
+    if not step.scrapes:
+        yield step
+        return
+    command = [sys.executable, "-m", "tools.simulated_street_view", "--port=0"]
+    print(f"(beside it runs {shlex.join([_shown(sys.executable), *command[1:]])})", flush=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
+        try:
+            first_line = service.stdout.readline() if service.stdout else ""
+            if "http://" not in first_line:
+                raise errors.RunError(
+                    "the simulated Street View did not start.", f"run it alone: {shlex.join(command)}"
+                )
+            yield dataclasses.replace(step, arguments=(*step.arguments, f"--api_base={first_line.split()[-1]}"))
+        finally:
+            service.terminate()
+            service.communicate()
 
 
 def _run(step: Step, number: int, options: Options) -> None:
     """Runs a step; if it fails, ends this program with its exit code."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ | ({_KEY_VARIABLE: _KEY} if step.scrapes else {})
     command = [sys.executable, *step.arguments]
     if step.log:
         print(f"(its output goes to {step.log})", flush=True)
@@ -156,7 +200,7 @@ def _run(step: Step, number: int, options: Options) -> None:
             done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
     else:
         done = subprocess.run(command, env=environment, check=False)
-    if not done.returncode:
+    if not done.returncode or (step.scrapes and done.returncode == _UNDER_TARGET):
         return
     if step.log:
         lines = pathlib.Path(step.log).read_text(encoding="utf-8").splitlines()

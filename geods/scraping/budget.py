@@ -77,7 +77,7 @@ class Budget:
                 self._held -= hold.left
 
     def _spend(self, hold: "Hold", units: int) -> None:
-        """Moves units from a hold, and beyond it from what is free, to what is spent."""
+        """Moves units from a hold, and beyond it from what is free, to what is spent; or back, if they are below 0."""
         with self._lock:
             from_hold = min(units, hold.left)
             if self._spent + self._held + units - from_hold > self._most:
@@ -105,3 +105,7 @@ class Hold:
             ReachedError: If neither the hold nor the budget has so many left.
         """
         self.budget._spend(self, units)
+
+    def take_back(self, units: int) -> None:
+        """Holds units again that were spent, but for which nothing was sent."""
+        self.budget._spend(self, -units)

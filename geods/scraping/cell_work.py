@@ -164,7 +164,12 @@ class CellWork:
                 hold.spend(units)
                 tools.journal.reserve(pano_id, heading, units)
 
-        return tools.fetch.call(lambda: tools.source.fetch(claim.panorama, heading), pay)
+        def unpay() -> None:
+            if units:
+                hold.take_back(units)
+                tools.journal.reserve(pano_id, heading, -units)
+
+        return tools.fetch.call(lambda: tools.source.fetch(claim.panorama, heading), pay, unpay)
 
     def _fail(self, claim: writer.Claim, place: incoming.Incoming, reason: str, detail: str) -> None:
         """Writes down that a claim gave no location."""

@@ -50,12 +50,18 @@ class Retries:
     stop: threading.Event
     delay_factor: float = 1.0
 
-    def call(self, attempt: Callable[[], Answer], before: Callable[[], None] = lambda: None) -> Answer:
+    def call(
+        self,
+        attempt: Callable[[], Answer],
+        pay: Callable[[], None] = lambda: None,
+        unpay: Callable[[], None] = lambda: None,
+    ) -> Answer:
         """Returns what `attempt` returns.
 
         Args:
             attempt: Sends one request.
-            before: Called before each, when its moment has come, such as to pay; what it raises ends the loop.
+            pay: Called before each; what it raises ends the loop.
+            unpay: Called if after `pay` nothing is sent, because of `stop`.
 
         Raises:
             StoppedError: If `stop` is set before anything came of it.
@@ -64,9 +70,13 @@ class Retries:
             ImageRefused: From `attempt`: at once if it is final, else from the last.
         """
         for number in range(1, self.attempts + 1):
-            if self.stop.is_set() or not self.rate.wait(self.stop):
+            if self.stop.is_set():
                 raise StoppedError
-            before()
+            # Paid first: writing that down takes time, and what comes after the wait comes off the rate.
+            pay()
+            if not self.rate.wait(self.stop):
+                unpay()
+                raise StoppedError
             try:
                 return attempt()
             except errors.SourceRetry as error:

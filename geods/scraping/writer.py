@@ -125,7 +125,7 @@ class Writer:
         return reason
 
     def reserve(self, pano_id: str, heading_deg: int, units: int) -> None:
-        """Counts the units of a request that is about to be sent."""
+        """Counts the units of a request that is about to be sent; below 0, of one that was not sent after all."""
         with self._transaction() as run:
             run.execute(
                 "UPDATE image SET units = units + ? WHERE pano_id = ? AND heading_deg = ?",

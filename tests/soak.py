@@ -1,0 +1,241 @@
+"""What a scraper that is trusted with money must stand, at any size; `make soak` runs it at full size.
+
+    python tests/soak.py --requests=100000 --kills=200
+
+Every part starts the real simulated service and the real scraper as processes of their own and prints what it saw:
+
+    storm   a mix of all faults, 8 workers: nothing lost, nothing paid twice, never over --max_cost or the rate
+    kills   kill -9 at random moments: in the end the same tree and journal as without
+    rate    images a second at a given limit
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+import canary
+import requests
+import shapely
+
+from geods import partition
+from geods.scraping import journal
+
+REPO = pathlib.Path(__file__).parent.parent
+VIEWS = 3
+# Each once, on the first attempt; kinds that end a scrape (a denied key, a used-up quota) have tests of their own.
+PASSING = (
+    *("http_500", "http_503", "http_429", "json_over_query_limit", "json_unknown_error", "reset", "truncated"),
+    *("truncated_nolength", "wrong_type", "empty", "corrupt_jpeg", "error_image", "redirect"),
+)
+LASTING = ("grey", "moved_pano", "far_pano", "missing_date", "missing_location")
+
+
+def faults(rate: float) -> list[dict]:
+    """Faults that pass at the given rate each, and a tenth as many that stay."""
+    passing = [{"kind": kind, "rate": rate, "first_n_attempts": 1} for kind in PASSING]
+    return passing + [{"kind": kind, "rate": rate / 10, "lasting": True} for kind in LASTING]
+
+
+def cells(side: int) -> partition.Partition:
+    """side x side cells of one degree on the plains, where the simulated world has land."""
+    boxes = [(-104 + x, 35 + y) for y in range(side) for x in range(side)]
+    return partition.Partition(tuple(shapely.box(x, y, x + 1, y + 1) for x, y in boxes))
+
+
+@dataclasses.dataclass
+class Service:
+    """A simulated Street View that runs."""
+
+    url: str
+
+    def stats(self) -> dict:
+        """Its ledger."""
+        return requests.get(f"{self.url}/__fake__/stats", timeout=60).json()
+
+    def asked(self, endpoint: str = "image") -> int:
+        """Requests to an endpoint."""
+        return sum(self.stats()["requests"][endpoint].values())
+
+
+@contextlib.contextmanager
+def service(folder: pathlib.Path, *flags: str, rate: float = 0.0) -> Iterator[Service]:
+    """Runs the program that simulates Street View, with faults at a rate."""
+    path = folder / f"faults{rate}.json"
+    path.write_text(json.dumps(faults(rate) if rate else []), encoding="utf-8")
+    command = [sys.executable, "-m", "tools.simulated_street_view", "--port=0", "--picture=tiled"]
+    command += [f"--faults={path}", f"--keys={canary.CANARY}", *flags]
+    with subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Service(process.stdout.readline().split()[-1])
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+def command(url: str, folder: pathlib.Path, out: str, *flags: str) -> list[str]:
+    """The command that scrapes."""
+    where = [f"--api_base={url}", f"--partition={folder / 'partition.geojson'}", f"--out={folder / out}"]
+    return [sys.executable, "-m", "tools.scrape", *where, "--lookups_per_s=2000", *flags]
+
+
+def scrape(*arguments: object) -> subprocess.CompletedProcess:
+    """Scrapes to the end and checks that the key shows nowhere."""
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
+    done = subprocess.run(command(*arguments), cwd=REPO, env=environment, capture_output=True, text=True, check=False)
+    canary.assert_clean(done.stdout + done.stderr)
+    return done
+
+
+def contents(tree: pathlib.Path) -> dict[str, bytes | str]:
+    """All of a tree that must not depend on how it was made."""
+    own = ("journal.sqlite", ".scrape.lock", "scrape.cfg")
+    paths = [path for path in tree.rglob("*") if path.is_file() and not path.name.startswith(own)]
+    found: dict[str, bytes | str] = {str(path.relative_to(tree)): path.read_bytes() for path in sorted(paths)}
+    return found | {"journal": journal.canonical(tree)}
+
+
+def assert_no_key(folder: pathlib.Path) -> None:
+    """Looks for the key in every file."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            canary.assert_clean(path.read_bytes().decode("latin-1"))
+
+
+def storm(folder: pathlib.Path, count: int, images_per_s: float = 200.0) -> dict:
+    """Scrapes about so many requests through all faults; returns what was seen."""
+    side = max(2, round(math.sqrt(count / 60)))
+    partition.write(cells(side), folder / "partition.geojson")
+    wanted = side * side * 10
+    with service(folder, rate=0.01) as server:
+        usual = (f"--images_per_s={images_per_s}", "--locations_per_cell=10", "--workers=8")
+        poor = scrape(server.url, folder, "storm", *usual, f"--max_cost={0.007 * wanted:.6f}")
+        paid = server.asked()
+        rich = scrape(server.url, folder, "storm", *usual, "--max_cost=100000")
+        asked, looked_up, told = server.asked(), server.asked("metadata"), server.stats()
+    tree = folder / "storm"
+    status = journal.read_status(tree)
+    seen = {
+        "requests": asked + looked_up,
+        "faults": sum(told["faults"].values()),
+        "image requests": asked,
+        "units in the journal": status.units,
+        "locations": status.locations,
+        "images in the tree": len(list(tree.glob("[0-9]*/*/*.jpg"))),
+        "whole images sent": told["unique_images"],
+        "whole images sent twice": told["repeated_images"],
+        "image requests at the first limit": f"{paid} of {wanted}",
+        "most images asked for in a second": told["peak_per_s"]["image"],
+        "exit codes": (poor.returncode, rich.returncode),
+    }
+    assert poor.returncode == 5, poor.stdout + poor.stderr
+    assert paid <= wanted
+    assert rich.returncode in (0, 6), rich.stdout + rich.stderr
+    assert seen["images in the tree"] == status.locations * VIEWS
+    assert status.units == asked, seen
+    assert told["repeated_images"] == 0, seen
+    # What was answered and is not in the tree belongs to locations that another of their images made fail.
+    assert told["unique_images"] >= seen["images in the tree"]
+    assert told["peak_per_s"]["image"] <= images_per_s + 8
+    assert not told["unknown_parameters"]
+    assert not told["redirects_followed"]
+    assert_no_key(folder)
+    return seen
+
+
+def kills(folder: pathlib.Path, count: int, seed: int = 0) -> dict:
+    """Kills the scraper so often, goes on each time, and compares with a scrape that nothing disturbed."""
+    partition.write(cells(3), folder / "partition.geojson")
+    usual = ("--images_per_s=60", "--locations_per_cell=6", "--max_cost=1000", "--workers=8")
+    with service(folder, rate=0.02) as server:
+        done = scrape(server.url, folder, "whole", *usual, "--images_per_s=1000")
+        assert done.returncode in (0, 6), done.stdout + done.stderr
+    rng, made, trees, units = random.Random(seed), 0, 0, 0
+    wanted = contents(folder / "whole")
+    while made < count:
+        trees += 1
+        name = f"killed{trees}"
+        with service(folder, rate=0.02) as server:
+            while _kill_one(server, folder, name, usual, rng.uniform(0.3, 1.6)):
+                made += 1
+                if made >= count:
+                    done = scrape(server.url, folder, name, *usual)
+                    break
+            told = server.stats()
+        assert contents(folder / name) == wanted
+        units += told["repeated_images"]
+    assert_no_key(folder)
+    return {"kills": made, "trees": trees, "files compared": len(wanted) * trees, "images answered twice": units}
+
+
+def _kill_one(server: Service, folder: pathlib.Path, name: str, flags: tuple[str, ...], after_s: float) -> bool:
+    """Scrapes until killed; returns False if it ended before."""
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command(server.url, folder, name, *flags), cwd=REPO, env=environment, **quiet) as scraper:
+        try:
+            scraper.wait(after_s)
+        except subprocess.TimeoutExpired:
+            scraper.kill()
+            scraper.wait()
+    return scraper.returncode == -signal.SIGKILL
+
+
+def rate(folder: pathlib.Path, images_per_s: float, seconds: float) -> dict:
+    """Scrapes for about so long at a limit; returns the rate reached, by the server's clock."""
+    side = max(2, math.ceil(math.sqrt(images_per_s * seconds / VIEWS / 10)))
+    partition.write(cells(side), folder / "partition.geojson")
+    flags = (f"--images_per_s={images_per_s}", "--locations_per_cell=10", "--max_cost=10000", "--workers=8")
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    samples = []
+    with service(folder) as server:
+        line = command(server.url, folder, f"rate{images_per_s:g}", *flags)
+        with subprocess.Popen(line, cwd=REPO, env=environment, **quiet) as scraper:
+            while scraper.poll() is None:
+                asked = server.asked()
+                samples += [(time.monotonic(), asked)] if asked else []
+                time.sleep(0.25)
+        peak = server.stats()["peak_per_s"]["image"]
+    assert scraper.returncode in (0, 6)
+    # The last sample may be from after the last image.
+    (began_s, first), (ended_s, last) = samples[0], samples[-2]
+    reached = (last - first) / (ended_s - began_s)
+    return {
+        "limit": images_per_s,
+        "reached": round(reached, 1),
+        "share": round(reached / images_per_s, 3),
+        "peak": peak,
+    }
+
+
+def main() -> None:
+    """Runs all parts at the sizes given."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=200)
+    sizes = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, part in (
+            ("rate", lambda folder: [rate(folder, limit, 20) for limit in (10, 50, 100, 200)]),
+            ("kills", lambda folder: kills(folder, sizes.kills)),
+            ("storm", lambda folder: storm(folder, sizes.requests)),
+        ):
+            folder = pathlib.Path(scratch, name)
+            folder.mkdir()
+            began_s = time.monotonic()
+            print(f"{name}: {json.dumps(part(folder))} in {time.monotonic() - began_s:,.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

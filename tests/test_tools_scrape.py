@@ -1,0 +1,189 @@
+"""tools.scrape as a user runs it, against the simulated service as a process of its own."""
+
+import csv
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import canary
+import pytest
+import requests
+import road
+import soak
+
+from geods import errors, partition, survey, tree
+from geods.scraping import journal
+from tools import scrape
+
+QUICK = ("--images_per_s=1000", "--max_cost=100", "--height_px=60", "--width_px=120")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("scrape")
+    partition.write(soak.cells(3), made / "partition.geojson")
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with soak.service(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def scraped(folder, server):
+    done = soak.scrape(server.url, folder, "tree", *QUICK, "--locations_per_cell=4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_every_image_is_of_the_place_its_name_says(folder, server, scraped):
+    with open(folder / "tree" / "views.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9 * 4 * 3
+    for row in rows[::7]:
+        truth = requests.get(f"{server.url}/__fake__/pano/{row['pano_id']}", timeout=60).json()
+        assert float(row["latitude"]) == pytest.approx(truth["location"]["lat"], abs=1e-7)
+        assert float(row["longitude"]) == pytest.approx(truth["location"]["lng"], abs=1e-7)
+    for row in rows:
+        assert row["pano_id"].encode() in (folder / "tree" / row["file"]).read_bytes()
+    locations = tree.read(folder / "tree")
+    labels = survey.label(locations, partition.read(folder / "partition.geojson"))
+    assert not labels.outside
+    assert not labels.disagreements
+
+
+def test_what_is_printed(folder, scraped):
+    assert "9 cells x 4 locations x 3 views: 108 images" in scraped.stdout
+    assert "36 of 36 locations" in scraped.stdout
+    assert "108 images in this run, 0.76 USD in all" in scraped.stdout
+    assert f"complete; next: python -m tools.check_tree --tree={folder / 'tree'}" in scraped.stdout
+    assert "36/36" in scraped.stderr
+
+
+def test_the_tree_becomes_a_dataset(folder, scraped):
+    road.program("tools.check_tree", f"--tree={folder / 'tree'}")
+    flags = (f"--manual_dir={folder / 'tree'}", f"--data_dir={folder / 'data'}")
+    done = road.program("tensorflow_datasets.scripts.cli.main", "build", "geods", "--config=random", *flags)
+    assert "36" in done.stdout + done.stderr
+
+
+def test_the_same_command_does_nothing_more_and_the_saved_flags_go_on(folder, server, scraped):
+    before = server.stats()["requests"]
+    done = soak.scrape(server.url, folder, "tree", *QUICK, "--locations_per_cell=4")
+    assert "0 images in this run, 0.76 USD in all" in done.stdout
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
+    again = [sys.executable, "-m", "tools.scrape", f"--flagfile={folder / 'tree' / 'scrape.cfg'}"]
+    done = subprocess.run(again, cwd=soak.REPO, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert server.stats()["requests"] == before
+
+
+def test_a_dry_run_spends_nothing(folder, server):
+    before = server.asked()
+    done = soak.scrape(server.url, folder, "dry", "--dry_run", "--locations_per_cell=4")
+    assert done.returncode == 0, done.stderr
+    assert "36 of 36 locations" in done.stdout
+    assert "a dry run: no image was asked for" in done.stdout
+    assert server.asked() == before
+    assert not (folder / "dry").exists()
+
+
+def test_nothing_is_spent_by_default(folder, server):
+    done = soak.scrape(server.url, folder, "poor")
+    assert done.returncode == 2
+    assert "--max_cost=0: buys no image at 7 USD a thousand" in done.stderr
+    assert not (folder / "poor").exists()
+
+
+def test_a_wrong_key_ends_at_once(folder, server):
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": "another-key-than-that"}
+    command = soak.command(server.url, folder, "denied", *QUICK)
+    done = subprocess.run(command, cwd=soak.REPO, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "denied: " in done.stdout
+    assert "check the key" in done.stdout
+    assert "another-key-than-that" not in done.stdout + done.stderr
+
+
+def test_no_key(folder, server):
+    environment = {name: value for name, value in os.environ.items() if name != "GOOGLE_MAPS_API_KEY"}
+    command = soak.command(server.url, folder, "none", *QUICK)
+    done = subprocess.run(command, cwd=soak.REPO, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "GOOGLE_MAPS_API_KEY is not set" in done.stderr
+    assert "--api_key_file" in done.stderr
+
+
+def test_a_key_from_a_file(folder, server, tmp_path):
+    path = tmp_path / "key"
+    path.write_text(canary.CANARY, encoding="ascii")
+    environment = {name: value for name, value in os.environ.items() if name != "GOOGLE_MAPS_API_KEY"}
+    command = soak.command(server.url, folder, "filed", *QUICK, "--locations_per_cell=1", f"--api_key_file={path}")
+    path.chmod(0o644)
+    done = subprocess.run(command, cwd=soak.REPO, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"chmod 600 {path}" in done.stderr
+    path.chmod(0o600)
+    done = subprocess.run(command, cwd=soak.REPO, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    soak.assert_no_key(folder / "filed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_what_is_under_way(folder, server, number):
+    name = f"stopped{number}"
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
+    command = soak.command(server.url, folder, name, *QUICK, "--images_per_s=20", "--locations_per_cell=30")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=soak.REPO, env=environment, **pipes) as scraper:
+        while not list((folder / name).glob("[0-9]*/*")):
+            time.sleep(0.05)
+        scraper.send_signal(number)
+        said, complained = scraper.communicate(timeout=60)
+    assert scraper.returncode == 130
+    assert "finishing what is under way" in complained
+    assert "Traceback" not in complained
+    assert "interrupted: " in said
+    assert f"Go on: python -m tools.scrape --flagfile={folder / name / 'scrape.cfg'}" in said
+    status = journal.read_status(folder / name)
+    assert status.state == "stopped"
+    assert status.locations == len(tree.read(folder / name))
+
+
+def test_the_terms_are_not_passed_over():
+    with pytest.raises(errors.OptionError, match="--accept_terms is not given"):
+        scrape.Options(out="tree")
+    assert scrape.Options(out="tree", accept_terms=True).api_base == "https://maps.googleapis.com"
+    with pytest.raises(errors.OptionError, match="--fov_deg=200"):
+        scrape.Options(out="tree", accept_terms=True, fov_deg=200)
+    with pytest.raises(errors.OptionError, match="--workers=0"):
+        scrape.Options(out="tree", accept_terms=True, workers=0)
+
+
+def test_a_small_storm(tmp_path):
+    seen = soak.storm(tmp_path, count=1000)
+    assert seen["requests"] > 700
+
+
+def test_a_few_kills(tmp_path):
+    seen = soak.kills(tmp_path, count=6)
+    assert seen["kills"] == 6
+
+
+def test_the_rate_is_reached(tmp_path):
+    assert soak.rate(tmp_path, images_per_s=40, seconds=3)["share"] >= 0.9
+
+
+def test_the_help_lists_what_decides_the_price(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.scrape", "--help"], cwd=soak.REPO, capture_output=True, text=True, check=False
+    )
+    for flag in ("max_cost", "price_per_1000", "free_images", "dry_run", "radius_m", "pitch_deg", "api_key_file"):
+        assert f"--{flag}" in done.stdout.replace("--[no]", "--")
+    assert "_key=" not in done.stdout.replace("GOOGLE_MAPS_API_KEY=", "")
+    assert pathlib.Path(tmp_path).is_dir()
