@@ -2,12 +2,12 @@
 
 import pathlib
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 
-# Listed one by one: find_packages() would also ship tests, and the folder names are the import names.
-PACKAGES = ["geods", "geods.imagery", "model", "trainers", "tools"]
+# The folder names are the import names; a bare find_packages() would also ship tests.
+PACKAGES = find_packages(str(HERE), include=["geods", "geods.*", "model", "trainers", "tools"])
 
 PACKAGE_DATA = {
     # Without the first four an installed builder has no description, citation or tags.

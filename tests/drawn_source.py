@@ -4,7 +4,8 @@ import threading
 import time
 
 from geods import errors
-from geods.imagery import simulated, source
+from geods.imagery import source
+from geods.simulation import worlds
 
 
 class DrawnSource:
@@ -18,7 +19,7 @@ class DrawnSource:
     def __init__(self, step_deg=0.02, script=lambda kind, key, attempt: None, height_px=24, width_px=48):
         self.step_deg, self.script = step_deg, script
         self.size = (height_px, width_px)
-        self.world = simulated.World(0, 0.2)
+        self.world = worlds.World(0, 0.2)
         self.lock = threading.Lock()
         self.sent = {}
         self.times_s = []

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw
 
-from geods.imagery import simulated
+from geods.simulation import worlds
 
 GREY, OLD_GREY = (228, 227, 223), (227, 226, 221)
 NO_IMAGERY = ["Sorry, we have no imagery here."]
@@ -37,7 +37,7 @@ def written(lines: list[str], ground=GREY, height_px=300, width_px=600, quality=
 @functools.cache
 def view(lat_deg=46.4, lon_deg=10.0, heading_deg=0.0, height_px=300, width_px=600) -> bytes:
     """A view of the simulated world."""
-    return simulated.World().render(lat_deg, lon_deg, heading_deg, height_px, width_px)
+    return worlds.World().render(lat_deg, lon_deg, heading_deg, height_px, width_px)
 
 
 @functools.cache

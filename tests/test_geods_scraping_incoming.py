@@ -2,8 +2,9 @@
 
 import pytest
 
-from geods.imagery import simulated, source
+from geods.imagery import source
 from geods.scraping import incoming, writer
+from geods.simulation import worlds
 
 PANORAMA = source.Panorama("aB-_cD", 40.5, -99.5, "2015-06")
 CLAIM = writer.Claim(7, 0, "40.5,-99.5", PANORAMA)
@@ -12,7 +13,7 @@ HEADINGS = (0, 90)
 
 @pytest.fixture(scope="module")
 def pictures():
-    return {heading: simulated.World().render(40.5, -99.5, heading, 24, 48) for heading in HEADINGS}
+    return {heading: worlds.World().render(40.5, -99.5, heading, 24, 48) for heading in HEADINGS}
 
 
 def test_a_location_appears_when_it_is_published(tmp_path, pictures):

@@ -17,7 +17,7 @@ GEODS_LEVELS = [
     {"partition"},
     {"fishnet", "splits", "tree"},
     {"imagery", "survey", "tree_layouts"},
-    {"photos", "scraping", "split_lists"},
+    {"photos", "scraping", "simulation", "split_lists"},
     {"scrape"},
     {"datasets", "decoding", "geods_dataset_builder"},
     {"pipeline"},

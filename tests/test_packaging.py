@@ -52,7 +52,7 @@ def test_wheel_holds_the_four_packages_and_nothing_else(wheel_names):
         "geods/TAGS.txt",
         "geods/checksums.tsv",
         "geods/py.typed",
-        "geods/imagery/simulated.py",
+        "geods/simulation/worlds.py",
         "trainers/recipes/mlp.cfg",
         "trainers/assets/leaflet/leaflet.js",
         "trainers/assets/leaflet/LICENSE",

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from geods import errors, images, partition, survey, tree
-from geods.imagery import simulated
+from geods.simulation import worlds
 from tools import simulate_tree
 
 REPO = pathlib.Path(__file__).parent.parent
@@ -51,9 +51,9 @@ def test_tree_holds_all_views_in_their_cells(tmp_path, cells, capsys):
 def test_pictures_are_those_of_the_world_at_the_folder_names(tmp_path, cells):
     simulate_tree.main(options(tmp_path, seed=5, difficulty=0.2))
     place = tree.read(tmp_path / "tree")[0]
-    drawn = simulated.World(5, 0.2).render(place.lat_deg, place.lon_deg, 90, 30, 60)
+    drawn = worlds.World(5, 0.2).render(place.lat_deg, place.lon_deg, 90, 30, 60)
     assert place.views[1].path.read_bytes() == drawn
-    assert place.views[0].date == simulated.World(5, 0.2).place(place.lat_deg, place.lon_deg).date
+    assert place.views[0].date == worlds.World(5, 0.2).place(place.lat_deg, place.lon_deg).date
 
 
 def test_tree_carries_its_partition_and_provenance(tmp_path, cells):

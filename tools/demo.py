@@ -22,13 +22,14 @@ import time
 from collections.abc import Iterator
 
 from geods import cli, errors
-from geods.imagery import simulated_options, street_view_options
+from geods.imagery import street_view_options
 from geods.scraping import halt
+from geods.simulation.service import server_options
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _RECIPE = _ROOT / "trainers" / "recipes" / "demo.cfg"
 _LOG_LINES = 8
-_KEY_VARIABLE, _KEY = street_view_options.KEY_ENV, simulated_options.DEMO_KEY
+_KEY_VARIABLE, _KEY = street_view_options.KEY_ENV, server_options.DEMO_KEY
 # Some cells of the simulated world have few roads.
 _UNDER_TARGET = halt.EXIT_CODES["under_target"]
 

@@ -1,11 +1,11 @@
 """Gets Street View images for every cell of a partition.
 
-    GOOGLE_MAPS_API_KEY=... python -m tools.scrape --partition=partition.geojson --out=tree --locations_per_cell=4 \
-        --max_cost=20 --accept_terms
+    python -m tools.scrape --partition=partition.geojson --out=tree --locations_per_cell=4 --max_cost=20 --accept_terms
 
-Look first at what it would find and cost, for nothing: --dry_run. An image costs 0.007 USD at list price; at 10 a
-second, the report's 29,160 images take 50 minutes. Prints the plan, a bar with locations, images, USD and hit rate,
-and what each cell got. Ctrl-C finishes what is under way; the same command goes on, as it does after a kill.
+The key is that of $GOOGLE_MAPS_API_KEY, or of a file that only you can read (--api_key_file). Look first at what it
+would find and cost, for nothing: --dry_run. An image costs 0.007 USD at list price; at 10 a second, the report's 29,160
+images take 50 minutes. Prints the plan, a bar with locations, images, USD and hit rate, and what each cell got. Ctrl-C
+finishes what is under way; the same command goes on, as it does after a kill.
 
 Exit codes: 0 complete, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or service not there,
 5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130 interrupted. After 4, 5, 7

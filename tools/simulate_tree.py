@@ -23,7 +23,7 @@ from geods import cli, errors
 
 if TYPE_CHECKING:
     from geods import partition
-    from geods.imagery import simulated
+    from geods.simulation import worlds
 
 _LOCATIONS_AT_ONCE = 16
 
@@ -63,9 +63,9 @@ class Options:
 def main(options: Options) -> None:
     """Draws what is missing of the tree."""
     from geods import partition, survey, tree
-    from geods.imagery import simulated
+    from geods.simulation import worlds
 
-    simulated.check(options.difficulty, options.height_px, options.width_px)
+    worlds.check(options.difficulty, options.height_px, options.width_px)
     cells = partition.read(options.partition)
     root = pathlib.Path(options.out)
     _claim(root, options, cells)
@@ -81,7 +81,7 @@ def location(cells: "partition.Partition", cell: int, ordinal: int, seed: int) -
     Raises:
         PartitionError: If the cell is too small for that.
     """
-    from geods.imagery import fields
+    from geods.simulation.scenery import fields
 
     rng = fields.generator(seed, "location", cell, ordinal)
     points = cells.sample(cell, 8, rng).round(6)
@@ -198,11 +198,11 @@ def _cells(path: str) -> "partition.Partition":
 
 
 @functools.lru_cache(maxsize=1)
-def _world(seed: int, difficulty: float) -> "simulated.World":
+def _world(seed: int, difficulty: float) -> "worlds.World":
     """Returns the world, made once a process."""
-    from geods.imagery import simulated
+    from geods.simulation import worlds
 
-    return simulated.World(seed, difficulty)
+    return worlds.World(seed, difficulty)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from geods import geometry
-from geods.imagery import noise, palette
-from geods.imagery.camera import HEIGHT_M, Camera
-from geods.imagery.place import Place
+from geods.simulation.scenery import noise, palette
+from geods.simulation.scenery.camera import HEIGHT_M, Camera
+from geods.simulation.scenery.place import Place
 
 # Sky and ground are soft: a quarter of the canvas's resolution is enough, at a sixteenth of the time.
 _COARSE = 4

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from geods import errors, geometry
-from geods.imagery import backdrop, fields, noise, road, roadside
-from geods.imagery.camera import Camera
-from geods.imagery.place import Place, month
+from geods.simulation.scenery import backdrop, fields, noise, road, roadside
+from geods.simulation.scenery.camera import Camera
+from geods.simulation.scenery.place import Place, month
 
 LEAST_PX, MOST_PX = 8, 4096
 # Polygons are drawn twice as large and then halved, which smooths their edges.

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from geods import errors, geometry, images
-from geods.imagery import fields, palette, simulated, trees
+from geods.simulation import worlds
+from geods.simulation.scenery import fields, palette, trees
 
 REPO = pathlib.Path(__file__).parent.parent
 SEATTLE = (47.6, -122.3)
@@ -21,15 +22,15 @@ MAINLAND = (26.0, 48.0, -122.0, -75.0)
 
 
 @pytest.fixture(scope="module")
-def world() -> simulated.World:
-    return simulated.World(seed=0)
+def world() -> worlds.World:
+    return worlds.World(seed=0)
 
 
 def pixels(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)), dtype=np.float64)
 
 
-def thumbnails(world: simulated.World, coords: np.ndarray) -> np.ndarray:
+def thumbnails(world: worlds.World, coords: np.ndarray) -> np.ndarray:
     """Pictures to the north and east of each place, `[n, 144]`: 12 rows by 2 columns by 3 colours of each."""
     found = []
     for lat, lon in coords.tolist():
@@ -38,7 +39,7 @@ def thumbnails(world: simulated.World, coords: np.ndarray) -> np.ndarray:
     return np.array(found).reshape(len(coords), -1)
 
 
-def neighbour_errors_km(world: simulated.World, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+def neighbour_errors_km(world: worlds.World, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """How far each test place is from the training place whose picture is most like its own."""
     seen, asked = thumbnails(world, train), thumbnails(world, test)
     nearest = ((asked[:, None] - seen[None]) ** 2).sum(axis=2).argmin(axis=1)
@@ -46,13 +47,13 @@ def neighbour_errors_km(world: simulated.World, train: np.ndarray, test: np.ndar
 
 
 def test_same_arguments_give_the_same_bytes(world):
-    assert world.render(*SEATTLE, 90) == simulated.World(seed=0).render(*SEATTLE, 90)
+    assert world.render(*SEATTLE, 90) == worlds.World(seed=0).render(*SEATTLE, 90)
 
 
 def test_another_process_gives_the_same_bytes(world):
     code = (
-        "import hashlib\nfrom geods.imagery import simulated\n"
-        f"print(hashlib.sha256(simulated.World(seed=0).render({SEATTLE[0]}, {SEATTLE[1]}, 90)).hexdigest())"
+        "import hashlib\nfrom geods.simulation import worlds\n"
+        f"print(hashlib.sha256(worlds.World(seed=0).render({SEATTLE[0]}, {SEATTLE[1]}, 90)).hexdigest())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == hashlib.sha256(world.render(*SEATTLE, 90)).hexdigest()
@@ -108,7 +109,7 @@ def test_place_holds_what_all_its_views_share(world):
 
 
 def test_another_seed_is_another_world(world):
-    assert world.render(*SEATTLE, 0) != simulated.World(seed=1).render(*SEATTLE, 0)
+    assert world.render(*SEATTLE, 0) != worlds.World(seed=1).render(*SEATTLE, 0)
 
 
 def test_there_is_no_seam_at_180_degrees(world):
@@ -165,12 +166,12 @@ def test_pictures_tell_where_they_were_taken(world):
 def test_difficulty_hides_the_geography():
     rng = np.random.default_rng(1)
     train, test = geometry.sample_box(*MAINLAND, 200, rng), geometry.sample_box(*MAINLAND, 60, rng)
-    easy, hard = (neighbour_errors_km(simulated.World(0, difficulty), train, test).mean() for difficulty in (0.0, 1.0))
+    easy, hard = (neighbour_errors_km(worlds.World(0, difficulty), train, test).mean() for difficulty in (0.0, 1.0))
     assert easy < 0.8 * hard
 
 
 def test_difficulty_zero_leaves_the_fields_as_they_are():
-    place = simulated.World(seed=3, difficulty=0).place(*SEATTLE)
+    place = worlds.World(seed=3, difficulty=0).place(*SEATTLE)
     assert list(place.traits.values()) == fields.Fields(seed=3).at([SEATTLE])[0].tolist()
     assert place.light == 1
 
@@ -178,7 +179,7 @@ def test_difficulty_zero_leaves_the_fields_as_they_are():
 @pytest.mark.parametrize("difficulty", [-0.1, 1.1, float("nan")])
 def test_difficulty_out_of_range_is_refused(difficulty):
     with pytest.raises(errors.OptionError, match="is not between 0 and 1"):
-        simulated.World(difficulty=difficulty)
+        worlds.World(difficulty=difficulty)
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 600), (300, 7), (300, 5000)])

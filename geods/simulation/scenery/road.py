@@ -8,9 +8,9 @@ import numpy.typing as npt
 from PIL import ImageDraw
 
 from geods import geometry
-from geods.imagery import backdrop, palette
-from geods.imagery.camera import Camera
-from geods.imagery.place import Place
+from geods.simulation.scenery import backdrop, palette
+from geods.simulation.scenery.camera import Camera
+from geods.simulation.scenery.place import Place
 
 _REACH_M = 420.0
 _NARROW_M, _WIDE_M = 4.2, 11.5

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PIL import ImageDraw
 
-from geods.imagery import backdrop, palette
-from geods.imagery.camera import Camera, Point
-from geods.imagery.place import Place
+from geods.simulation.scenery import backdrop, palette
+from geods.simulation.scenery.camera import Camera, Point
+from geods.simulation.scenery.place import Place
 
 _BARK = (92, 74, 58)
 _CACTUS = (86, 120, 78)

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-from geods.imagery import fields
+from geods.simulation.scenery import fields
 
 SIZE = 512
 

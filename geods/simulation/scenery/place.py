@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from geods import geometry
-from geods.imagery import fields, palette
+from geods.simulation.scenery import fields, palette
 
 _FIRST_YEAR, _YEARS = 2008, 16
 _HILL_RANGES = ((2, 9, 5), (4, 17, 6), (25, 140, 14))

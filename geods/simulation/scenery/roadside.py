@@ -8,9 +8,9 @@ import numpy as np
 from PIL import ImageDraw
 
 from geods import geometry
-from geods.imagery import backdrop, palette, trees
-from geods.imagery.camera import Camera, Point
-from geods.imagery.road import Road
+from geods.simulation.scenery import backdrop, palette, trees
+from geods.simulation.scenery.camera import Camera, Point
+from geods.simulation.scenery.road import Road
 
 _MOST_TREES, _MOST_HOUSES = 200, 34
 _NEAREST_M, _FARTHEST_M = 8.0, 230.0

@@ -1,0 +1,123 @@
+"""The pictures that the simulated server answers with: views, the grey one, and one with an error written on it.
+
+Where a service puts its logo, these say SIMULATED, so that none is ever taken for a photograph.
+"""
+
+import functools
+import hashlib
+import io
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw
+
+from geods.simulation import worlds
+
+# The grey of the service's picture for places without imagery; its errors are on another ground.
+_GREY_RGB, _ERROR_RGB = (228, 227, 223), (250, 250, 250)
+_NO_IMAGERY = ("Sorry, we have no imagery here.",)
+_ERROR_LINES = (
+    "The simulated server rejected your request.",
+    "This picture stands in the place of an error, with status 200.",
+)
+_MARK = "SIMULATED"
+_LEAST_WRITTEN_PX = 100
+_INK, _SHADE = (250, 250, 250), (60, 60, 60)
+# 16 MB at 600 x 300.
+_KEPT_VIEWS = 512
+# Places whose drawings stand for all others in the mode "tiled".
+_TILE_POINTS = tuple((30.0 + 4 * row, -120.0 + 7 * column) for row in range(4) for column in range(4))
+
+
+class Views:
+    """Views of a simulated world as JPEG bytes; safe to share between threads.
+
+    Args:
+        world: What is photographed.
+        tiled: Whether to answer from 16 drawings, with bytes but not pixels of their own. Drawing a view of 600 x 300
+            takes 12 ms with the interpreter's lock held for the most part, so a process draws about 80 a second; a load
+            test with more would measure the drawing.
+    """
+
+    def __init__(self, world: worlds.World, tiled: bool = False) -> None:
+        """Draws nothing yet."""
+        self._world, self._tiled = world, tiled
+        self._draw = functools.lru_cache(maxsize=_KEPT_VIEWS)(self._draw_now)
+
+    def view(self, name: str, coords: tuple[float, float], heading_deg: float, height_px: int, width_px: int) -> bytes:
+        """Returns a view, the same for the same arguments.
+
+        Args:
+            name: What tells this view apart from others, ASCII.
+            coords: (lat, lon) of the camera, degrees.
+            heading_deg: Where it looks, degrees clockwise from north.
+            height_px: Rows.
+            width_px: Columns.
+        """
+        if not self._tiled:
+            return self._draw(coords, heading_deg, height_px, width_px)
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        point = _TILE_POINTS[digest[0] % len(_TILE_POINTS)]
+        return with_comment(self._draw(point, 0.0, height_px, width_px), name.encode())
+
+    def _draw_now(self, coords: tuple[float, float], heading_deg: float, height_px: int, width_px: int) -> bytes:
+        """Draws a view."""
+        drawn = max(height_px, worlds.LEAST_PX), max(width_px, worlds.LEAST_PX)
+        picture = self._world.picture(self._world.place(*coords), heading_deg, *drawn)
+        return _jpeg(_marked(picture.crop((0, 0, width_px, height_px))))
+
+
+def with_comment(content: bytes, comment: bytes) -> bytes:
+    """Returns a JPEG with a comment segment before all others (ITU-T T.81, B.2.4.5).
+
+    Args:
+        content: A JPEG.
+        comment: At most 65,533 bytes.
+    """
+    return content[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + content[2:]
+
+
+def no_imagery(height_px: int, width_px: int) -> bytes:
+    """Returns the grey picture that says there is no imagery, as a JPEG."""
+    return _written(_NO_IMAGERY, _GREY_RGB, height_px, width_px)
+
+
+def error(height_px: int, width_px: int, *lines: str) -> bytes:
+    """Returns a picture of an error message, as a JPEG.
+
+    Args:
+        height_px: Rows.
+        width_px: Columns.
+        lines: What is written besides.
+    """
+    return _written((*_ERROR_LINES, *lines), _ERROR_RGB, height_px, width_px)
+
+
+@functools.lru_cache(maxsize=64)
+def _written(lines: Sequence[str], ground: tuple[int, int, int], height_px: int, width_px: int) -> bytes:
+    """Returns a JPEG of text on a flat ground."""
+    picture = Image.new("RGB", (width_px, height_px), ground)
+    pen = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        left_px = (width_px - pen.textlength(line)) / 2
+        # A picture too small for the words is flat, and known by that.
+        if left_px > 0 and height_px >= _LEAST_WRITTEN_PX:
+            pen.text((left_px, height_px / 2 + 16 * number - 8), line, fill=_SHADE)
+    return _jpeg(_marked(picture))
+
+
+def _marked(picture: Image.Image) -> Image.Image:
+    """Writes the mark into the lower left corner, where it does not hide a small picture, and returns it."""
+    if min(picture.size) < _LEAST_WRITTEN_PX:
+        return picture
+    pen = ImageDraw.Draw(picture)
+    column, row = 5, picture.height - 16
+    pen.text((column + 1, row + 1), _MARK, fill=_SHADE)
+    pen.text((column, row), _MARK, fill=_INK)
+    return picture
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    """Returns a picture as a baseline JPEG."""
+    with io.BytesIO() as target:
+        picture.save(target, "JPEG", quality=85, subsampling="4:2:0", optimize=False, progressive=False)
+        return target.getvalue()

@@ -1,0 +1,56 @@
+"""Serves a made-up world the way Google's Street View Static API serves the real one.
+
+    python -m tools.simulated_street_view --port=0
+
+Needs no key and no network, costs nothing, and runs until Ctrl-C. First prints its address, which is what --api_base of
+tools.scrape takes (with GOOGLE_MAPS_API_KEY=simulated-street-view-demo-key); then how to look at its ledger. Only this
+machine can reach it. Draws about 80 images of 600 x 300 a second; with --picture=tiled it answers some 2,000 from a
+few drawings, for load tests. --faults names a JSON file with the faults it shall have, as
+geods.simulation.service.faults describes them.
+"""
+
+import dataclasses
+import signal
+import threading
+
+from geods import cli, errors
+from geods.simulation.service import server_options
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(server_options.ServerOptions):
+    """What to serve, and where."""
+
+    port: int = cli.option(8090, "Port on this machine; 0 for any that is free.")
+    faults: str = cli.option("", "JSON file with a list of faults; empty for none.")
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            OptionError: If one is out of range.
+        """
+        super().__post_init__()
+        if not 0 <= self.port <= 65535:
+            raise errors.OptionError(f"--port={self.port}: is not from 0 to 65535.", "give --port=0")
+
+
+def main(options: Options) -> None:
+    """Serves until it is told to stop."""
+    from geods.simulation.service import faults, street_view_server
+
+    planned = faults.read(options.faults) if options.faults else ()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with street_view_server.serving(options, planned, port=options.port) as server:
+        print(f"simulated Street View at {server.url}", flush=True)
+        print(f"ledger: {server.url}/__fake__/stats", flush=True)
+        stop.wait()
+        stats = server.stats()
+    asked = sum(sum(counts.values()) for counts in stats["requests"].values())
+    print(f"{asked:,} requests, {stats['unique_images']:,} different images sent, {stats['billable']:,} billable")
+
+
+if __name__ == "__main__":
+    cli.run(Options, main)
