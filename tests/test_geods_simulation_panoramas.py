@@ -1,4 +1,4 @@
-"""The panoramas of a simulated world: found by position and by id, the same on every run, odd as those of the service."""
+"""The panoramas of a simulated world: found by position and by id, the same on every run, odd like the service."""
 
 import base64
 import collections

@@ -1,4 +1,4 @@
-"""What a training sees: batches of (inputs, truth), from a feature cache or from images.
+"""What a training sees: batches of (inputs, truth), from a feature cache, from features in memory or from images.
 
 Truth is float32 `[b, 3]`: latitude and longitude in degrees, and the cell of the run's partition. Inputs are a dict
 with `view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` uint8 `[b, v, h, w, 3]`.
@@ -6,14 +6,29 @@ with `view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` ui
 
 import dataclasses
 import pathlib
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from geods import datasets, errors, partition, pipeline
-from trainers import features, options
+from trainers import cache_files, features, options
+
+
+class FeatureRows(Protocol):
+    """Features to gather batches from: a FeatureCache, or a FeatureMemory."""
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+
+    @property
+    def rows(self) -> cache_files.Rows:
+        """What the rows belong to."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Copies rows `[n]` out, `[n, *feature_shape]`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,10 +51,10 @@ class Split:
 
 
 class CachedBatches(keras.utils.PyDataset):
-    """Batches of features gathered from the mapped blocks of a cache.
+    """Batches of features gathered from the mapped blocks of a cache, or from memory.
 
     Args:
-        cache: The cache.
+        cache: The cache; rows may be added to one in memory, they are not seen.
         truth: float32 `[locations, 3]` for all locations of the cache.
         locations: `[n]` int, which of them to use.
         views: "all": an example is a location; "single": an example is one view.
@@ -49,7 +64,7 @@ class CachedBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        cache: features.FeatureCache,
+        cache: FeatureRows,
         truth: np.ndarray,
         locations: np.ndarray,
         views: Literal["single", "all"],
@@ -58,15 +73,16 @@ class CachedBatches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         self._cache, self._truth, self._batch_size = cache, truth, batch_size
-        counts = cache.rows.views[locations]
+        rows = cache.rows
+        counts = rows.views[locations]
         self._width = 1 if views == "single" else int(counts.max(initial=1))
         # One line an example: its location, its first row, its number of rows.
         if views == "single":
             first = np.concatenate([np.arange(n) for n in counts]) if len(counts) else np.zeros(0, np.int64)
             of = np.repeat(locations, counts)
-            self._examples = np.stack([of, cache.rows.starts[of] + first, np.ones_like(of)], axis=1)
+            self._examples = np.stack([of, rows.starts[of] + first, np.ones_like(of)], axis=1)
         else:
-            self._examples = np.stack([locations, cache.rows.starts[locations], counts], axis=1)
+            self._examples = np.stack([locations, rows.starts[locations], counts], axis=1)
         self._order = np.arange(len(self._examples))
         self._rng = None if seed is None else np.random.default_rng(seed)
         self.on_epoch_end()
@@ -112,6 +128,17 @@ def from_cache(
     views = settings.train_views if train else "all"
     batches = CachedBatches(cache, truth, chosen, views, settings.batch_size, settings.seed if train else None)
     return Split(batches, cache.rows.location_ids, coords, labels, batches.examples), cache
+
+
+def from_memory(settings: options.TrainOptions, memory: FeatureRows, cells: partition.Partition, train: bool) -> Split:
+    """Returns all locations of features in memory, by id, so that the order in which they came does not count."""
+    rows = memory.rows
+    order = np.argsort(rows.location_ids, kind="stable")
+    labels = cells.label(rows.coords[:, 0], rows.coords[:, 1])
+    truth = np.column_stack([rows.coords, labels]).astype(np.float32)
+    views = settings.train_views if train else "all"
+    batches = CachedBatches(memory, truth, order, views, settings.batch_size, settings.seed if train else None)
+    return Split(batches, rows.location_ids[order], rows.coords[order], labels[order], batches.examples)
 
 
 def from_images(settings: options.TrainOptions, split: str, cells: partition.Partition, train: bool) -> Split:

@@ -58,6 +58,13 @@ class ExtractOptions(EncoderOptions):
 class TrainOptions(EncoderOptions):
     """What to train, on what, how, to where. The flags of the encoder count only without --cache_dir."""
 
+    imagery: str = cli.option("", "Imagery tree to train on instead of a dataset; its views are encoded once.")
+    follow: bool = cli.option(False, "Whether a scraper is filling --imagery: train on what comes until it is done.")
+    follow_min_locations: int = cli.option(100, "Training locations that must be there before the first epoch.")
+    follow_poll_s: float = cli.option(5.0, "Seconds between two looks at what has come, at least.")
+    follow_timeout_s: float = cli.option(3600.0, "Seconds to wait for a scraper that has stopped or not yet begun.")
+    memory_gb: float = cli.option(4.0, "Memory that the features of --imagery may take, GB.")
+
     run_dir: str = cli.option("runs/run", "Folder to write to.")
     train_split: str = cli.option("train", "Split to train on.")
     validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
@@ -96,6 +103,50 @@ class TrainOptions(EncoderOptions):
             )
         if not self.run_dir:
             raise errors.OptionError("--run_dir is empty.", "name a folder, such as --run_dir=runs/mlp")
+        require_at_least(self, 1, ("follow_min_locations",))
+        require_at_least(self, 0.05, ("follow_poll_s",))
+        require_at_least(self, 0, ("follow_timeout_s",))
+        if not self.memory_gb > 0:
+            raise errors.OptionError(f"--memory_gb={self.memory_gb}: must be above 0.", "4 is the default")
+        if self.imagery:
+            self._check_imagery()
+        elif self.follow:
+            raise errors.OptionError("--follow without --imagery.", "name the tree a scraper fills: --imagery=TREE")
+
+    def _check_imagery(self) -> None:
+        """Refuses what does not go with a tree, whose features are computed once and split by hash.
+
+        The split of a place must not change when others come, which rules out --config=report.
+        """
+        for refused, problem, step in (
+            (
+                self.cache_dir,
+                f"--imagery with --cache_dir={self.cache_dir}: a cache is of a dataset.",
+                "leave one of the two out",
+            ),
+            (
+                self.train_backbone,
+                "--imagery with --train_backbone: its views go through the encoder once.",
+                "build a dataset of the tree (tfds build geods --manual_dir=TREE), and train on that",
+            ),
+            (
+                self.config not in ("blocked", "random"),
+                f"--imagery with --config={self.config}: its splits change when images come.",
+                "give --config=blocked or --config=random",
+            ),
+            (
+                self.train_split != "train",
+                f"--imagery with --train_split={self.train_split}: a tree is trained on its train split.",
+                "leave --train_split out",
+            ),
+            (
+                self.validation_split not in ("validation", ""),
+                f"--imagery with --validation_split={self.validation_split}: only validation chooses the epoch.",
+                "leave --validation_split out, or empty to train all epochs unseen",
+            ),
+        ):
+            if refused:
+                raise errors.OptionError(problem, step)
 
 
 @dataclasses.dataclass(frozen=True)

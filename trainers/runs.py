@@ -29,16 +29,26 @@ def start(settings: options.TrainOptions, cells: partition.Partition) -> pathlib
     Raises:
         RunError: If it holds a finished run and --overwrite is not given.
     """
-    folder = pathlib.Path(settings.run_dir)
-    if (folder / MODEL).exists() and not settings.overwrite:
-        problem = f"{folder}: holds a trained model already."
-        raise errors.RunError(problem, "name another --run_dir, or replace it with --overwrite")
+    folder = refuse_finished(settings)
     for name in _RESULTS:
         (folder / name).unlink(missing_ok=True)
     for name in (EVENTS, "checkpoints"):
         shutil.rmtree(folder / name, ignore_errors=True)
     partition.write(cells, folder / PARTITION)
     (folder / FLAGS).write_text(cli.to_flagfile(settings), encoding="utf-8")
+    return folder
+
+
+def refuse_finished(settings: options.TrainOptions) -> pathlib.Path:
+    """Returns the run folder, which need not be there, if a run may begin in it.
+
+    Raises:
+        RunError: If it holds a finished run and --overwrite is not given.
+    """
+    folder = pathlib.Path(settings.run_dir)
+    if (folder / MODEL).exists() and not settings.overwrite:
+        problem = f"{folder}: holds a trained model already."
+        raise errors.RunError(problem, "name another --run_dir, or replace it with --overwrite")
     return folder
 
 

@@ -1,0 +1,66 @@
+"""The head that trains while images come: an epoch on all that has come, and how well it does by now."""
+
+import dataclasses
+import pathlib
+import time
+
+import tensorflow as tf
+
+from geods import partition, splits
+from trainers import callbacks, collection, fitting, options, runs
+
+
+class Rounds:
+    """A head that goes on training on what has come, at a constant learning rate.
+
+    Attributes:
+        parts: What is being trained; None before the first round.
+
+    Args:
+        settings: The options.
+        cells: The run's partition.
+        folder: The run folder; the head is kept there as its checkpoint.
+    """
+
+    def __init__(self, settings: options.TrainOptions, cells: partition.Partition, folder: pathlib.Path) -> None:
+        self._settings = dataclasses.replace(settings, lr_schedule="constant")
+        self._cells, self._folder = cells, folder
+        self._count, self._started_s = 0, time.monotonic()
+        self._curve = tf.summary.create_file_writer(str(folder / runs.EVENTS / "follow"))
+        self.parts: fitting.Parts | None = None
+
+    def train(self, gathered: collection.Collection, new: int) -> None:
+        """Trains one epoch, measures it, prints and writes the figures; `new` locations came for it."""
+        parts = self._parts_on(gathered)
+        network = parts.network
+        measured = None
+        if parts.validation:
+            decoder = fitting.decoder_of(self._settings, self._cells)
+            measured = callbacks.Validation(network, parts.validation, self._cells, decoder, 1, self._folder)
+        watchers = [callbacks.StopOnNaN(), *([measured] if measured else [])]
+        history = network.fit(parts.train.inputs, epochs=1, verbose=0, callbacks=watchers, shuffle=False).history
+        self._count += 1
+        self._tell(gathered, new, history["loss"][-1], measured)
+
+    def _parts_on(self, gathered: collection.Collection) -> fitting.Parts:
+        """Returns the head of the rounds before, or a new one, with what to train and measure it on."""
+        train, validation = gathered.splits()
+        if self.parts is None:
+            self.parts = fitting.on_features(self._settings, gathered.feature_shape, self._cells, train, validation)
+            fitting.compile_network(self.parts.network, self._cells, self._settings, train.examples)
+        self.parts = dataclasses.replace(self.parts, train=train, validation=validation)
+        return self.parts
+
+    def _tell(
+        self, gathered: collection.Collection, new: int, loss: float, measured: callbacks.Validation | None
+    ) -> None:
+        """Prints a line and writes the points of the curves over training locations."""
+        count = gathered.count(splits.TRAIN)
+        line = f"round {self._count}: {count:,} training locations, {new:,} new, loss {loss:.4f}"
+        with self._curve.as_default(step=count):
+            tf.summary.scalar("train/loss", loss)
+            if measured:
+                tf.summary.scalar("validation/mean_miles", measured.best_miles)
+                line += f", validation {measured.best_miles:,.1f} miles on {gathered.count(splits.VALIDATION):,}"
+        self._curve.flush()
+        print(f"{line}, {time.monotonic() - self._started_s:,.0f} s", flush=True)
