@@ -19,19 +19,15 @@ _TOLERANCE_KM = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
-class AcceptanceOptions:
-    """Which panoramas to take.
+class MonthOptions:
+    """When a picture must have been taken.
 
     Attributes:
-        radius_m: Farthest from the point asked for, metres.
-        allow_user_photos: Whether to take what was not made by Google.
         min_date: First month to take, "YYYY-MM"; empty for any.
         max_date: Last month to take, likewise.
         allow_undated: Whether min_date and max_date let panoramas without a date pass.
     """
 
-    radius_m: int = cli.option(10_000, "Farthest a panorama may be from the sampled point, metres.")
-    allow_user_photos: bool = cli.option(False, "Whether to take panoramas that were not made by Google.")
     min_date: str = cli.option("", "First month to take, as YYYY-MM; empty for any.")
     max_date: str = cli.option("", "Last month to take, as YYYY-MM; empty for any.")
     allow_undated: bool = cli.option(False, "Whether to take panoramas without a date when months are given.")
@@ -40,10 +36,8 @@ class AcceptanceOptions:
         """Checks the values.
 
         Raises:
-            OptionError: If the radius is not above 0, a month is malformed, or the last is before the first.
+            OptionError: If a month is malformed, or the last is before the first.
         """
-        if not self.radius_m > 0:
-            raise errors.OptionError(f"--radius_m={self.radius_m}: must be above 0.", "the report used 10000")
         for name in ("min_date", "max_date"):
             value = getattr(self, name)
             if value and not _MONTH.fullmatch(value):
@@ -51,6 +45,29 @@ class AcceptanceOptions:
         if self.min_date and self.max_date and self.min_date > self.max_date:
             problem = f"--min_date={self.min_date} is after --max_date={self.max_date}."
             raise errors.OptionError(problem, "exchange them")
+
+
+@dataclasses.dataclass(frozen=True)
+class AcceptanceOptions(MonthOptions):
+    """Which panoramas to take.
+
+    Attributes:
+        radius_m: Farthest from the point asked for, metres.
+        allow_user_photos: Whether to take what was not made by Google.
+    """
+
+    radius_m: int = cli.option(10_000, "Farthest a panorama may be from the sampled point, metres.")
+    allow_user_photos: bool = cli.option(False, "Whether to take panoramas that were not made by Google.")
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            OptionError: If the radius is not above 0, or a month is wrong.
+        """
+        super().__post_init__()
+        if not self.radius_m > 0:
+            raise errors.OptionError(f"--radius_m={self.radius_m}: must be above 0.", "the report used 10000")
 
 
 def refusal(
@@ -69,7 +86,7 @@ def refusal(
         return source.Miss("too_far", f"{distance_km:.3f} km from the point asked for")
     if not options.allow_user_photos and not _OFFICIAL.fullmatch(panorama.copyright.strip()):
         return source.Miss("not_official", panorama.copyright)
-    return _date_refusal(panorama.date, options)
+    return date_refusal(panorama.date, options)
 
 
 def month(text: object) -> str | None:
@@ -78,7 +95,7 @@ def month(text: object) -> str | None:
     return found.group() if found else None
 
 
-def _date_refusal(date: str | None, options: AcceptanceOptions) -> source.Miss | None:
+def date_refusal(date: str | None, options: MonthOptions) -> source.Miss | None:
     """Returns why a date is not taken, or None if it is."""
     if not options.min_date and not options.max_date:
         return None

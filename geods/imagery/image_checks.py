@@ -17,7 +17,7 @@ _GREY_RGB = (228, 227, 223)
 _GREY_TOLERANCE = 6
 # Share of 8 x 8 blocks with exactly one mean colour. Measured: at most 0.30 in 2,970 real views (a white sky), 0.12 in
 # simulated ones; 0.98 in the grey image at 600 x 300, 0.62 and more under five lines of text at 400 x 200.
-_FLAT_SHARE = 0.5
+FLAT_SHARE = 0.5
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 _JPEG_TYPES = ("", "image/jpeg", "image/jpg")
 
@@ -37,6 +37,24 @@ def check_street_view_image(
     Raises:
         ImageRefused: For one of source.RefusalReason. Damage on the way and error images are transient.
     """
+    size = check_whole(content, content_type, content_length)
+    if size != (height_px, width_px):
+        problem = f"the image has {size[1]} x {size[0]} pixels, not {width_px} x {height_px}."
+        raise errors.ImageRefused("wrong_size", problem)
+    _check_colours(content)
+
+
+def check_whole(content: bytes, content_type: str = "", content_length: int | None = None) -> tuple[int, int]:
+    """Returns (height_px, width_px) of what is one whole JPEG of any size.
+
+    Args:
+        content: The body of the answer.
+        content_type: Media type of the answer; empty if unknown.
+        content_length: Length that was announced; None if none was.
+
+    Raises:
+        ImageRefused: If it is not; transient, as it was damaged on the way.
+    """
     if not content:
         raise errors.ImageRefused("empty", "the image is empty (0 bytes).", transient=True)
     if content_length is not None and len(content) != content_length:
@@ -48,7 +66,11 @@ def check_street_view_image(
     # Neither marker can occur inside a scan, but both do in a thumbnail before it; bytes may follow the end.
     if content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN):
         raise errors.ImageRefused("truncated", "the image ends before its end-of-image marker.", transient=True)
-    _check_picture(content, height_px, width_px)
+    try:
+        return images.check_jpeg(content, "the image")
+    except errors.ImageError as error:
+        reason = "truncated" if "truncated" in error.problem else "damaged"
+        raise errors.ImageRefused(reason, error.problem, transient=True) from error
 
 
 def flat_share(pixels: npt.NDArray[np.uint8]) -> tuple[float, tuple[int, int, int]]:
@@ -70,18 +92,10 @@ def block_means(content: bytes) -> npt.NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"))
 
 
-def _check_picture(content: bytes, height_px: int, width_px: int) -> None:
-    """Decodes the image and looks at it."""
-    try:
-        size = images.check_jpeg(content, "the image")
-    except errors.ImageError as error:
-        reason = "truncated" if "truncated" in error.problem else "damaged"
-        raise errors.ImageRefused(reason, error.problem, transient=True) from error
-    if size != (height_px, width_px):
-        problem = f"the image has {size[1]} x {size[0]} pixels, not {width_px} x {height_px}."
-        raise errors.ImageRefused("wrong_size", problem)
+def _check_colours(content: bytes) -> None:
+    """Looks at the image."""
     share, colour = flat_share(block_means(content))
-    if share > _FLAT_SHARE:
+    if share > FLAT_SHARE:
         problem = f"{share:.0%} of the image is of one colour, {colour}"
         if all(abs(a - b) <= _GREY_TOLERANCE for a, b in zip(colour, _GREY_RGB, strict=True)):
             raise errors.ImageRefused("grey", f"{problem}: the picture that says there is no imagery.")

@@ -11,7 +11,9 @@ returns what it is for, or raises one of three children of GeodsError:
 import dataclasses
 from typing import Literal, Protocol
 
-MissReason = Literal["zero_results", "too_far", "not_official", "no_position", "undated", "too_old", "too_new"]
+MissReason = Literal[
+    "zero_results", "too_far", "not_official", "no_position", "undated", "too_old", "too_new", "no_heading"
+]
 StopReason = Literal["denied", "quota", "request"]
 RetryCause = Literal["network", "server", "quota"]
 RefusalReason = Literal["gone", "empty", "not_jpeg", "truncated", "damaged", "wrong_size", "grey", "error_image"]
@@ -30,6 +32,8 @@ class Panorama:
         source: Name of the source.
         licence: Licence or terms it comes under.
         sequence: The drive or walk it belongs to, or None if the source has none.
+        heading_deg: Of a flat picture, the one direction it looks in, whole degrees from 0 to 359; None of what can be
+            viewed in any direction.
     """
 
     pano_id: str
@@ -40,6 +44,7 @@ class Panorama:
     source: str = ""
     licence: str = ""
     sequence: str | None = None
+    heading_deg: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
