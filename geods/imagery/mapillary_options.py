@@ -34,7 +34,9 @@ class MapillaryOptions(acceptance.MonthOptions):
         "panorama", "Cut views at --headings out of panoramas, or take flat pictures, one view a location."
     )
     mapillary_image: Literal["2048", "original"] = cli.option("2048", "Size of Mapillary's picture to fetch.")
-    mapillary_radius_m: int = cli.option(1500, "Farthest a picture may be from the sampled point, metres, at Mapillary.")
+    mapillary_radius_m: int = cli.option(
+        1500, "Farthest a picture may be from the sampled point, metres, at Mapillary."
+    )
     mapillary_image_hosts: tuple[str, ...] = cli.option(
         ("fbcdn.net", "mapillary.com"), "Domains that Mapillary's pictures may be fetched from."
     )

@@ -51,3 +51,8 @@ def after_host(url: str) -> str:
     """Returns what follows the host of a URL."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit(("", "", parts.path, parts.query, parts.fragment))
+
+
+def host(url: str) -> str:
+    """Returns the host of a URL in lower case; empty if it has none."""
+    return urllib.parse.urlsplit(url).hostname or ""
