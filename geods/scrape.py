@@ -141,7 +141,7 @@ def _ended(works: list[cell_work.CellWork], stop: threading.Event) -> halt.Halt:
         return halt.Halt("interrupted", "stopped; what was under way is finished")
     if all(work.accepted >= work.tools.settings.locations_per_cell for work in works):
         return halt.Halt("complete")
-    detail = "some cells stay under their target.\nNext: raise --lookups_per_location or --radius_m, or accept it"
+    detail = "some cells stay under their target.\nNext: raise --lookups_per_location or the radius, or accept it"
     return halt.Halt("under_target", detail)
 
 

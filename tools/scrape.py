@@ -1,4 +1,4 @@
-"""Gets Street View images for every cell of a partition.
+"""Gets Street View or Mapillary images for every cell of a partition.
 
     python -m tools.scrape --partition=partition.geojson --out=tree --locations_per_cell=4 --max_cost=20 --accept_terms
 
@@ -11,6 +11,11 @@ Exit codes: 0 complete, 2 an option or the folder is wrong, 3 the key is denied,
 5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130 interrupted. After 4, 5, 7
 and 130 the same command goes on.
 
+Mapillary's images cost nothing: --source=mapillary, with the token of $MAPILLARY_ACCESS_TOKEN or of a file
+(--mapillary_token_file). They are CC BY-SA 4.0: who passes them on names their creators (views.csv has them) and gives
+them under the same licence. Views are cut out of panoramas (--mapillary_kind=panorama, the default, few in the country)
+or are flat pictures, one a location (--mapillary_kind=flat).
+
 Google's terms forbid to download Street View images in bulk and to train models on them without permission; whether you
 may is yours to find out, and --accept_terms says that you have. Try all of it on a simulated service instead:
 python -m tools.simulated_street_view.
@@ -21,22 +26,32 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from geods import cli, errors
-from geods.imagery import secret, street_view_options, urls
+from geods.imagery import mapillary_options, secret, street_view_options, urls
 from geods.scraping import options as scrape_options
 
 if TYPE_CHECKING:
     from geods import scrape
+    from geods.imagery import source
 
+_STREET_VIEW_ONLY = ("api_base", "api_key_file", "radius_m", "allow_user_photos", "source_outdoor")
+_ATTRIBUTION = (
+    "Mapillary's images are CC BY-SA 4.0: name their creators (views.csv) and share alike;"
+    " the API's terms: https://www.mapillary.com/terms"
+)
 _TERMS = "https://cloud.google.com/maps-platform/terms"
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(street_view_options.StreetViewOptions, scrape_options.ScrapeOptions):
+class Options(street_view_options.StreetViewOptions, mapillary_options.MapillaryOptions, scrape_options.ScrapeOptions):
     """What to get, from where."""
 
+    source: Literal["street_view", "mapillary"] = cli.option("street_view", "Where images come from.")
+    mapillary_token_file: str = cli.option(
+        "", "File that holds Mapillary's token, readable by you alone; or set MAPILLARY_ACCESS_TOKEN."
+    )
     api_key_file: str = cli.option("", "File that holds the key, readable by you alone; or set GOOGLE_MAPS_API_KEY.")
     accept_terms: bool = cli.option(False, "Whether you may download in bulk under the terms of the service.")
 
@@ -48,24 +63,37 @@ class Options(street_view_options.StreetViewOptions, scrape_options.ScrapeOption
         """
         scrape_options.ScrapeOptions.__post_init__(self)
         street_view_options.StreetViewOptions.__post_init__(self)
-        if not self.accept_terms and not urls.is_loopback(self.api_base):
+        self._refuse_flags_of_the_other_source()
+        if self.source == "street_view" and not self.accept_terms and not urls.is_loopback(self.api_base):
             problem = f"--accept_terms is not given; the terms of the service ({_TERMS}) restrict downloads in bulk."
             raise errors.OptionError(problem, "read them, and give --accept_terms if you may")
+
+    def _refuse_flags_of_the_other_source(self) -> None:
+        """Raises OptionError for a flag that would have no effect."""
+        for field in dataclasses.fields(self):
+            of_mapillary = field.name.startswith("mapillary_")
+            other = of_mapillary if self.source == "street_view" else field.name in _STREET_VIEW_ONLY
+            value = getattr(self, field.name)
+            if other and value != field.default:
+                problem = f"--{field.name}={secret.redact(str(value))}: has no effect on --source={self.source}."
+                name = "--source=mapillary" if of_mapillary else "--mapillary_radius_m and the like; see --help"
+                raise errors.OptionError(problem, f"leave it out, or give {name}")
 
 
 def main(settings: Options) -> None:
     """Scrapes and ends with the exit code that says how."""
-    key = secret.read_secret(street_view_options.KEY_ENV, settings.api_key_file, "--api_key_file")
-    signer = secret.find_secret(street_view_options.SIGNING_SECRET_ENV)
+    client = _client(settings)
     from geods import partition, scrape
-    from geods.imagery import street_view
     from geods.scraping import report
 
     cells = partition.read(settings.partition)
-    client = street_view.StreetView(settings, key, signer)
     there, spent = _so_far(settings.out)
     print(f"{client.name} to {settings.out}:")
-    print(report.plan(settings, len(cells), there, spent, client.units_per_image), flush=True)
+    if client.name == "mapillary":
+        print(_ATTRIBUTION)
+    flat = settings.source == "mapillary" and settings.mapillary_kind == "flat"
+    shown = dataclasses.replace(settings, headings=(0,)) if flat else settings
+    print(report.plan(shown, len(cells), there, spent, client.units_per_image), flush=True)
     with _Bar(settings, len(cells)) as bar:
         stop = _stop_on_signal()
         result = scrape.scrape(settings, client, cells, _config(settings), stop=stop, watch=bar.show)
@@ -74,9 +102,26 @@ def main(settings: Options) -> None:
     sys.exit(result.halt.exit_code)
 
 
+def _client(settings: Options) -> "source.Source":
+    """Returns the source, with its key."""
+    if settings.source == "mapillary":
+        token = secret.read_secret(mapillary_options.TOKEN_ENV, settings.mapillary_token_file, "--mapillary_token_file")
+        from geods.imagery import mapillary
+
+        return mapillary.Mapillary(settings, token)
+    key = secret.read_secret(street_view_options.KEY_ENV, settings.api_key_file, "--api_key_file")
+    signer = secret.find_secret(street_view_options.SIGNING_SECRET_ENV)
+    from geods.imagery import street_view
+
+    return street_view.StreetView(settings, key, signer)
+
+
 def _config(settings: Options) -> dict[str, Any]:
     """Returns what decides which images the service gives; not its address, which a simulated one changes."""
-    names = {field.name for field in dataclasses.fields(street_view_options.StreetViewOptions)} - {"api_base"}
+    mapillary = settings.source == "mapillary"
+    options = mapillary_options.MapillaryOptions if mapillary else street_view_options.StreetViewOptions
+    addresses = {"api_base", "mapillary_api_base", "mapillary_image_hosts"}
+    names = {field.name for field in dataclasses.fields(options)} - addresses
     return {name: getattr(settings, name) for name in sorted(names)}
 
 

@@ -5,8 +5,8 @@
     panorama = client.look_up(48.8584, 2.2945)
     content = client.fetch(panorama, heading_deg=90)
 
-The token goes to the API alone, in a header; pictures come from other hosts by signed URLs, which expire and so are asked
-for right before. Panoramas are cut into views here, as Mapillary gives them whole.
+The token goes to the API alone, in a header; pictures come from other hosts by signed URLs, which expire and so are
+asked for right before. Panoramas are cut into views here, as Mapillary gives them whole.
 """
 
 import io
@@ -34,7 +34,12 @@ from geods.imagery import (
 
 LICENCE = "CC-BY-SA-4.0"
 MOST_RESULTS = 2000
-_FIELDS = "id,geometry,computed_geometry,captured_at,compass_angle,computed_compass_angle,sequence,is_pano,camera_type,creator"
+_FIELDS = ",".join(
+    (
+        *("id", "geometry", "computed_geometry", "captured_at", "compass_angle", "computed_compass_angle"),
+        *("sequence", "is_pano", "camera_type", "creator"),
+    )
+)
 # An original of 64 million pixels has up to 40 MB.
 _LIMITS = {"2048": transport.Limits(), "original": transport.Limits(answer_s=120.0, max_bytes=40_000_000)}
 _HOSTS_NEXT = "if that host is Mapillary's, add it to --mapillary_image_hosts and run the same command again"

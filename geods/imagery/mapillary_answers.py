@@ -1,7 +1,7 @@
 """What the answers of the Mapillary API v4 mean.
 
 https://www.mapillary.com/developer/api-documentation; an error is an object {"error": {"message", "type", "code"}}, and
-only its code tells: a token that is refused comes with status 400, 401 or 500, and errors with status 200 were seen too.
+only its code tells: a refused token comes with status 400, 401 or 500, and errors with status 200 were seen too.
 """
 
 import json
@@ -160,8 +160,9 @@ def image(answer: transport.Answer, what: str) -> bytes:
 def _error(error: object, answer: transport.Answer, what: str) -> Exception:
     """Returns what to raise for an error object."""
     about = error if isinstance(error, dict) else {"message": str(error)}
-    code, message = about.get("code"), http_status.shown(str(about.get("message", "no further message")))
-    said = f"{what}: {message} (HTTP status {answer.status}, code {http_status.shown(str(code))})"
+    code = about["code"] if isinstance(about.get("code"), int) else None
+    message = http_status.shown(str(about.get("message", "no further message")))
+    said = f"{what}: {message} (HTTP status {answer.status}, code {code})"
     if _TOO_MUCH in message.lower():
         return TooMuchError(said)
     if code in _TOO_FAST or answer.status == 429:

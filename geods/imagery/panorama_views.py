@@ -4,8 +4,8 @@
     content = panorama_views.to_jpeg(view)
 
 A panorama is equirectangular: columns are bearings, evenly, and rows elevations from the zenith to the nadir. A view is
-rectilinear: straight lines stay straight. The heading is that of the view's centre, `fov_deg` the angle between its left
-and right edges, as in the Street View Static API.
+rectilinear: straight lines stay straight. The heading is that of the view's centre, `fov_deg` the angle between its
+left and right edges, as in the Street View Static API.
 """
 
 import dataclasses
@@ -72,7 +72,7 @@ def check_ratio(height_px: int, width_px: int) -> None:
     """Does nothing if a picture can be of the whole sphere.
 
     Raises:
-        ImageRefused: "wrong_size", if it is not twice as wide as high; it covers a part of the sphere, no one says which.
+        ImageRefused: "wrong_size", if it is not twice as wide as high: of a part of the sphere, nothing says which.
     """
     if abs(width_px / 2 - height_px) > max(1.0, _RATIO_TOLERANCE * height_px):
         problem = f"the panorama has {width_px} x {height_px} pixels, and is not twice as wide as high."

@@ -126,15 +126,16 @@ class CellWork:
         if int(self.tools.cells.label(lat_deg, lon_deg)[0]) != self.cell:
             self.tools.journal.miss(self.cell, ordinal, point, "other_cell", found.pano_id)
             return None
-        claim = writer.Claim(self.cell, ordinal, location_id, found)
-        if self.tools.journal.claim(claim, point, self.tools.settings.headings):
+        headings = self.tools.settings.headings if found.heading_deg is None else (found.heading_deg,)
+        claim = writer.Claim(self.cell, ordinal, location_id, found, headings)
+        if self.tools.journal.claim(claim, point):
             return None
         return claim
 
     def _get(self, claim: writer.Claim) -> None:
         """Fetches all views of a claim and puts the location into the tree."""
         tools, place = self.tools, incoming.Incoming(self.tools.settings.out, claim)
-        missing = [heading for heading in tools.settings.headings if not place.has(heading)]
+        missing = [heading for heading in claim.headings if not place.has(heading)]
         with tools.budget.holding(len(missing) * tools.source.units_per_image) as hold:
             for heading in missing:
                 try:
@@ -144,7 +145,7 @@ class CellWork:
                     return
                 place.write(heading, content)
                 tools.images.add()
-        facts = place.facts(tools.settings.headings)
+        facts = place.facts(claim.headings)
         hashes = [digest for _, digest in facts.values()]
         twin = tools.journal.twin(self.cell, hashes)
         if twin or len(set(hashes)) < len(hashes):

@@ -23,12 +23,14 @@ class Claim:
         ordinal: Number of the query in that cell.
         location_id: Name of its folder.
         panorama: The panorama.
+        headings: Headings of its views.
     """
 
     cell: int
     ordinal: int
     location_id: str
     panorama: source.Panorama
+    headings: tuple[int, ...] = ()
 
 
 class Writer:
@@ -101,14 +103,16 @@ class Writer:
         ordinal, location_id, pano_id, date, copyright_text, name, licence, sequence = row
         lat_deg, lon_deg = map(float, location_id.split(","))
         panorama = source.Panorama(pano_id, lat_deg, lon_deg, date, copyright_text, name, licence, sequence)
-        return Claim(cell, ordinal, location_id, panorama)
+        with self._lock:
+            rows = self._connection.execute("SELECT heading_deg FROM image WHERE pano_id = ?", (pano_id,)).fetchall()
+        return Claim(cell, ordinal, location_id, panorama, tuple(heading for (heading,) in rows))
 
     def miss(self, cell: int, ordinal: int, point: tuple[float, float], reason: str, detail: str) -> None:
         """Writes down that a query gave no panorama."""
         with self._transaction() as run:
             run.execute("INSERT INTO query VALUES (?, ?, ?, ?, ?, ?, NULL)", (cell, ordinal, *point, reason, detail))
 
-    def claim(self, found: Claim, point: tuple[float, float], headings: Sequence[int]) -> str:
+    def claim(self, found: Claim, point: tuple[float, float]) -> str:
         """Takes a panorama for a query; returns "" or, if it is taken, the reason, which is then written down."""
         panorama = found.panorama
         with self._transaction() as run:
@@ -120,7 +124,7 @@ class Writer:
                 about = (panorama.date, panorama.copyright, panorama.source, panorama.licence, panorama.sequence)
                 about_panorama = (panorama.pano_id, found.cell, found.location_id, *about)
                 run.execute("INSERT INTO panorama VALUES (?, ?, ?, ?, ?, ?, ?, ?)", about_panorama)
-                rows = [(panorama.pano_id, heading) for heading in headings]
+                rows = [(panorama.pano_id, heading) for heading in found.headings]
                 run.executemany("INSERT INTO image (pano_id, heading_deg) VALUES (?, ?)", rows)
         return reason
 
