@@ -13,7 +13,7 @@ from PIL import Image
 
 from geods.simulation import panoramas, worlds
 
-TOKEN = "MLY|1234567890123456|0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+TOKEN = "MLY|1234567890123456|0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 - of a simulated service
 SPHERE_PX = (256, 512)
 FLAT_PX = (192, 256)
 DENIED = {"message": "Invalid OAuth 2.0 Access Token", "type": "MLYApiException", "code": 190}
@@ -56,7 +56,7 @@ class Service:
 
     def spoilt(self, exchange, kind, fault):
         """Answers with a fault; says whether it did."""
-        whole = b"\xff\xd8\xff" + bytes(5000)
+        whole = jpeg(np.random.default_rng(0).integers(0, 255, (64, 128, 3)).astype(np.uint8))
         answers = {
             "500": lambda: exchange.reply_json({"error": {"message": "temporarily unavailable", "code": 2}}, 500),
             "503": lambda: exchange.reply(503, b"unavailable", "text/plain"),
@@ -64,8 +64,8 @@ class Service:
             "fast": lambda: exchange.reply_json({"error": {"message": "request limit reached", "code": 4}}, 400),
             "html": lambda: exchange.reply(200, b"<!DOCTYPE html><p>Sign in", "text/html"),
             "expired": lambda: exchange.reply(403, b"URL signature expired", "text/plain"),
-            "truncated": lambda: exchange.reply(200, whole[:2000], length=5000),
-            "half": lambda: exchange.reply(200, whole),
+            "truncated": lambda: exchange.reply(200, whole[:2000], length=len(whole)),
+            "half": lambda: exchange.reply(200, whole[:-2000]),
             "error200": lambda: exchange.reply_json({"error": {"message": "An unknown error", "code": 1}}),
             "nodata": lambda: exchange.reply_json({}),
             "redirect": lambda: exchange.reply(302, b"", Location="http://127.0.0.1:9/"),
