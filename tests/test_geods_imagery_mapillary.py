@@ -157,6 +157,24 @@ def test_searches_that_fail(fault, error, reason, says):
         client.close()
 
 
+def test_what_was_answered_before_a_failure_is_not_asked_for_again():
+    with mapillary_server.serving(fault=lambda kind, number: "500" if number % 3 == 0 else None) as it:
+        client = client_of(it)
+        place = next(place for place in PLACES if truth(it, "panorama", *place, 1.5) is None)
+        for attempt in range(1, 30):
+            try:
+                assert client.look_up(*place).reason
+                break
+            except errors.SourceRetry:
+                assert it.asked["search"] == 3 * attempt
+        boxes = it.asked["search"] - (attempt - 1)
+        asked = it.asked["search"]
+        it.fault = lambda kind, number: None
+        client.look_up(*place)
+        assert it.asked["search"] - asked == boxes > 3
+        client.close()
+
+
 @pytest.mark.parametrize(
     ("fault", "reason", "transient"),
     [
