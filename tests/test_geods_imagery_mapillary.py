@@ -4,6 +4,7 @@ import io
 import threading
 
 import canary
+import mapillary_client
 import mapillary_server
 import numpy as np
 import pytest
@@ -11,16 +12,7 @@ import scripted_server
 from PIL import Image
 
 from geods import errors, geometry
-from geods.imagery import mapillary, mapillary_answers, mapillary_options, secret, source, transport
-
-PLACES = [(40.0 + row * 0.05, -100.0 + column * 0.05) for row in range(4) for column in range(4)]
-QUICK = transport.Limits(connect_s=1, read_s=2, answer_s=4, max_bytes=2_000_000)
-
-
-def client_of(service, token=mapillary_server.TOKEN, most_results=2000, **changes):
-    options = {"mapillary_api_base": service.url, "height_px": 60, "width_px": 120} | changes
-    settings = mapillary_options.MapillaryOptions(**options)
-    return mapillary.Mapillary(settings, secret.Secret(token), QUICK, most_results)
+from geods.imagery import mapillary, mapillary_answers, mapillary_options, secret, source
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +23,9 @@ def service():
 
 @pytest.fixture(scope="module")
 def client(service):
-    made = client_of(service)
+    made = mapillary_client.client_of(service)
     yield made
     made.close()
-
-
-def found_with(client):
-    answers = (client.look_up(*place) for place in PLACES)
-    return next(answer for answer in answers if isinstance(answer, source.Panorama))
 
 
 def truth(service, kind, lat_deg, lon_deg, radius_km):
@@ -54,9 +41,9 @@ def truth(service, kind, lat_deg, lon_deg, radius_km):
 
 @pytest.mark.parametrize("kind", ["panorama", "flat"])
 def test_the_nearest_fit_picture_is_found(service, kind):
-    client = client_of(service, mapillary_kind=kind)
+    client = mapillary_client.client_of(service, mapillary_kind=kind)
     hits = 0
-    for place in PLACES:
+    for place in mapillary_client.PLACES:
         found, wanted = client.look_up(*place), truth(service, kind, *place, 1.5)
         assert isinstance(found, source.Panorama) == bool(wanted)
         if wanted:
@@ -67,7 +54,7 @@ def test_the_nearest_fit_picture_is_found(service, kind):
 
 
 def test_what_is_told_about_a_picture(service, client):
-    found = found_with(client)
+    found = mapillary_client.found_with(client)
     record = service.record(service.known[found.pano_id])
     assert found.sequence == record["sequence"]
     assert found.heading_deg is None
@@ -81,9 +68,9 @@ def test_what_is_told_about_a_picture(service, client):
 @pytest.mark.parametrize("limits", [{"most_results": 2}, {"most_in_box": 2}])
 def test_a_full_answer_and_one_that_is_too_much_are_asked_for_in_parts(service, limits):
     with mapillary_server.serving(**limits) as small:
-        some = client_of(small, most_results=limits.get("most_results", 2000))
-        all_of_it = client_of(service)
-        for place in PLACES[:8]:
+        some = mapillary_client.client_of(small, most_results=limits.get("most_results", 2000))
+        all_of_it = mapillary_client.client_of(service)
+        for place in mapillary_client.PLACES[:8]:
             few, whole = some.look_up(*place), all_of_it.look_up(*place)
             assert few == whole
         some.close()
@@ -92,7 +79,7 @@ def test_a_full_answer_and_one_that_is_too_much_are_asked_for_in_parts(service, 
 
 
 def test_views_show_the_world_in_the_direction_asked_for(service, client):
-    panorama = found_with(client)
+    panorama = mapillary_client.found_with(client)
     before = service.asked["image"]
     pano = service.known[panorama.pano_id]
     place = service.world.place(pano.lat_deg, pano.lon_deg)
@@ -113,8 +100,8 @@ def test_views_show_the_world_in_the_direction_asked_for(service, client):
 
 
 def test_flat_pictures_have_one_heading(service):
-    client = client_of(service, mapillary_kind="flat")
-    found = found_with(client)
+    client = mapillary_client.client_of(service, mapillary_kind="flat")
+    found = mapillary_client.found_with(client)
     assert isinstance(found.heading_deg, int)
     content = client.fetch(found, found.heading_deg)
     pano = service.known[found.pano_id]
@@ -132,34 +119,10 @@ def test_flat_pictures_have_one_heading(service):
     client.close()
 
 
-@pytest.mark.parametrize(
-    ("fault", "error", "reason", "says"),
-    [
-        ("500", errors.SourceRetry, "server", "temporarily unavailable"),
-        ("503", errors.SourceRetry, "server", "HTTP status 503"),
-        ("429", errors.SourceRetry, "quota", "429"),
-        ("fast", errors.SourceRetry, "quota", "code 4"),
-        ("html", errors.SourceRetry, "network", "no JSON object"),
-        ("error200", errors.SourceRetry, "server", "An unknown error"),
-        ("nodata", errors.SourceRetry, "server", "no list of results"),
-        ("redirect", errors.SourceRetry, "network", "302"),
-        ("truncated", errors.SourceRetry, "network", "broke off"),
-        ("denied", errors.SourceStop, "denied", "Invalid OAuth .* Access Token"),
-    ],
-)
-def test_searches_that_fail(fault, error, reason, says):
-    with mapillary_server.serving(fault=lambda kind, number: fault) as service:
-        client = client_of(service)
-        with pytest.raises(error, match=says) as caught:
-            client.look_up(*PLACES[0])
-        assert getattr(caught.value, "cause", None) == reason or caught.value.reason == reason
-        client.close()
-
-
 def test_what_was_answered_before_a_failure_is_not_asked_for_again():
     with mapillary_server.serving(fault=lambda kind, number: "500" if number % 3 == 0 else None) as it:
-        client = client_of(it)
-        place = next(place for place in PLACES if truth(it, "panorama", *place, 1.5) is None)
+        client = mapillary_client.client_of(it)
+        place = next(place for place in mapillary_client.PLACES if truth(it, "panorama", *place, 1.5) is None)
         for attempt in range(1, 30):
             try:
                 assert client.look_up(*place).reason
@@ -171,41 +134,6 @@ def test_what_was_answered_before_a_failure_is_not_asked_for_again():
         it.fault = lambda kind, number: None
         client.look_up(*place)
         assert it.asked["search"] - asked == boxes > 3
-        client.close()
-
-
-@pytest.mark.parametrize(
-    ("fault", "reason", "transient"),
-    [
-        ("expired", "gone", True),
-        ("html", "not_jpeg", True),
-        ("half", "truncated", True),
-        ("black", "error_image", False),
-        ("partial", "wrong_size", False),
-    ],
-)
-def test_images_that_are_refused(fault, reason, transient):
-    with mapillary_server.serving(fault=lambda kind, number: fault if kind == "image" and number == 1 else None) as it:
-        client = client_of(it)
-        found = found_with(client)
-        with pytest.raises(errors.ImageRefused) as caught:
-            client.fetch(found, 0)
-        assert (caught.value.reason, caught.value.transient) == (reason, transient)
-        if transient:
-            # A new URL is asked for, so that an expired one is mended.
-            assert client.fetch(found, 0).startswith(b"\xff\xd8")
-            assert it.asked["entity"] == 2
-        client.close()
-
-
-@pytest.mark.parametrize("fault", ["500", "503", "429", "redirect", "truncated"])
-def test_images_that_may_come_later(fault):
-    with mapillary_server.serving(fault=lambda kind, number: fault if kind == "image" and number == 1 else None) as it:
-        client = client_of(it)
-        found = found_with(client)
-        with pytest.raises(errors.SourceRetry):
-            client.fetch(found, 0)
-        client.fetch(found, 0)
         client.close()
 
 
@@ -228,7 +156,7 @@ def test_a_picture_that_was_deleted(client):
 )
 def test_pictures_are_fetched_from_known_hosts_only(url, says):
     with scripted_server.serving(lambda e: e.reply_json({"id": "1", "compass_angle": 3, "thumb_2048_url": url})) as it:
-        client = client_of(it)
+        client = mapillary_client.client_of(it)
         with pytest.raises((errors.SourceStop, errors.ImageRefused), match=says):
             client.fetch(source.Panorama("1", 40.0, -100.0), 0)
         client.close()
@@ -236,9 +164,9 @@ def test_pictures_are_fetched_from_known_hosts_only(url, says):
 
 def test_a_wrong_token_stops_and_never_shows(service):
     with canary.listening() as log:
-        client = client_of(service, token=canary.CANARY)
+        client = mapillary_client.client_of(service, token=canary.CANARY)
         with pytest.raises(errors.SourceStop, match="MAPILLARY_ACCESS_TOKEN") as caught:
-            client.look_up(*PLACES[0])
+            client.look_up(*mapillary_client.PLACES[0])
         client.close()
     assert caught.value.reason == "denied"
     canary.assert_clean(canary.whole_text(caught.value) + log.getvalue())
@@ -247,9 +175,9 @@ def test_a_wrong_token_stops_and_never_shows(service):
 def test_a_token_that_the_service_repeats_never_shows():
     echo = {"message": f"bad token OAuth {canary.CANARY} in access_token={canary.CANARY}", "code": 190}
     with scripted_server.serving(lambda exchange: exchange.reply_json({"error": echo}, 401)) as it:
-        client = client_of(it, token=canary.CANARY)
+        client = mapillary_client.client_of(it, token=canary.CANARY)
         with pytest.raises(errors.SourceStop) as caught:
-            client.look_up(*PLACES[0])
+            client.look_up(*mapillary_client.PLACES[0])
         canary.assert_clean(canary.whole_text(caught.value))
         assert not any("canary" in path for path in it.requests)
         assert it.headers[0]["Authorization"] == f"OAuth {canary.CANARY}"
@@ -257,8 +185,11 @@ def test_a_token_that_the_service_repeats_never_shows():
 
 
 def test_months(service):
-    place = next(place for place in PLACES if truth(service, "panorama", *place, 1.5))
-    late, early = client_of(service, min_date="2098-01"), client_of(service, max_date="2001-01")
+    place = next(place for place in mapillary_client.PLACES if truth(service, "panorama", *place, 1.5))
+    late, early = (
+        mapillary_client.client_of(service, min_date="2098-01"),
+        mapillary_client.client_of(service, max_date="2001-01"),
+    )
     assert late.look_up(*place).reason in ("too_old", "undated")
     assert early.look_up(*place).reason in ("too_new", "undated")
     late.close()
@@ -266,7 +197,7 @@ def test_months(service):
 
 
 def test_over_the_antimeridian(service):
-    client = client_of(service)
+    client = mapillary_client.client_of(service)
     founds = [client.look_up(10 + number * 0.05, 180.0 - (number % 2) * 360) for number in range(12)]
     taken = [found for found in founds if isinstance(found, source.Panorama)]
     assert taken
@@ -275,11 +206,13 @@ def test_over_the_antimeridian(service):
 
 
 def test_from_many_threads(service, client):
-    wanted = [client.look_up(*place) for place in PLACES]
+    wanted = [client.look_up(*place) for place in mapillary_client.PLACES]
     got = {}
     threads = [
-        threading.Thread(target=lambda k=k: got.update({k: [client.look_up(*place) for place in PLACES]}))
-        for k in range(4)
+        threading.Thread(
+            target=lambda k=k: got.update({k: [client.look_up(*place) for place in mapillary_client.PLACES]})
+        )
+        for k in range(3)
     ]
     for thread in threads:
         thread.start()
@@ -315,8 +248,8 @@ def test_the_real_service_has_its_licence_and_a_heading_must_be_a_number():
 
 def test_a_place_too_dense_to_answer_for_is_asked_again_later():
     with mapillary_server.serving(most_in_box=-1) as it:
-        client = client_of(it, mapillary_radius_m=100)
+        client = mapillary_client.client_of(it, mapillary_radius_m=100)
         with pytest.raises(errors.SourceRetry, match="reduce the amount"):
-            client.look_up(*PLACES[0])
+            client.look_up(*mapillary_client.PLACES[0])
         assert 5 < it.asked["search"] < 100
         client.close()
