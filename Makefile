@@ -1,9 +1,10 @@
 # make demo     the whole road on a simulated world: no key, no download, about 2 minutes after the install
 # make test     lint, types and all tests
-# make soak     the scraper through 100,000 requests with faults and 200 kills, about 25 minutes
+# make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
 
 PYTHON ?= python3
+BOUNDARY ?= us
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := geods model trainers tools tests setup.py
@@ -17,6 +18,7 @@ test: install lint
 	$(BIN)/python -m pytest
 
 soak: install
+	$(BIN)/python tests/soak_country.py --boundary=$(BOUNDARY)
 	$(BIN)/python tests/soak.py
 
 lint: install
