@@ -15,24 +15,32 @@ from typing import Any
 import keras
 
 from geods import errors, files
-from model import backbones, causes, decode, views
+from model import backbones, causes, decode, fusion, views
 
 
-def build_classifier(head: keras.Model, feature_shape: tuple[int, ...]) -> keras.Model:
+def build_classifier(
+    head: keras.Model, feature_shape: tuple[int, ...], fuse: str = "mean", blocks: keras.Model | None = None
+) -> keras.Model:
     """Puts a head on every view and fuses the views.
 
     Args:
-        head: keras.Model features `[n, *feature_shape]` -> logits `[n, cells]`.
+        head: keras.Model features `[n, *fusion.head_shape(fuse, shape)]` -> logits `[n, cells]`, where shape is that
+            of one view's features, or of what the blocks make of them.
         feature_shape: Shape of one view's features: (h, w, c), or (c,) if they were pooled.
+        fuse: How to fuse the views, one of fusion.NAMES.
+        blocks: What stands between features and head, such as `cuts.blocks_behind`; None for nothing.
 
     Returns:
         keras.Model: {"features": `[b, v, *feature_shape]`, "view_mask": bool `[b, v]`} -> log-probabilities float32
         `[b, cells]`, for any b and v.
+
+    Raises:
+        OptionError: If there is no such fusion, or the head was made for other features.
     """
     features = keras.Input((None, *feature_shape), name="features")
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
-    logits = views.PerView(head, name="head")(features)
-    log_probabilities = views.MeanOfProbabilities(name="mean_of_probabilities")(logits, view_mask)
+    seen = views.PerView(blocks, name="blocks")(features) if blocks else features
+    log_probabilities = fusion.fuse(fuse, head, seen, view_mask)
     return keras.Model({"features": features, "view_mask": view_mask}, log_probabilities, name="classifier")
 
 

@@ -1,8 +1,9 @@
-"""Classifiers on top of backbone features: the report's four convolutional heads, a linear one and a perceptron.
+"""Classifiers on top of backbone features: the report's heads, a linear one and a perceptron.
 
 The report heads are Conv2D 3x3 + ReLU, max pooling, dropout 0.25, Dense + ReLU, dropout 0.5, Dense over the cells. On
 ResNet50 at 300x600 (features (10, 19, 2048)) and 243 cells they have 75,463 / 1,473,331 / 6,878,707 / 13,357,555
-trainable parameters, after which they are named.
+trainable parameters, after which they are named. `report_lstm` is what the report's second solution puts on its LSTM:
+Dense + ReLU of 1024, 512, 128 and 64 units, dropout 0.5 after each but the last, Dense over the cells.
 """
 
 import difflib
@@ -19,7 +20,8 @@ _REPORT_SIZES = {
     "report_6m": (256, 256),
     "report_13m": (256, 1024),
 }
-NAMES = (*_REPORT_SIZES, "linear", "mlp")
+NAMES = (*_REPORT_SIZES, "report_lstm", "linear", "mlp")
+_LSTM_HEAD_UNITS = (1024, 512, 128, 64)
 _MLP_UNITS = 512
 # A 3x3 convolution without padding and 2x2 pooling leave at least one value of this many rows or columns.
 _LEAST_SIDE = 4
@@ -29,10 +31,11 @@ def build(name: str, feature_shape: tuple[int, ...], cells: int, dropout: float 
     """Builds a head.
 
     Args:
-        name: One of NAMES. `linear` and `mlp` average-pool a feature map first.
+        name: One of NAMES. `linear`, `mlp` and `report_lstm` average-pool a feature map first.
         feature_shape: Shape of one view's features: (h, w, c), or (c,) if they were pooled.
         cells: Number of cells to choose from.
-        dropout: Share of values dropped before the last layer, in [0, 1); None for the head's own (0.5; linear 0).
+        dropout: Share of values dropped before the last layer, in [0, 1), in `report_lstm` after each hidden layer but
+            the last; None for the head's own (0.5; linear 0).
 
     Returns:
         keras.Model: features `[b, *feature_shape]` -> logits `[b, cells]`, float32 under every precision policy.
@@ -77,7 +80,7 @@ def _report(name: str, features: tensors.Tensor, dropout: float) -> tensors.Tens
 
 
 def _pooled(name: str, features: tensors.Tensor, dropout: float | None) -> tensors.Tensor:
-    """Stacks the linear head's or the perceptron's layers on features `[b, ..., c]`; returns `[b, hidden]`."""
+    """Stacks the layers of a head that needs no feature map on features `[b, ..., c]`; returns `[b, hidden]`."""
     hidden = features
     if len(features.shape) == 4:
         hidden = keras.layers.GlobalAveragePooling2D(dtype="float32")(hidden)
@@ -85,6 +88,11 @@ def _pooled(name: str, features: tensors.Tensor, dropout: float | None) -> tenso
         hidden = keras.layers.LayerNormalization(epsilon=1e-6)(hidden)
         hidden = keras.layers.Dense(_MLP_UNITS, activation="relu")(hidden)
         hidden = keras.layers.Dropout(0.5 if dropout is None else dropout)(hidden)
+    elif name == "report_lstm":
+        for units in _LSTM_HEAD_UNITS[:-1]:
+            hidden = keras.layers.Dense(units, activation="relu")(hidden)
+            hidden = keras.layers.Dropout(0.5 if dropout is None else dropout)(hidden)
+        hidden = keras.layers.Dense(_LSTM_HEAD_UNITS[-1], activation="relu")(hidden)
     elif dropout:
         hidden = keras.layers.Dropout(dropout)(hidden)
     return hidden

@@ -5,6 +5,8 @@ from keras import ops
 
 from model import tensors
 
+_LOG_NOTHING = -1e9
+
 
 @keras.saving.register_keras_serializable(package="geods")
 class PerView(keras.layers.Wrapper):
@@ -49,16 +51,53 @@ class MeanOfProbabilities(keras.layers.Layer):
 
     def call(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns log-probabilities `[b, cells]` of logits `[b, v, cells]`."""
-        seen = ops.cast(view_mask, "bool")[:, :, None]
-        # Zeroed before the softmax: an infinity in a padded view would give its gradient a NaN that no mask removes.
-        of_views = ops.log_softmax(ops.where(seen, ops.cast(logits, "float32"), 0.0), axis=-1)
-        count = ops.sum(ops.cast(seen, "float32"), axis=1)
+        of_views, count = log_probabilities_of_views(logits, view_mask), seen_views(view_mask)
         # A finite stand-in for log 0: the logarithm of a sum of nothing but -inf has no gradient.
-        summed = ops.logsumexp(ops.where(seen, of_views, -1e9), axis=1)
-        fused = summed - ops.log(ops.maximum(count, 1.0))
-        ignorance = -ops.log(ops.cast(logits.shape[-1], "float32"))
-        return ops.where(count > 0, fused, ignorance)
+        summed = ops.logsumexp(ops.where(ops.cast(view_mask, "bool")[:, :, None], of_views, _LOG_NOTHING), axis=1)
+        return or_ignorance(summed - ops.log(ops.maximum(count, 1.0)), count)
 
     def compute_output_spec(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
         """Returns shape and dtype of the result without computing it."""
         return keras.KerasTensor((logits.shape[0], logits.shape[2]), dtype="float32")
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class MeanOfLogProbabilities(keras.layers.Layer):
+    """Fuses the views of a location: the geometric mean of their probabilities, scaled to sum to 1.
+
+    logits `[b, v, cells]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`. A cell that one view
+    rules out stays ruled out, where the arithmetic mean keeps what any view believes.
+    """
+
+    def __init__(self, **options: object) -> None:
+        """Takes the options of every Keras layer."""
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+
+    def call(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
+        """Returns log-probabilities `[b, cells]` of logits `[b, v, cells]`."""
+        count = seen_views(view_mask)
+        # A masked view has the same probability for all cells, which the last softmax takes out again.
+        mean = ops.sum(log_probabilities_of_views(logits, view_mask), axis=1) / ops.maximum(count, 1.0)
+        return or_ignorance(ops.log_softmax(mean, axis=-1), count)
+
+    def compute_output_spec(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
+        """Returns shape and dtype of the result without computing it."""
+        return keras.KerasTensor((logits.shape[0], logits.shape[2]), dtype="float32")
+
+
+def log_probabilities_of_views(logits: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
+    """Returns float32 log-probabilities `[b, v, cells]` of logits `[b, v, cells]`; equal for all cells where masked."""
+    # Zeroed before the softmax: an infinity in a padded view would give its gradient a NaN that no mask removes.
+    seen = ops.cast(view_mask, "bool")[:, :, None]
+    return ops.log_softmax(ops.where(seen, ops.cast(logits, "float32"), 0.0), axis=-1)
+
+
+def seen_views(view_mask: tensors.Tensor) -> tensors.Tensor:
+    """Returns how many views each location has, float32 `[b, 1]`, from view_mask bool `[b, v]`."""
+    return ops.sum(ops.cast(view_mask, "float32"), axis=1, keepdims=True)
+
+
+def or_ignorance(log_probabilities: tensors.Tensor, count: tensors.Tensor) -> tensors.Tensor:
+    """Returns log-probabilities `[b, cells]`, equal for all cells where a location has no view (count `[b, 1]`)."""
+    return ops.where(count > 0, log_probabilities, -ops.log(ops.cast(log_probabilities.shape[-1], "float32")))
