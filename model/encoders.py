@@ -1,6 +1,7 @@
-"""The encoders keras.applications offers, found by walking it rather than from a list that would age.
+"""The encoders keras.applications offers, found by walking it rather than from a list that would age, and the report's.
 
-A name is the constructor's in snake case: ResNet50V2 is `resnet50_v2`, ConvNeXtTiny is `convnext_tiny`.
+A name is the constructor's in snake case: ResNet50V2 is `resnet50_v2`, ConvNeXtTiny is `convnext_tiny`. The one of our
+own is `report_cnn`, which the report trained from nothing.
 """
 
 import dataclasses
@@ -14,16 +15,16 @@ import keras
 import numpy as np
 
 from geods import errors
-from model import tensors
+from model import report_cnn, tensors
 
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """One encoder of keras.applications.
+    """One encoder.
 
     Attributes:
         name: Snake-case name.
-        construct: The keras.applications function that builds it.
+        construct: The function that builds it, with the arguments of those in keras.applications.
         preprocess: Its module's preprocess_input: float images `[b, h, w, 3]` of 0 to 255 (RGB) -> what it was
             trained on, same shape.
     """
@@ -67,7 +68,7 @@ def snake_case(name: str) -> str:
 @functools.cache
 def _registry() -> dict[str, Encoder]:
     """Returns every encoder by name."""
-    found = {}
+    found = {"report_cnn": Encoder("report_cnn", report_cnn.ReportCNN, report_cnn.preprocess_input)}
     for name, construct in inspect.getmembers(keras.applications, inspect.isfunction):
         if "include_top" in inspect.signature(construct).parameters:
             # keras.applications.mobilenet_v3 publishes preprocess_input but not its constructors, so the way leads

@@ -39,6 +39,8 @@ def make_encoder(name: str, source: str, height_px: int, width_px: int, seed: in
             # The MobileNets warn that the weights were trained at 224x224; ours are convolutions of any size.
             warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
             model = encoder.construct(include_top=False, weights=initial, input_shape=(height_px, width_px, 3))
+    except errors.BackboneError:
+        raise
     except ValueError as error:
         problem = f"{name} for images of {height_px}x{width_px} px: {causes.in_short(error)}"
         step = "mend that (--height_px and --width_px set the size), or take another encoder"
