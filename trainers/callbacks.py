@@ -75,19 +75,24 @@ class Validation(keras.callbacks.Callback):
         self.coords = split.coords
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds val_* figures to the logs."""
+        """Adds val_* figures to the logs and keeps the best weights."""
+        measured = self.measure()
+        if logs is not None:
+            logs.update(measured)
+        self._keep_best(epoch, measured["val_mean_miles"])
+
+    def measure(self) -> dict[str, float]:
+        """Returns val_* figures of the network as it is now."""
         log_probabilities = np.asarray(self._network.predict(self._split.inputs, verbose=0))
         self.points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
         guesses = scoring.Guesses(
             self._split.coords, self._split.cells, self.points, scoring.top_cells(log_probabilities)
         )
         measured = scoring.measure(guesses, self._cells)
-        logs = logs if logs is not None else {}
-        for name in ("mean_miles", "median_miles", "top1_cell", "score_map"):
-            logs[f"val_{name}"] = measured[name]
-        for limit, share in measured["within_km"].items():
-            logs[f"val_within_{limit}_km"] = share
-        self._keep_best(epoch, measured["mean_miles"])
+        figures_of = {
+            f"val_{name}": measured[name] for name in ("mean_miles", "median_miles", "top1_cell", "score_map")
+        }
+        return figures_of | {f"val_within_{limit}_km": share for limit, share in measured["within_km"].items()}
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the best weights back."""

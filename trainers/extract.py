@@ -7,6 +7,7 @@ float16 for ResNet50, 780 kB unpooled (--pooling=none). Shows a bar with rate, t
 the same command goes on where it ended. Prints, for each split, rows, shape, bytes, seconds and folder.
 """
 
+import dataclasses
 import pathlib
 import shutil
 import time
@@ -47,10 +48,10 @@ def main(settings: options.ExtractOptions) -> None:
 
 
 def spec_of(settings: options.EncoderOptions) -> "backbones.BackboneSpec":
-    """Returns the encoder that the flags describe."""
-    from model import backbones
+    """Returns the encoder that the flags describe: up to the blocks to train if there are any."""
+    from model import backbones, cuts
 
-    return backbones.BackboneSpec(
+    spec = backbones.BackboneSpec(
         name=settings.backbone,
         weights=settings.backbone_weights,
         layer=settings.layer,
@@ -60,6 +61,9 @@ def spec_of(settings: options.EncoderOptions) -> "backbones.BackboneSpec":
         preprocessing=settings.preprocessing,
         seed=settings.seed,
     )
+    if settings.unfreeze and not spec.layer:
+        return dataclasses.replace(spec, layer=cuts.layer_before(spec, settings.unfreeze))
+    return spec
 
 
 def _extract_split(

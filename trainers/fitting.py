@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from geods import partition
-from model import decode, geolocator, heads, losses, metrics
-from trainers import callbacks, inputs, options, runs, scoring
+from model import backbones, decode, geolocator, losses, metrics, optimizers
+from trainers import callbacks, chunked, inputs, networks, options, runs, scoring
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,17 +48,16 @@ def decoder_of(settings: options.TrainOptions, cells: partition.Partition) -> de
 
 def on_features(
     settings: options.TrainOptions,
+    spec: backbones.BackboneSpec,
     feature_shape: tuple[int, ...],
     cells: partition.Partition,
     train: inputs.Split,
     validation: inputs.Split | None,
+    backbone: keras.Model | None = None,
 ) -> Parts:
-    """Returns a new classifier with nothing before it."""
-    head = heads.build(settings.head, feature_shape, len(cells), settings.dropout)
-    classifier = geolocator.build_classifier(head, feature_shape)
-    # Another model of the same layers: a compiled one inside the geolocator would take its loss and metrics along.
-    network = keras.Model(classifier.input, classifier.output, name="trainable")
-    return Parts(network, classifier, None, train, validation)
+    """Returns a new classifier on the features that the encoder of a spec gives; `backbone` is that, if it is built."""
+    classifier = networks.classifier_of(settings, spec, feature_shape, len(cells))
+    return Parts(networks.on_features(settings, classifier), classifier, backbone, train, validation)
 
 
 def announce(parts: Parts, cells: partition.Partition) -> None:
@@ -68,12 +67,10 @@ def announce(parts: Parts, cells: partition.Partition) -> None:
     print(f"{parts.train.examples:,} training examples{held}; {len(cells)} cells; {count:,} trainable parameters")
 
 
-def compile_network(
-    network: keras.Model, cells: partition.Partition, settings: options.TrainOptions, examples: int
-) -> None:
-    """Gives a network its loss, its figures and its optimizer for `examples` an epoch."""
-    network.compile(
-        optimizer=_optimizer(settings, examples),
+def compile_network(parts: Parts, cells: partition.Partition, settings: options.TrainOptions) -> None:
+    """Gives the network its loss, its figures and its optimizer."""
+    parts.network.compile(
+        optimizer=_optimizer(settings, parts.train.examples, networks.unfrozen(settings, parts.classifier)),
         loss=losses.GeolocationLoss(cells.centroids, settings.loss, settings.smoothing, settings.scale_km),
         weighted_metrics=[
             metrics.CellAccuracy(),
@@ -86,12 +83,15 @@ def compile_network(
 def fit(
     parts: Parts, cells: partition.Partition, settings: options.TrainOptions, folder: pathlib.Path
 ) -> callbacks.Validation | None:
-    """Trains the network; afterwards it has the weights of its best epoch."""
-    compile_network(parts.network, cells, settings, parts.train.examples)
+    """Trains the network; afterwards it has the weights of its best epoch, or of its last chunk."""
+    compile_network(parts, cells, settings)
     decoder = decoder_of(settings, cells)
     measured = None
     if parts.validation:
         measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, settings.patience, folder)
+    if settings.schedule == "chunked":
+        chunked.fit(parts.network, parts.train, measured, settings, folder)
+        return None
     # In this order: the others print and write what the validation has measured.
     watchers = [callbacks.StopOnNaN(), *([measured] if measured else [])]
     watchers += [callbacks.Progress(settings.epochs, measured), callbacks.Board(folder, cells, measured)]
@@ -119,12 +119,14 @@ def conclude(measured: callbacks.Validation | None, folder: pathlib.Path, before
     print(f"wrote {folder / runs.MODEL}; next: {before}python -m trainers.evaluate --run_dir={folder}")
 
 
-def _optimizer(settings: options.TrainOptions, examples: int) -> keras.optimizers.Optimizer:
-    """Returns Adam, or AdamW if there is weight decay, with the learning rate's schedule."""
+def _optimizer(settings: options.TrainOptions, examples: int, slow: list[str]) -> keras.optimizers.Optimizer:
+    """Returns Adam, or AdamW if there is weight decay or a slower part, with the learning rate's schedule."""
     rate: Any = settings.learning_rate
     if settings.lr_schedule == "cosine":
         steps = settings.epochs * max(1, -(-examples // settings.batch_size))
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    if slow:
+        return optimizers.PacedAdamW(rate, settings.weight_decay, slow, settings.unfreeze_rate)
     if settings.weight_decay:
         return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
     return keras.optimizers.Adam(rate)

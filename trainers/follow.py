@@ -100,8 +100,8 @@ class Follower:
             self._say("no location falls into validation: nothing chooses the epoch, so the last one counts")
         # As at the start: what the rounds drew must not change the result.
         keras.utils.set_random_seed(self._settings.seed)
-        shape = self._gathered.feature_shape
-        parts = fitting.on_features(self._settings, shape, self._cells, train_split, validation)
+        shape, spec = self._gathered.feature_shape, extract.spec_of(self._settings)
+        parts = fitting.on_features(self._settings, spec, shape, self._cells, train_split, validation)
         fitting.announce(parts, self._cells)
         self._parts = parts
         measured = fitting.fit(parts, self._cells, self._settings, self._folder)

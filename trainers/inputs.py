@@ -4,8 +4,10 @@ Truth is float32 `[b, 3]`: latitude and longitude in degrees, and the cell of th
 with `view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` uint8 `[b, v, h, w, 3]`.
 """
 
+import copy
 import dataclasses
 import pathlib
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
 import keras
@@ -41,6 +43,7 @@ class Split:
         coords: `[n, 2]` float64 degrees, (lat, lon).
         cells: `[n]` int32, -1 outside the run's partition.
         examples: Number of examples an epoch.
+        chunks: Takes a number of examples and yields the split in inputs of so many; None where it cannot be divided.
     """
 
     inputs: Any
@@ -48,6 +51,7 @@ class Split:
     coords: np.ndarray
     cells: np.ndarray
     examples: int
+    chunks: Callable[[int], Iterator[Any]] | None = None
 
 
 class CachedBatches(keras.utils.PyDataset):
@@ -90,11 +94,18 @@ class CachedBatches(keras.utils.PyDataset):
     @property
     def examples(self) -> int:
         """Number of examples an epoch."""
-        return len(self._examples)
+        return len(self._order)
+
+    def chunks(self, size: int) -> Iterator["CachedBatches"]:
+        """Yields the examples in their present order, `size` at a time, each chunk shuffled by itself."""
+        for start in range(0, len(self._order), size):
+            chunk = copy.copy(self)
+            chunk._order = self._order[start : start + size].copy()
+            yield chunk
 
     def __len__(self) -> int:
         """Returns the number of batches."""
-        return -(-len(self._examples) // self._batch_size)
+        return -(-len(self._order) // self._batch_size)
 
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns ({"features", "view_mask"}, truth) of one batch; missing views are zeros."""
@@ -127,7 +138,7 @@ def from_cache(
     truth = np.column_stack([coords, labels]).astype(np.float32)
     views = settings.train_views if train else "all"
     batches = CachedBatches(cache, truth, chosen, views, settings.batch_size, settings.seed if train else None)
-    return Split(batches, cache.rows.location_ids, coords, labels, batches.examples), cache
+    return Split(batches, cache.rows.location_ids, coords, labels, batches.examples, batches.chunks), cache
 
 
 def from_memory(settings: options.TrainOptions, memory: FeatureRows, cells: partition.Partition, train: bool) -> Split:
@@ -138,7 +149,8 @@ def from_memory(settings: options.TrainOptions, memory: FeatureRows, cells: part
     truth = np.column_stack([rows.coords, labels]).astype(np.float32)
     views = settings.train_views if train else "all"
     batches = CachedBatches(memory, truth, order, views, settings.batch_size, settings.seed if train else None)
-    return Split(batches, rows.location_ids[order], rows.coords[order], labels[order], batches.examples)
+    names, coords = rows.location_ids[order], rows.coords[order]
+    return Split(batches, names, coords, labels[order], batches.examples, batches.chunks)
 
 
 def from_images(settings: options.TrainOptions, split: str, cells: partition.Partition, train: bool) -> Split:

@@ -24,6 +24,9 @@ class EncoderOptions:
     backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
     layer: str = cli.option("", "Layer of the encoder whose output is used; empty for the encoder's output.")
     pooling: Literal["none", "avg", "max"] = cli.option("none", "How to pool the feature map; none keeps it.")
+    unfreeze: str = cli.option(
+        "", "last_block, or a layer: the encoder is cut there, and what is behind it is trained with the head."
+    )
     height_px: int = cli.option(300, "Height the images are resized to.")
     width_px: int = cli.option(600, "Width the images are resized to.")
     preprocessing: Literal["own", "raw"] = cli.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
@@ -35,6 +38,9 @@ class EncoderOptions:
     def __post_init__(self) -> None:
         """Checks the numbers; the encoder checks the rest."""
         require_at_least(self, 1, ("batch_size", "height_px", "width_px"))
+        if self.unfreeze and self.pooling != "none":
+            problem = f"--unfreeze with --pooling={self.pooling}: the blocks to train need the whole feature map."
+            raise errors.OptionError(problem, "leave --pooling out; the head pools what comes out of them")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +77,11 @@ class TrainOptions(EncoderOptions):
     cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
     partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
     train_backbone: bool = cli.option(False, "Whether to train the encoder too; only from images.")
-    head: str = cli.option("mlp", "report_75k, report_1m, report_6m, report_13m, linear or mlp.")
+    unfreeze_rate: float = cli.option(0.1, "Learning rate of the unfrozen blocks, as a factor of --learning_rate.")
+    head: str = cli.option("mlp", "report_75k, report_1m, report_6m, report_13m, report_lstm, linear or mlp.")
+    fusion: Literal["mean", "mean_log", "attention", "lstm"] = cli.option(
+        "mean", "How views become one answer: mean of (log-)probabilities, weighted by attention, or read by an LSTM."
+    )
     dropout: float | None = cli.option(
         None, "Share of values dropped before the last layer; the head's own if not given."
     )
@@ -82,7 +92,17 @@ class TrainOptions(EncoderOptions):
         "least_distance", "How the point is chosen from the probabilities."
     )
     train_views: Literal["single", "all"] = cli.option("all", "Whether a training example is one view or a location.")
-    epochs: int = cli.option(25, "Passes over the training split, at most.")
+    brightness: float = cli.option(0.0, "Greatest change of brightness in training, as a share of white; from images.")
+    contrast: float = cli.option(0.0, "Greatest change of contrast in training, as a share; from images.")
+    crop: float = cli.option(0.0, "Greatest share of each side cut off in training; from images.")
+    feature_dropout: float = cli.option(0.0, "Share of channels of the features zeroed in training.")
+    view_mixup: float = cli.option(0.0, "Greatest share of another view of the place blended into one in training.")
+    view_dropout: float = cli.option(0.0, "Share of a place's views hidden in training; one always stays.")
+    schedule: Literal["plain", "chunked"] = cli.option(
+        "plain", "plain passes, or the report's: all epochs on one chunk of examples, then on the next."
+    )
+    chunk_examples: int = cli.option(1000, "Examples a chunk of --schedule=chunked.")
+    epochs: int = cli.option(25, "Passes over the training split, at most; over each chunk if chunked.")
     patience: int = cli.option(8, "Epochs without a better validation distance before training stops.")
     learning_rate: float = cli.option(1e-3, "Of Adam, at the start.")
     lr_schedule: Literal["constant", "cosine"] = cli.option("cosine", "How the learning rate falls over all epochs.")
@@ -92,10 +112,13 @@ class TrainOptions(EncoderOptions):
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
         super().__post_init__()
-        require_at_least(self, 1, ("epochs", "patience"))
+        require_at_least(self, 1, ("epochs", "patience", "chunk_examples"))
         require_at_least(self, 0, ("weight_decay",))
-        if not 0 < self.learning_rate < float("inf"):
-            raise errors.OptionError(f"--learning_rate={self.learning_rate}: must be above 0.", "1e-3 is the default")
+        for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1")):
+            if not 0 < getattr(self, name) < float("inf"):
+                problem = f"--{name}={getattr(self, name)}: must be above 0."
+                raise errors.OptionError(problem, f"{usual} is the default")
+        self._refuse_what_would_do_nothing()
         if self.train_backbone and self.cache_dir:
             raise errors.OptionError(
                 "--train_backbone with --cache_dir: cached features cannot train the encoder.",
@@ -147,6 +170,21 @@ class TrainOptions(EncoderOptions):
         ):
             if refused:
                 raise errors.OptionError(problem, step)
+
+    def _refuse_what_would_do_nothing(self) -> None:
+        """Raises OptionError for flags that another flag makes idle."""
+        if self.train_backbone and self.unfreeze:
+            problem = "--train_backbone with --unfreeze: one trains the whole encoder, the other a part."
+            raise errors.OptionError(problem, "give one of them")
+        of_images = [name for name in ("brightness", "contrast", "crop") if getattr(self, name)]
+        if of_images and self.cache_dir:
+            problem = f"--{of_images[0]} with --cache_dir: cached features are of the images as they were."
+            raise errors.OptionError(problem, "leave --cache_dir empty, or use --feature_dropout and --view_mixup")
+        of_views = [name for name in ("view_mixup", "view_dropout") if getattr(self, name)]
+        of_views += ["fusion"] if self.fusion in ("attention", "lstm") else []
+        if of_views and self.train_views == "single":
+            problem = f"--{of_views[0]} with --train_views=single: it needs several views of a place."
+            raise errors.OptionError(problem, "use --train_views=all")
 
 
 @dataclasses.dataclass(frozen=True)

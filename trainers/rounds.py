@@ -7,7 +7,7 @@ import time
 import tensorflow as tf
 
 from geods import partition, splits
-from trainers import callbacks, collection, fitting, options, runs
+from trainers import callbacks, collection, extract, fitting, options, runs
 
 
 class Rounds:
@@ -46,8 +46,9 @@ class Rounds:
         """Returns the head of the rounds before, or a new one, with what to train and measure it on."""
         train, validation = gathered.splits()
         if self.parts is None:
-            self.parts = fitting.on_features(self._settings, gathered.feature_shape, self._cells, train, validation)
-            fitting.compile_network(self.parts.network, self._cells, self._settings, train.examples)
+            shape, spec = gathered.feature_shape, extract.spec_of(self._settings)
+            self.parts = fitting.on_features(self._settings, spec, shape, self._cells, train, validation)
+            fitting.compile_network(self.parts, self._cells, self._settings)
         self.parts = dataclasses.replace(self.parts, train=train, validation=validation)
         return self.parts
 

@@ -50,6 +50,7 @@ def _dataset_partition(settings: options.TrainOptions) -> "partition.Partition":
 
 def _from_cache(settings: options.TrainOptions, cells: "partition.Partition") -> "fitting.Parts":
     """Returns a classifier on cached features."""
+    from model import backbones
     from trainers import fitting, inputs
 
     train, cache = inputs.from_cache(settings, settings.train_split, cells, train=True)
@@ -57,7 +58,10 @@ def _from_cache(settings: options.TrainOptions, cells: "partition.Partition") ->
     validation = None
     if settings.validation_split:
         validation, _ = inputs.from_cache(settings, settings.validation_split, cells, train=False)
-    return fitting.on_features(settings, cache.feature_shape, cells, train, validation)
+    spec = backbones.BackboneSpec.from_dict(cache.spec)
+    # Built first, so that a cache of other weights than those of the unfrozen blocks is refused before any training.
+    backbone = _backbone_of_cache(settings) if settings.unfreeze else None
+    return fitting.on_features(settings, spec, cache.feature_shape, cells, train, validation, backbone)
 
 
 def _refuse_stale(cache: "features.FeatureCache", settings: options.TrainOptions) -> None:
@@ -77,18 +81,19 @@ def _refuse_stale(cache: "features.FeatureCache", settings: options.TrainOptions
 
 def _from_images(settings: options.TrainOptions, cells: "partition.Partition") -> "fitting.Parts":
     """Returns the whole network on images."""
-    from model import backbones, geolocator, heads
-    from trainers import extract, fitting, inputs
+    from model import backbones
+    from trainers import extract, fitting, inputs, networks
 
     train = inputs.from_images(settings, settings.train_split, cells, train=True)
     validation = None
     if settings.validation_split:
         validation = inputs.from_images(settings, settings.validation_split, cells, train=False)
-    backbone = backbones.build(extract.spec_of(settings))
+    spec = extract.spec_of(settings)
+    backbone = backbones.build(spec)
     backbone.trainable = settings.train_backbone
-    shape = tuple(backbone.output_shape[1:])
-    classifier = geolocator.build_classifier(heads.build(settings.head, shape, len(cells), settings.dropout), shape)
-    return fitting.Parts(geolocator.build_trainable(backbone, classifier), classifier, backbone, train, validation)
+    classifier = networks.classifier_of(settings, spec, tuple(backbone.output_shape[1:]), len(cells))
+    network = networks.on_images(settings, backbone, classifier)
+    return fitting.Parts(network, classifier, backbone, train, validation)
 
 
 def _backbone_of_cache(settings: options.TrainOptions) -> Any:  # noqa: ANN401 - a Keras model

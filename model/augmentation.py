@@ -1,0 +1,139 @@
+"""Changes to training examples that leave the place they show: for images and for cached features.
+
+Nothing here mirrors: a mirrored road has its cars, its signs and the sun on the wrong side. All layers act only while
+training, so a network with them predicts as one without.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from geods import errors
+from model import tensors
+
+
+class _Augmentation(keras.layers.Layer):
+    """A layer with shares between 0 and 1 that is at work only while training."""
+
+    def __init__(self, shares: dict[str, float], **options: object) -> None:
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        for name, value in shares.items():
+            if not 0 <= value < 1:
+                raise errors.OptionError(f"{name} is {value}.", "give a share of at least 0 and below 1")
+            setattr(self, name, value)
+        self._shares = tuple(shares)
+        self._random = keras.random.SeedGenerator()
+
+    def compute_output_spec(
+        self, values: tensors.Tensor, *_others: tensors.Tensor, training: bool | None = None
+    ) -> keras.KerasTensor:
+        """Returns shape and dtype of the first argument, which are those of the result."""
+        return keras.KerasTensor(values.shape, dtype=values.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the constructor takes."""
+        return {**super().get_config(), **{name: getattr(self, name) for name in self._shares}}
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class ImageJitter(_Augmentation):
+    """Changes brightness, contrast and crop of each image: uint8 `[b, v, h, w, 3]` -> the same, each view by itself.
+
+    Args:
+        brightness: Greatest shift, as a share of 255.
+        contrast: Greatest change of the differences from the image's mean, as a share.
+        crop: Greatest share cut off each axis; the rest is resized to the old size, with its own aspect.
+
+    Raises:
+        OptionError: If a share lies outside [0, 1).
+    """
+
+    def __init__(self, brightness: float = 0.0, contrast: float = 0.0, crop: float = 0.0, **options: object) -> None:
+        super().__init__({"brightness": brightness, "contrast": contrast, "crop": crop}, **options)
+
+    def call(self, images: tensors.Tensor, training: bool | None = None) -> tensors.Tensor:
+        """Returns the changed images while training, the images themselves otherwise."""
+        return self._jitter(images) if training else images
+
+    def _jitter(self, images: tensors.Tensor) -> tensors.Tensor:
+        """Returns the changed images."""
+        shape = ops.shape(images)
+        levels = ops.reshape(ops.cast(images, "float32"), (-1, *images.shape[2:]))
+        if self.crop:
+            levels = self._cropped(levels)
+        mean = ops.mean(levels, axis=(1, 2, 3), keepdims=True)
+        levels = mean + (levels - mean) * (1 + self._drawn(levels, self.contrast))
+        levels = levels + 255 * self._drawn(levels, self.brightness)
+        return ops.cast(ops.reshape(ops.round(ops.clip(levels, 0, 255)), shape), images.dtype)
+
+    def _cropped(self, levels: tensors.Tensor) -> tensors.Tensor:
+        """Returns images `[n, h, w, 3]` cut to a random window and resized to what they were."""
+        count, size = ops.shape(levels)[0], ops.cast(ops.shape(levels)[1:3], "float32")
+        # Height and width shrink alike, so that what is round stays round.
+        kept = 1 - keras.random.uniform((count, 1), 0, self.crop, seed=self._random)
+        corner = keras.random.uniform((count, 2), seed=self._random) * (1 - kept) * size
+        rows, columns, scale, none = corner[:, :1], corner[:, 1:], kept, ops.zeros_like(kept)
+        # x' = a0 x + a1 y + a2, y' = b0 x + b1 y + b2, with x along the width.
+        transform = ops.concatenate([scale, none, columns, none, scale, rows, none, none], axis=1)
+        return ops.image.affine_transform(levels, transform, interpolation="bilinear", fill_mode="nearest")
+
+    def _drawn(self, levels: tensors.Tensor, share: float) -> tensors.Tensor:
+        """Returns one number in [-share, share] for each image, `[n, 1, 1, 1]`."""
+        return keras.random.uniform((ops.shape(levels)[0], 1, 1, 1), -share, share, seed=self._random)
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class ViewMixup(_Augmentation):
+    """Replaces features of a view by a blend with another view of the same location, which has the same truth.
+
+    features `[b, v, ...]` and view_mask bool `[b, v]` -> features: (1 - t) x_i + t x_j, j a view of the location drawn
+    anew for each i, t uniform in [0, strength].
+
+    Args:
+        strength: Greatest share of the other view, in [0, 1).
+
+    Raises:
+        OptionError: If it lies outside.
+    """
+
+    def __init__(self, strength: float = 0.5, **options: object) -> None:
+        super().__init__({"strength": strength}, **options)
+
+    def call(self, features: tensors.Tensor, view_mask: tensors.Tensor, training: bool | None = None) -> tensors.Tensor:
+        """Returns blended features while training, the features themselves otherwise."""
+        if not training:
+            return features
+        places, views = ops.shape(features)[0], ops.shape(features)[1]
+        a_view = (places, views, *[1] * (len(features.shape) - 2))
+        lots = keras.random.uniform((places, views, views), seed=self._random)
+        # The largest lot among the views that are there; a masked view may blend with anything, it does not count.
+        other = ops.argmax(ops.where(ops.cast(view_mask, "bool")[:, None, :], lots, -1.0), axis=-1)
+        partner = ops.take_along_axis(features, ops.reshape(other, a_view), axis=1)
+        share = ops.cast(keras.random.uniform(a_view, 0, self.strength, seed=self._random), features.dtype)
+        return features + share * (partner - features)
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class ViewDropout(_Augmentation):
+    """Hides views of a location: view_mask bool `[b, v]` -> bool `[b, v]`, where one view that was there always stays.
+
+    Args:
+        rate: Share of views hidden, in [0, 1).
+
+    Raises:
+        OptionError: If it lies outside.
+    """
+
+    def __init__(self, rate: float = 0.3, **options: object) -> None:
+        super().__init__({"rate": rate}, **options)
+
+    def call(self, view_mask: tensors.Tensor, training: bool | None = None) -> tensors.Tensor:
+        """Returns a mask with fewer views while training, the mask itself otherwise."""
+        if not training:
+            return view_mask
+        seen = ops.cast(view_mask, "bool")
+        lots = ops.where(seen, keras.random.uniform(ops.shape(view_mask), dtype="float32", seed=self._random), -1.0)
+        best = ops.max(lots, axis=1, keepdims=True)
+        return ops.logical_and(seen, ops.logical_or(lots >= self.rate, lots == best))
