@@ -57,7 +57,9 @@ class AttentionOverViews(keras.layers.Layer):
         seen = ops.cast(view_mask, "bool")
         pooled = ops.where(seen[:, :, None], pool(features, "avg"), 0.0)
         scores = self.score(self.hidden(self.normalise(pooled)))[:, :, 0]
-        weights = ops.softmax(ops.where(seen, scores, -1e9), axis=-1)
+        scores = ops.where(seen, scores, -1e9)
+        # A softmax; Keras' own warns where a location has one view.
+        weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
         return ops.where(seen, weights, 0.0)
 
     def compute_output_spec(
