@@ -51,6 +51,18 @@ def make(boundary: boundaries.Boundary, cell_deg: float = 2.0, merge_below: floa
     return partition.Partition(shapes, "fishnet", parameters, boundary.sha256)
 
 
+def refine(cells: partition.Partition, cell_deg: float) -> partition.Partition:
+    """Splits the area of a partition anew, into boxes of `cell_deg`; see `make`.
+
+    Raises:
+        OptionError: If `cell_deg` is not above 0 and at most 90.
+        PartitionError: If there would be more than `MOST_CELLS` cells.
+    """
+    area = polygons.canonical(shapely.union_all(cells.shapes))
+    selection = {name: value for name, value in cells.parameters.items() if name not in ("cell_deg", "merge_below")}
+    return make(boundaries.Boundary(area, cells.boundary_sha256, "the cells of a partition", selection), cell_deg)
+
+
 def check_options(cell_deg: float, merge_below: float) -> None:
     """Raises OptionError if `make` does not take these values."""
     if not 0 < cell_deg <= 90:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from geods import errors, files, geojson, geometry, polygons
 # Rejection sampling in a polygon that fills less of its box than this would take minutes a point.
 _LEAST_FILL = 1e-6
 _DRAWS_AT_ONCE = 1 << 20
+_MOST_LATTICE_POINTS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,6 +104,29 @@ class Partition:
             both = np.stack([labels[edge], other])
             labels[edge] = np.where((both >= 0).all(axis=0), both.min(axis=0), both.max(axis=0))
         return labels
+
+    def lattice(self, step_deg: float) -> geometry.Array:
+        """Returns the points of a lattice that lie in a cell, at the middles of boxes of `step_deg`.
+
+        Returns:
+            `[n, 2]`, (lat, lon) in degrees, from south to north and west to east.
+
+        Raises:
+            OptionError: If the step is not above 0, or gives more than a million points.
+        """
+        lat_min, lat_max, lon_min, lon_max = self.bounds
+        width_deg = (lon_max - lon_min) % 360 or 360.0
+        if not step_deg > 0 or (lat_max - lat_min) * width_deg / step_deg**2 > _MOST_LATTICE_POINTS:
+            problem = f"a lattice of {step_deg:g} degrees over {lat_max - lat_min:.0f} x {width_deg:.0f} degrees."
+            raise errors.OptionError(
+                problem, f"its step is above 0, and it has at most {_MOST_LATTICE_POINTS:,} points"
+            )
+        lat_deg = (np.arange(math.floor(lat_min / step_deg), math.ceil(lat_max / step_deg)) + 0.5) * step_deg
+        west = math.floor(lon_min / step_deg)
+        lon_deg = (np.arange(west, west + math.ceil(width_deg / step_deg) + 1) + 0.5) * step_deg
+        points = np.stack(np.meshgrid(lat_deg, geometry.wrap_lon_deg(lon_deg), indexing="ij"), axis=-1).reshape(-1, 2)
+        points = points[np.abs(points[:, 0]) <= 90]
+        return points[self.label(points[:, 0], points[:, 1]) >= 0]
 
     def sample(self, cell: int, n: int, rng: np.random.Generator) -> geometry.Array:
         """Draws `n` points uniformly by area inside a cell.

@@ -38,6 +38,36 @@ def blocked(coords: np.ndarray, seed: int = 0) -> np.ndarray:
     return names[inverse.reshape(-1)]
 
 
+def folds(coords: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Divides locations into folds of nearly equal size by whole blocks of 1 x 1 degree, for cross-validation.
+
+    Blocks come in the order of a hash, and each goes to the fold that is smallest so far. So the folds depend on which
+    locations there are, but not on their order, and differ in size by no more than the largest block.
+
+    Args:
+        coords: `[n, 2]` float64 degrees, (lat, lon).
+        count: Number of folds.
+        seed: Another seed is another division.
+
+    Returns:
+        `[n]` int64, from 0 to count - 1.
+
+    Raises:
+        DatasetError: If there are fewer blocks than folds.
+    """
+    unique, inverse = np.unique(blocks_of(coords), axis=0, return_inverse=True)
+    if len(unique) < count:
+        problem = f"{count} folds of {len(unique)} blocks of {BLOCK_DEG:g} degree."
+        raise errors.DatasetError(problem, "take fewer folds, or more places")
+    inverse = inverse.reshape(-1)
+    held, sizes = np.bincount(inverse), np.zeros(count, np.int64)
+    fold_of = np.zeros(len(unique), np.int64)
+    for block in sorted(range(len(unique)), key=lambda n: _digest(f"fold {unique[n, 0]},{unique[n, 1]}", seed)):
+        fold_of[block] = np.argmin(sizes)
+        sizes[fold_of[block]] += held[block]
+    return fold_of[inverse]
+
+
 def blocks_of(coords: np.ndarray) -> np.ndarray:
     """Returns the block of each location.
 
@@ -93,9 +123,13 @@ def by_image(image_names: Sequence[str], seed: int = 0) -> np.ndarray:
 
 def _by_hash(text: str, seed: int) -> str:
     """Returns the split that a text falls into."""
-    digest = hashlib.sha256(f"{seed} {text}".encode()).digest()
     # 53 bits are what a float64 holds exactly, so the share is below 1.
-    share = (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+    share = (int.from_bytes(_digest(text, seed)[:8], "big") >> 11) / 2**53
     if share < _TRAIN_SHARE:
         return TRAIN
     return VALIDATION if share < _TRAIN_SHARE + _VALIDATION_SHARE else TEST
+
+
+def _digest(text: str, seed: int) -> bytes:
+    """Returns a hash of a text that another seed changes."""
+    return hashlib.sha256(f"{seed} {text}".encode()).digest()

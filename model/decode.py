@@ -24,16 +24,18 @@ class Decoder(keras.layers.Layer):
       lie between them.
     - "highest_score": the candidate whose expected GeoGuessr score exp(-10 d / D) is highest; it stays near one.
 
-    The candidates are the centroids, then the points the caller adds; among equals the first is taken.
+    The candidates are the centroids, then the points the caller adds; among equals the first is taken. The two
+    expectations are over softmax(log-probabilities / temperature).
 
     Args:
         method: One of METHODS.
         centroids: `[cells, 2]` degrees, (lat, lon).
         diagonal_km: D, the diagonal of the map's bounding box; only "highest_score" needs it.
         candidates: `[m, 2]` further points for the two expectations, such as a finer lattice.
+        temperature: Below 1 trusts the probable cells more than the network does, above 1 less.
 
     Raises:
-        OptionError: If there is no such method, or it lacks its diagonal.
+        OptionError: If there is no such method, it lacks its diagonal, or the temperature is not above 0.
         CoordinateError: If centroids or candidates are not coordinates.
     """
 
@@ -43,6 +45,7 @@ class Decoder(keras.layers.Layer):
         centroids: npt.ArrayLike,
         diagonal_km: float = 0.0,
         candidates: npt.ArrayLike = (),
+        temperature: float = 1.0,
         **options: object,
     ) -> None:
         options.setdefault("dtype", "float32")
@@ -52,7 +55,10 @@ class Decoder(keras.layers.Layer):
         if method == "highest_score" and not 0 < diagonal_km < np.inf:
             problem = f"highest_score with a diagonal of {diagonal_km} km."
             raise errors.OptionError(problem, "give the positive diagonal of the map's bounding box in kilometres")
+        if not 0 < temperature < np.inf:
+            raise errors.OptionError(f"a temperature of {temperature}.", "give a positive number; 1 changes nothing")
         self.method = method
+        self.temperature = temperature
         self.diagonal_km = diagonal_km
         self.centroids = geometry.check_coords(centroids, "centroids")
         self.candidates = geometry.check_coords(np.reshape(candidates, (-1, 2)), "candidates")
@@ -64,7 +70,7 @@ class Decoder(keras.layers.Layer):
         if self._costs is None:
             best = ops.argmax(log_probabilities, axis=-1)
         else:
-            probabilities = ops.exp(ops.cast(log_probabilities, "float32"))
+            probabilities = ops.softmax(ops.cast(log_probabilities, "float32") / self.temperature, axis=-1)
             best = ops.argmin(ops.matmul(probabilities, ops.convert_to_tensor(self._costs)), axis=-1)
         return ops.take(ops.convert_to_tensor(self.points, dtype="float32"), best, axis=0)
 
@@ -80,6 +86,7 @@ class Decoder(keras.layers.Layer):
             "centroids": np.asarray(self.centroids).tolist(),
             "diagonal_km": self.diagonal_km,
             "candidates": np.asarray(self.candidates).tolist(),
+            "temperature": self.temperature,
         }
 
     def _cost_of_points(self) -> npt.NDArray[np.float32] | None:

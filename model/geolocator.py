@@ -10,12 +10,13 @@ import os
 import pathlib
 import warnings
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from geods import errors, files
-from model import backbones, causes, decode, fusion, views
+from model import backbones, causes, decode, fusion, sequences, views
 
 
 def build_classifier(
@@ -42,6 +43,27 @@ def build_classifier(
     seen = views.PerView(blocks, name="blocks")(features) if blocks else features
     log_probabilities = fusion.fuse(fuse, head, seen, view_mask)
     return keras.Model({"features": features, "view_mask": view_mask}, log_probabilities, name="classifier")
+
+
+def join_classifiers(classifiers: Sequence[keras.Model]) -> keras.Model:
+    """Joins classifiers on the same features to one whose log-probabilities are the mean of theirs, scaled to sum to 1.
+
+    Args:
+        classifiers: At least one, as `build_classifier` returns them, over the same cells.
+
+    Returns:
+        keras.Model as `build_classifier` returns it.
+    """
+    shape = classifiers[0].input["features"].shape[1:]
+    inputs = {
+        "features": keras.Input(shape, name="features"),
+        "view_mask": keras.Input((None,), dtype="bool", name="view_mask"),
+    }
+    # Models of their own names: two layers of one name cannot be saved.
+    members = [keras.Model(one.input, one.output, name=f"member_{n}") for n, one in enumerate(classifiers)]
+    mean = keras.layers.Average(dtype="float32", name="mean_of_members")([member(inputs) for member in members])
+    scaled = sequences.LogProbabilities(name="log_probabilities")(mean, inputs["view_mask"])
+    return keras.Model(inputs, scaled, name="classifier")
 
 
 def build_geolocator(backbone: backbones.Backbone, classifier: keras.Model, decoder: decode.Decoder) -> keras.Model:

@@ -200,3 +200,12 @@ def test_more_cells_than_a_model_can_have_are_refused():
     with pytest.raises(errors.PartitionError, match=r"cell_deg=0.001 would give about 1,000,000 cells") as caught:
         fishnet.make(covering(shapely.box(0, 0, 1, 1)), 0.001)
     assert caught.value.next_step == "take cell_deg=0.0035 or more"
+
+
+def test_refined_cells_tile_the_same_area_and_begin_anew():
+    whole = fishnet.make(covering(shapely.box(-100.3, 40.1, -95.2, 44.9)), 2.0)
+    finer = fishnet.refine(whole, 1.0)
+    assert len(finer) > 2 * len(whole)
+    assert finer.parameters["cell_deg"] == 1.0
+    assert_tiles(finer, shapely.box(-100.3, 40.1, -95.2, 44.9))
+    assert fishnet.refine(whole, 2.0).to_geojson() == whole.to_geojson()

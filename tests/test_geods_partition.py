@@ -236,3 +236,28 @@ def test_workers_get_partitions_by_pickle(cells):
     copied = pickle.loads(pickle.dumps(cells))  # noqa: S301 - our own bytes
     assert copied.to_geojson() == cells.to_geojson()
     assert copied.label([5], [15]).tolist() == [1]
+
+
+@pytest.mark.parametrize("made", ["cells", "pacific"])
+@pytest.mark.parametrize("step_deg", [0.3, 1.0])
+def test_a_lattice_has_a_point_near_every_place_and_none_outside(made, step_deg, request):
+    made = request.getfixturevalue(made)
+    points = made.lattice(step_deg)
+    assert (made.label(points[:, 0], points[:, 1]) >= 0).all()
+    assert len(np.unique(points, axis=0)) == len(points)
+    rng = np.random.default_rng(0)
+    places = np.concatenate([made.sample(cell, 50, rng) for cell in range(len(made))])
+    nearest_km = geometry.pairwise_km(places, points).min(axis=1)
+    # Half the diagonal of a box, and another box where the nearest middle lies outside.
+    assert np.quantile(nearest_km, 0.95) < 1.5 * step_deg * 111.2 * 2**0.5 / 2
+
+
+def test_a_lattice_of_one_degree_has_the_middles_of_degrees():
+    made = partition.Partition((shapely.box(-100, 40, -98, 41),))
+    np.testing.assert_array_equal(made.lattice(1.0), [[40.5, -99.5], [40.5, -98.5]])
+
+
+@pytest.mark.parametrize("step_deg", [0.0, -1.0, 1e-4, float("nan")])
+def test_a_lattice_too_fine_or_of_no_step_is_refused(cells, step_deg):
+    with pytest.raises(errors.OptionError, match="at most 1,000,000 points"):
+        cells.lattice(step_deg)

@@ -4,7 +4,7 @@ import collections
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from geods import errors, splits
@@ -81,3 +81,34 @@ def test_split_by_image_is_5_percent_whatever_the_order(names, seed, rng):
 def test_one_image_cannot_be_split():
     with pytest.raises(errors.DatasetError, match="1 images cannot be split into train and test"):
         splits.by_image(["a"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(COORDS | CROWDED, st.integers(2, 5), st.integers(0, 9))
+def test_folds_are_nearly_equal_and_share_no_block(coords, count, seed):
+    blocks, of, held = np.unique(splits.blocks_of(coords), axis=0, return_inverse=True, return_counts=True)
+    assume(len(blocks) >= count)
+    fold = splits.folds(coords, count, seed)
+    assert all(len(set(fold[of.reshape(-1) == block].tolist())) == 1 for block in range(len(blocks)))
+    sizes = np.bincount(fold, minlength=count)
+    assert sizes.min() > 0
+    assert sizes.max() - sizes.min() <= held.max()
+
+
+@settings(max_examples=50, deadline=None)
+@given(COORDS | CROWDED, st.randoms(use_true_random=False))
+def test_folds_do_not_depend_on_the_order_of_the_locations(coords, rng):
+    assume(len(np.unique(splits.blocks_of(coords), axis=0)) >= 3)
+    order = list(range(len(coords)))
+    rng.shuffle(order)
+    np.testing.assert_array_equal(splits.folds(coords[order], 3), splits.folds(coords, 3)[order])
+
+
+def test_another_seed_gives_other_folds():
+    coords = np.random.default_rng(0).uniform([30, -110], [40, -90], (200, 2))
+    assert (splits.folds(coords, 5, seed=0) != splits.folds(coords, 5, seed=1)).any()
+
+
+def test_more_folds_than_blocks_are_refused():
+    with pytest.raises(errors.DatasetError, match=r"3 folds of 1 blocks of 1 degree"):
+        splits.folds(np.full((10, 2), 40.5), 3)

@@ -111,3 +111,20 @@ def test_the_score_needs_a_diagonal(diagonal_km):
 def test_swapped_candidates_are_refused():
     with pytest.raises(errors.CoordinateError, match="candidates"):
         decode.Decoder("least_distance", CENTROIDS, candidates=LATTICE[:, ::-1])
+
+
+def test_a_temperature_sharpens_or_flattens_what_is_expected():
+    chances = probabilities(30, seed=5)
+    for temperature in (0.25, 4.0):
+        decoder = decode.Decoder("least_distance", CENTROIDS, candidates=LATTICE, temperature=temperature)
+        tempered = chances ** (1 / temperature)
+        tempered /= tempered.sum(axis=1, keepdims=True)
+        told = keras.ops.convert_to_numpy(decoder(np.log(chances).astype("float32")))
+        np.testing.assert_array_equal(told, decoded("least_distance", tempered, LATTICE))
+        assert decode.Decoder.from_config(decoder.get_config()).temperature == temperature
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_temperature_is_positive(temperature):
+    with pytest.raises(errors.OptionError, match="1 changes nothing"):
+        decode.Decoder("least_distance", CENTROIDS, temperature=temperature)

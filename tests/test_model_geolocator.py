@@ -204,3 +204,15 @@ def test_code_in_a_model_file_is_not_run(tmp_path):
     with pytest.raises(errors.RunError, match=r"model\.keras: not a usable \.keras model: .*[Ll]ambda"):
         geolocator.load(tmp_path / "model.keras")
     assert not marker.exists()
+
+
+def test_joined_classifiers_answer_with_the_mean_of_their_logs(tmp_path):
+    members = [geolocator.build_classifier(heads.build("mlp", (5,), len(CENTROIDS)), (5,)) for _ in range(3)]
+    joined = geolocator.join_classifiers(members)
+    inputs = {"features": RNG.standard_normal((4, 2, 5)).astype("float32"), "view_mask": np.ones((4, 2), bool)}
+    mean = np.mean([keras.ops.convert_to_numpy(one(inputs)) for one in members], axis=0)
+    expected = mean - np.log(np.exp(mean).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(joined(inputs)), expected, rtol=1e-5, atol=1e-6)
+    geolocator.save(joined, tmp_path / "joined.keras")
+    again = geolocator.load(tmp_path / "joined.keras")
+    np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(one(inputs)) for one in (joined, again)))

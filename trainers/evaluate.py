@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tqdm
 
-from geods import cli, files, geometry
+from geods import cli, errors, files, geometry, splits
 from trainers import options, runs, scoring
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def _on_split(
     from geods import datasets, pipeline
     from trainers import cache_files, features
 
+    if model.options.folds:
+        return _on_fold(model, settings)
     folder = pathlib.Path(model.options.cache_dir, settings.split)
     if model.options.cache_dir and not settings.from_images and (folder / cache_files.INDEX).exists():
         cache = features.FeatureCache(folder)
@@ -90,6 +92,22 @@ def _on_split(
     steps = -(-len(index) // settings.batch_size)
     log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc=settings.split, unit=" batches"))
     return index.location_ids.tolist(), index.coords, log_probabilities, points
+
+
+def _on_fold(
+    model: "predictor.Predictor", settings: options.EvaluateOptions
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Predicts a part of the run's fold of all splits: "test" is what was held out."""
+    from trainers import folds
+
+    if settings.from_images or settings.split not in splits.NAMES:
+        problem = f"{settings.run_dir}: was trained on fold {model.options.fold} of a cache's rows."
+        step = f"evaluate it on its cache, with --split as one of {', '.join(splits.NAMES)}"
+        raise errors.RunError(problem, step)
+    cache = folds.open_all(model.options.cache_dir)
+    chosen = folds.parts(model.options, cache.rows.coords)[settings.split]
+    log_probabilities, points = model.predict_features(cache, settings.batch_size, chosen)
+    return cache.rows.location_ids[chosen].tolist(), cache.rows.coords[chosen], log_probabilities, points
 
 
 def _on_tree(

@@ -43,7 +43,10 @@ def prepare(settings: options.TrainOptions) -> None:
 
 def decoder_of(settings: options.TrainOptions, cells: partition.Partition) -> decode.Decoder:
     """Returns the layer that turns probabilities into a point."""
-    return decode.Decoder(settings.decode, cells.centroids, cells.diagonal_km, name="decoder")
+    lattice = cells.lattice(settings.lattice_deg) if settings.lattice_deg else ()
+    return decode.Decoder(
+        settings.decode, cells.centroids, cells.diagonal_km, lattice, settings.temperature, name="decoder"
+    )
 
 
 def on_features(

@@ -17,7 +17,21 @@ import keras
 
 from geods import partition, splits, survey
 from model import backbones, geolocator
-from trainers import arrivals, callbacks, collection, encoding, extract, fitting, memory, options, rounds, runs
+from trainers import (
+    arrivals,
+    callbacks,
+    collection,
+    encoding,
+    extract,
+    fitting,
+    memory,
+    options,
+    rounds,
+    runs,
+)
+from trainers import (
+    cells as run_cells,
+)
 
 
 def train(settings: options.TrainOptions) -> None:
@@ -30,7 +44,8 @@ def train(settings: options.TrainOptions) -> None:
     runs.refuse_finished(settings)
     backbone = backbones.build(extract.spec_of(settings))
     source = arrivals.open_source(settings)
-    cells = partition.read(settings.partition or survey.find_partition(settings.imagery))
+    whole = partition.read(settings.partition or survey.find_partition(settings.imagery))
+    cells = run_cells.finer(settings, whole)
     folder = runs.start(settings, cells)
     follower = Follower(settings, cells, backbone, folder)
     try:

@@ -14,8 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from geods import datasets, errors, partition, pipeline
-from trainers import cache_files, features, options
+from geods import datasets, errors, partition, pipeline, splits
+from trainers import cache_files, features, folds, options
 
 
 class FeatureRows(Protocol):
@@ -139,6 +139,24 @@ def from_cache(
     views = settings.train_views if train else "all"
     batches = CachedBatches(cache, truth, chosen, views, settings.batch_size, settings.seed if train else None)
     return Split(batches, cache.rows.location_ids, coords, labels, batches.examples, batches.chunks), cache
+
+
+def from_fold(settings: options.TrainOptions, cache: FeatureRows, cells: partition.Partition, part: str) -> Split:
+    """Returns the "train" or "validation" part of a fold of a joined cache.
+
+    Raises:
+        DatasetError: If no location to train on lies in the partition.
+    """
+    coords, train = cache.rows.coords, part == splits.TRAIN
+    labels = cells.label(coords[:, 0], coords[:, 1])
+    chosen = folds.parts(settings, coords)[part]
+    if train:
+        chosen = chosen[_usable(part, labels[chosen])]
+    truth = np.column_stack([coords, labels]).astype(np.float32)
+    views = settings.train_views if train else "all"
+    batches = CachedBatches(cache, truth, chosen, views, settings.batch_size, settings.seed if train else None)
+    names = cache.rows.location_ids[chosen]
+    return Split(batches, names, coords[chosen], labels[chosen], batches.examples, batches.chunks)
 
 
 def from_memory(settings: options.TrainOptions, memory: FeatureRows, cells: partition.Partition, train: bool) -> Split:

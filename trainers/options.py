@@ -76,6 +76,9 @@ class TrainOptions(EncoderOptions):
     validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
     cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
     partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
+    cell_deg: float = cli.option(0.0, "Side of finer cells to divide the partition's area into; 0 takes it as it is.")
+    folds: int = cli.option(0, "Cross-validation: into how many parts to divide all splits of the cache; 0 for none.")
+    fold: int = cli.option(0, "Which of --folds is held out, from 0.")
     train_backbone: bool = cli.option(False, "Whether to train the encoder too; only from images.")
     unfreeze_rate: float = cli.option(0.1, "Learning rate of the unfrozen blocks, as a factor of --learning_rate.")
     head: str = cli.option("mlp", "report_75k, report_1m, report_6m, report_13m, report_lstm, linear or mlp.")
@@ -91,6 +94,9 @@ class TrainOptions(EncoderOptions):
     decode: Literal["argmax", "least_distance", "highest_score"] = cli.option(
         "least_distance", "How the point is chosen from the probabilities."
     )
+    lattice_deg: float = cli.option(0.0, "Step of a lattice of further points to choose from; 0 for centroids alone.")
+    temperature: float = cli.option(1.0, "Divides log-probabilities before a point is chosen by expectation.")
+    members: int = cli.option(1, "Networks trained from different seeds, whose log-probabilities are averaged.")
     train_views: Literal["single", "all"] = cli.option("all", "Whether a training example is one view or a location.")
     brightness: float = cli.option(0.0, "Greatest change of brightness in training, as a share of white; from images.")
     contrast: float = cli.option(0.0, "Greatest change of contrast in training, as a share; from images.")
@@ -112,13 +118,17 @@ class TrainOptions(EncoderOptions):
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
         super().__post_init__()
-        require_at_least(self, 1, ("epochs", "patience", "chunk_examples"))
-        require_at_least(self, 0, ("weight_decay",))
-        for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1")):
+        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members"))
+        require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg"))
+        for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1"), ("temperature", "1")):
             if not 0 < getattr(self, name) < float("inf"):
                 problem = f"--{name}={getattr(self, name)}: must be above 0."
                 raise errors.OptionError(problem, f"{usual} is the default")
         self._refuse_what_would_do_nothing()
+        self._check_folds()
+        if self.members > 1 and not (self.cache_dir or self.imagery):
+            problem = f"--members={self.members} without --cache_dir: every member would decode and encode all images."
+            raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
         if self.train_backbone and self.cache_dir:
             raise errors.OptionError(
                 "--train_backbone with --cache_dir: cached features cannot train the encoder.",
@@ -136,6 +146,17 @@ class TrainOptions(EncoderOptions):
         elif self.follow:
             raise errors.OptionError("--follow without --imagery.", "name the tree a scraper fills: --imagery=TREE")
 
+    def _check_folds(self) -> None:
+        """Refuses folds that do not exist, or that nothing is divided into."""
+        if self.folds == 0 and self.fold == 0:
+            return
+        if self.folds < 2 or not 0 <= self.fold < self.folds:
+            problem = f"--folds={self.folds} --fold={self.fold}: there is no such fold."
+            raise errors.OptionError(problem, "give at least 2 folds, and one of them counted from 0")
+        if not self.cache_dir:
+            problem = "--folds without --cache_dir: folds are made of the rows of a cache."
+            raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
+
     def _check_imagery(self) -> None:
         """Refuses what does not go with a tree, whose features are computed once and split by hash.
 
@@ -146,6 +167,11 @@ class TrainOptions(EncoderOptions):
                 self.cache_dir,
                 f"--imagery with --cache_dir={self.cache_dir}: a cache is of a dataset.",
                 "leave one of the two out",
+            ),
+            (
+                self.members > 1,
+                f"--imagery with --members={self.members}: a tree trains one network.",
+                "build a dataset of the tree (tfds build geods --manual_dir=TREE), and extract its features",
             ),
             (
                 self.train_backbone,

@@ -8,7 +8,7 @@ import numpy as np
 
 from geods import errors, partition
 from model import backbones, geolocator
-from trainers import features, inputs, runs
+from trainers import features, folds, inputs, runs
 
 
 class Predictor:
@@ -61,8 +61,10 @@ class Predictor:
             points.append(np.asarray(result["coords"], dtype=np.float64))
         return np.concatenate(log_probabilities), np.concatenate(points)
 
-    def predict_features(self, cache: features.FeatureCache, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts from the cached features of all locations of a split; returns what `predict` does.
+    def predict_features(
+        self, cache: features.FeatureCache | folds.JoinedCache, batch_size: int, locations: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predicts from the cached features of locations `[n]`, all if not given; returns what `predict` does.
 
         Raises:
             CacheError: If the features are not those of this run's encoder.
@@ -72,7 +74,8 @@ class Predictor:
             problem = f"{cache.folder}: holds features of {cache.key.backbone} that are not those of {self.folder}."
             raise errors.CacheError(problem, "evaluate with --from_images, or extract with the run's encoder")
         truth = np.zeros((len(cache.rows.coords), 3), np.float32)
-        everything = inputs.CachedBatches(cache, truth, np.arange(len(truth)), "all", batch_size)
+        chosen = np.arange(len(truth)) if locations is None else locations
+        everything = inputs.CachedBatches(cache, truth, chosen, "all", batch_size)
         log_probabilities = [
             np.asarray(self._classifier(everything[number][0], training=False)) for number in range(len(everything))
         ]

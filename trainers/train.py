@@ -11,6 +11,7 @@ With --imagery they come from an imagery tree and go through the encoder once; w
 filling, until its journal says that it is done (trainers/follow.py).
 """
 
+import dataclasses
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -19,52 +20,78 @@ from trainers import options
 
 if TYPE_CHECKING:
     from geods import partition
-    from trainers import features, fitting
+    from trainers import features, fitting, folds
 
 
 def main(settings: options.TrainOptions) -> None:
     """Trains and saves one run."""
     cli.import_quietly("tensorflow")
-    from geods import partition
-    from trainers import fitting, follow, runs
+    from trainers import cells, fitting, follow, runs
 
     fitting.prepare(settings)
     if settings.imagery:
         follow.train(settings)
         return
-    cells = partition.read(settings.partition) if settings.partition else _dataset_partition(settings)
-    parts = _from_cache(settings, cells) if settings.cache_dir else _from_images(settings, cells)
-    folder = runs.start(settings, cells)
-    fitting.announce(parts, cells)
-    measured = fitting.fit(parts, cells, settings, folder)
-    fitting.save(parts, parts.backbone or _backbone_of_cache(settings), cells, settings, folder)
+    chosen = cells.of_run(settings)
+    parts = _parts(settings, chosen)
+    folder = runs.start(settings, chosen)
+    fitting.announce(parts, chosen)
+    measured = fitting.fit(parts, chosen, settings, folder)
+    if settings.members > 1:
+        parts = _joined_by_others(parts, settings, chosen, folder)
+    fitting.save(parts, parts.backbone or _backbone_of_cache(settings), chosen, settings, folder)
     fitting.conclude(measured, folder)
 
 
-def _dataset_partition(settings: options.TrainOptions) -> "partition.Partition":
-    """Returns the partition the dataset was built with."""
-    from geods import datasets
+def _joined_by_others(
+    first: "fitting.Parts", settings: options.TrainOptions, chosen: "partition.Partition", folder: pathlib.Path
+) -> "fitting.Parts":
+    """Trains the other members of an ensemble; returns the first with a classifier that is the mean of all."""
+    import keras
 
-    return datasets.partition_of(datasets.open_builder(settings.data_dir, settings.config))
+    from model import geolocator
+    from trainers import fitting
+
+    classifiers = [first.classifier]
+    for number in range(1, settings.members):
+        print(f"member {number + 1}/{settings.members}", flush=True)
+        own = dataclasses.replace(settings, seed=settings.seed + number)
+        keras.utils.set_random_seed(own.seed)
+        parts = _parts(own, chosen)
+        fitting.fit(parts, chosen, own, folder / f"member{number}")
+        classifiers.append(parts.classifier)
+    return dataclasses.replace(first, classifier=geolocator.join_classifiers(classifiers))
 
 
-def _from_cache(settings: options.TrainOptions, cells: "partition.Partition") -> "fitting.Parts":
+def _parts(settings: options.TrainOptions, chosen: "partition.Partition") -> "fitting.Parts":
+    """Returns what is trained on what."""
+    return _from_cache(settings, chosen) if settings.cache_dir else _from_images(settings, chosen)
+
+
+def _from_cache(settings: options.TrainOptions, chosen: "partition.Partition") -> "fitting.Parts":
     """Returns a classifier on cached features."""
     from model import backbones
-    from trainers import fitting, inputs
+    from trainers import fitting, folds, inputs
 
-    train, cache = inputs.from_cache(settings, settings.train_split, cells, train=True)
-    _refuse_stale(cache, settings)
+    cache: features.FeatureCache | folds.JoinedCache
     validation = None
-    if settings.validation_split:
-        validation, _ = inputs.from_cache(settings, settings.validation_split, cells, train=False)
+    if settings.folds:
+        cache = folds.open_all(settings.cache_dir)
+        train = inputs.from_fold(settings, cache, chosen, "train")
+        if settings.validation_split:
+            validation = inputs.from_fold(settings, cache, chosen, "validation")
+    else:
+        train, cache = inputs.from_cache(settings, settings.train_split, chosen, train=True)
+        if settings.validation_split:
+            validation, _ = inputs.from_cache(settings, settings.validation_split, chosen, train=False)
+    _refuse_stale(cache, settings)
     spec = backbones.BackboneSpec.from_dict(cache.spec)
     # Built first, so that a cache of other weights than those of the unfrozen blocks is refused before any training.
     backbone = _backbone_of_cache(settings) if settings.unfreeze else None
-    return fitting.on_features(settings, spec, cache.feature_shape, cells, train, validation, backbone)
+    return fitting.on_features(settings, spec, cache.feature_shape, chosen, train, validation, backbone)
 
 
-def _refuse_stale(cache: "features.FeatureCache", settings: options.TrainOptions) -> None:
+def _refuse_stale(cache: "features.FeatureCache | folds.JoinedCache", settings: options.TrainOptions) -> None:
     """Raises CacheError if a cache was made of another dataset than the one at --data_dir.
 
     With --partition the dataset is not needed, and a cache may be used where the dataset is not.
@@ -79,19 +106,19 @@ def _refuse_stale(cache: "features.FeatureCache", settings: options.TrainOptions
         raise errors.CacheError(problem, "extract again with --overwrite, or name the dataset it was made of")
 
 
-def _from_images(settings: options.TrainOptions, cells: "partition.Partition") -> "fitting.Parts":
+def _from_images(settings: options.TrainOptions, chosen: "partition.Partition") -> "fitting.Parts":
     """Returns the whole network on images."""
     from model import backbones
     from trainers import extract, fitting, inputs, networks
 
-    train = inputs.from_images(settings, settings.train_split, cells, train=True)
+    train = inputs.from_images(settings, settings.train_split, chosen, train=True)
     validation = None
     if settings.validation_split:
-        validation = inputs.from_images(settings, settings.validation_split, cells, train=False)
+        validation = inputs.from_images(settings, settings.validation_split, chosen, train=False)
     spec = extract.spec_of(settings)
     backbone = backbones.build(spec)
     backbone.trainable = settings.train_backbone
-    classifier = networks.classifier_of(settings, spec, tuple(backbone.output_shape[1:]), len(cells))
+    classifier = networks.classifier_of(settings, spec, tuple(backbone.output_shape[1:]), len(chosen))
     network = networks.on_images(settings, backbone, classifier)
     return fitting.Parts(network, classifier, backbone, train, validation)
 

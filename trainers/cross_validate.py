@@ -1,0 +1,112 @@
+"""Cross-validates a recipe: every location predicted once, by a model that saw no location of its 1-degree block.
+
+    python -m trainers.cross_validate --flagfile=trainers/recipes/mlp.cfg --data_dir=data --cache_dir=cache --run_dir=runs/cv
+
+Takes the flags of trainers.train, and trains as often as there are --folds (5 if not given), each in a process of its
+own: five times what one training costs. Prints a line a fold, then the table of trainers.evaluate over all locations;
+writes RUN/fold0 and so on, and metrics.json, predictions.csv and probabilities.npy of all to RUN. Folds that are
+finished are not done again, so a run that was cut off goes on with the same command; --overwrite begins anew.
+"""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from geods import cli, errors, files, partition
+from trainers import evaluate, options, predictions, runs, scoring
+
+_DEFAULT_FOLDS = 5
+# Of what a failed program said: the error and its next step.
+_LINES_SHOWN = 6
+
+
+def main(settings: options.TrainOptions) -> None:
+    """Trains and evaluates all folds, and joins what they predict."""
+    settings = dataclasses.replace(settings, folds=settings.folds or _DEFAULT_FOLDS, fold=0)
+    folder = pathlib.Path(settings.run_dir)
+    _keep_flags(settings, folder)
+    started_s = time.monotonic()
+    for fold in range(settings.folds):
+        own = dataclasses.replace(settings, fold=fold, run_dir=str(folder / f"fold{fold}"), overwrite=True)
+        metrics = _fold(own)
+        print(
+            f"fold {fold + 1}/{settings.folds}: {metrics['locations']} locations, "
+            f"{metrics['mean_miles']:,.1f} mean miles, {metrics['median_miles']:,.1f} median, "
+            f"{time.monotonic() - started_s:,.0f} s",
+            flush=True,
+        )
+    print(scoring.table(_joined(settings, folder)))
+    print(f"wrote {folder / runs.METRICS}, {runs.PREDICTIONS} and {runs.PROBABILITIES}")
+
+
+def _keep_flags(settings: options.TrainOptions, folder: pathlib.Path) -> None:
+    """Writes the flags down; what other flags have left is an error, or goes with --overwrite.
+
+    Raises:
+        RunError: If the folder holds a cross-validation with other flags.
+    """
+    text = cli.to_flagfile(dataclasses.replace(settings, overwrite=False))
+    path = folder / runs.FLAGS
+    if settings.overwrite and folder.exists():
+        shutil.rmtree(folder)
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        problem = f"{folder}: holds folds that were trained with other flags ({path})."
+        raise errors.RunError(problem, "name another --run_dir, or begin anew with --overwrite")
+    files.write_text(path, text)
+
+
+def _fold(own: options.TrainOptions) -> dict[str, Any]:
+    """Trains and evaluates one fold unless that is done; returns its metrics."""
+    folder = pathlib.Path(own.run_dir)
+    if not (folder / runs.METRICS).is_file():
+        flags = folder.with_suffix(".cfg")
+        files.write_text(flags, cli.to_flagfile(own))
+        _run("trainers.train", f"--flagfile={flags}")
+        _run("trainers.evaluate", f"--run_dir={folder}")
+    found: dict[str, Any] = json.loads((folder / runs.METRICS).read_text(encoding="utf-8"))
+    return found
+
+
+def _run(*words: str) -> None:
+    """Runs a program in a process of its own: what a fold leaves in Keras and in memory must not change the next.
+
+    Raises:
+        TrainingError: If it fails; what it said comes with it.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-_LINES_SHOWN:]
+        problem = f"{' '.join(words)}: failed: {' | '.join(said) or f'exit code {done.returncode}'}"
+        raise errors.TrainingError(problem, "mend that; the same command goes on with the folds that are left")
+
+
+def _joined(settings: options.TrainOptions, folder: pathlib.Path) -> dict[str, Any]:
+    """Joins the predictions of all folds, by location, and measures them; writes what trainers.evaluate writes."""
+    cells = partition.read(folder / "fold0" / runs.PARTITION)
+    found = [one for fold in range(settings.folds) for one in predictions.read(folder / f"fold{fold}", len(cells))]
+    found.sort(key=lambda one: one.location_id)
+    truth = np.array([one.truth for one in found])
+    probabilities = np.array([one.probabilities for one in found], dtype=np.float64)
+    guesses = scoring.Guesses(
+        truth,
+        cells.label(truth[:, 0], truth[:, 1]),
+        np.array([one.predicted for one in found]),
+        scoring.top_cells(probabilities),
+    )
+    metrics = {"run": str(folder), "on": f"{settings.folds} folds", **scoring.evaluate(guesses, cells)}
+    evaluate.write(folder, [one.location_id for one in found], guesses, probabilities, metrics)
+    partition.write(cells, folder / runs.PARTITION)
+    return metrics
+
+
+if __name__ == "__main__":
+    cli.run(options.TrainOptions, main)
