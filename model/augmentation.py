@@ -12,6 +12,9 @@ from keras import ops
 from geods import errors
 from model import tensors
 
+# Random numbers that `jittered` takes for an image.
+DRAWS = 5
+
 
 class _Augmentation(keras.layers.Layer):
     """A layer with shares between 0 and 1 that is at work only while training."""
@@ -55,33 +58,12 @@ class ImageJitter(_Augmentation):
 
     def call(self, images: tensors.Tensor, training: bool | None = None) -> tensors.Tensor:
         """Returns the changed images while training, the images themselves otherwise."""
-        return self._jitter(images) if training else images
-
-    def _jitter(self, images: tensors.Tensor) -> tensors.Tensor:
-        """Returns the changed images."""
+        if not training:
+            return images
         shape = ops.shape(images)
-        levels = ops.reshape(ops.cast(images, "float32"), (-1, *images.shape[2:]))
-        if self.crop:
-            levels = self._cropped(levels)
-        mean = ops.mean(levels, axis=(1, 2, 3), keepdims=True)
-        levels = mean + (levels - mean) * (1 + self._drawn(levels, self.contrast))
-        levels = levels + 255 * self._drawn(levels, self.brightness)
-        return ops.cast(ops.reshape(ops.round(ops.clip(levels, 0, 255)), shape), images.dtype)
-
-    def _cropped(self, levels: tensors.Tensor) -> tensors.Tensor:
-        """Returns images `[n, h, w, 3]` cut to a random window and resized to what they were."""
-        count, size = ops.shape(levels)[0], ops.cast(ops.shape(levels)[1:3], "float32")
-        # Height and width shrink alike, so that what is round stays round.
-        kept = 1 - keras.random.uniform((count, 1), 0, self.crop, seed=self._random)
-        corner = keras.random.uniform((count, 2), seed=self._random) * (1 - kept) * size
-        rows, columns, scale, none = corner[:, :1], corner[:, 1:], kept, ops.zeros_like(kept)
-        # x' = a0 x + a1 y + a2, y' = b0 x + b1 y + b2, with x along the width.
-        transform = ops.concatenate([scale, none, columns, none, scale, rows, none, none], axis=1)
-        return ops.image.affine_transform(levels, transform, interpolation="bilinear", fill_mode="nearest")
-
-    def _drawn(self, levels: tensors.Tensor, share: float) -> tensors.Tensor:
-        """Returns one number in [-share, share] for each image, `[n, 1, 1, 1]`."""
-        return keras.random.uniform((ops.shape(levels)[0], 1, 1, 1), -share, share, seed=self._random)
+        flat = ops.reshape(images, (-1, *images.shape[2:]))
+        draws = keras.random.uniform((ops.shape(flat)[0], DRAWS), seed=self._random)
+        return ops.reshape(jittered(flat, draws, self.brightness, self.contrast, self.crop), shape)
 
 
 @keras.saving.register_keras_serializable(package="geods")
@@ -137,3 +119,43 @@ class ViewDropout(_Augmentation):
         lots = ops.where(seen, keras.random.uniform(ops.shape(view_mask), dtype="float32", seed=self._random), -1.0)
         best = ops.max(lots, axis=1, keepdims=True)
         return ops.logical_and(seen, ops.logical_or(lots >= self.rate, lots == best))
+
+
+def jittered(
+    images: tensors.Tensor, draws: tensors.Tensor, brightness: float, contrast: float, crop: float
+) -> tensors.Tensor:
+    """Changes crop, contrast and brightness of images as given random numbers say.
+
+    Args:
+        images: uint8 `[n, h, w, 3]`.
+        draws: `[n, DRAWS]`, each in [0, 1): how much is cut off, from where (2), contrast, brightness.
+        brightness: See `ImageJitter`, as the next two.
+        contrast: Greatest change, as a share.
+        crop: Greatest share cut off.
+
+    Returns:
+        uint8 `[n, h, w, 3]`.
+    """
+    levels = ops.cast(images, "float32")
+    if crop:
+        levels = _cropped(levels, 1 - crop * draws[:, :1], draws[:, 1:3])
+    signed = (2 * draws - 1)[:, None, None, :]
+    mean = ops.mean(levels, axis=(1, 2, 3), keepdims=True)
+    levels = mean + (levels - mean) * (1 + contrast * signed[..., 3:4])
+    levels = levels + 255 * brightness * signed[..., 4:5]
+    return ops.cast(ops.round(ops.clip(levels, 0, 255)), images.dtype)
+
+
+def _cropped(levels: tensors.Tensor, kept: tensors.Tensor, where: tensors.Tensor) -> tensors.Tensor:
+    """Returns images `[n, h, w, 3]` cut to a window and resized to what they were.
+
+    Args:
+        levels: The images.
+        kept: `[n, 1]` share of both sides that stays: they shrink alike, so that what is round stays round.
+        where: `[n, 2]` where the window lies, from 0 (top, left) to 1.
+    """
+    corner = where * (1 - kept) * ops.cast(ops.shape(levels)[1:3], "float32")
+    none = ops.zeros_like(kept)
+    # x' = a0 x + a1 y + a2, y' = b0 x + b1 y + b2, with x along the width.
+    transform = ops.concatenate([kept, none, corner[:, 1:], none, kept, corner[:, :1], none, none], axis=1)
+    return ops.image.affine_transform(levels, transform, interpolation="bilinear", fill_mode="nearest")

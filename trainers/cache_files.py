@@ -3,6 +3,7 @@
     <cache_dir>/<split>/index.json         what it is made of, its shape, the SHA-256 of each block
     <cache_dir>/<split>/index.npz          location ids, coordinates, headings
     <cache_dir>/<split>/blocks/00000.npy   features of the first `block_rows` views, and so on
+    <cache_dir>/<split>/variant1/...       the same of changed images, if there are --variants
 
 One row is one view; the views of a location follow each other. NumPy does not know bfloat16: it is stored as uint16.
 """
@@ -10,6 +11,7 @@ One row is one view; the views of a location follow each other. NumPy does not k
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 from typing import Any
 
@@ -39,6 +41,7 @@ class CacheKey:
         pooling: "none", "avg" or "max".
         precision: Policy the encoder ran in.
         dtype: Type the features are stored in.
+        variant: How the images were changed, "" if they were not.
     """
 
     dataset: str
@@ -52,6 +55,7 @@ class CacheKey:
     pooling: str
     precision: str
     dtype: str
+    variant: str = ""
 
     @classmethod
     def of(cls, spec: Any, **others: str) -> "CacheKey":  # noqa: ANN401 - BackboneSpec, whose module imports Keras
@@ -107,6 +111,12 @@ def to_stored(features: np.ndarray, dtype: str) -> np.ndarray:
     """Returns features in the type they are stored in."""
     typed = np.ascontiguousarray(features.astype(numpy_dtype(dtype)))
     return typed.view(np.uint16) if dtype == "bfloat16" else typed
+
+
+def folder_of(cache_dir: str | os.PathLike[str], split: str, variant: int = 0) -> pathlib.Path:
+    """Returns the folder of a split's cache; `variant` counts from 1, 0 is the images as they are."""
+    folder = pathlib.Path(cache_dir, split)
+    return folder / f"variant{variant}" if variant else folder
 
 
 def block_path(folder: pathlib.Path, block: int) -> pathlib.Path:

@@ -1,6 +1,6 @@
 """Cross-validates a recipe: every location predicted once, by a model that saw no location of its 1-degree block.
 
-    python -m trainers.cross_validate --flagfile=trainers/recipes/mlp.cfg --data_dir=data --cache_dir=cache --run_dir=runs/cv
+    python -m trainers.cross_validate --flagfile=trainers/recipes/mlp.cfg --cache_dir=cache --run_dir=runs/cv
 
 Takes the flags of trainers.train, and trains as often as there are --folds (5 if not given), each in a process of its
 own: five times what one training costs. Prints a line a fold, then the table of trainers.evaluate over all locations;

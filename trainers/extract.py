@@ -8,7 +8,7 @@ the same command goes on where it ended. Prints, for each split, rows, shape, by
 """
 
 import dataclasses
-import pathlib
+import itertools
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -39,8 +39,8 @@ def main(settings: options.ExtractOptions) -> None:
         datasets.require_split(builder, split)
     spec = spec_of(settings)
     backbone = backbones.build(spec)
-    for split in settings.splits:
-        _extract_split(builder, split, backbone, spec, settings)
+    for split, variant in itertools.product(settings.splits, range(settings.variants + 1)):
+        _extract_split(builder, split, variant, backbone, spec, settings)
     print(
         f"next: python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --data_dir={settings.data_dir} "
         f"--config={settings.config} --cache_dir={settings.cache_dir} --run_dir=runs/mlp"
@@ -69,11 +69,12 @@ def spec_of(settings: options.EncoderOptions) -> "backbones.BackboneSpec":
 def _extract_split(
     builder: Any,  # noqa: ANN401 - a TFDS builder
     split: str,
+    variant: int,
     backbone: Any,  # noqa: ANN401 - a Keras model
     spec: "backbones.BackboneSpec",
     settings: options.ExtractOptions,
 ) -> None:
-    """Extracts one split into its folder; blocks that are there stay."""
+    """Extracts one split, or a changed copy of it, into its folder; blocks that are there stay."""
     from geods import datasets
     from model import backbones
     from trainers import cache_files, cache_writer
@@ -88,18 +89,20 @@ def _extract_split(
         weights_sha256=backbones.weights_sha256(backbone),
         precision=settings.precision,
         dtype=settings.cache_dtype,
+        variant=_name_of(variant, settings) if variant else "",
     )
     shape = tuple(backbone.output_shape[1:])
-    folder = pathlib.Path(settings.cache_dir, split)
+    folder = cache_files.folder_of(settings.cache_dir, split, variant)
     with cache_writer.lock(folder):
         if settings.overwrite:
             shutil.rmtree(folder / "blocks", ignore_errors=True)
             (folder / cache_files.INDEX).unlink(missing_ok=True)
         writer = cache_writer.CacheWriter(folder, key, spec.to_dict(), rows, shape, settings.block_rows)
-        _write_missing(writer, builder, split, backbone, settings)
+        _write_missing(writer, builder, split, variant, backbone, settings)
         size_bytes = writer.finish()
+    name = f"{split}, variant {variant}" if variant else split
     print(
-        f"{split}: {len(rows):,} views of {len(index):,} locations, {shape} {settings.cache_dtype}, "
+        f"{name}: {len(rows):,} views of {len(index):,} locations, {shape} {settings.cache_dtype}, "
         f"{size_bytes / 1e6:,.1f} MB, {time.monotonic() - started:,.0f} s, {folder}"
     )
 
@@ -108,6 +111,7 @@ def _write_missing(
     writer: "cache_writer.CacheWriter",
     builder: Any,  # noqa: ANN401 - a TFDS builder
     split: str,
+    variant: int,
     backbone: Any,  # noqa: ANN401 - a Keras model
     settings: options.ExtractOptions,
 ) -> None:
@@ -118,7 +122,7 @@ def _write_missing(
     written = 0
     with tqdm.tqdm(total=sum(map(writer.rows_of, missing)), desc=split, unit=" views", smoothing=0.1) as bar:
         for run in _consecutive(missing):
-            features = _features(builder, split, backbone, run[0] * settings.block_rows, settings)
+            features = _features(builder, split, variant, backbone, run[0] * settings.block_rows, settings)
             blocks = _regroup(_counted(features, bar), [writer.rows_of(block) for block in run])
             for block, rows in zip(run, blocks, strict=True):
                 written += writer.write(block, rows)
@@ -158,6 +162,7 @@ def _regroup(batches: Iterator[np.ndarray], sizes: list[int]) -> Iterator[np.nda
 def _features(
     builder: Any,  # noqa: ANN401 - a TFDS builder
     split: str,
+    variant: int,
     backbone: Any,  # noqa: ANN401 - a Keras model
     skip: int,
     settings: options.ExtractOptions,
@@ -166,15 +171,40 @@ def _features(
     import tensorflow as tf
 
     from geods import pipeline
+    from model import augmentation
 
-    size = settings.batch_size
-    signature = [tf.TensorSpec((size, *backbone.input_shape[1:]), tf.uint8)]
-    forward = tf.function(lambda images: backbone(images, training=False), input_signature=signature, autograph=False)
+    size, changes = settings.batch_size, (settings.brightness, settings.contrast, settings.crop)
+    signature = [
+        tf.TensorSpec((size, *backbone.input_shape[1:]), tf.uint8),
+        tf.TensorSpec((size, augmentation.DRAWS), tf.float32),
+    ]
+
+    def encode(images: Any, draws: Any) -> Any:  # noqa: ANN401 - tensors
+        seen = augmentation.jittered(images, draws, *changes) if variant else images
+        return backbone(seen, training=False)
+
+    forward = tf.function(encode, input_signature=signature, autograph=False)
     rows = pipeline.PipelineOptions(settings.height_px, settings.width_px, batch_size=size, views="single", skip=skip)
     for images in pipeline.batches(builder, split, rows, then=lambda batch: batch["image"]):
         # A last batch of another size would be traced anew, which costs more than computing a full one.
         padded = tf.pad(images, [[0, size - len(images)], [0, 0], [0, 0], [0, 0]])
-        yield tf.cast(forward(padded), tf.float32).numpy()[: len(images)]
+        draws = _draws(settings.seed, variant, skip, size)
+        yield tf.cast(forward(padded, draws), tf.float32).numpy()[: len(images)]
+        skip += size
+
+
+def _draws(seed: int, variant: int, first: int, count: int) -> np.ndarray:
+    """Returns the random numbers of rows, float32 `[count, DRAWS]`: their own each, so a resumed run has them too."""
+    from model import augmentation
+
+    rows = [np.random.default_rng([seed, variant, row]) for row in range(first, first + count)]
+    return np.array([row.random(augmentation.DRAWS) for row in rows], dtype=np.float32)
+
+
+def _name_of(variant: int, settings: options.ExtractOptions) -> str:
+    """Returns what tells a changed copy from another."""
+    changes = f"brightness {settings.brightness:g}, contrast {settings.contrast:g}, crop {settings.crop:g}"
+    return f"{variant}: {changes}, seed {settings.seed}"
 
 
 if __name__ == "__main__":

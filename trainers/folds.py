@@ -62,8 +62,8 @@ class JoinedCache:
         return result
 
 
-def open_all(cache_dir: str) -> JoinedCache:
-    """Opens the caches of all splits below a folder, in the order of their names.
+def open_all(cache_dir: str, variant: int = 0) -> JoinedCache:
+    """Opens the caches of all splits below a folder, in the order of their names, or a changed copy of them.
 
     Raises:
         CacheError: If there is none, one is not finished, or they are not of one dataset and encoder.
@@ -72,7 +72,7 @@ def open_all(cache_dir: str) -> JoinedCache:
     names = [name for name in splits.NAMES if (folder / name / cache_files.INDEX).is_file()]
     if not names:
         raise errors.CacheError(f"{folder}: no feature cache there.", cache_files.resume(folder / splits.TRAIN))
-    return JoinedCache([features.FeatureCache(folder / name) for name in names])
+    return JoinedCache([features.FeatureCache(cache_files.folder_of(folder, name, variant)) for name in names])
 
 
 def parts(settings: options.TrainOptions, coords: np.ndarray) -> dict[str, np.ndarray]:

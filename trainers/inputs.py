@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from geods import datasets, errors, partition, pipeline, splits
-from trainers import cache_files, features, folds, options
+from trainers import cache_files, features, folds, options, variants
 
 
 class FeatureRows(Protocol):
@@ -137,11 +137,15 @@ def from_cache(
     chosen = _usable(split, labels) if train else np.arange(len(labels))
     truth = np.column_stack([coords, labels]).astype(np.float32)
     views = settings.train_views if train else "all"
-    batches = CachedBatches(cache, truth, chosen, views, settings.batch_size, settings.seed if train else None)
+    source: FeatureRows = cache
+    if train and settings.variants:
+        folders = (cache_files.folder_of(settings.cache_dir, split, n + 1) for n in range(settings.variants))
+        source = variants.DrawnCache([cache, *map(features.FeatureCache, folders)], settings.seed)
+    batches = CachedBatches(source, truth, chosen, views, settings.batch_size, settings.seed if train else None)
     return Split(batches, cache.rows.location_ids, coords, labels, batches.examples, batches.chunks), cache
 
 
-def from_fold(settings: options.TrainOptions, cache: FeatureRows, cells: partition.Partition, part: str) -> Split:
+def from_fold(settings: options.TrainOptions, cache: folds.JoinedCache, cells: partition.Partition, part: str) -> Split:
     """Returns the "train" or "validation" part of a fold of a joined cache.
 
     Raises:
@@ -154,7 +158,11 @@ def from_fold(settings: options.TrainOptions, cache: FeatureRows, cells: partiti
         chosen = chosen[_usable(part, labels[chosen])]
     truth = np.column_stack([coords, labels]).astype(np.float32)
     views = settings.train_views if train else "all"
-    batches = CachedBatches(cache, truth, chosen, views, settings.batch_size, settings.seed if train else None)
+    source: FeatureRows = cache
+    if train and settings.variants:
+        copies = [folds.open_all(settings.cache_dir, n + 1) for n in range(settings.variants)]
+        source = variants.DrawnCache([cache, *copies], settings.seed)
+    batches = CachedBatches(source, truth, chosen, views, settings.batch_size, settings.seed if train else None)
     names = cache.rows.location_ids[chosen]
     return Split(batches, names, coords[chosen], labels[chosen], batches.examples, batches.chunks)
 

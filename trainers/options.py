@@ -30,6 +30,12 @@ class EncoderOptions:
     height_px: int = cli.option(300, "Height the images are resized to.")
     width_px: int = cli.option(600, "Width the images are resized to.")
     preprocessing: Literal["own", "raw"] = cli.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
+    variants: int = cli.option(
+        0, "Copies of a cache with changed images: extract makes them, training draws from them."
+    )
+    brightness: float = cli.option(0.0, "Greatest change of brightness, as a share of white; for training from images.")
+    contrast: float = cli.option(0.0, "Greatest change of contrast, as a share; for training from images.")
+    crop: float = cli.option(0.0, "Greatest share of each side cut off; for training from images.")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = cli.option("float32", "Policy of the network.")
     batch_size: int = cli.option(32, "Images or examples the network sees at once.")
     seed: int = cli.option(0, "Repeats random weights, order and dropout.")
@@ -38,6 +44,7 @@ class EncoderOptions:
     def __post_init__(self) -> None:
         """Checks the numbers; the encoder checks the rest."""
         require_at_least(self, 1, ("batch_size", "height_px", "width_px"))
+        require_at_least(self, 0, ("variants", "brightness", "contrast", "crop"))
         if self.unfreeze and self.pooling != "none":
             problem = f"--unfreeze with --pooling={self.pooling}: the blocks to train need the whole feature map."
             raise errors.OptionError(problem, "leave --pooling out; the head pools what comes out of them")
@@ -56,6 +63,9 @@ class ExtractOptions(EncoderOptions):
         """Checks what no other module checks."""
         super().__post_init__()
         require_at_least(self, 1, ("block_rows",))
+        if bool(self.variants) != bool(self.brightness or self.contrast or self.crop):
+            problem = f"--variants={self.variants} with no change of the images, or a change without --variants."
+            raise errors.OptionError(problem, "give both, such as --variants=3 --crop=0.25 --brightness=0.2")
         if not self.splits:
             raise errors.OptionError("--splits is empty.", "name at least one, such as --splits=train,validation,test")
 
@@ -98,9 +108,6 @@ class TrainOptions(EncoderOptions):
     temperature: float = cli.option(1.0, "Divides log-probabilities before a point is chosen by expectation.")
     members: int = cli.option(1, "Networks trained from different seeds, whose log-probabilities are averaged.")
     train_views: Literal["single", "all"] = cli.option("all", "Whether a training example is one view or a location.")
-    brightness: float = cli.option(0.0, "Greatest change of brightness in training, as a share of white; from images.")
-    contrast: float = cli.option(0.0, "Greatest change of contrast in training, as a share; from images.")
-    crop: float = cli.option(0.0, "Greatest share of each side cut off in training; from images.")
     feature_dropout: float = cli.option(0.0, "Share of channels of the features zeroed in training.")
     view_mixup: float = cli.option(0.0, "Greatest share of another view of the place blended into one in training.")
     view_dropout: float = cli.option(0.0, "Share of a place's views hidden in training; one always stays.")
@@ -205,7 +212,12 @@ class TrainOptions(EncoderOptions):
         of_images = [name for name in ("brightness", "contrast", "crop") if getattr(self, name)]
         if of_images and self.cache_dir:
             problem = f"--{of_images[0]} with --cache_dir: cached features are of the images as they were."
-            raise errors.OptionError(problem, "leave --cache_dir empty, or use --feature_dropout and --view_mixup")
+            raise errors.OptionError(problem, "give it to trainers.extract with --variants=3, and --variants=3 here")
+        if self.variants and not self.cache_dir:
+            problem = f"--variants={self.variants} without --cache_dir: only caches have copies."
+            raise errors.OptionError(
+                problem, "leave it out; --crop, --brightness and --contrast change images as they come"
+            )
         of_views = [name for name in ("view_mixup", "view_dropout") if getattr(self, name)]
         of_views += ["fusion"] if self.fusion in ("attention", "lstm") else []
         if of_views and self.train_views == "single":
