@@ -48,9 +48,10 @@ def faults(rate: float) -> list[dict]:
 
 
 def cells(side: int) -> partition.Partition:
-    """side x side cells of one degree on the plains, where the simulated world has land."""
-    boxes = [(-104 + x, 35 + y) for y in range(side) for x in range(side)]
-    return partition.Partition(tuple(shapely.box(x, y, x + 1, y + 1) for x, y in boxes))
+    """side x side cells of one degree, or less where there are many, on the plains, so that all have land and roads."""
+    width, height = min(1.0, 16 / side), min(1.0, 13 / side)
+    corners = [(-104 + width * x, 35 + height * y) for y in range(side) for x in range(side)]
+    return partition.Partition(tuple(shapely.box(x, y, x + width, y + height) for x, y in corners))
 
 
 @dataclasses.dataclass
