@@ -33,9 +33,8 @@ def main(settings: options.TrainOptions) -> None:
     folder = pathlib.Path(settings.run_dir)
     _keep_flags(settings, folder)
     started_s = time.monotonic()
-    for fold in range(settings.folds):
-        own = dataclasses.replace(settings, fold=fold, run_dir=str(folder / f"fold{fold}"), overwrite=True)
-        metrics = _fold(own)
+    for fold, own in enumerate(_folds(settings)):
+        metrics = train_and_evaluate(own)
         print(
             f"fold {fold + 1}/{settings.folds}: {metrics['locations']} locations, "
             f"{metrics['mean_miles']:,.1f} mean miles, {metrics['median_miles']:,.1f} median, "
@@ -44,6 +43,15 @@ def main(settings: options.TrainOptions) -> None:
         )
     print(scoring.table(_joined(settings, folder)))
     print(f"wrote {folder / runs.METRICS}, {runs.PREDICTIONS} and {runs.PROBABILITIES}")
+
+
+def _folds(settings: options.TrainOptions) -> list[options.TrainOptions]:
+    """Returns the options of each fold's run."""
+    folder = pathlib.Path(settings.run_dir)
+    return [
+        dataclasses.replace(settings, fold=fold, run_dir=str(folder / f"fold{fold}"), overwrite=True)
+        for fold in range(settings.folds)
+    ]
 
 
 def _keep_flags(settings: options.TrainOptions, folder: pathlib.Path) -> None:
@@ -62,15 +70,23 @@ def _keep_flags(settings: options.TrainOptions, folder: pathlib.Path) -> None:
     files.write_text(path, text)
 
 
-def _fold(own: options.TrainOptions) -> dict[str, Any]:
-    """Trains and evaluates one fold unless that is done; returns its metrics."""
+def train_and_evaluate(own: options.TrainOptions) -> dict[str, Any]:
+    """Trains a run and evaluates it, unless that is done; returns its metrics, with the seconds it took.
+
+    Raises:
+        TrainingError: If a program fails.
+    """
     folder = pathlib.Path(own.run_dir)
-    if not (folder / runs.METRICS).is_file():
+    path = folder / runs.METRICS
+    if not path.is_file():
+        started_s = time.monotonic()
         flags = folder.with_suffix(".cfg")
         files.write_text(flags, cli.to_flagfile(own))
         _run("trainers.train", f"--flagfile={flags}")
         _run("trainers.evaluate", f"--run_dir={folder}")
-    found: dict[str, Any] = json.loads((folder / runs.METRICS).read_text(encoding="utf-8"))
+        measured = json.loads(path.read_text(encoding="utf-8"))
+        files.write_json(path, measured | {"seconds": round(time.monotonic() - started_s, 1)})
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
@@ -102,7 +118,9 @@ def _joined(settings: options.TrainOptions, folder: pathlib.Path) -> dict[str, A
         np.array([one.predicted for one in found]),
         scoring.top_cells(probabilities),
     )
+    seconds = sum(train_and_evaluate(own)["seconds"] for own in _folds(settings))
     metrics = {"run": str(folder), "on": f"{settings.folds} folds", **scoring.evaluate(guesses, cells)}
+    metrics["seconds"] = round(seconds, 1)
     evaluate.write(folder, [one.location_id for one in found], guesses, probabilities, metrics)
     partition.write(cells, folder / runs.PARTITION)
     return metrics

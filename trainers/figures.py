@@ -18,10 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from geods import errors, geometry, partition, polygons
-from trainers import cartography
-
-# 50 guesses of GeoGuessr players at places in the US, the only measured sample there is.
-HUMAN_MILES = 587.0
+from trainers import cartography, scoring
 
 _WIDTH_IN, _TOP_IN, _BOTTOM_IN, _SIDE_IN = 10.0, 0.45, 0.75, 0.25
 _DPI = 150
@@ -101,7 +98,7 @@ def comparison(
     mean_miles: Sequence[float],
     intervals: Sequence[tuple[float, float]],
     constant_miles: Sequence[float],
-    human_miles: float = HUMAN_MILES,
+    human_miles: float = scoring.HUMAN_MEAN_MILES,
 ) -> Figure:
     """Draws the mean error of runs as bars (the report's Figure 9).
 

@@ -1,0 +1,188 @@
+"""Trains and evaluates recipes on one dataset, and says how they compare.
+
+    python -m tools.leaderboard --data_dir=data --recipes=linear,mlp,best --backbone=mobilenet_v2 --out=leaderboard
+
+Extracts the features each recipe stands on once (trainers/recipes/features), then cross-validates every recipe over the
+same blocked folds, so that all places are predicted once by a model that saw no place of their block; --folds=0 takes
+the dataset's own splits instead. Prints a table with 95 % intervals and paired differences, beside people, the best
+constant and a random guess; writes it to leaderboard.md and leaderboard.json, and the bars of the report's Figure 9 to
+leaderboard.png. What is done is not done again: the same command goes on, also with more recipes. On 990 places and 2
+cores linear and mlp take 5 minutes with their features, best 40.
+"""
+
+import dataclasses
+import math
+import pathlib
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from geods import cli, errors, files
+from trainers import cross_validate, options, scoring, standings
+
+RECIPES = pathlib.Path(options.__file__).parent / "recipes"
+# The features that our recipes stand on; those of others are written after an @.
+FEATURES = {
+    **dict.fromkeys(("linear", "mlp", "multiview", "demo"), "pooled"),
+    **dict.fromkeys(("report_75k", "report_1m", "report_6m", "report_13m"), "maps"),
+    "lstm": "peaks",
+    "best": "blocks",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to compare, on what."""
+
+    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.")
+    config: str = cli.option("blocked", "Config of the dataset.")
+    recipes: tuple[str, ...] = cli.option(
+        ("linear", "mlp", "best"), "Recipes by name, or PATH.cfg@FEATURES for one's own; the last words of the table."
+    )
+    folds: int = cli.option(5, "Parts to cross-validate over; 0 for the dataset's own splits.")
+    backbone: str = cli.option("mobilenet_v2", "Encoder: any of keras.applications.")
+    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
+    height_px: int = cli.option(200, "Height the images are resized to.")
+    width_px: int = cli.option(400, "Width the images are resized to.")
+    epochs: int | None = cli.option(None, "Passes over the training split for all; each recipe's own if not given.")
+    seed: int = cli.option(0, "Of every training.")
+    out: str = cli.option("leaderboard", "Folder to write to.")
+
+    def __post_init__(self) -> None:
+        """Checks what the programs it starts do not check.
+
+        Raises:
+            OptionError: If a recipe does not exist, is given twice, or its features are not known.
+        """
+        if not self.recipes or not self.out:
+            raise errors.OptionError("--recipes or --out is empty.", "name recipes, such as --recipes=linear,mlp")
+        if self.folds == 1 or self.folds < 0:
+            raise errors.OptionError(f"--folds={self.folds}: is no division.", "give 2 or more, or 0 for the splits")
+        names = [recipe_of(text).name for text in self.recipes]
+        if len(set(names)) < len(names):
+            raise errors.OptionError(f"--recipes={','.join(self.recipes)}: two have the same name.", "leave one out")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A recipe of the table.
+
+    Attributes:
+        name: What the table calls it.
+        path: Its flag file for trainers.train.
+        features: Flag file for trainers.extract.
+    """
+
+    name: str
+    path: pathlib.Path
+    features: pathlib.Path
+
+
+def recipe_of(text: str) -> Recipe:
+    """Finds a recipe by name, or by path with features.
+
+    Raises:
+        OptionError: If there is no such recipe, or what it stands on is not known.
+    """
+    first, _, features = text.partition("@")
+    path = pathlib.Path(first) if first.endswith(".cfg") else RECIPES / f"{first}.cfg"
+    features = features or FEATURES.get(path.stem, "")
+    ours = ", ".join(sorted(FEATURES))
+    if not path.is_file():
+        raise errors.OptionError(f"{text}: there is no recipe {path}.", f"choose from {ours}, or name a .cfg file")
+    extraction = pathlib.Path(features) if features.endswith(".cfg") else RECIPES / "features" / f"{features}.cfg"
+    if not features or not extraction.is_file():
+        known = ", ".join(sorted(path.stem for path in (RECIPES / "features").glob("*.cfg")))
+        problem = f"{text}: it is not known which features it stands on."
+        raise errors.OptionError(problem, f"write them after an @, such as {first}@pooled; there are {known}")
+    return Recipe(path.stem, path, extraction)
+
+
+def main(settings: Options) -> None:
+    """Makes the table."""
+    recipes = [recipe_of(text) for text in settings.recipes]
+    out = pathlib.Path(settings.out)
+    for features in dict.fromkeys(recipe.features for recipe in recipes):
+        _extract(settings, features)
+    found = [_measure(settings, recipe) for recipe in recipes]
+    reference = next((one for one in found if one.name == "best"), found[0])
+    text = standings.table(found, reference)
+    files.write_text(out / "leaderboard.md", text + "\n")
+    files.write_json(out / "leaderboard.json", standings.as_json(found, reference))
+    _draw(found, out / "leaderboard.png")
+    print(text)
+    print(f"wrote {out / 'leaderboard.md'}, leaderboard.json and leaderboard.png")
+
+
+def _extract(settings: Options, features: pathlib.Path) -> None:
+    """Extracts features that are not there yet; a finished cache is left as it is within seconds.
+
+    Raises:
+        CacheError: If that fails; the program has said why.
+    """
+    words = [f"--flagfile={features}", f"--cache_dir={_cache_dir(settings, features)}", f"--config={settings.config}"]
+    for name in ("data_dir", "backbone", "backbone_weights", "height_px", "width_px", "seed"):
+        words.append(f"--{name}={getattr(settings, name)}")
+    print(f"features {features.stem}", flush=True)
+    if subprocess.run([sys.executable, "-m", "trainers.extract", *words], check=False).returncode:
+        raise errors.CacheError(f"features {features.stem}: extraction failed.", "mend what it says, and start again")
+
+
+def _measure(settings: Options, recipe: Recipe) -> standings.Standing:
+    """Trains and evaluates one recipe; returns its row."""
+    base = cli.from_flagfile(options.TrainOptions, recipe.path)
+    run = dataclasses.replace(
+        base,
+        data_dir=settings.data_dir,
+        config=settings.config,
+        cache_dir=str(_cache_dir(settings, recipe.features)),
+        run_dir=str(pathlib.Path(settings.out, recipe.name)),
+        folds=settings.folds,
+        seed=settings.seed,
+        epochs=settings.epochs or base.epochs,
+    )
+    print(f"recipe {recipe.name}", flush=True)
+    if settings.folds:
+        cross_validate.main(run)
+    else:
+        cross_validate.train_and_evaluate(dataclasses.replace(run, overwrite=True))
+    folder = pathlib.Path(run.run_dir)
+    row = standings.read(recipe.name, folder, 0, 0.0)
+    one_model = folder / "fold0" if settings.folds else folder
+    return dataclasses.replace(row, parameters=_parameters(one_model), seconds=row.metrics["seconds"])
+
+
+def _parameters(folder: pathlib.Path) -> int:
+    """Returns how many weights were trained: those behind the features that are not frozen."""
+    cli.import_quietly("tensorflow")
+    from model import geolocator
+    from trainers import runs
+
+    classifier = geolocator.load(folder / runs.MODEL).get_layer("classifier")
+    return sum(math.prod(weight.shape) for weight in classifier.trainable_weights)
+
+
+def _cache_dir(settings: Options, features: pathlib.Path) -> pathlib.Path:
+    """Returns where the features of a kind lie."""
+    return pathlib.Path(settings.out, "features", features.stem)
+
+
+def _draw(found: Sequence[standings.Standing], path: pathlib.Path) -> None:
+    """Draws the report's Figure 9."""
+    from trainers import figures
+
+    metrics = [one.metrics for one in found]
+    limits = [(one["intervals"]["mean_miles"][0], one["intervals"]["mean_miles"][1]) for one in metrics]
+    constant = [one["constant_guess"]["mean_miles"] for one in metrics]
+    picture = figures.comparison(
+        [one.name for one in found],
+        [one["mean_miles"] for one in metrics],
+        limits,
+        constant,
+        scoring.HUMAN_MEAN_MILES,
+    )
+    files.write_bytes(path, figures.to_png(picture))
+
+
+if __name__ == "__main__":
+    cli.run(Options, main)
