@@ -45,7 +45,8 @@ def make(boundary: boundaries.Boundary, cell_deg: float = 2.0, merge_below: floa
         enough = 1.1 * math.sqrt(boundary.shape.area / MOST_CELLS)
         raise errors.PartitionError(problem, f"take cell_deg={enough:.2g} or more")
     pieces = _pieces(boundary.shape, cell_deg)
-    groups = _merge(pieces, merge_below * max(piece.area for piece in pieces))
+    areas = [piece.area for piece in pieces]
+    groups = merge(pieces, areas, merge_below * max(areas))
     shapes = tuple(shapely.union_all([pieces[k] for k in group]) for group in groups)
     parameters = {"cell_deg": float(cell_deg), "merge_below": float(merge_below), **boundary.selection}
     return partition.Partition(shapes, "fishnet", parameters, boundary.sha256)
@@ -84,10 +85,15 @@ def _pieces(shape: polygons.Shape, cell_deg: float) -> list[shapely.Polygon]:
         if column.is_empty:
             continue
         rows = _lines(column.bounds[1], column.bounds[3], cell_deg)
-        boxes = [shapely.box(left, low, right, high) for low, high in itertools.pairwise(rows)]
-        for inside in shapely.intersection(column, boxes):
-            found += sorted(polygons.parts(polygons.canonical(inside)), key=_south_east)
+        for low, high in itertools.pairwise(rows):
+            found += pieces_within(column, (left, low, right, high))
     return found
+
+
+def pieces_within(shape: polygons.Shape, box: tuple[float, float, float, float]) -> list[shapely.Polygon]:
+    """Returns the connected pieces of a shape in a box (west, south, east, north), in canonical form and order."""
+    inside = polygons.canonical(shapely.intersection(shape, shapely.box(*box)))
+    return sorted(polygons.parts(inside), key=_south_east)
 
 
 def _lines(low: float, high: float, step: float) -> list[float]:
@@ -102,14 +108,23 @@ def _south_east(piece: shapely.Polygon) -> tuple[float, float, float]:
     return (*min((y, -x) for x, y in piece.exterior.coords), piece.area)
 
 
-def _merge(pieces: Sequence[shapely.Polygon], least_area: float) -> Iterable[Sequence[int]]:
-    """Returns which pieces form each cell, in order; a cell keeps the place of the piece that others joined."""
+def merge(pieces: Sequence[shapely.Polygon], sizes: Sequence[float], least: float) -> Iterable[Sequence[int]]:
+    """Joins pieces that are too small to a neighbour.
+
+    Args:
+        pieces: Polygons that do not overlap.
+        sizes: One a piece, what the sizes of joined pieces add up from.
+        least: In order, a piece smaller than this joins the first piece it shares a border with, if there is one.
+
+    Returns:
+        Which pieces form each cell, in order; a cell keeps the place of the piece that others joined.
+    """
     neighbours = _neighbours(pieces)
-    areas = [piece.area for piece in pieces]
+    joined = list(sizes)
     owner = list(range(len(pieces)))
     members = {k: [k] for k in owner}
     for k in range(len(pieces)):
-        if areas[k] >= least_area:
+        if joined[k] >= least:
             continue
         beside = {owner[other] for member in members[k] for other in neighbours[member]} - {k}
         if not beside:
@@ -118,7 +133,7 @@ def _merge(pieces: Sequence[shapely.Polygon], least_area: float) -> Iterable[Seq
         for member in members[k]:
             owner[member] = target
         members[target] += members.pop(k)
-        areas[target] += areas[k]
+        joined[target] += joined[k]
     return members.values()
 
 

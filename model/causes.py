@@ -10,3 +10,10 @@ def in_short(error: BaseException) -> str:
     """
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 3] + "..."
+
+
+def root(error: BaseException) -> BaseException:
+    """Returns the exception that a chain of them began with: Keras wraps what went wrong in a file several times."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return error

@@ -16,7 +16,10 @@ from typing import Any
 import keras
 
 from geods import errors, files
-from model import backbones, causes, decode, fusion, sequences, views
+from model import backbones, causes, cuts, decode, fusion, sequences, views
+
+# What a saved network may hold besides what this module builds: Keras finds only classes of modules that are imported.
+_ALSO_IN_FILES = (cuts.Blocks,)
 
 
 def build_classifier(
@@ -122,7 +125,9 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
             return keras.saving.load_model(path, compile=False, safe_mode=True)
     # A damaged archive raises whatever Keras, zipfile or h5py meet first.
     except Exception as error:
-        raise errors.RunError(f"{path}: not a usable .keras model: {causes.in_short(error)}", step) from error
+        raise errors.RunError(
+            f"{path}: not a usable .keras model: {causes.in_short(causes.root(error))}", step
+        ) from error
 
 
 def _from_images(backbone: backbones.Backbone, classifier: keras.Model) -> tuple[Any, Any, Any]:

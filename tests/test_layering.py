@@ -16,7 +16,7 @@ GEODS_LEVELS = [
     {"boundary", "geojson"},
     {"partition"},
     {"fishnet", "splits", "tree"},
-    {"imagery", "survey", "tree_layouts"},
+    {"imagery", "quadtree", "survey", "tree_layouts"},
     {"photos", "scraping", "simulation", "split_lists"},
     {"scrape"},
     {"datasets", "decoding", "geods_dataset_builder"},

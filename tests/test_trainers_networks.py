@@ -59,6 +59,9 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(datasets.open_builder(data_dir, "random"), "test", shape))
     np.testing.assert_allclose(from_cache, from_images, atol=1e-4)
+    # In another process, which has imported only what it needs.
+    done = road.program("trainers.evaluate", f"--run_dir={settings.run_dir}")
+    assert "19 locations" in done.stdout
 
 
 def test_the_blocks_have_moved_and_the_frozen_part_has_not(settings):

@@ -41,6 +41,7 @@ def main(settings: options.TrainOptions) -> None:
             f"{time.monotonic() - started_s:,.0f} s",
             flush=True,
         )
+    cli.import_quietly("tensorflow")
     print(scoring.table(_joined(settings, folder)))
     print(f"wrote {folder / runs.METRICS}, {runs.PREDICTIONS} and {runs.PROBABILITIES}")
 
@@ -107,23 +108,47 @@ def _run(*words: str) -> None:
 
 def _joined(settings: options.TrainOptions, folder: pathlib.Path) -> dict[str, Any]:
     """Joins the predictions of all folds, by location, and measures them; writes what trainers.evaluate writes."""
-    cells = partition.read(folder / "fold0" / runs.PARTITION)
-    found = [one for fold in range(settings.folds) for one in predictions.read(folder / f"fold{fold}", len(cells))]
+    from trainers import cells as cells_of_runs
+
+    common = partition.read(folder / "fold0" / runs.PARTITION)
+    own = [partition.read(folder / f"fold{fold}" / runs.PARTITION) for fold in range(settings.folds)]
+    if any(cells.fingerprint != common.fingerprint for cells in own):
+        common = cells_of_runs.given(settings)
+    found = [one for fold, cells in enumerate(own) for one in _on_common(folder / f"fold{fold}", cells, common)]
     found.sort(key=lambda one: one.location_id)
     truth = np.array([one.truth for one in found])
     probabilities = np.array([one.probabilities for one in found], dtype=np.float64)
     guesses = scoring.Guesses(
         truth,
-        cells.label(truth[:, 0], truth[:, 1]),
+        common.label(truth[:, 0], truth[:, 1]),
         np.array([one.predicted for one in found]),
         scoring.top_cells(probabilities),
     )
     seconds = sum(train_and_evaluate(own)["seconds"] for own in _folds(settings))
-    metrics = {"run": str(folder), "on": f"{settings.folds} folds", **scoring.evaluate(guesses, cells)}
+    metrics = {"run": str(folder), "on": f"{settings.folds} folds", **scoring.evaluate(guesses, common)}
     metrics["seconds"] = round(seconds, 1)
     evaluate.write(folder, [one.location_id for one in found], guesses, probabilities, metrics)
-    partition.write(cells, folder / runs.PARTITION)
+    partition.write(common, folder / runs.PARTITION)
     return metrics
+
+
+def _on_common(
+    folder: pathlib.Path, cells: partition.Partition, common: partition.Partition
+) -> list[predictions.Prediction]:
+    """Reads the predictions of a fold, with probabilities over the cells that all folds share.
+
+    A fold with cells of its own gives the probability of each to the common cell that its centroid lies in.
+    """
+    found = predictions.read(folder, len(cells))
+    if cells.fingerprint == common.fingerprint:
+        return found
+    into = common.label(cells.centroids[:, 0], cells.centroids[:, 1])
+    inside = into >= 0
+
+    def moved(values: np.ndarray) -> np.ndarray:
+        return np.bincount(into[inside], weights=values[inside].astype(np.float64), minlength=len(common))
+
+    return [dataclasses.replace(one, probabilities=moved(one.probabilities)) for one in found]
 
 
 if __name__ == "__main__":

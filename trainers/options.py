@@ -86,6 +86,11 @@ class TrainOptions(EncoderOptions):
     validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
     cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
     partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
+    cells: Literal["partition", "quadtree"] = cli.option(
+        "partition", "Cells of the partition, or of a quadtree over the training places (PlaNet)."
+    )
+    most_per_cell: int = cli.option(50, "Training places a box of --cells=quadtree may hold.")
+    least_per_cell: int = cli.option(5, "Training places a cell of --cells=quadtree holds, or it joins a neighbour.")
     cell_deg: float = cli.option(0.0, "Side of finer cells to divide the partition's area into; 0 takes it as it is.")
     folds: int = cli.option(0, "Cross-validation: into how many parts to divide all splits of the cache; 0 for none.")
     fold: int = cli.option(0, "Which of --folds is held out, from 0.")
