@@ -16,10 +16,10 @@ from typing import Any
 import keras
 
 from geods import errors, files
-from model import backbones, causes, cuts, decode, fusion, sequences, views
+from model import backbones, causes, cuts, decode, fusion, neighbours, sequences, views
 
 # What a saved network may hold besides what this module builds: Keras finds only classes of modules that are imported.
-_ALSO_IN_FILES = (cuts.Blocks,)
+_ALSO_IN_FILES = (cuts.Blocks, neighbours.NeighbourDensity)
 
 
 def build_classifier(

@@ -1,6 +1,7 @@
 """Ways to train that the flags choose: unfrozen blocks, fusions, augmentation, chunks; each run in this process."""
 
 import dataclasses
+import json
 import re
 
 import numpy as np
@@ -133,6 +134,7 @@ def test_a_cache_behind_the_blocks_is_refused_with_the_command(settings, cache_d
         ({"crop": 0.1}, "--crop with --cache_dir"),
         ({"view_mixup": 0.1, "train_views": "single"}, "--view_mixup with --train_views=single"),
         ({"fusion": "lstm", "train_views": "single"}, "--fusion with --train_views=single"),
+        ({"head": "neighbours", "members": 2}, "--head=neighbours trains nothing"),
         ({"unfreeze_rate": 0.0}, "--unfreeze_rate=0.0: must be above 0"),
         ({"chunk_examples": 0}, "--chunk_examples=0"),
     ],
@@ -153,3 +155,13 @@ def test_the_reports_cnn_trains_end_to_end_under_an_lstm(data_dir, tmp_path):
         f"--run_dir={tmp_path}",
     )
     assert "epoch 1/1" in done.stdout
+
+
+@pytest.mark.parametrize("recipe", ["im2gps", "planet"])
+def test_recipes_on_pooled_features_beat_the_constant_guess(data_dir, cache_dir, tmp_path, recipe):
+    flags = (f"--flagfile=trainers/recipes/{recipe}.cfg", f"--data_dir={data_dir}", "--config=random")
+    flags += (f"--cache_dir={cache_dir}", "--epochs=10", "--neighbours=5", "--cell_deg=1")
+    road.program("trainers.train", *flags, f"--run_dir={tmp_path}")
+    road.program("trainers.evaluate", f"--run_dir={tmp_path}")
+    metrics = json.loads((tmp_path / runs.METRICS).read_text())
+    assert metrics["mean_miles"] < metrics["constant_guess"]["mean_miles"]

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from geods import partition
-from model import backbones, decode, geolocator, losses, metrics, optimizers
-from trainers import callbacks, chunked, inputs, networks, options, runs, scoring
+from model import backbones, decode, geolocator, losses, metrics, neighbours, optimizers
+from trainers import callbacks, chunked, inputs, memorise, networks, options, runs, scoring
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +59,10 @@ def on_features(
     backbone: keras.Model | None = None,
 ) -> Parts:
     """Returns a new classifier on the features that the encoder of a spec gives; `backbone` is that, if it is built."""
+    if settings.head == neighbours.NAME:
+        classifier = memorise.classifier_of(settings, feature_shape, cells, train)
+        network = keras.Model(classifier.input, classifier.output, name="trainable")
+        return Parts(network, classifier, backbone, train, validation)
     classifier = networks.classifier_of(settings, spec, feature_shape, len(cells))
     return Parts(networks.on_features(settings, classifier), classifier, backbone, train, validation)
 
@@ -92,6 +96,10 @@ def fit(
     measured = None
     if parts.validation:
         measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, settings.patience, folder)
+    if settings.head == neighbours.NAME:
+        if measured:
+            print(f"validation {measured.measure()['val_mean_miles']:,.1f} mean miles")
+        return None
     if settings.schedule == "chunked":
         chunked.fit(parts.network, parts.train, measured, settings, folder)
         return None

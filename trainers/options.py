@@ -96,10 +96,15 @@ class TrainOptions(EncoderOptions):
     fold: int = cli.option(0, "Which of --folds is held out, from 0.")
     train_backbone: bool = cli.option(False, "Whether to train the encoder too; only from images.")
     unfreeze_rate: float = cli.option(0.1, "Learning rate of the unfrozen blocks, as a factor of --learning_rate.")
-    head: str = cli.option("mlp", "report_75k, report_1m, report_6m, report_13m, report_lstm, linear or mlp.")
+    head: str = cli.option(
+        "mlp", "report_75k, report_1m, report_6m, report_13m, report_lstm, linear, mlp, or neighbours."
+    )
     fusion: Literal["mean", "mean_log", "attention", "lstm"] = cli.option(
         "mean", "How views become one answer: mean of (log-)probabilities, weighted by attention, or read by an LSTM."
     )
+    neighbours: int = cli.option(20, "How many training places --head=neighbours looks at.")
+    sigma_km: float = cli.option(200.0, "Width of the kernel round each of them.")
+    sharpness: float = cli.option(10.0, "How much more a more similar one counts, 0 for not at all.")
     dropout: float | None = cli.option(
         None, "Share of values dropped before the last layer; the head's own if not given."
     )
@@ -223,6 +228,9 @@ class TrainOptions(EncoderOptions):
             raise errors.OptionError(
                 problem, "leave it out; --crop, --brightness and --contrast change images as they come"
             )
+        if self.head == "neighbours" and (self.unfreeze or self.members > 1 or not self.cache_dir):
+            problem = "--head=neighbours trains nothing: with --unfreeze, --members or without --cache_dir it is idle."
+            raise errors.OptionError(problem, "extract features, and leave --unfreeze and --members out")
         of_views = [name for name in ("view_mixup", "view_dropout") if getattr(self, name)]
         of_views += ["fusion"] if self.fusion in ("attention", "lstm") else []
         if of_views and self.train_views == "single":
