@@ -10,6 +10,7 @@ seconds; then 2 CPU cores do about 70 images of 150 x 300 pixels a second with M
     {"file": "photograph.jpg", "views": 1, "lat_deg": 39.7, "lon_deg": -104.9,
      "top_cells": [{"cell": 12, "probability": 0.31, "lat_deg": 39.0, "lon_deg": -105.0}, ...], "elsewhere": 0.2}
 
+After trainers.calibrate it also holds "region": the level, area and number of cells of the credible region.
 `lat_deg` and `lon_deg` are the predicted point, those of a cell its centroid. The probabilities of the top cells and
 `elsewhere` add up to 1; --all_cells adds `probabilities`, one for each cell in order, which add up to 1 as well.
 """
@@ -24,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tqdm
 
-from geods import cli, errors, files, geometry, tree, tree_layouts
-from trainers import runs
+from geods import cli, errors, files, geometry, partition, tree, tree_layouts
+from trainers import calibrate, calibration, runs
 
 if TYPE_CHECKING:
     from trainers import predictor
@@ -82,10 +83,20 @@ def predict(model: "predictor.Predictor", locations: Sequence[tree.Location], op
     batches = pipeline.tree_batches(locations, shape)
     steps = math.ceil(len(locations) / options.batch_size)
     log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches"))
-    return [
-        describe(location, probabilities_of(row), point, model.partition.centroids, options)
-        for location, row, point in zip(locations, log_probabilities, points, strict=True)
-    ]
+    fitted = calibrate.read(model.folder)
+    lines = []
+    for location, row, point in zip(locations, log_probabilities, points, strict=True):
+        probabilities = probabilities_of(row)
+        line = describe(location, probabilities, point, model.partition.centroids, options)
+        lines.append(line | (_region(probabilities, model.partition, fitted) if fitted else {}))
+    return lines
+
+
+def _region(probabilities: np.ndarray, cells: partition.Partition, fitted: calibration.Calibration) -> dict[str, Any]:
+    """Returns the credible region of a prediction: its level, its area, and how many cells it takes."""
+    inside = calibration.region(probabilities[None], cells.areas_km2, fitted)[0]
+    area_km2 = float(cells.areas_km2[inside].sum())
+    return {"region": {"level": fitted.level, "area_km2": round(area_km2), "cells": int(inside.sum())}}
 
 
 def probabilities_of(log_probabilities: np.ndarray) -> np.ndarray:

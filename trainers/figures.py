@@ -138,6 +138,22 @@ def comparison(
     return figure
 
 
+def risk_curve(risk: Sequence[tuple[float, float]]) -> Figure:
+    """Draws how far off the most confident guesses are.
+
+    Args:
+        risk: (share of locations, their mean miles), as `calibration.risk_by_coverage` returns it.
+    """
+    shares, miles = np.array(risk).T
+    figure = Figure(figsize=(6.0, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(100 * shares, miles, marker="o", color=cartography.LINE_COLOUR)
+    axes.set(xlabel="Most confident locations (%)", ylabel="Mean distance (miles)", ylim=(0, None), xlim=(0, 102))
+    axes.set_title("Error by confidence", loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def to_png(figure: Figure) -> bytes:
     """Returns a figure as the bytes of a PNG file; the same figure gives the same bytes."""
     content = io.BytesIO()

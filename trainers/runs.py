@@ -6,6 +6,7 @@ model.keras          the whole network, from uint8 images to a point
 checkpoints/         the best classifier so far, while training
 events/              for TensorBoard
 metrics.json, predictions.csv, probabilities.npy    written by trainers.evaluate
+calibration.json     written by trainers.calibrate, with calibration.png
 map.html, map.png    written by tools.render
 """
 
@@ -18,8 +19,9 @@ from trainers import options
 FLAGS, PARTITION, MODEL = "flags.cfg", "partition.geojson", "model.keras"
 CHECKPOINT = "checkpoints/best.keras"
 EVENTS = "events"
+CALIBRATION = "calibration.json"
 METRICS, PREDICTIONS, PROBABILITIES = "metrics.json", "predictions.csv", "probabilities.npy"
-_RESULTS = (MODEL, METRICS, PREDICTIONS, PROBABILITIES, "map.html", "map.png")
+_RESULTS = (MODEL, METRICS, PREDICTIONS, PROBABILITIES, CALIBRATION, "calibration.png", "map.html", "map.png")
 _TRAIN = "train one: python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --run_dir="
 
 

@@ -1,0 +1,111 @@
+"""Calibration on worlds whose truth is known: the temperature is found again, regions hold what they promise."""
+
+import math
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geods import errors, partition
+from trainers import calibration
+
+CELLS = partition.Partition(
+    tuple(shapely.box(-110 + 2 * x, 30 + 2 * y, -108 + 2 * x, 32 + 2 * y) for y in range(5) for x in range(8))
+)
+
+
+def world(count, temperature=1.0, seed=0):
+    """Probabilities of a model that is over-confident by a temperature, and truths drawn from the right ones."""
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.standard_normal((count, len(CELLS)))
+    right = calibration.tempered(np.exp(logits), 1.0)
+    labels = np.array([rng.choice(len(CELLS), p=row) for row in right])
+    return calibration.tempered(np.exp(logits), 1 / temperature), labels
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_is_found_again(temperature):
+    probabilities, labels = world(4000, temperature)
+    assert calibration.fit_temperature(probabilities, labels) == pytest.approx(temperature, rel=0.06)
+
+
+def test_tempering_mends_the_calibration_error():
+    probabilities, labels = world(4000, 3.0)
+    after = calibration.tempered(probabilities, calibration.fit_temperature(probabilities, labels))
+    assert calibration.expected_calibration_error(probabilities, labels) > 0.15
+    assert calibration.expected_calibration_error(after, labels) < 0.03
+
+
+@pytest.mark.parametrize(("level", "too_many"), [(0.5, 0.1), (0.8, 0.03), (0.9, 0.03)])
+def test_regions_hold_what_they_promise_on_locations_they_have_not_seen(level, too_many):
+    probabilities, labels = world(6000, 2.0)
+    fitted = calibration.fit(probabilities[:3000], labels[:3000], CELLS.areas_km2, level)
+    inside = calibration.region(probabilities[3000:], CELLS.areas_km2, fitted)
+    held = inside[np.arange(3000), labels[3000:]].mean()
+    # A region of one cell cannot be made smaller, so small levels hold more than they promise.
+    assert level - 0.03 < held < level + too_many
+    assert inside.mean() < level
+
+
+def test_a_region_has_the_densest_cells():
+    fitted = calibration.Calibration(1.0, 0.9, 0.6)
+    inside = calibration.region(np.array([[0.5, 0.3, 0.2]]), np.array([10.0, 1.0, 100.0]), fitted)
+    # Densities 0.05, 0.3 and 0.002: the second, then the first would make 0.8.
+    np.testing.assert_array_equal(inside, [[False, True, False]])
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 999), st.floats(0.0, 1.0), st.floats(0.1, 10))
+def test_a_region_is_never_empty_and_grows_with_its_mass(seed, mass, temperature):
+    probabilities, _ = world(20, seed=seed)
+    smaller, larger = (
+        calibration.region(probabilities, CELLS.areas_km2, calibration.Calibration(temperature, 0.9, share))
+        for share in (mass / 2, mass)
+    )
+    assert smaller.any(axis=1).all()
+    assert (larger >= smaller).all()
+
+
+def test_truths_outside_every_cell_are_not_held():
+    probabilities, labels = world(200)
+    labels[::2] = -1
+    fitted = calibration.fit(probabilities, labels, CELLS.areas_km2, 0.9)
+    assert fitted.mass == 1.0
+    assert calibration.region(probabilities, CELLS.areas_km2, fitted).all()
+
+
+def test_the_most_confident_come_first():
+    expected_km = np.arange(100.0)
+    risk = calibration.risk_by_coverage(expected_km, expected_km * 1.609344)
+    assert risk[0] == (0.1, pytest.approx(4.5))
+    assert risk[-1] == (1.0, pytest.approx(49.5))
+
+
+def test_nothing_is_measured_on_what_it_was_fitted_on():
+    rng = np.random.default_rng(0)
+    probabilities, labels = world(600)
+    truth = np.array([CELLS.sample(label, 1, rng)[0] for label in labels])
+    scaled, regions = calibration.cross_fitted(probabilities, truth, CELLS, 0.9, 5)
+    np.testing.assert_allclose(scaled.sum(axis=1), 1)
+    assert regions[np.arange(600), labels].mean() == pytest.approx(0.9, abs=0.04)
+    # Another truth at one place changes nothing there but elsewhere.
+    moved = truth.copy()
+    block = (np.floor(truth) == np.floor(truth[0])).all(axis=1)
+    moved[block] = truth[block] + (np.floor(truth[block]) + 0.5 - truth[block]) * 0.5
+    again, _ = calibration.cross_fitted(probabilities, moved, CELLS, 0.9, 5)
+    np.testing.assert_array_equal(again[block], scaled[block])
+
+
+def test_locations_in_no_cell_cannot_calibrate():
+    probabilities, _ = world(5)
+    with pytest.raises(errors.RunError, match="no location lies in a cell"):
+        calibration.fit(probabilities, np.full(5, -1), CELLS.areas_km2)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, math.nan])
+def test_a_level_is_a_share(level):
+    probabilities, labels = world(5)
+    with pytest.raises(errors.OptionError, match=r"such as 0\.9"):
+        calibration.fit(probabilities, labels, CELLS.areas_km2, level)
