@@ -101,7 +101,7 @@ def fit(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray, lev
 
 
 def region(probabilities: np.ndarray, areas_km2: np.ndarray, fitted: Calibration) -> np.ndarray:
-    """Returns which cells belong to the credible region of each location, bool `[n, cells]`; the densest always does."""
+    """Returns which cells belong to the credible region of locations, bool `[n, cells]`; the densest always."""
     needed = mass_to_include(tempered(probabilities, fitted.temperature), areas_km2)
     # A sum that rounding brings over 1 is still everything.
     return (needed <= fitted.mass + 1e-12) | (needed == needed.min(axis=1, keepdims=True))
