@@ -100,8 +100,13 @@ def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
     return "\n".join(lines) + "\n"
 
 
-def from_flagfile(options_class: type[Options], path: str | os.PathLike[str]) -> Options:
-    """Reads back what `to_flagfile` wrote.
+def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *more: str) -> Options:
+    """Reads back what `to_flagfile` wrote, or another flag file.
+
+    Args:
+        options_class: Dataclass to make.
+        path: The flag file.
+        more: Further flags, such as "--seed=1", which count where the file says otherwise.
 
     Raises:
         MissingFileError: If `path` is not a file.
@@ -112,7 +117,7 @@ def from_flagfile(options_class: type[Options], path: str | os.PathLike[str]) ->
     flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
     define(options_class, values)
     try:
-        words = values(["", f"--flagfile={path}"])[1:]
+        words = values(["", f"--flagfile={path}", *more])[1:]
     except flags.Error as error:
         raise errors.OptionError(f"{path}: {error}.", "correct that line; --help lists the flags") from error
     return from_flags(options_class, values, words)

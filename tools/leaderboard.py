@@ -130,17 +130,10 @@ def _extract(settings: Options, features: pathlib.Path) -> None:
 
 def _measure(settings: Options, recipe: Recipe) -> standings.Standing:
     """Trains and evaluates one recipe; returns its row."""
-    base = cli.from_flagfile(options.TrainOptions, recipe.path)
-    run = dataclasses.replace(
-        base,
-        data_dir=settings.data_dir,
-        config=settings.config,
-        cache_dir=str(_cache_dir(settings, recipe.features)),
-        run_dir=str(pathlib.Path(settings.out, recipe.name)),
-        folds=settings.folds,
-        seed=settings.seed,
-        epochs=settings.epochs or base.epochs,
-    )
+    given = {name: getattr(settings, name) for name in ("data_dir", "config", "folds", "seed", "epochs")}
+    given |= {"cache_dir": _cache_dir(settings, recipe.features), "run_dir": pathlib.Path(settings.out, recipe.name)}
+    words = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    run = cli.from_flagfile(options.TrainOptions, recipe.path, *words)
     print(f"recipe {recipe.name}", flush=True)
     if settings.folds:
         cross_validate.main(run)
