@@ -42,6 +42,8 @@ REQUIREMENTS = [
 
 EXTRAS = {
     "gpu": ["tensorflow[and-cuda]>=2.19"],
+    # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
+    "hub": ["keras-hub>=0.32,<0.33"],
     "dev": [
         # tfds.testing needs dill and does not declare it.
         "dill>=0.3.9",

@@ -1,7 +1,7 @@
 """The encoders keras.applications offers, found by walking it rather than from a list that would age, and the report's.
 
 A name is the constructor's in snake case: ResNet50V2 is `resnet50_v2`, ConvNeXtTiny is `convnext_tiny`. The one of our
-own is `report_cnn`, which the report trained from nothing.
+own is `report_cnn`, which the report trained from nothing. Those of keras-hub begin with `hub:`.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from geods import errors
-from model import report_cnn, tensors
+from model import hub_encoders, report_cnn, tensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +52,8 @@ def find(name: str) -> Encoder:
     Raises:
         BackboneError: If there is none; the message lists the closest names.
     """
+    if name.startswith(hub_encoders.PREFIX):
+        return Encoder(name, hub_encoders.constructor_of(name), hub_encoders.preprocess_of(name))
     if name not in _registry():
         close = difflib.get_close_matches(snake_case(name), names(), n=4, cutoff=0.5)
         hint = f"did you mean {', '.join(close)}?" if close else f"choose one of {', '.join(names())}"

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 
 from geods import errors, files
-from model import backbones, causes, cuts, decode, fusion, neighbours, sequences, views
+from model import backbones, causes, cuts, decode, fusion, hub_encoders, neighbours, sequences, views
 
 # What a saved network may hold besides what this module builds: Keras finds only classes of modules that are imported.
 _ALSO_IN_FILES = (cuts.Blocks, neighbours.NeighbourDensity)
@@ -119,10 +119,14 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
     if not str(path).endswith(".keras") or not zipfile.is_zipfile(path):
         raise errors.RunError(f"{path}: not a .keras model, or cut short; {_start_of(path)}.", step)
     try:
+        if _holds_hub_layers(path):
+            hub_encoders.library()
         with warnings.catch_warnings():
             # Keras only warns of layers it found no weights for; they would predict at random.
             warnings.filterwarnings("error", message="Skipping nested container")
             return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except errors.BackboneError:
+        raise
     # A damaged archive raises whatever Keras, zipfile or h5py meet first.
     except Exception as error:
         raise errors.RunError(
@@ -136,6 +140,12 @@ def _from_images(backbone: backbones.Backbone, classifier: keras.Model) -> tuple
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
     features = views.PerView(backbone, name="backbone")(image)
     return image, view_mask, classifier({"features": features, "view_mask": view_mask})
+
+
+def _holds_hub_layers(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a saved network has layers of keras-hub, which must be imported before it is read."""
+    with zipfile.ZipFile(path) as archive:
+        return b"keras_hub" in archive.read("config.json")
 
 
 def _start_of(path: str | os.PathLike[str]) -> str:

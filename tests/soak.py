@@ -115,7 +115,7 @@ def assert_no_key(folder: pathlib.Path) -> None:
 
 def storm(folder: pathlib.Path, count: int, images_per_s: float = 200.0) -> dict:
     """Scrapes about so many requests through all faults; returns what was seen."""
-    side = max(2, round(math.sqrt(count / 60)))
+    side = max(2, round(math.sqrt(count / 46)))
     partition.write(cells(side), folder / "partition.geojson")
     wanted = side * side * 10
     with service(folder, rate=0.01) as server:

@@ -11,15 +11,10 @@ alone. Reads the dataset once without decoding; 1,000 places take 5 s. --out wri
 import csv
 import dataclasses
 import pathlib
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from geods import cli, errors, files, splits
 from trainers import leaks
-
-if TYPE_CHECKING:
-    from tensorflow_datasets.core import DatasetBuilder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +34,11 @@ def main(settings: Options) -> None:
 
     builder = datasets.open_builder(settings.data_dir, settings.config)
     panoramas = _panoramas(settings.tree)
-    train = _side(builder, splits.TRAIN, panoramas)
+    train = leaks.read(builder, splits.TRAIN, panoramas)
     cells = datasets.partition_of(builder)
     found = {}
     for split in (splits.VALIDATION, splits.TEST):
-        if split in builder.info.splits and len(held := _side(builder, split, panoramas)):
+        if split in builder.info.splits and len(held := leaks.read(builder, split, panoramas)):
             dates = leaks.by_date(held, train, cells)
             found[split] = {
                 "locations": len(held),
@@ -55,21 +50,6 @@ def main(settings: Options) -> None:
     if settings.out:
         files.write_json(settings.out, {"dataset": datasets.fingerprint_of(builder), **found})
         print(f"wrote {settings.out}")
-
-
-def _side(builder: "DatasetBuilder", split: str, panoramas: dict[str, frozenset[str]]) -> leaks.Side:
-    """Reads what there is to know of a split without its pixels."""
-    from geods import datasets
-
-    rows = list(datasets.examples(builder, split, shuffle=False, seed=0).as_numpy_iterator())
-    names = [row["location_id"].decode() for row in rows]
-    dates = [next((date.decode() for date in row["views"]["date"] if date), "") for row in rows]
-    return leaks.Side(
-        np.array([row["coords"] for row in rows], dtype=np.float64).reshape(-1, 2),
-        [frozenset(text.decode() for text in row["views"]["sha256"]) for row in rows],
-        [panoramas.get(name, frozenset()) for name in names],
-        np.array([leaks.months_of(date) for date in dates]),
-    )
 
 
 def _panoramas(tree_dir: str) -> dict[str, frozenset[str]]:

@@ -2,11 +2,15 @@
 
 import collections
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from geods import geometry, partition
+
+if TYPE_CHECKING:
+    from tensorflow_datasets.core import DatasetBuilder
 
 NEAR_KM = (0.1, 1, 10, 50)
 _QUANTILES = (0.0, 0.05, 0.5, 0.95)
@@ -34,6 +38,27 @@ class Side:
     def __len__(self) -> int:
         """Returns the number of locations."""
         return len(self.coords)
+
+
+def read(builder: "DatasetBuilder", split: str, panoramas: Mapping[str, frozenset[str]]) -> Side:
+    """Reads what there is to know of a split without its pixels.
+
+    Args:
+        builder: A dataset that is there.
+        split: One of its splits.
+        panoramas: Panorama ids by location; {} if not known.
+    """
+    from geods import datasets
+
+    rows = list(datasets.examples(builder, split, shuffle=False, seed=0).as_numpy_iterator())
+    names = [row["location_id"].decode() for row in rows]
+    dates = [next((date.decode() for date in row["views"]["date"] if date), "") for row in rows]
+    return Side(
+        np.array([row["coords"] for row in rows], dtype=np.float64).reshape(-1, 2),
+        [frozenset(text.decode() for text in row["views"]["sha256"]) for row in rows],
+        [panoramas.get(name, frozenset()) for name in names],
+        np.array([months_of(date) for date in dates]),
+    )
 
 
 def nearest_km(coords: np.ndarray, others: np.ndarray) -> np.ndarray:
