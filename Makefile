@@ -15,7 +15,7 @@ demo: install
 	$(BIN)/python -m tools.demo --out=demo
 
 test: install lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 soak: install
 	$(BIN)/python tests/soak_country.py --boundary=$(BOUNDARY)

@@ -50,6 +50,7 @@ EXTRAS = {
         "hypothesis>=6.100",
         "mypy>=1.15",
         "pytest>=8",
+        "pytest-xdist>=3.6",
         "ruff>=0.11",
         # tests/test_packaging.py builds a wheel; Python 3.12 and newer put no setuptools into a venv.
         "setuptools>=77",
