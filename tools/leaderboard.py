@@ -23,7 +23,9 @@ from trainers import cross_validate, options, scoring, standings
 RECIPES = pathlib.Path(options.__file__).parent / "recipes"
 # The features that our recipes stand on; those of others are written after an @.
 FEATURES = {
-    **dict.fromkeys(("linear", "mlp", "multiview", "im2gps", "planet", "planet_album", "demo"), "pooled"),
+    **dict.fromkeys(
+        ("linear", "mlp", "best_frozen", "multiview", "im2gps", "planet", "planet_album", "demo"), "pooled"
+    ),
     **dict.fromkeys(("report_75k", "report_1m", "report_6m", "report_13m"), "maps"),
     "lstm": "peaks",
     "best": "blocks",
