@@ -41,7 +41,14 @@ REQUIREMENTS = [
 ]
 
 EXTRAS = {
-    "gpu": ["tensorflow[and-cuda]>=2.19"],
+    # JPEGs decoded straight into batches, for tools.benchmark_input and trainers.extract: --decode=auto takes it.
+    "fast": ["simplejpeg>=1.8"],
+    "gpu": [
+        "tensorflow[and-cuda]>=2.19",
+        "nvidia-nvimgcodec-cu12>=0.6; platform_system == 'Linux'",
+        "nvidia-nvjpeg-cu12>=12; platform_system == 'Linux'",
+    ],
+    "openvino": ["openvino>=2025.0"],
     # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
     "hub": ["keras-hub>=0.32,<0.33"],
     "dev": [
@@ -49,11 +56,13 @@ EXTRAS = {
         "dill>=0.3.9",
         "hypothesis>=6.100",
         "mypy>=1.15",
+        "openvino>=2025.0",
         "pytest>=8",
         "pytest-xdist>=3.6",
         "ruff>=0.11",
         # tests/test_packaging.py builds a wheel; Python 3.12 and newer put no setuptools into a venv.
         "setuptools>=77",
+        "simplejpeg>=1.8",
         "types-requests>=2.32",
         "types-tqdm>=4.66",
     ],

@@ -48,6 +48,15 @@ def decode_views(contents: tf.Tensor, views: int, height_px: int, width_px: int)
 
 
 def _resize(pixels: tf.Tensor, height_px: int, width_px: int) -> tf.Tensor:
-    """Resizes uint8 `[h, w, 3]` with a triangle filter that averages when it shrinks."""
-    resized = tf.image.resize(pixels, (height_px, width_px), method="bilinear", antialias=True)
+    """Resizes uint8 `[h, w, 3]` with a triangle filter that averages when it shrinks.
+
+    Where nothing shrinks, the filter without averaging is the same one and takes a third of the time.
+    """
+    shape = tf.shape(pixels)
+    shrinks = tf.logical_or(shape[0] > height_px, shape[1] > width_px)
+    resized = tf.cond(
+        shrinks,
+        lambda: tf.image.resize(pixels, (height_px, width_px), method="bilinear", antialias=True),
+        lambda: tf.image.resize(pixels, (height_px, width_px), method="bilinear"),
+    )
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)

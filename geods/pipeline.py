@@ -89,6 +89,21 @@ def batches(
     return _prefetched(_batched(examples, most_views, options), then)
 
 
+def encoded_batches(builder: tfds.core.DatasetBuilder, split: str, options: PipelineOptions) -> tf.data.Dataset:
+    """Reads a split as `batches` does with views="single", but leaves `image` the bytes of JPEGs, text `[b]`.
+
+    Args:
+        builder: From `open_builder`.
+        split: Split, or part of one as TFDS writes it.
+        options: How to batch; sizes and `views` do not count.
+
+    Raises:
+        DatasetError: If there is no such split.
+    """
+    rows = _views(datasets.examples(builder, split, options.shuffle, options.seed), options)
+    return rows.batch(options.batch_size, drop_remainder=options.drop_remainder).prefetch(2)
+
+
 def tree_batches(locations: Sequence[tree.Location], options: PipelineOptions) -> tf.data.Dataset:
     """Reads the images of an imagery tree as `batches` does those of a dataset; there is no `cell`.
 
@@ -136,13 +151,11 @@ def _most_views(builder: tfds.core.DatasetBuilder, split: str) -> int:
 def _batched(examples: tf.data.Dataset, most_views: int, options: PipelineOptions) -> tf.data.Dataset:
     """Decodes and batches examples."""
     if options.views == "single":
-        rows = examples.flat_map(_one_row_a_view).skip(options.skip)
+        rows = _views(examples, options)
         rows = rows.map(lambda row: _decode_single(row, options), num_parallel_calls=tf.data.AUTOTUNE)
     else:
-        rows = examples.skip(options.skip)
+        rows = _repeated(examples.skip(options.skip), options)
         rows = rows.map(lambda row: _decode_all(row, most_views, options), num_parallel_calls=tf.data.AUTOTUNE)
-    if options.repeat:
-        rows = rows.repeat()
     rows = rows.batch(options.batch_size, drop_remainder=options.drop_remainder)
     settings = tf.data.Options()
     settings.deterministic = options.deterministic
@@ -159,17 +172,29 @@ def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], An
     return rows.prefetch(2)
 
 
-def _one_row_a_view(row: dict[str, Any]) -> tf.data.Dataset:
-    """Returns a dataset of the views of one location, each with what belongs to the location."""
-    views = tf.data.Dataset.from_tensor_slices({key: row["views"][key] for key in ("image", "heading")})
+def _views(examples: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
+    """Returns a row for each view, each with what belongs to its location."""
+    rows = examples.map(_one_row_a_view, num_parallel_calls=tf.data.AUTOTUNE).unbatch().skip(options.skip)
+    return _repeated(rows, options)
+
+
+def _repeated(rows: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
+    """Begins again at the end, if that is wanted."""
+    return rows.repeat() if options.repeat else rows
+
+
+def _one_row_a_view(row: dict[str, Any]) -> dict[str, Any]:
+    """Turns one location into rows, one a view."""
+    views = {key: row["views"][key] for key in ("image", "heading")}
+    count = tf.shape(views["heading"])[0]
     rest = {key: row[key] for key in row if key in ("location_id", "coords", "cell")}
-    return views.map(lambda view: {**rest, **view})
+    return {**{key: tf.repeat(value[tf.newaxis], count, axis=0) for key, value in rest.items()}, **views}
 
 
 def _decode_single(row: dict[str, Any], options: PipelineOptions) -> dict[str, Any]:
     """Decodes the image of one view."""
     image = decoding.decode_image(row["image"], options.height_px, options.width_px)
-    return _with_int32_cell({**row, "image": image})
+    return with_int32_cell({**row, "image": image})
 
 
 def _decode_all(row: dict[str, Any], most_views: int, options: PipelineOptions) -> dict[str, Any]:
@@ -178,9 +203,9 @@ def _decode_all(row: dict[str, Any], most_views: int, options: PipelineOptions) 
     heading = row["views"]["heading"]
     padded = tf.ensure_shape(tf.pad(heading, [[0, most_views - tf.shape(heading)[0]]]), (most_views,))
     rest = {key: row[key] for key in row if key in ("location_id", "coords", "cell")}
-    return _with_int32_cell({**rest, "image": image, "view_mask": mask, "heading": padded})
+    return with_int32_cell({**rest, "image": image, "view_mask": mask, "heading": padded})
 
 
-def _with_int32_cell(row: dict[str, Any]) -> dict[str, Any]:
-    """Casts the label, which TFDS keeps as int64."""
+def with_int32_cell(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a row with its label as int32; TFDS keeps int64."""
     return {**row, "cell": tf.cast(row["cell"], tf.int32)} if "cell" in row else row

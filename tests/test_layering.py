@@ -19,8 +19,9 @@ GEODS_LEVELS = [
     {"imagery", "quadtree", "survey", "tree_layouts"},
     {"photos", "scraping", "simulation", "split_lists"},
     {"scrape"},
-    {"datasets", "decoding", "geods_dataset_builder"},
-    {"pipeline"},
+    {"buffers", "datasets", "decoding", "geods_dataset_builder", "gpu_jpegs"},
+    {"jpeg_threads", "pipeline"},
+    {"loader"},
 ]
 MAY_IMPORT = {
     "geods": {"geods"},
@@ -30,7 +31,10 @@ MAY_IMPORT = {
 }
 MODEL_MAY_USE_OF_GEODS = {"geods.errors", "geods.files", "geods.geometry"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
-GEODS_WITH_TENSORFLOW = {"geods.datasets", "geods.decoding", "geods.geods_dataset_builder", "geods.pipeline"}
+GEODS_WITH_TENSORFLOW = {
+    *("geods.datasets", "geods.decoding", "geods.geods_dataset_builder"),
+    *("geods.gpu_jpegs", "geods.loader", "geods.pipeline"),
+}
 
 
 def modules() -> list[pathlib.Path]:

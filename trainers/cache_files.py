@@ -42,6 +42,8 @@ class CacheKey:
         precision: Policy the encoder ran in.
         dtype: Type the features are stored in.
         variant: How the images were changed, "" if they were not.
+        runtime: What ran the encoder.
+        decode: Whether the JPEGs were decoded on the "cpu" or the "gpu".
     """
 
     dataset: str
@@ -56,6 +58,8 @@ class CacheKey:
     precision: str
     dtype: str
     variant: str = ""
+    runtime: str = "tensorflow"
+    decode: str = "cpu"
 
     @classmethod
     def of(cls, spec: Any, **others: str) -> "CacheKey":  # noqa: ANN401 - BackboneSpec, whose module imports Keras

@@ -18,29 +18,33 @@ import numpy as np
 import tqdm
 
 from geods import cli
-from trainers import options
+from trainers import options, runtimes
 
 if TYPE_CHECKING:
     from model import backbones
-    from trainers import cache_writer
+    from trainers import cache_writer, image_features
 
 
 def main(settings: options.ExtractOptions) -> None:
     """Extracts every split."""
+    runtimes.require(settings.runtime)
     cli.import_quietly("tensorflow")
     import keras
 
-    from geods import datasets
+    from geods import datasets, loader
     from model import backbones
+    from trainers import image_features
 
-    keras.mixed_precision.set_dtype_policy(settings.precision)
     builder = datasets.open_builder(settings.data_dir, settings.config)
     for split in settings.splits:
         datasets.require_split(builder, split)
-    spec = spec_of(settings)
-    backbone = backbones.build(spec)
+    settings = dataclasses.replace(settings, decode=loader.choose(settings.decode))
+    keras.mixed_precision.set_dtype_policy(runtimes.policy_of(settings.runtime, settings.precision))
+    backbone = backbones.build(spec_of(settings))
+    forward = runtimes.compiled(backbone, settings.batch_size, settings.runtime, settings.precision)
+    features = image_features.ImageFeatures(builder, forward, settings)
     for split, variant in itertools.product(settings.splits, range(settings.variants + 1)):
-        _extract_split(builder, split, variant, backbone, spec, settings)
+        _extract_split(features, backbone, split, variant)
     print(
         f"next: python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --data_dir={settings.data_dir} "
         f"--config={settings.config} --cache_dir={settings.cache_dir} --run_dir=runs/mlp"
@@ -67,29 +71,31 @@ def spec_of(settings: options.EncoderOptions) -> "backbones.BackboneSpec":
 
 
 def _extract_split(
-    builder: Any,  # noqa: ANN401 - a TFDS builder
+    features: "image_features.ImageFeatures",
+    backbone: Any,  # noqa: ANN401 - a Keras model
     split: str,
     variant: int,
-    backbone: Any,  # noqa: ANN401 - a Keras model
-    spec: "backbones.BackboneSpec",
-    settings: options.ExtractOptions,
 ) -> None:
     """Extracts one split, or a changed copy of it, into its folder; blocks that are there stay."""
     from geods import datasets
     from model import backbones
     from trainers import cache_files, cache_writer
 
-    started = time.monotonic()
-    index = datasets.index(builder, split)
+    settings, started = features.settings, time.monotonic()
+    index = datasets.index(features.builder, split)
     rows = cache_files.Rows(index.location_ids, index.coords, index.views, index.headings)
+    spec = spec_of(settings)
     key = cache_files.CacheKey.of(
         spec,
-        dataset=datasets.fingerprint_of(builder),
+        dataset=datasets.fingerprint_of(features.builder),
         split=split,
         weights_sha256=backbones.weights_sha256(backbone),
         precision=settings.precision,
         dtype=settings.cache_dtype,
         variant=_name_of(variant, settings) if variant else "",
+        runtime=settings.runtime,
+        # The other decoders agree to the last bit.
+        decode="gpu" if settings.decode == "gpu" else "cpu",
     )
     shape = tuple(backbone.output_shape[1:])
     folder = cache_files.folder_of(settings.cache_dir, split, variant)
@@ -98,7 +104,7 @@ def _extract_split(
             shutil.rmtree(folder / "blocks", ignore_errors=True)
             (folder / cache_files.INDEX).unlink(missing_ok=True)
         writer = cache_writer.CacheWriter(folder, key, spec.to_dict(), rows, shape, settings.block_rows)
-        _write_missing(writer, builder, split, variant, backbone, settings)
+        _write_missing(writer, features, split, variant)
         size_bytes = writer.finish()
     name = f"{split}, variant {variant}" if variant else split
     print(
@@ -108,12 +114,7 @@ def _extract_split(
 
 
 def _write_missing(
-    writer: "cache_writer.CacheWriter",
-    builder: Any,  # noqa: ANN401 - a TFDS builder
-    split: str,
-    variant: int,
-    backbone: Any,  # noqa: ANN401 - a Keras model
-    settings: options.ExtractOptions,
+    writer: "cache_writer.CacheWriter", features: "image_features.ImageFeatures", split: str, variant: int
 ) -> None:
     """Computes and writes the blocks that are not there."""
     missing = writer.missing()
@@ -122,8 +123,8 @@ def _write_missing(
     written = 0
     with tqdm.tqdm(total=sum(map(writer.rows_of, missing)), desc=split, unit=" views", smoothing=0.1) as bar:
         for run in _consecutive(missing):
-            features = _features(builder, split, variant, backbone, run[0] * settings.block_rows, settings)
-            blocks = _regroup(_counted(features, bar), [writer.rows_of(block) for block in run])
+            batches = features.of(split, variant, run[0] * features.settings.block_rows)
+            blocks = _regroup(_counted(batches, bar), [writer.rows_of(block) for block in run])
             for block, rows in zip(run, blocks, strict=True):
                 written += writer.write(block, rows)
                 bar.set_postfix_str(f"{written / 1e6:,.1f} MB")
@@ -157,48 +158,6 @@ def _regroup(batches: Iterator[np.ndarray], sizes: list[int]) -> Iterator[np.nda
         joined = np.concatenate(parts)
         yield joined[:size]
         rest = joined[size:]
-
-
-def _features(
-    builder: Any,  # noqa: ANN401 - a TFDS builder
-    split: str,
-    variant: int,
-    backbone: Any,  # noqa: ANN401 - a Keras model
-    skip: int,
-    settings: options.ExtractOptions,
-) -> Iterator[np.ndarray]:
-    """Yields the features of a split's views in order, `[n, *feature_shape]` a batch, from row `skip` on."""
-    import tensorflow as tf
-
-    from geods import pipeline
-    from model import augmentation
-
-    size, changes = settings.batch_size, (settings.brightness, settings.contrast, settings.crop)
-    signature = [
-        tf.TensorSpec((size, *backbone.input_shape[1:]), tf.uint8),
-        tf.TensorSpec((size, augmentation.DRAWS), tf.float32),
-    ]
-
-    def encode(images: Any, draws: Any) -> Any:  # noqa: ANN401 - tensors
-        seen = augmentation.jittered(images, draws, *changes) if variant else images
-        return backbone(seen, training=False)
-
-    forward = tf.function(encode, input_signature=signature, autograph=False)
-    rows = pipeline.PipelineOptions(settings.height_px, settings.width_px, batch_size=size, views="single", skip=skip)
-    for images in pipeline.batches(builder, split, rows, then=lambda batch: batch["image"]):
-        # A last batch of another size would be traced anew, which costs more than computing a full one.
-        padded = tf.pad(images, [[0, size - len(images)], [0, 0], [0, 0], [0, 0]])
-        draws = _draws(settings.seed, variant, skip, size)
-        yield tf.cast(forward(padded, draws), tf.float32).numpy()[: len(images)]
-        skip += size
-
-
-def _draws(seed: int, variant: int, first: int, count: int) -> np.ndarray:
-    """Returns the random numbers of rows, float32 `[count, DRAWS]`: their own each, so a resumed run has them too."""
-    from model import augmentation
-
-    rows = [np.random.default_rng([seed, variant, row]) for row in range(first, first + count)]
-    return np.array([row.random(augmentation.DRAWS) for row in rows], dtype=np.float32)
 
 
 def _name_of(variant: int, settings: options.ExtractOptions) -> str:

@@ -57,6 +57,12 @@ class ExtractOptions(EncoderOptions):
     splits: tuple[str, ...] = cli.option(("train", "validation", "test"), "Splits to extract.")
     cache_dir: str = cli.option("cache", "Folder to write to; each split gets a folder in it.")
     cache_dtype: Literal["float32", "float16", "bfloat16"] = cli.option("float16", "Type the features are stored in.")
+    runtime: Literal["tensorflow", "openvino"] = cli.option(
+        "tensorflow", "What runs the encoder; OpenVINO is an extra."
+    )
+    decode: Literal["auto", "tensorflow", "simplejpeg", "gpu"] = cli.option(
+        "auto", "What decodes the images: auto takes the first that is there of gpu, simplejpeg and tensorflow."
+    )
     block_rows: int = cli.option(1024, "Images a block; a kill costs at most one block.")
 
     def __post_init__(self) -> None:

@@ -1,0 +1,97 @@
+"""JPEGs decoded by libjpeg-turbo (simplejpeg) in threads, straight into the batch they belong to.
+
+    decoder = jpeg_threads.ThreadedDecoder(300, 600, otherwise=slow)
+    waiting = decoder.submit(contents)      # bytes; returns at once
+    waiting.result()                        # uint8 [n, 300, 600, 3]
+
+The pixels are Pillow's to the last bit. tf.data copies each image into its batch, and never uses its memory again.
+"""
+
+import concurrent.futures
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from geods import buffers, errors
+
+# So few that all threads end a batch together, so many that handing out costs nothing.
+_IMAGES_A_TASK = 4
+# Of CMYK it makes RGB in a way of its own, a level off Pillow's and TensorFlow's.
+_COLOURS = ("YCbCr", "Gray")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Waiting:
+    """A batch that is being decoded."""
+
+    pixels: np.ndarray
+    tasks: Sequence["concurrent.futures.Future[None]"]
+
+    def result(self) -> np.ndarray:
+        """Waits and returns uint8 `[n, h, w, 3]`; raises what the decoder raised."""
+        for task in self.tasks:
+            task.result()
+        return self.pixels
+
+
+def is_installed() -> bool:
+    """Returns whether simplejpeg is there."""
+    return importlib.util.find_spec("simplejpeg") is not None
+
+
+class ThreadedDecoder:
+    """Decodes batches in threads.
+
+    Args:
+        height_px: Height of the results.
+        width_px: Width of the results.
+        otherwise: Decodes what is no JPEG of this very size to uint8 `[height_px, width_px, 3]`.
+        threads: How many; one a core by default.
+
+    Raises:
+        OptionError: If simplejpeg is not installed.
+    """
+
+    def __init__(
+        self, height_px: int, width_px: int, otherwise: Callable[[bytes], np.ndarray], threads: int | None = None
+    ) -> None:
+        if not is_installed():
+            problem = "decoding by simplejpeg: it is not installed."
+            raise errors.OptionError(problem, 'pip install "geods[fast]", or --decode=tensorflow')
+        self._shape, self._otherwise = (height_px, width_px, 3), otherwise
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads or os.cpu_count(), "jpeg")
+        self._buffers = buffers.BufferPool()
+
+    def submit(self, contents: Sequence[bytes]) -> Waiting:
+        """Begins to decode.
+
+        Args:
+            contents: Whole JPEGs, at least one.
+        """
+        pixels = self._buffers.take((len(contents), *self._shape))
+        pairs = list(zip(contents, pixels, strict=True))
+        starts = range(0, len(pairs), _IMAGES_A_TASK)
+        tasks = [self._pool.submit(self._decode, pairs[start : start + _IMAGES_A_TASK]) for start in starts]
+        return Waiting(pixels, tasks)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _decode(self, pairs: Sequence[tuple[bytes, np.ndarray]]) -> None:
+        """Decodes some images into their places."""
+        import simplejpeg
+
+        for content, place in pairs:
+            try:
+                height_px, width_px, colours, _ = simplejpeg.decode_jpeg_header(content)
+                if (height_px, width_px, 3) == self._shape and colours in _COLOURS:
+                    simplejpeg.decode_jpeg(content, buffer=place)
+                    continue
+            # It refuses what libjpeg merely warns of; the other decoder has the last word.
+            except ValueError:
+                pass
+            place[:] = self._otherwise(content)

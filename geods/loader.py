@@ -1,0 +1,99 @@
+"""Batches of views for loops of one's own, decoded by what is fastest here.
+
+    for batch in loader.view_batches(builder, "train", options, loader.choose("auto")):
+        batch["image"]          # uint8 [b, h, w, 3]
+
+`simplejpeg` gives the pixels of `tensorflow` to the last bit, from threads that write straight into the batch. With
+`gpu` the bytes are decoded on the GPU and never come back: its pixels differ by a level or two.
+"""
+
+import collections
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from geods import decoding, errors, gpu_jpegs, jpeg_threads, pipeline
+
+Decode = Literal["auto", "tensorflow", "simplejpeg", "gpu"]
+_AHEAD = 2
+
+
+def choose(decode: Decode) -> Decode:
+    """Returns what "auto" stands for on this machine: gpu, simplejpeg or tensorflow, the first that is there.
+
+    Raises:
+        OptionError: If what is asked for is not there.
+    """
+    if decode == "gpu":
+        gpu_jpegs.require()
+    if decode != "auto":
+        return decode
+    if gpu_jpegs.is_available():
+        return "gpu"
+    return "simplejpeg" if jpeg_threads.is_installed() else "tensorflow"
+
+
+def view_batches(
+    builder: tfds.core.DatasetBuilder, split: str, options: pipeline.PipelineOptions, decode: Decode = "auto"
+) -> Iterator[dict[str, Any]]:
+    """Yields what `pipeline.batches` gives with views="single"; batches are decoded while earlier ones are used.
+
+    Args:
+        builder: From `open_builder`.
+        split: Split, or part of one as TFDS writes it.
+        options: How to batch.
+        decode: The decoder.
+
+    Raises:
+        DatasetError: If there is no such split.
+        OptionError: If the decoder is not there, or options.views is not "single".
+    """
+    if options.views != "single":
+        raise errors.OptionError(f"views={options.views!r}: the loader gives single views.", "use pipeline.batches")
+    chosen = choose(decode)
+    if chosen == "tensorflow":
+        yield from pipeline.batches(builder, split, options)
+        return
+    decoder = _decoder(chosen, options)
+    try:
+        yield from _through(pipeline.encoded_batches(builder, split, options), decoder.submit)
+    finally:
+        decoder.close()
+
+
+def _decoder(
+    chosen: Decode, options: pipeline.PipelineOptions
+) -> "gpu_jpegs.GpuDecoder | jpeg_threads.ThreadedDecoder":
+    """Returns the decoder of a name; TensorFlow's own does what it cannot."""
+    slow = functools.partial(_decode_by_tensorflow, options)
+    kind = gpu_jpegs.GpuDecoder if chosen == "gpu" else jpeg_threads.ThreadedDecoder
+    return kind(options.height_px, options.width_px, slow)
+
+
+def _through(rows: tf.data.Dataset, submit: Callable[[list[bytes]], Any]) -> Iterator[dict[str, Any]]:
+    """Yields rows with their images decoded, and keeps some batches in the decoder."""
+    waiting: collections.deque[tuple[dict[str, Any], Any]] = collections.deque()
+    for row in rows:
+        waiting.append((row, submit(row["image"].numpy().tolist())))
+        if len(waiting) > _AHEAD:
+            yield _finished(*waiting.popleft())
+    while waiting:
+        yield _finished(*waiting.popleft())
+
+
+def _finished(row: dict[str, Any], image: Any) -> dict[str, Any]:  # noqa: ANN401 - a future
+    """Returns a row with its image as a tensor."""
+    pixels = image.result()
+    if isinstance(pixels, np.ndarray):
+        # On the same memory; tf.convert_to_tensor would copy, which cost a quarter of the images a second.
+        pixels = tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
+    return pipeline.with_int32_cell({**row, "image": pixels})
+
+
+def _decode_by_tensorflow(options: pipeline.PipelineOptions, content: bytes) -> np.ndarray:
+    """Decodes one image as `pipeline.batches` does."""
+    return decoding.decode_image(content, options.height_px, options.width_px).numpy()

@@ -1,0 +1,160 @@
+"""Other decoders than TensorFlow's give its pixels, in its order, and fall back where they cannot."""
+
+import dataclasses
+import io
+import pathlib
+import subprocess
+import sys
+
+import drawn_trees
+import numpy as np
+import pytest
+import road
+import tensorflow as tf
+from PIL import Image
+
+from geods import buffers, datasets, decoding, errors, gpu_jpegs, jpeg_threads, loader, pipeline
+
+SHARED = pathlib.Path(__file__).parent.parent.parent / "shared" / "data" / "us_street_view"
+OPTIONS = pipeline.PipelineOptions(height_px=40, width_px=60, batch_size=7, views="single")
+NO_GPU = pytest.mark.skipif(gpu_jpegs.is_available(), reason="there is a GPU that decodes JPEGs")
+
+
+@pytest.fixture(scope="module")
+def builder(data_dir):
+    return datasets.open_builder(data_dir, "random")
+
+
+def slow(content: bytes) -> np.ndarray:
+    return decoding.decode_image(content, 40, 60).numpy()
+
+
+def on_the_cpu(contents: list[bytes]) -> list[np.ndarray | None]:
+    """Stands in for the GPU: arrays that know DLPack, None for what it cannot decode."""
+    # As on a GPU, each begins at a round address; TensorFlow aborts on tensors that do not.
+    pool, found = buffers.BufferPool(), []
+    for content in contents:
+        image = Image.open(io.BytesIO(content))
+        found.append(pool.take((image.height, image.width, 3)) if image.mode == "RGB" else None)
+        if found[-1] is not None:
+            found[-1][:] = np.asarray(image)
+    return found
+
+
+@pytest.mark.parametrize("changed", [{}, {"skip": 5}, {"shuffle": True, "seed": 3}, {"drop_remainder": True}])
+def test_simplejpeg_gives_the_batches_of_tensorflow(builder, changed):
+    options = dataclasses.replace(OPTIONS, **changed)
+    theirs = list(loader.view_batches(builder, "train", options, "tensorflow"))
+    ours = list(loader.view_batches(builder, "train", options, "simplejpeg"))
+    assert len(ours) == len(theirs) > 10
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine.keys() == other.keys()
+        for name, value in other.items():
+            assert mine[name].dtype == value.dtype
+            assert np.array_equal(mine[name], value)
+
+
+def test_batches_stay_as_they_were_while_later_ones_are_decoded(builder):
+    kept = [(batch["image"], batch["image"].numpy().copy()) for batch in loader.view_batches(builder, "train", OPTIONS)]
+    assert all(np.array_equal(tensor, copy) for tensor, copy in kept)
+
+
+def test_a_loop_that_ends_early_leaves_no_thread(builder):
+    code = (
+        "import sys; from geods import datasets, loader, pipeline; "
+        "b = datasets.open_builder(sys.argv[1], 'random'); "
+        "o = pipeline.PipelineOptions(40, 60, batch_size=4, views='single'); "
+        "print(next(iter(loader.view_batches(b, 'train', o, 'simplejpeg')))['image'].shape)"
+    )
+    folder = builder.data_path.parent.parent.parent
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, timeout=120, cwd=road.REPO)
+    assert done.returncode == 0, done.stderr
+    assert b"(4, 40, 60, 3)" in done.stdout
+
+
+def of_every_kind() -> list[bytes]:
+    """A JPEG of the size, one of another, a grey one, one of CMYK, a progressive one, and one with a bad end."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    progressive = io.BytesIO()
+    image.save(progressive, "JPEG", progressive=True)
+    plain = drawn_trees.encoded(image, "JPEG")
+    return [
+        plain,
+        drawn_trees.encoded(image.resize((90, 50)), "JPEG"),
+        drawn_trees.encoded(image.convert("L"), "JPEG"),
+        drawn_trees.encoded(image.convert("CMYK"), "JPEG"),
+        progressive.getvalue(),
+        plain + b"what a camera put behind it",
+    ]
+
+
+def test_what_simplejpeg_refuses_is_decoded_by_tensorflow():
+    contents = of_every_kind()
+    decoder = jpeg_threads.ThreadedDecoder(40, 60, slow)
+    pixels = decoder.submit(contents).result()
+    decoder.close()
+    assert np.array_equal(pixels, [slow(content) for content in contents])
+
+
+def test_what_nobody_can_decode_is_an_error():
+    decoder = jpeg_threads.ThreadedDecoder(40, 60, slow)
+    waiting = decoder.submit([*of_every_kind(), b"no JPEG"])
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        waiting.result()
+    decoder.close()
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no real street-level images beside the checkout")
+def test_real_photographs_have_the_pixels_of_pillow():
+    contents = [path.read_bytes() for path in sorted(SHARED.glob("*/*/*.jpg"))[::50]]
+    pillow = [np.asarray(Image.open(io.BytesIO(content))) for content in contents]
+    for size in {image.shape for image in pillow}:
+        chosen = [number for number, image in enumerate(pillow) if image.shape == size]
+        decoder = jpeg_threads.ThreadedDecoder(*size[:2], lambda content: pytest.fail("it fell back"))
+        pixels = decoder.submit([contents[number] for number in chosen]).result()
+        assert np.array_equal(pixels, [pillow[number] for number in chosen])
+        decoder.close()
+
+
+def test_the_gpu_path_resizes_and_falls_back_on_arrays_of_the_cpu():
+    contents = of_every_kind()
+    decoder = gpu_jpegs.GpuDecoder(40, 60, slow, decode=on_the_cpu)
+    pixels = decoder.submit(contents).result()
+    decoder.close()
+    assert pixels.shape == (len(contents), 40, 60, 3)
+    assert pixels.dtype == tf.uint8
+    expected = np.array([slow(content) for content in contents], dtype=int)
+    assert np.abs(pixels.numpy().astype(int) - expected).max() <= 1
+
+
+@NO_GPU
+def test_without_a_gpu_auto_takes_the_threads_and_gpu_is_refused(builder):
+    assert loader.choose("auto") == "simplejpeg"
+    assert loader.choose("tensorflow") == "tensorflow"
+    with pytest.raises(errors.OptionError, match=r"--decode=gpu: (.|\n)*--decode=auto"):
+        loader.choose("gpu")
+    with pytest.raises(errors.OptionError, match="--decode=gpu"):
+        next(loader.view_batches(builder, "train", OPTIONS, "gpu"))
+
+
+def test_all_views_at_once_are_refused(builder):
+    with pytest.raises(errors.OptionError, match=r"views='all'(.|\n)*pipeline.batches"):
+        next(loader.view_batches(builder, "train", dataclasses.replace(OPTIONS, views="all")))
+
+
+def test_without_simplejpeg_auto_takes_tensorflow_and_simplejpeg_is_refused(tmp_path):
+    # A process in which the import fails, as it does where the extra is not installed.
+    code = (
+        "import importlib.util, sys\n"
+        "real = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'simplejpeg' else real(name, *rest)\n"
+        "from geods import errors, jpeg_threads, loader\n"
+        "print(loader.choose('auto'))\n"
+        "try:\n    jpeg_threads.ThreadedDecoder(4, 4, None)\n"
+        "except errors.OptionError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=road.REPO)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(("tensorflow\n", "gpu\n"))
+    assert 'pip install "geods[fast]"' in done.stdout
