@@ -116,6 +116,8 @@ def scrape(
         got = records.OPEN if settings.dry_run else records.ACCEPTED
         rows = report.rows(journal.outcomes(), len(cells), settings.locations_per_cell, got)
         found = found or _ended(works, stop)
+        if found.reason == "budget":
+            found = _budget_reached(money)
         _note(journal, found, settings)
         watch(_progress(works, tools))
     if not settings.dry_run:
@@ -143,6 +145,16 @@ def _ended(works: list[cell_work.CellWork], stop: threading.Event) -> halt.Halt:
         return halt.Halt("complete")
     detail = "some cells stay under their target.\nNext: raise --lookups_per_location or the radius, or accept it"
     return halt.Halt("under_target", detail)
+
+
+def _budget_reached(money: budget.Budget) -> halt.Halt:
+    """Returns the end of a scrape whose money is used up."""
+    prices, spent = money.prices, money.spent_units
+    detail = (
+        f"{spent:,} images were asked for, {prices.cost(spent):.2f} USD; the next location would be above"
+        f" --max_cost={prices.max_cost:g}.\nNext: raise --max_cost and run the same command again"
+    )
+    return halt.Halt("budget", detail)
 
 
 def _note(journal: writer.Writer, found: halt.Halt, settings: options.ScrapeOptions) -> None:

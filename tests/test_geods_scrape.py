@@ -182,6 +182,16 @@ def test_the_budget_is_never_exceeded_and_goes_on_when_raised(whole, tmp_path):
     assert contents(tmp_path / "tree") == contents(whole)
 
 
+def test_locations_that_are_under_way_when_the_money_is_used_up_are_finished(tmp_path):
+    # 14 images: the four cells begin with 3 each, and the first to end finds 2 left.
+    client = drawn_source.DrawnSource()
+    result = run(tmp_path / "tree", client, max_cost=0.1, images_per_s=10)
+    assert result.halt.reason == "budget"
+    assert "12 images were asked for, 0.08 USD" in result.halt.detail
+    assert len(tree.read(tmp_path / "tree")) == 4
+    assert not list((tmp_path / "tree" / ".incoming").iterdir())
+
+
 def test_nothing_is_spent_unless_allowed(tmp_path):
     client = drawn_source.DrawnSource()
     with pytest.raises(errors.OptionError, match="--max_cost=0: buys no image at 7 USD a thousand"):

@@ -94,7 +94,8 @@ class CellWork:
             except errors.SourceStop as error:
                 raise halt.HaltError(halt.Halt(error.reason, str(error))) from None  # type: ignore[arg-type]
             except budget.ReachedError:
-                raise halt.HaltError(_budget_reached(self.tools.budget)) from None
+                # What is spent is told at the end, as other locations are being finished.
+                raise halt.HaltError(halt.Halt("budget")) from None
             self.finished += 1
 
     def _settle(self, ordinal: int, point: tuple[float, float]) -> None:
@@ -199,13 +200,3 @@ class CellWork:
             self.claim = None
         else:
             self.tools.journal.miss(self.cell, ordinal, point, "no_answer", error.problem)
-
-
-def _budget_reached(money: budget.Budget) -> halt.Halt:
-    """Returns the end of a scrape whose money is used up."""
-    prices, spent = money.prices, money.spent_units
-    detail = (
-        f"{spent:,} images were asked for, {prices.cost(spent):.2f} USD; the next location would be above"
-        f" --max_cost={prices.max_cost:g}.\nNext: raise --max_cost and run the same command again"
-    )
-    return halt.Halt("budget", detail)

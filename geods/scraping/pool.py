@@ -14,21 +14,25 @@ _LOOK_S = 0.2
 def work_all(
     works: Sequence[cell_work.CellWork], workers: int, stop: threading.Event, look: Callable[[], None]
 ) -> halt.Halt | None:
-    """Advances all cells by one location, again and again; returns why that ended early, if it did."""
+    """Advances all cells by one location, again and again; returns why that ended early, if it did.
+
+    When the money is used up, locations that are under way have theirs set aside, so they are finished.
+    """
     waiting = collections.deque(work for work in works if not work.is_over)
     running: dict[futures.Future[None], cell_work.CellWork] = {}
-    found = None
+    found: halt.Halt | None = None
     with futures.ThreadPoolExecutor(workers, "scrape") as pool:
-        while running or (waiting and not stop.is_set()):
+        while running or (waiting and not found and not stop.is_set()):
             # No more than there are threads, so that a stop waits for nothing that has not begun.
-            while waiting and len(running) < workers and not stop.is_set():
+            while waiting and len(running) < workers and not found and not stop.is_set():
                 work = waiting.popleft()
                 running[pool.submit(work.advance)] = work
             done, _ = futures.wait(running, _LOOK_S, futures.FIRST_COMPLETED)
             for future in done:
                 work = running.pop(future)
                 ended = _end_of(future, stop)
-                found = found or ended
+                # What else goes wrong meanwhile matters more than that the money is used up.
+                found = ended if found is None or (ended and found.reason == "budget") else found
                 if not work.is_over and not stop.is_set():
                     waiting.append(work)
             look()
@@ -36,7 +40,7 @@ def work_all(
 
 
 def _end_of(future: futures.Future[None], stop: threading.Event) -> halt.Halt | None:
-    """Returns why a thread ended the scrape, after telling the others; None if it did not.
+    """Returns why a thread ended the scrape, after telling the others to stop if they must; None if it did not.
 
     Raises:
         Exception: What it did not expect.
@@ -46,7 +50,8 @@ def _end_of(future: futures.Future[None], stop: threading.Event) -> halt.Halt | 
     except retries.StoppedError:
         return None
     except halt.HaltError as error:
-        stop.set()
+        if error.halt.reason != "budget":
+            stop.set()
         return error.halt
     except (OSError, sqlite3.OperationalError) as error:
         stop.set()
