@@ -18,6 +18,7 @@ expect, so `except ValueError` goes on working:
     +-- OptionError       (ValueError)         an option has a value it cannot have
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
+    +-- DiskFullError     (OSError)            a disk takes no more
     +-- SourceStop        (RuntimeError)       a source of imagery will not answer: ask no more
     +-- SourceRetry       (ConnectionError)    a source of imagery may answer if asked again later
 """
@@ -104,6 +105,10 @@ class MissingFileError(GeodsError, FileNotFoundError):
 
 class DownloadError(GeodsError, OSError):
     """A file could not be fetched."""
+
+
+class DiskFullError(GeodsError, OSError):
+    """A disk takes no more."""
 
 
 class SourceStop(GeodsError, RuntimeError):  # noqa: N818 - an order, as StopIteration

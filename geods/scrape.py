@@ -58,12 +58,14 @@ class Result:
         rows: What each cell got.
         images: Images that came in this run.
         spent_units: Units of all requests that were sent, with those of earlier runs.
+        has_tables: Whether cells.csv and views.csv were written.
     """
 
     halt: halt.Halt
     rows: list[report.Row]
     images: int
     spent_units: int
+    has_tables: bool
 
 
 def scrape(
@@ -90,6 +92,7 @@ def scrape(
     Raises:
         OptionError: If the images cost something and nothing may be spent.
         TreeError: If the folder holds something else, is scraped by another process or cannot be written.
+        DiskFullError: If there is no room to begin.
     """
     opening.refuse_to_spend(settings, client)
     stop = stop or threading.Event()
@@ -120,9 +123,8 @@ def scrape(
             found = _budget_reached(money)
         _note(journal, found, settings)
         watch(_progress(works, tools))
-    if not settings.dry_run:
-        _write_tables(rows, settings.out)
-    return Result(found, rows, tools.images.value, money.spent_units)
+    has_tables = not settings.dry_run and _write_tables(rows, settings.out)
+    return Result(found, rows, tools.images.value, money.spent_units, has_tables)
 
 
 def _works(tools: cell_work.Tools) -> list[cell_work.CellWork]:
@@ -143,7 +145,7 @@ def _ended(works: list[cell_work.CellWork], stop: threading.Event) -> halt.Halt:
         return halt.Halt("interrupted", "stopped; what was under way is finished")
     if all(work.accepted >= work.tools.settings.locations_per_cell for work in works):
         return halt.Halt("complete")
-    detail = "some cells stay under their target.\nNext: raise --lookups_per_location or the radius, or accept it"
+    detail = "some cells stay under their target.\nNext: raise --lookups_per_location, or accept it"
     return halt.Halt("under_target", detail)
 
 
@@ -175,8 +177,10 @@ def _progress(works: list[cell_work.CellWork], tools: cell_work.Tools) -> Progre
     )
 
 
-def _write_tables(rows: list[report.Row], folder: str) -> None:
-    """Writes cells.csv and views.csv; a full disk may not let it."""
+def _write_tables(rows: list[report.Row], folder: str) -> bool:
+    """Writes cells.csv and views.csv; returns whether it could, as a full disk may not let it."""
     with contextlib.suppress(OSError, sqlite3.OperationalError):
         report.write(rows, folder)
         manifest.write(folder)
+        return True
+    return False

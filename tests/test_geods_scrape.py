@@ -326,6 +326,8 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(errors.TreeError, match="cannot be written"):
         run(tmp_path / "file" / "tree")
+    with pytest.raises(errors.TreeError, match="is a file, not a folder"):
+        run(tmp_path / "file")
 
 
 def test_a_disk_that_takes_no_more_ends_with_a_state_to_go_on_from(whole, tmp_path):

@@ -3,6 +3,9 @@
 import csv
 import os
 import pathlib
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +15,18 @@ import canary
 import pytest
 import requests
 import road
+import shapely
 import soak
 
 from geods import errors, partition, survey, tree
 from geods.scraping import journal
 from tools import scrape
 
+NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
+CAN_MOUNT = (
+    bool(shutil.which("unshare"))
+    and not subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode
+)
 QUICK = ("--images_per_s=1000", "--max_cost=100", "--height_px=60", "--width_px=120")
 
 
@@ -93,10 +102,78 @@ def test_a_dry_run_spends_nothing(folder, server):
     assert not (folder / "dry").exists()
 
 
+def test_a_dry_run_tells_the_price_of_what_it_found(folder, server, tmp_path):
+    partition.write(
+        partition.Partition((shapely.box(-104, 35, -103, 36), shapely.box(-150, 20, -149, 21))),
+        tmp_path / "partition.geojson",
+    )
+    done = soak.scrape(server.url, tmp_path, "dry", "--dry_run", "--locations_per_cell=2")
+    assert done.returncode == 6, done.stderr
+    assert "12 images to come" in done.stdout
+    assert "6 images of these: at least 0.0 minutes at 10 a second, 0.04 USD" in done.stdout
+    assert "under target: some cells stay under their target" in done.stdout
+
+
+def test_a_dry_run_with_a_wrong_key_says_so(folder, server):
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": "another-key-than-that"}
+    command = soak.command(server.url, folder, "denied_dry", "--dry_run")
+    done = subprocess.run(command, cwd=soak.REPO, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "denied: metadata: REQUEST_DENIED" in done.stdout
+    assert "check the key" in done.stdout
+
+
+def test_the_command_that_goes_on_can_be_pasted(folder, server):
+    done = soak.scrape(server.url, folder, "a tree", *QUICK, "--max_cost=0.05")
+    assert done.returncode == 5, done.stderr
+    words = shlex.split(done.stdout.strip().splitlines()[-1])
+    assert words[-1] == f"--flagfile={folder / 'a tree' / 'scrape.cfg'}"
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
+    again = [sys.executable, *words[words.index("-m") :]]
+    done = subprocess.run(again, cwd=soak.REPO, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 5, done.stderr
+
+
+FULL = """
+set -e
+mount -t tmpfs -o size=400k none "$1"; shift
+place="$1"; shift
+status() { set +e; "$@"; echo "exit $?"; set -e; }
+status "$@"
+status "$@"
+mount -o remount,ro "$place"
+status "$@"
+mount -o remount,rw,size=20m "$place"
+status "$@"
+cp -r "$place/tree" "$place.kept"
+"""
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="this user may not mount a file system in a namespace of its own")
+def test_a_full_disk_and_a_read_only_one_lose_nothing(folder, server, scraped, tmp_path):
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = soak.command(server.url, folder, place / "tree", *QUICK, "--locations_per_cell=4")
+    environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
+    done = subprocess.run(
+        [*NAMESPACE, "sh", "-c", FULL, "sh", str(place), str(place), *command],
+        cwd=soak.REPO, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    first, second, _, fourth, _ = re.split(r"exit (\d+)\n", done.stdout)[::2]
+    assert re.findall(r"exit (\d+)\n", done.stdout) == ["7", "7", "2", "0"]
+    assert "disk is full" in first or "No space left" in first
+    assert f"could not write {place / 'tree'}/cells.csv" in first
+    assert "locations are there" in second
+    assert "make room, then run the same command again" in done.stderr
+    assert "make it writable, or name another folder" in done.stderr
+    assert "36 of 36 locations" in fourth
+    assert soak.contents(tmp_path / "disk.kept") == soak.contents(folder / "tree")
+
+
 def test_nothing_is_spent_by_default(folder, server):
     done = soak.scrape(server.url, folder, "poor")
     assert done.returncode == 2
-    assert "--max_cost=0: buys no image at 7 USD a thousand" in done.stderr
+    assert done.stderr.startswith("error: --max_cost=0: buys no image at 7 USD a thousand")
     assert not (folder / "poor").exists()
 
 

@@ -7,9 +7,10 @@ would find and cost, for nothing: --dry_run. An image costs 0.007 USD at list pr
 images take 50 minutes. Prints the plan, a bar with locations, images, USD and hit rate, and what each cell got. Ctrl-C
 finishes what is under way; the same command goes on, as it does after a kill.
 
-Exit codes: 0 complete, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or service not there,
-5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130 interrupted. After 4, 5, 7
-and 130 the same command goes on.
+Exit codes: 0 complete, 1 a fault of geods, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or
+service not there, 5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130
+interrupted. After all but 0, 2 and 6 the same command goes on; after 5 with a higher --max_cost, after 6 with a higher
+--lookups_per_location.
 
 Mapillary's images cost nothing: --source=mapillary, with the token of $MAPILLARY_ACCESS_TOKEN or of a file
 (--mapillary_token_file). They are CC BY-SA 4.0: who passes them on names their creators (views.csv has them) and gives
@@ -23,6 +24,7 @@ python -m tools.simulated_street_view.
 
 import dataclasses
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -33,6 +35,8 @@ from geods.imagery import mapillary_options, secret, street_view_options, urls
 from geods.scraping import options as scrape_options
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from geods import scrape
     from geods.imagery import source
 
@@ -84,22 +88,30 @@ def main(settings: Options) -> None:
     """Scrapes and ends with the exit code that says how."""
     client = _client(settings)
     from geods import partition, scrape
-    from geods.scraping import report
+    from geods.scraping import halt, report
 
     cells = partition.read(settings.partition)
     there, spent = _so_far(settings.out)
     print(f"{client.name} to {settings.out}:")
     if client.name == "mapillary":
         print(_ATTRIBUTION)
-    flat = settings.source == "mapillary" and settings.mapillary_kind == "flat"
-    shown = dataclasses.replace(settings, headings=(0,)) if flat else settings
-    print(report.plan(shown, len(cells), there, spent, client.units_per_image), flush=True)
+    print(report.plan(_as_planned(settings), len(cells), there, spent, client.units_per_image), flush=True)
     with _Bar(settings, len(cells)) as bar:
         stop = _stop_on_signal()
-        result = scrape.scrape(settings, client, cells, _config(settings), stop=stop, watch=bar.show)
+        try:
+            result = scrape.scrape(settings, client, cells, _config(settings), stop=stop, watch=bar.show)
+        except errors.DiskFullError as error:
+            cli.show_error(error)
+            sys.exit(halt.EXIT_CODES["disk"])
     client.close()
     print(_ending(settings, result))
     sys.exit(result.halt.exit_code)
+
+
+def _as_planned(settings: Options) -> Options:
+    """Returns the options with as many headings as a location has views: a flat picture has one."""
+    flat = settings.source == "mapillary" and settings.mapillary_kind == "flat"
+    return dataclasses.replace(settings, headings=(0,)) if flat else settings
 
 
 def _client(settings: Options) -> "source.Source":
@@ -152,11 +164,9 @@ class _Bar:
     """The progress bar."""
 
     def __init__(self, settings: Options, cells: int) -> None:
-        """Draws it."""
-        from tqdm import tqdm
-
-        total = cells * settings.locations_per_cell
-        self._bar = tqdm(total=total, unit="location", desc="look up" if settings.dry_run else "scrape")
+        """Draws nothing before there is something to show, as errors come before that."""
+        self._total, self._name = cells * settings.locations_per_cell, "look up" if settings.dry_run else "scrape"
+        self._bar: tqdm | None = None
 
     def __enter__(self) -> "_Bar":
         """Returns itself."""
@@ -164,10 +174,13 @@ class _Bar:
 
     def __exit__(self, *error: object) -> None:
         """Leaves the last line standing."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def show(self, progress: "scrape.Progress") -> None:
         """Moves it."""
+        if self._bar is None:
+            self._bar = self._drawn()
         hits = f"{progress.locations / progress.lookups:.0%}" if progress.lookups else "-"
         self._bar.set_postfix_str(f"{progress.images:,} images, {progress.cost:,.2f} USD, {hits} hits", refresh=False)
         if not self._bar.n and progress.locations:
@@ -175,24 +188,47 @@ class _Bar:
             self._bar.initial = progress.locations - bool(progress.images)
         self._bar.update(progress.locations - self._bar.n)
 
+    def _drawn(self) -> "tqdm":
+        """Returns the bar; in a log file it has a line every ten seconds."""
+        from tqdm import tqdm
+
+        pause_s = 0.1 if sys.stderr.isatty() else 10.0
+        return tqdm(total=self._total, unit="location", desc=self._name, mininterval=pause_s, maxinterval=pause_s)
+
 
 def _ending(settings: Options, result: "scrape.Result") -> str:
     """Returns what each cell got, and what to do next."""
     from geods.scraping import manifest, opening, report
 
+    if settings.dry_run:
+        return _ending_of_dry_run(settings, result)
     cost = settings.prices.cost(result.spent_units)
     lines = [report.table(result.rows), f"{result.images:,} images in this run, {cost:,.2f} USD in all"]
-    if settings.dry_run:
-        return "\n".join([*lines, "a dry run: no image was asked for, nothing was written"])
-    lines.append(
-        f"wrote {settings.out}/{report.NAME} (cells) and {settings.out}/{manifest.NAME} (where images come from)"
-    )
+    names = f"{settings.out}/{report.NAME} (cells) and {settings.out}/{manifest.NAME} (where images come from)"
+    lines.append(f"wrote {names}" if result.has_tables else f"could not write {names}")
     if result.halt.reason == "complete":
-        lines.append(f"complete; next: python -m tools.check_tree --tree={settings.out}")
+        lines.append(f"complete; next: python -m tools.check_tree --tree={shlex.quote(settings.out)}")
     else:
-        lines.append(f"{result.halt.reason.replace('_', ' ')}: {result.halt.detail}")
-        lines.append(opening.resume(settings.out))
+        lines += [_why(result), opening.resume(settings.out)]
     return "\n".join(lines)
+
+
+def _ending_of_dry_run(settings: Options, result: "scrape.Result") -> str:
+    """Returns what was found and what its images would cost."""
+    from geods.scraping import report
+
+    lines = [report.table(result.rows)]
+    found = sum(row.got for row in result.rows)
+    if found:
+        lines.append(report.bill(_as_planned(settings), found, 0 if settings.source == "mapillary" else 1))
+    if result.halt.reason != "complete":
+        lines.append(_why(result))
+    return "\n".join([*lines, "a dry run: no image was asked for, nothing was written"])
+
+
+def _why(result: "scrape.Result") -> str:
+    """Returns how it ended, and what to do about it."""
+    return f"{result.halt.reason.replace('_', ' ')}: {result.halt.detail}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Beginning a scrape: the folder, its lock, its journal, and what readers of the tree need."""
 
 import contextlib
+import errno
 import os
 import pathlib
+import shlex
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +28,12 @@ def refuse_to_spend(settings: options.ScrapeOptions, client: source.Source) -> N
 def journal_of(
     settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition, config: Mapping[str, Any]
 ) -> Iterator[writer.Writer]:
-    """Gives the journal of the tree, which no other process has; of a dry run, one that is thrown away."""
+    """Gives the journal of the tree, which no other process has; of a dry run, one that is thrown away.
+
+    Raises:
+        TreeError: If the folder cannot be used or is in use.
+        DiskFullError: If there is no room in it.
+    """
     with contextlib.ExitStack() as opened:
         folder = settings.out
         try:
@@ -43,17 +50,28 @@ def journal_of(
         except (OSError, sqlite3.OperationalError) as error:
             if isinstance(error, errors.GeodsError):
                 raise
-            problem = f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error})."
-            raise errors.TreeError(problem, "name another folder with --out, or make room") from error
+            raise _unwritable(folder, error) from error
         yield journal
+
+
+def _unwritable(folder: str, error: OSError | sqlite3.OperationalError) -> errors.GeodsError:
+    """Returns the error for a folder that cannot be written."""
+    problem = f"{folder}: cannot be written ({getattr(error, 'strerror', None) or error})."
+    # SQLite's error codes came with Python 3.11.
+    sqlite_full = isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
+    if sqlite_full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return errors.DiskFullError(problem, "make room, then run the same command again")
+    return errors.TreeError(problem, "make it writable, or name another folder with --out")
 
 
 def _claim_folder(root: pathlib.Path) -> None:
     """Makes the folder, or checks that it is a scraper's.
 
     Raises:
-        TreeError: If it holds something else.
+        TreeError: If it is a file or holds something else.
     """
+    if root.exists() and not root.is_dir():
+        raise errors.TreeError(f"{root}: is a file, not a folder.", "name a new folder with --out")
     root.mkdir(parents=True, exist_ok=True)
     if any(root.iterdir()) and not (root / records.LOCK_NAME).exists():
         problem = f"{root}: is not empty, and not a tree that was scraped."
@@ -82,4 +100,4 @@ def _describe_tree(
 
 def resume(folder: str | os.PathLike[str]) -> str:
     """Returns how to go on."""
-    return f"Go on: python -m tools.scrape --flagfile={pathlib.Path(folder, options.SAVED_NAME)}"
+    return f"Go on: python -m tools.scrape --flagfile={shlex.quote(str(pathlib.Path(folder, options.SAVED_NAME)))}"

@@ -55,7 +55,8 @@ def _end_of(future: futures.Future[None], stop: threading.Event) -> halt.Halt | 
         return error.halt
     except (OSError, sqlite3.OperationalError) as error:
         stop.set()
-        name = getattr(error, "filename", None)
+        # A write that fails for want of room does not name its file.
+        name = getattr(error, "filename", None) or "disk"
         said = f"{name}: {error.strerror}" if isinstance(error, OSError) else f"{records.NAME}: {error}"
         return halt.Halt("disk", f"{said}.\nNext: make room or mend the disk, then run the same command again")
     except BaseException:

@@ -117,6 +117,14 @@ def plan(settings: options.ScrapeOptions, cells: int, there: int, spent_units: i
     return "\n".join(lines)
 
 
+def bill(settings: options.ScrapeOptions, locations: int, units_per_image: int) -> str:
+    """Returns how many images some locations have, and what they cost, as a line."""
+    images = locations * len(settings.headings)
+    minutes = images / settings.images_per_s / 60
+    line = f"{images:,} images of these: at least {minutes:,.1f} minutes at {settings.images_per_s:g} a second"
+    return f"{line}, {settings.prices.cost(images * units_per_image):,.2f} USD" if units_per_image else line
+
+
 def _words(reason: str) -> str:
     """Returns a reason for people."""
     return reason.replace("_", " ")
