@@ -28,6 +28,7 @@ from geods.scraping import (
     records,
     report,
     retries,
+    tally,
     writer,
 )
 
@@ -41,12 +42,14 @@ class Progress:
         images: Images that came in this run.
         cost: USD spent, with that of earlier runs.
         lookups: Points whose outcome is known.
+        again: Requests that had to be sent again in this run.
     """
 
     locations: int
     images: int
     cost: float
     lookups: int
+    again: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Result:
         images: Images that came in this run.
         spent_units: Units of all requests that were sent, with those of earlier runs.
         has_tables: Whether cells.csv and views.csv were written.
+        again: What made it send requests again in this run, and how often.
     """
 
     halt: halt.Halt
@@ -66,6 +70,7 @@ class Result:
     images: int
     spent_units: int
     has_tables: bool
+    again: Mapping[str, int]
 
 
 def scrape(
@@ -104,15 +109,16 @@ def scrape(
     } | dict(client_config)
     with opening.journal_of(settings, client, cells, config) as journal:
         money = budget.Budget(settings.prices, journal.units())
+        again = tally.Tally()
         tools = cell_work.Tools(
             settings,
             cells,
             client,
             journal,
             money,
-            retries.Retries(rate.Rate(settings.lookups_per_s), settings.lookup_attempts, stop, delay_factor),
-            retries.Retries(rate.Rate(settings.images_per_s), settings.image_attempts, stop, delay_factor),
-            cell_work.Counter(),
+            retries.Retries(rate.Rate(settings.lookups_per_s), settings.lookup_attempts, stop, again, delay_factor),
+            retries.Retries(rate.Rate(settings.images_per_s), settings.image_attempts, stop, again, delay_factor),
+            tally.Tally(),
         )
         works = _works(tools)
         found = pool.work_all(works, settings.workers, stop, lambda: watch(_progress(works, tools)))
@@ -124,7 +130,7 @@ def scrape(
         _note(journal, found, settings)
         watch(_progress(works, tools))
     has_tables = not settings.dry_run and _write_tables(rows, settings.out)
-    return Result(found, rows, tools.images.value, money.spent_units, has_tables)
+    return Result(found, rows, tools.images.total(), money.spent_units, has_tables, again.counts())
 
 
 def _works(tools: cell_work.Tools) -> list[cell_work.CellWork]:
@@ -171,9 +177,10 @@ def _progress(works: list[cell_work.CellWork], tools: cell_work.Tools) -> Progre
     """Returns how far it is."""
     return Progress(
         locations=sum(work.accepted for work in works),
-        images=tools.images.value,
+        images=tools.images.total(),
         cost=tools.budget.prices.cost(tools.budget.spent_units),
         lookups=sum(work.finished for work in works),
+        again=tools.fetch.again.total(),
     )
 
 

@@ -1,4 +1,7 @@
-"""A key that no output may hold, and where to look for it."""
+"""A key that no output may hold, and where to look for it.
+
+conftest.py puts it into the environment of all tests, and looks into what they print and write.
+"""
 
 import base64
 import contextlib
@@ -13,6 +16,7 @@ from geods import errors
 
 # With characters that URL encoding changes.
 CANARY = "canary|key/4d7Qx+Zw9-_~Lr2Bn8"
+KEY_FILE = "key"
 _SOURCES = pathlib.Path(errors.__file__).parent
 
 
@@ -28,6 +32,15 @@ def forms() -> list[str]:
 def assert_clean(text: str) -> None:
     for form in forms():
         assert form not in text
+
+
+def assert_no_key(folder: pathlib.Path) -> None:
+    """Looks for the key in every file below a folder, but those named "key", which are there to hold it."""
+    found = [form.encode() for form in forms()]
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.name != KEY_FILE:
+            content = path.read_bytes()
+            assert not any(form in content for form in found), path
 
 
 def whole_text(error: BaseException) -> str:

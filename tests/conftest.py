@@ -1,7 +1,9 @@
 """One small road for all tests that need it: tree -> dataset -> cache -> run, made by the real programs."""
 
+import os
 import pathlib
 
+import canary
 import drawn_trees
 import hypothesis
 import numpy as np
@@ -9,11 +11,36 @@ import pytest
 import road
 
 from geods import partition
+from geods.imagery import mapillary_options, street_view_options
+
+# Every program that a test starts has keys in its environment, and must not show them. A key that is there already is
+# for `-m live`.
+for variable in (street_view_options.KEY_ENV, mapillary_options.TOKEN_ENV):
+    os.environ.setdefault(variable, canary.CANARY)
 
 # A busy machine is slow without being wrong; hypothesis' own profile for continuous integration has no deadline either.
 if hypothesis.settings.get_current_profile_name() == "default":
     hypothesis.settings.register_profile("unhurried", deadline=None)
     hypothesis.settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Fails a test whose captured output and log, from its set-up on, hold the key."""
+    report = yield
+    if report.when == "teardown" and report.passed:
+        try:
+            canary.assert_clean("".join(text for _, text in report.sections))
+        except AssertionError:
+            report.outcome, report.longrepr = "failed", f"{item.nodeid}: a key shows in what it printed or logged"
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_key_in_any_file(tmp_path_factory):
+    """Looks, after all tests, into all files that they wrote."""
+    yield
+    canary.assert_no_key(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import sys
 
+import canary
 import numpy as np
 from PIL import Image
 
@@ -23,6 +24,7 @@ def program(*arguments: object, expect: int = 0) -> subprocess.CompletedProcess:
     """Runs `python -m ...` as a user would and checks its exit code."""
     command = [sys.executable, "-m", *map(str, arguments)]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+    canary.assert_clean(done.stdout + done.stderr)
     assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
 

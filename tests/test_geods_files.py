@@ -75,3 +75,20 @@ def test_required_paths_are_named_when_they_are_not_there(tmp_path):
         files.require_folder(tmp_path / "file", "name a folder")
     assert files.require_folder(tmp_path, "") == tmp_path
     assert files.require_file(tmp_path / "file", "") == tmp_path / "file"
+
+
+def test_a_sweep_takes_what_killed_writers_left_and_nothing_else(tmp_path):
+    kept = {".scrape.lock", "a.tmp.csv", ".notes.tmp", ".journal.sqlite.kept", "below"}
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / ".a.0123abcd.tmp.csv").touch()
+    for name in kept - {"below"}:
+        (tmp_path / name).touch()
+    with pytest.raises(KeyboardInterrupt), files.atomic_path(tmp_path / "table.csv") as temporary:
+        left = tmp_path / f"{temporary.name}"
+        raise KeyboardInterrupt
+    # The name of a real one, which an exception removes and a kill does not.
+    left.touch()
+    (tmp_path / ".no suffix.0123abcd.tmp").touch()
+    files.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    assert (tmp_path / "below" / ".a.0123abcd.tmp.csv").exists()

@@ -92,6 +92,7 @@ def test_threads_and_faults_change_nothing(whole, tmp_path, workers):
     result = run(tmp_path / "tree", client, workers=workers)
     assert contents(tmp_path / "tree") == contents(whole)
     assert result.spent_units == client.images_sent > IMAGES
+    assert result.again["truncated image"] > 0 < result.again["server"]
 
 
 def test_a_second_run_does_nothing(whole, tmp_path):
@@ -154,6 +155,13 @@ def test_kills_lose_nothing(whole, tmp_path):
             assert len(list(folder.glob("*.jpg"))) == 3
     assert kills > 3
     assert contents(root) == contents(whole)
+
+
+def test_what_kills_left_beside_the_journal_is_removed(whole, tmp_path):
+    run(tmp_path / "tree", locations_per_cell=1)
+    (tmp_path / "tree" / ".scrape.90cff7e8.tmp.cfg").write_bytes(b"half")
+    run(tmp_path / "tree")
+    assert contents(tmp_path / "tree") == contents(whole)
 
 
 def test_two_scrapers_do_not_share_a_tree(tmp_path):

@@ -51,6 +51,19 @@ def test_the_plan_is_the_report_s_bill():
     assert "USD" not in report.plan(settings, 243, 0, 0, units_per_image=0)
 
 
+def test_what_was_sent_again_is_told_with_its_cause():
+    assert report.again({}) == ""
+    assert report.again({"server": 1200, "truncated image": 2}) == (
+        "1,202 requests were sent again: server 1,200, truncated image 2"
+    )
+
+
+def test_the_bill_of_what_was_found():
+    settings = options.ScrapeOptions(out="tree", free_images=100, headings=(0, 120, 240))
+    assert report.bill(settings, 400, 1) == "1,200 images of these: at least 2.0 minutes at 10 a second, 7.70 USD"
+    assert "USD" not in report.bill(settings, 400, 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

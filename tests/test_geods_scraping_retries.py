@@ -6,11 +6,11 @@ import time
 import pytest
 
 from geods import errors
-from geods.scraping import rate, retries
+from geods.scraping import rate, retries, tally
 
 
 def loop(attempts=4, delay_factor=0.001, per_s=1e6):
-    return retries.Retries(rate.Rate(per_s), attempts, threading.Event(), delay_factor)
+    return retries.Retries(rate.Rate(per_s), attempts, threading.Event(), tally.Tally(), delay_factor)
 
 
 def failing(times, error):
@@ -48,6 +48,18 @@ def test_after_the_last_attempt_comes_no_wait():
     with pytest.raises(errors.ImageRefused):
         loop().call(attempt)
     assert len(calls) == 4
+
+
+def test_what_was_asked_for_again_is_counted_by_its_cause():
+    asker = loop(per_s=1e3)
+    for error in (RETRY, RETRY, TRANSIENT):
+        attempt, _ = failing(2, error)
+        asker.call(attempt)
+    assert asker.again.counts() == {"server": 4, "truncated image": 2}
+    assert asker.again.total() == 6
+    with pytest.raises(errors.SourceStop):
+        asker.call(failing(1, errors.SourceStop("denied", "no"))[0])
+    assert asker.again.total() == 6
 
 
 @pytest.mark.parametrize("error", [errors.SourceStop("denied", "no"), errors.ImageRefused("grey", "nothing there")])

@@ -208,7 +208,7 @@ def test_a_key_from_a_file(folder, server, tmp_path):
     path.chmod(0o600)
     done = subprocess.run(command, cwd=soak.REPO, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    soak.assert_no_key(folder / "filed")
+    canary.assert_no_key(folder / "filed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -182,7 +182,10 @@ class _Bar:
         if self._bar is None:
             self._bar = self._drawn()
         hits = f"{progress.locations / progress.lookups:.0%}" if progress.lookups else "-"
-        self._bar.set_postfix_str(f"{progress.images:,} images, {progress.cost:,.2f} USD, {hits} hits", refresh=False)
+        words = f"{progress.images:,} images, {progress.cost:,.2f} USD, {hits} hits"
+        # Without it, a service that fails looks as if nothing happened.
+        words += f", {progress.again:,} sent again" if progress.again else ""
+        self._bar.set_postfix_str(words, refresh=False)
         if not self._bar.n and progress.locations:
             # What earlier runs got must not count as this one's speed.
             self._bar.initial = progress.locations - bool(progress.images)
@@ -204,6 +207,7 @@ def _ending(settings: Options, result: "scrape.Result") -> str:
         return _ending_of_dry_run(settings, result)
     cost = settings.prices.cost(result.spent_units)
     lines = [report.table(result.rows), f"{result.images:,} images in this run, {cost:,.2f} USD in all"]
+    lines += [report.again(result.again)] if result.again else []
     names = f"{settings.out}/{report.NAME} (cells) and {settings.out}/{manifest.NAME} (where images come from)"
     lines.append(f"wrote {names}" if result.has_tables else f"could not write {names}")
     if result.halt.reason == "complete":

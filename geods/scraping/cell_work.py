@@ -5,11 +5,10 @@ cells can claim the same one: what a tree gets does not depend on threads, resta
 """
 
 import dataclasses
-import threading
 
 from geods import errors, partition
 from geods.imagery import source
-from geods.scraping import budget, halt, incoming, options, points, retries, writer
+from geods.scraping import budget, halt, incoming, options, points, retries, tally, writer
 
 _PROBES = 3
 
@@ -26,7 +25,7 @@ class Tools:
         budget: What may be spent.
         look_up: How to look up.
         fetch: How to fetch.
-        images: Counts the images that came, for the progress bar.
+        images: Counts the images that came.
     """
 
     settings: options.ScrapeOptions
@@ -36,21 +35,7 @@ class Tools:
     budget: budget.Budget
     look_up: retries.Retries
     fetch: retries.Retries
-    images: "Counter"
-
-
-class Counter:
-    """A number that threads add to."""
-
-    def __init__(self) -> None:
-        """Starts at 0."""
-        self._lock = threading.Lock()
-        self.value = 0
-
-    def add(self) -> None:
-        """Adds 1."""
-        with self._lock:
-            self.value += 1
+    images: tally.Tally
 
 
 @dataclasses.dataclass
@@ -145,7 +130,7 @@ class CellWork:
                     self._fail(claim, place, f"image_{error.reason}", f"{heading}: {error.problem}")
                     return
                 place.write(heading, content)
-                tools.images.add()
+                tools.images.add("whole")
         facts = place.facts(claim.headings)
         hashes = [digest for _, digest in facts.values()]
         twin = tools.journal.twin(self.cell, hashes)

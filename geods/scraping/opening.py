@@ -42,6 +42,7 @@ def journal_of(
             else:
                 _claim_folder(pathlib.Path(folder))
                 opened.enter_context(locks.exclusive(pathlib.Path(folder, records.LOCK_NAME), _busy(folder)))
+                files.sweep(folder)
             journal = writer.Writer(folder, config)
             opened.callback(journal.close)
             if not settings.dry_run:

@@ -125,6 +125,14 @@ def bill(settings: options.ScrapeOptions, locations: int, units_per_image: int) 
     return f"{line}, {settings.prices.cost(images * units_per_image):,.2f} USD" if units_per_image else line
 
 
+def again(counts: Mapping[str, int]) -> str:
+    """Returns how many requests had to be sent again, and why, as a line; empty if none."""
+    if not counts:
+        return ""
+    why = ", ".join(f"{_words(reason)} {count:,}" for reason, count in counts.items())
+    return f"{sum(counts.values()):,} requests were sent again: {why}"
+
+
 def _words(reason: str) -> str:
     """Returns a reason for people."""
     return reason.replace("_", " ")

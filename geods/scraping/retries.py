@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from geods import errors
-from geods.scraping import rate
+from geods.scraping import rate, tally
 
 Answer = TypeVar("Answer")
 
@@ -42,12 +42,14 @@ class Retries:
         rate: When to send.
         attempts: Times to send, at most.
         stop: Set when nothing more shall be sent.
+        again: Counts what made it ask again.
         delay_factor: 1; tests that do not want to wait give less.
     """
 
     rate: rate.Rate
     attempts: int
     stop: threading.Event
+    again: tally.Tally
     delay_factor: float = 1.0
 
     def call(
@@ -82,10 +84,12 @@ class Retries:
             except errors.SourceRetry as error:
                 if number == self.attempts:
                     raise GaveUpError(error.cause, error.problem) from error
+                self.again.add(error.cause)
                 self._wait(number, error)
             except errors.ImageRefused as error:
                 if number == self.attempts or not error.transient:
                     raise
+                self.again.add(f"{error.reason} image")
                 self._wait(number, None)
         raise StoppedError
 
