@@ -140,7 +140,9 @@ mount -t tmpfs -o size=400k none "$1"; shift
 place="$1"; shift
 status() { set +e; "$@"; echo "exit $?"; set -e; }
 status "$@"
+cat /dev/zero > "$place/more" 2> "$place.said" || true
 status "$@"
+rm "$place/more"
 mount -o remount,ro "$place"
 status "$@"
 mount -o remount,rw,size=20m "$place"

@@ -216,7 +216,9 @@ def _describe(error: BaseException, limits: Limits) -> str:
     # First, because urllib3 1.26 counts a refused connection among its timeouts.
     refusals = [cause for cause in causes if isinstance(cause, _REFUSALS)]
     if refusals:
-        return f"no connection ({secret.redact(str(refusals[-1]))[:200]})"
+        # urllib3 begins with "HTTPSConnection(host='a', port=443): ".
+        text = secret.redact(str(refusals[-1])).rpartition("): ")[2]
+        return f"no connection ({text[:200]})"
     if any(isinstance(cause, _TIMEOUTS) for cause in causes):
         waits = f"{limits.connect_s:g} s to connect, {limits.read_s:g} s a read, {limits.answer_s:g} s in all"
         return f"did not answer in time ({waits})"

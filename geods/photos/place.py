@@ -134,6 +134,9 @@ def _put(facts: images.ImageFacts, target: pathlib.Path, link: bool) -> None:
             # Resolved, because a hard link to a symbolic link is another symbolic link.
             target.hardlink_to(facts.path.resolve())
         else:
+            if target.parent.is_dir():
+                # Of this very image, if a run was killed while it was copied.
+                files.sweep(target.parent)
             files.write_bytes(target, facts.path.read_bytes())
     except OSError as error:
         step = "leave --link out" if link else "make room or name another folder"

@@ -47,5 +47,5 @@ class Halt:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the program; 4, 5, 6 and 130 can be gone on with."""
+        """Exit code of the program; tools.scrape says how to go on after each."""
         return EXIT_CODES[self.reason]
