@@ -16,10 +16,27 @@ from typing import Any
 import keras
 
 from geods import errors, files
-from model import backbones, causes, cuts, decode, fusion, hub_encoders, neighbours, sequences, views
+from model import (
+    backbones,
+    causes,
+    cuts,
+    decode,
+    fusion,
+    hub_encoders,
+    kernel_regression,
+    moments,
+    neighbours,
+    sequences,
+    views,
+)
 
 # What a saved network may hold besides what this module builds: Keras finds only classes of modules that are imported.
-_ALSO_IN_FILES = (cuts.Blocks, neighbours.NeighbourDensity)
+_ALSO_IN_FILES = (
+    cuts.Blocks,
+    kernel_regression.KernelRegression,
+    moments.SecondMoments,
+    neighbours.NeighbourDensity,
+)
 
 
 def build_classifier(

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from geods import partition
-from model import backbones, decode, geolocator, losses, metrics, neighbours, optimizers
-from trainers import callbacks, chunked, inputs, memorise, networks, options, runs, scoring
+from model import backbones, decode, geolocator, losses, metrics, optimizers
+from trainers import callbacks, chunked, inputs, looks, memorise, networks, options, runs, scoring
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,11 +59,16 @@ def on_features(
     backbone: keras.Model | None = None,
 ) -> Parts:
     """Returns a new classifier on the features that the encoder of a spec gives; `backbone` is that, if it is built."""
-    if settings.head == neighbours.NAME:
+    if settings.head in options.FITTED_HEADS:
         classifier = memorise.classifier_of(settings, feature_shape, cells, train)
         network = keras.Model(classifier.input, classifier.output, name="trainable")
         return Parts(network, classifier, backbone, train, validation)
     classifier = networks.classifier_of(settings, spec, feature_shape, len(cells))
+    if settings.fusion == "moments":
+        look, size = classifier.get_layer("second_moments"), settings.batch_size
+        train = looks.of(train, look, size, settings.seed)
+        validation = validation and looks.of(validation, look, size, None)
+        return Parts(looks.trainable(classifier), classifier, backbone, train, validation)
     return Parts(networks.on_features(settings, classifier), classifier, backbone, train, validation)
 
 
@@ -96,7 +101,7 @@ def fit(
     measured = None
     if parts.validation:
         measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, settings.patience, folder)
-    if settings.head == neighbours.NAME:
+    if settings.head in options.FITTED_HEADS:
         if measured:
             print(f"validation {measured.measure()['val_mean_miles']:,.1f} mean miles")
         return None

@@ -1,10 +1,10 @@
-"""The recipe that trains nothing: a classifier that remembers the training places."""
+"""The heads that are not trained step by step: they look at every training place once and remember it."""
 
 import keras
 import numpy as np
 
-from geods import partition
-from model import neighbours
+from geods import partition, splits
+from model import kernel_regression, neighbours
 from trainers import inputs, options
 
 
@@ -17,19 +17,60 @@ def classifier_of(
     """Returns a classifier that has looked at every training example once.
 
     Args:
-        settings: --neighbours, --sigma_km and --sharpness.
+        settings: --head, and its flags.
         feature_shape: Shape of one view's features.
         cells: The run's partition.
         train: What to remember; from a cache.
     """
+    build = _neighbours if settings.head == neighbours.NAME else _kernel
+    return build(settings, feature_shape, cells, train)
+
+
+def _neighbours(
+    settings: options.TrainOptions, feature_shape: tuple[int, ...], cells: partition.Partition, train: inputs.Split
+) -> keras.Model:
+    """Returns a density of nearest neighbours."""
     density = neighbours.NeighbourDensity(
         train.examples, cells.centroids, settings.neighbours, settings.sigma_km, settings.sharpness, name="density"
     )
     classifier = neighbours.build_classifier(density, feature_shape)
-    looks, coords = [], []
-    for number in range(len(train.inputs)):
-        batch, truth = train.inputs[number]
-        looks.append(keras.ops.convert_to_numpy(density.look(batch["features"], batch["view_mask"])))
-        coords.append(truth[:, :2])
-    density.remember(np.concatenate(looks), np.concatenate(coords))
+    density.remember(*_looks(density.look, train, train.examples))
     return classifier
+
+
+def _kernel(
+    settings: options.TrainOptions, feature_shape: tuple[int, ...], cells: partition.Partition, train: inputs.Split
+) -> keras.Model:
+    """Returns a regression of distances, fitted; prints what it chose."""
+    places = min(train.examples, settings.most_places)
+    if places < train.examples:
+        print(f"{places:,} of {train.examples:,} places are remembered (--most_places)")
+    regression = kernel_regression.KernelRegression(places, len(cells), name="kernel_regression")
+    classifier = kernel_regression.build_classifier(regression, feature_shape)
+    look = classifier.get_layer("second_moments")
+    looks, coords = _looks(look, train, places)
+    found = kernel_regression.fit(looks, coords, _blocks(coords), cells.centroids)
+    regression.remember(looks, found)
+    print(
+        f"kernel width {found.width:g}, ridge {found.ridge:g}, spread {found.spread_km:g} km: "
+        f"{found.held_out_km:,.1f} km off on average with each block left out in turn"
+    )
+    return classifier
+
+
+def _looks(look: keras.layers.Layer, train: inputs.Split, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what the first `most` examples look like `[n, d]`, in the order of the training, and where they are."""
+    looks: list[np.ndarray] = []
+    coords: list[np.ndarray] = []
+    for number in range(len(train.inputs)):
+        if sum(map(len, looks)) >= most:
+            break
+        batch, truth = train.inputs[number]
+        looks.append(keras.ops.convert_to_numpy(look(batch["features"], batch["view_mask"])))
+        coords.append(truth[:, :2])
+    return np.concatenate(looks)[:most], np.concatenate(coords)[:most].astype(np.float64)
+
+
+def _blocks(coords: np.ndarray) -> np.ndarray:
+    """Returns the number of the block that each place `[n, 2]` lies in."""
+    return np.unique(splits.blocks_of(coords), axis=0, return_inverse=True)[1].reshape(-1)
