@@ -177,10 +177,12 @@ def test_dataset_of_a_changed_tree_or_partition_is_not_reused(root, tmp_path):
     partition.write(drawn_trees.cells(), tmp_path / "tree" / "partition.geojson")
     image = next((tmp_path / "tree").rglob("*.jpg"))
     image.write_bytes(drawn_trees.jpeg(99))
-    with pytest.raises(
-        errors.DatasetError, match=r"was built with other images than .*\nNext: tfds build geods --overwrite"
-    ):
+    with pytest.raises(errors.DatasetError) as caught:
         build(tmp_path / "tree", tmp_path / "ds")
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith(f"was built with other images than {tmp_path / 'tree'} has now:")
+    assert lines[1] == f"  images changed: 1 ({image.relative_to(tmp_path / 'tree')})"
+    assert lines[2].startswith("Next: tfds build geods --overwrite --config=blocked --manual_dir=")
 
 
 def test_configs_check_themselves():
