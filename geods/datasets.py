@@ -14,13 +14,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import errors, partition, seals
+from geods import dataset_files, errors, partition
 
-_NAME, _INFO = "geods", "dataset_info.json"
 # Of the builder, which is not imported here, so that a dataset can be read where it cannot be built.
 _CONFIGS = ("blocked", "random", "report")
 _SHUFFLE_LOCATIONS = 4096
-_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -55,38 +53,17 @@ def open_builder(data_dir: str | os.PathLike[str], config: str = "blocked") -> t
         DatasetError: If it is not there, and the message lists the configs that are; or if a file of it is missing or
             of another size than when it was built.
     """
-    root = pathlib.Path(data_dir, _NAME)
-    versions = sorted({path.parent for name in (_INFO, seals.NAME) for path in (root / config).glob(f"*/{name}")})
+    root = pathlib.Path(data_dir, dataset_files.NAME)
+    versions = dataset_files.folders(pathlib.Path(data_dir), config)
     if not versions:
-        there = sorted({path.parent.parent.name for path in root.glob("*/*/dataset_info.json")})
+        there = sorted({path.parent.name for path in dataset_files.folders(pathlib.Path(data_dir))})
         problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
         step = f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
         if config not in _CONFIGS:
             step = f"give --config as one of {', '.join(_CONFIGS)}"
         raise errors.DatasetError(problem, step)
-    refuse_damaged(versions[-1])
+    dataset_files.refuse_damaged(versions[-1])
     return tfds.builder_from_directory(versions[-1])
-
-
-def refuse_damaged(folder: pathlib.Path) -> None:
-    """Looks at the sizes of a dataset's files; one that was built before datasets were sealed passes.
-
-    Raises:
-        DatasetError: Naming the files that are missing or of another size.
-    """
-    if not seals.is_sealed(folder) and "sources" not in _metadata_in(folder):
-        return
-    if found := seals.resized(folder):
-        problem = "\n".join(
-            [f"{folder}: is damaged:", *(f"  {damage.path.name}: {damage.problem}" for damage in found)]
-        )
-        raise errors.DatasetError(problem, rebuild(folder))
-
-
-def rebuild(folder: pathlib.Path) -> str:
-    """Says how to build a dataset's folder, <data_dir>/geods/<config>/<version>, anew."""
-    config, data_dir = folder.parent.name, folder.parent.parent.parent
-    return f"rm -r {folder} && tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
 
 
 def partition_of(builder: tfds.core.DatasetBuilder) -> partition.Partition:
@@ -144,14 +121,6 @@ def examples(builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed:
     decoders = {"views": {"image": tfds.decode.SkipDecoding()}}
     found = builder.as_dataset(split=split, decoders=decoders, shuffle_files=shuffle, read_config=config)
     return found.shuffle(_SHUFFLE_LOCATIONS, seed=seed) if shuffle else found
-
-
-def _metadata_in(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns what metadata.json in a dataset's folder holds, nothing if it is damaged."""
-    try:
-        return dict(json.loads((folder / "metadata.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _metadata(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:

@@ -12,9 +12,7 @@ flags of a builder, so these are set in the environment:
                              TREE.quarantine, each with a file that holds the reason
     GEODS_MAX_BAD_FRACTION   more bad images than this share end a build in any case (0.01)
 
-The same tree gives the same bytes, whatever the process or path. The dataset's folder holds two files besides TFDS'
-own: images.sha256, the list of the images it was built of, and seal.json, by which `python -m tools.verify` finds what
-was damaged since.
+The same tree gives the same bytes, whatever the process or path. geods/dataset_files.py says which files there are.
 """
 
 import contextlib
@@ -33,6 +31,7 @@ from etils import epath
 from geods import (
     bad_images,
     cli,
+    dataset_files,
     errors,
     manifests,
     plans,
@@ -160,7 +159,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _update_dataset_info(self) -> None:
         """Writes descriptions anew, which `tfds build --update_metadata_only` asks for."""
         super()._update_dataset_info()
-        seals.renew(pathlib.Path(self.data_dir), ["dataset_info.json", "metadata.json"])
+        seals.renew(pathlib.Path(self.data_dir), [dataset_files.INFO, dataset_files.METADATA])
 
     def _generate_examples(
         self, places: Sequence[split_lists.Labelled], provenance: survey.Provenance
@@ -184,9 +183,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
         TFDS itself would say "Reusing dataset" and end well.
         """
-        if download_config is None or not download_config.manual_dir or not self.is_prepared():
+        if download_config and download_config.download_mode != tfds.download.GenerateMode.REUSE_DATASET_IF_EXISTS:
             return
-        if download_config.download_mode != tfds.download.GenerateMode.REUSE_DATASET_IF_EXISTS:
+        dataset_files.refuse_damaged(pathlib.Path(self.data_dir))
+        if download_config is None or not download_config.manual_dir or not self.is_prepared():
             return
         root, config = pathlib.Path(download_config.manual_dir), self.builder_config
         now = plans.sources_now(root, config.policy, config.seed, bad_images.Policy.from_environment())

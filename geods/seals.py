@@ -18,8 +18,8 @@ from geods import errors, files
 NAME = "seal.json"
 _FORMAT = 1
 
-# Of each file: bytes, SHA-256 in hexadecimal.
-Entries = Mapping[str, tuple[int, str]]
+# Of each file: bytes (None if not known), SHA-256 in hexadecimal.
+Entries = Mapping[str, tuple[int | None, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +85,12 @@ def damaged(folder: pathlib.Path, names: Iterable[str] | None = None) -> list[Da
         entries = _read(folder)
     except errors.SealError as error:
         return [Damage(folder / NAME, error.problem)]
-    chosen = entries if names is None else [name for name in names if name in entries]
-    return [found for name in chosen if (found := _changed(folder, name, entries))]
+    return compare(folder, entries, [name for name in names if name in entries] if names else None)
+
+
+def compare(folder: pathlib.Path, entries: Entries, names: Iterable[str] | None = None) -> list[Damage]:
+    """Reads files, all of the entries or those named, and returns those that are not as their entries say."""
+    return [found for name in names or entries if (found := _changed(folder, name, entries))]
 
 
 def _changed(folder: pathlib.Path, name: str, entries: Entries) -> Damage | None:
@@ -104,12 +108,14 @@ def _changed(folder: pathlib.Path, name: str, entries: Entries) -> Damage | None
     return _resized(path, size_bytes) or Damage(path, "its bytes have changed since it was written")
 
 
-def _resized(path: pathlib.Path, size_bytes: int) -> Damage | None:
+def _resized(path: pathlib.Path, size_bytes: int | None) -> Damage | None:
     """Returns the damage of one file that its size tells, if any."""
     if not path.is_file():
         return Damage(path, "is missing")
     found = path.stat().st_size
-    return None if found == size_bytes else Damage(path, f"has {found:,} bytes, not {size_bytes:,} as when written")
+    if size_bytes in (None, found):
+        return None
+    return Damage(path, f"has {found:,} bytes, not {size_bytes:,} as when it was written")
 
 
 def _entry(path: pathlib.Path) -> tuple[int, str]:

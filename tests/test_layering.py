@@ -13,7 +13,7 @@ GEODS_LEVELS = [
     {"errors"},
     {"files", "geometry", "jpeg_claims", "locks", "outline"},
     {"cli", "downloads", "images", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
-    {"bad_images", "boundary", "geojson"},
+    {"bad_images", "boundary", "dataset_files", "geojson"},
     {"partition"},
     {"fishnet", "splits", "tree"},
     {"imagery", "quadtree", "survey", "tree_layouts"},
