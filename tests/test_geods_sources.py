@@ -127,15 +127,15 @@ CHANGES: dict[str, tuple[Callable[[pathlib.Path], object], str]] = {
     "another source": (put_provenance(source="camera", licence="CC0-1.0"), "source 'drawn' then, 'camera' now"),
     "another licence": (
         put_provenance(source="drawn", licence="none"),
-        "provenance: licence 'CC0-1.0' then, 'none' now",
+        "licence 'CC0-1.0' then, 'none' now",
     ),
     "no provenance": (
         lambda root: (root / "provenance.json").unlink(),
-        "provenance: licence 'CC0-1.0' then, 'unknown'",
+        "licence 'CC0-1.0' then, 'unknown'",
     ),
     "other lists": (
         lambda root: save_lists(root, IDS[:5], IDS[5:]),
-        "split: by other lists (testFiles.npy, trainFiles",
+        "split: by other lists (testFiles.npy, tra",
     ),
     "another test list": (lambda root: save_lists(root, IDS[:6], IDS[7:]), "split: by other lists (testFiles.npy)"),
     "lists in another order": (lambda root: save_lists(root, IDS[5::-1], IDS[6:]), "by other lists (trainFiles.npy)"),

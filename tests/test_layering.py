@@ -10,7 +10,7 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
-    {"errors"},
+    {"errors", "installed"},
     {"files", "geometry", "jpeg_claims", "locks", "outline"},
     {"cli", "downloads", "images", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
     {"bad_images", "boundary", "dataset_files", "geojson"},

@@ -32,7 +32,7 @@ class Options:
         "auto", "How the images lie; auto looks at the names."
     )
     names: int = cli.option(5, "How many names to print of each kind of problem.")
-    on_bad_image: bad_images.Action = cli.option(
+    on_bad_image: Literal["raise", "skip", "quarantine"] = cli.option(
         "raise", "Bad images: an error, no error, or moved to TREE.quarantine."
     )
     max_bad_fraction: float = cli.option(0.01, "A larger share of bad images is an error in any case.")
@@ -72,9 +72,10 @@ def main(options: Options) -> None:
 def _record(root: str, facts: Sequence[images.ImageFacts]) -> None:
     """Writes the hashes of the good images."""
     path = pathlib.Path(root, manifests.NAME)
-    good = {
-        pathlib.Path(os.path.relpath(fact.path, root)).as_posix(): fact.sha256 for fact in facts if not fact.problem
-    }
+    good = {}
+    for fact in facts:
+        if not fact.problem:
+            good[pathlib.Path(os.path.relpath(fact.path, root)).as_posix()] = fact.sha256
     manifests.write(path, good)
     print(f"wrote {path}: {len(good):,} images")
 
