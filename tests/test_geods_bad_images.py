@@ -3,8 +3,6 @@
 import json
 import pathlib
 import random
-import subprocess
-import sys
 
 import drawn_trees
 import mutants
@@ -14,7 +12,6 @@ import zoo
 from geods import bad_images, errors, images, manifests, partition, plans, recorded, survey, tree
 from tools import check_tree
 
-REPO = pathlib.Path(__file__).parent.parent
 IDS = drawn_trees.location_ids(6)
 ACTIONS = ("raise", "skip", "quarantine")
 
@@ -37,21 +34,7 @@ def test_every_animal_is_taken_or_refused_with_name_and_reason(tmp_path, name):
 
 
 def test_bombs_take_no_memory(tmp_path):
-    for number, (content, _) in enumerate(zoo.bombs().values()):
-        (tmp_path / f"{number}.jpg").write_bytes(content)
-    (tmp_path / "warm.jpg").write_bytes(drawn_trees.jpeg(1))
-    code = (
-        "import pathlib, resource, sys\n"
-        "from geods import images\n"
-        "def peak_mb(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "folder = pathlib.Path(sys.argv[1])\n"
-        "images.check_file(folder / 'warm.jpg')\n"
-        "before = peak_mb()\n"
-        "facts = images.check_files(sorted(folder.glob('[0-9]*.jpg')))\n"
-        "print(peak_mb() - before, sum(bool(fact.problem) for fact in facts))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], cwd=REPO, capture_output=True, text=True, check=True)
-    rise_mb, refused = map(float, done.stdout.split())
+    rise_mb, refused = zoo.peak_rise_mb(tmp_path)
     assert refused == len(zoo.bombs())
     assert rise_mb < 50
 

@@ -6,12 +6,16 @@ a test asks for them; nothing is kept.
 
 import functools
 import io
+import pathlib
+import subprocess
+import sys
 import zlib
 
 import drawn_photos
 import numpy as np
 from PIL import Image, features
 
+REPO = pathlib.Path(__file__).parent.parent
 HTML = b"<!DOCTYPE html><html><head><title>403 Forbidden</title></head><body>denied</body></html>"
 JSON = b'{"error_message": "The provided API key is invalid.", "status": "REQUEST_DENIED"}'
 
@@ -90,6 +94,27 @@ def bombs() -> dict[str, tuple[bytes, str]]:
         "PNG of 30,000 squared": (png_bomb(30_000), "is a PNG"),
         "PNG of 13,000 squared": (png_bomb(13_000), "is a PNG"),
     }
+
+
+def peak_rise_mb(folder: pathlib.Path) -> tuple[float, int]:
+    """Checks all bombs in a small process; returns by how much its peak memory rose, and how many were refused."""
+    for number, (content, _) in enumerate(bombs().values()):
+        (folder / f"bomb{number}.jpg").write_bytes(content)
+    (folder / "warm.jpg").write_bytes(encoded(picture(24, 32), "JPEG"))
+    code = (
+        "import pathlib, sys\n"
+        "from geods import images\n"
+        # Not getrusage: its peak begins with that of the process that started this one.
+        "def peak_mb(): return int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1024\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "images.check_files([folder / 'warm.jpg'])\n"
+        "before = peak_mb()\n"
+        "facts = images.check_files(sorted(folder.glob('bomb*.jpg')))\n"
+        "print(peak_mb() - before, sum(bool(fact.problem) for fact in facts))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder], cwd=REPO, capture_output=True, text=True, check=True)
+    rise_mb, refused = done.stdout.split()
+    return float(rise_mb), int(refused)
 
 
 @functools.cache
