@@ -6,7 +6,7 @@ Each part prints what it saw and ends with an error if that is not what is promi
 
     zoo       image files good and bad, and header bombs: taken or refused as they should be, memory, the slowest
     mutants   so many random changes of images whose hashes are recorded: all found, none crashes or hangs the check
-    damage    every kind of damage at so many places of a dataset: all found, the shard named
+    damage    every kind of damage at so many places of a dataset and a cache: all found, the shard or block named
     builds    the tree built so often, each with another hash seed, path and order of files: one set of bytes
     stale     every kind of change of the sources, by whole builds: refused, and what changed is said
 """
@@ -91,7 +91,7 @@ def mutants(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
 
 
 def damage(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
-    """Damages every shard of a dataset in every way at random places."""
+    """Damages the files of a dataset and of a cache in every way at random places."""
     root = make_tree(folder / "tree", 60)
     command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build", "geods", "--config=blocked"]
     words = [*command, "--num_shards=4", f"--manual_dir={root}", f"--data_dir={folder / 'data'}"]
@@ -100,20 +100,35 @@ def damage(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
     copy = pathlib.Path(shutil.copytree(kept, folder / "copy"))
     shards = [path.name for path in sorted(kept.glob("*train.tfrecord*"))]
     described = [*shards, "features.json", "dataset_info.json", "metadata.json", "images.sha256"]
-    rng, found, missed = random.Random(0), {}, []
-    kinds = [*damages.ON_ONE_FILE, *damages.ON_RECORDS, *damages.ON_TWO_FILES]
-    for kind in kinds:
-        names = described if kind in damages.ON_ONE_FILE else shards
-        for _ in range(sizes.places):
+    on_one = list(damages.ON_ONE_FILE)
+    missed = _damaged("dataset", kept, copy, dict.fromkeys(on_one, described), sizes.places)
+    on_shards = [*damages.ON_RECORDS, *damages.ON_TWO_FILES]
+    missed += _damaged("dataset", kept, copy, dict.fromkeys(on_shards, shards), sizes.places)
+    cache = folder / "cache"
+    stale_kinds.caching.write(cache)
+    copy = pathlib.Path(shutil.copytree(cache, folder / "cache copy"))
+    blocks = [f"blocks/{path.name}" for path in sorted(cache.glob("blocks/*.npy"))]
+    on_blocks = [*on_one, *damages.ON_TWO_FILES]
+    missed += _damaged("cache", cache, copy, dict.fromkeys(on_blocks, blocks), sizes.places)
+    seen = {"kinds of a dataset": len(on_one) + len(on_shards), "kinds of a cache": len(on_blocks)}
+    seen |= {"places each": sizes.places, "not named": len(missed)}
+    assert not missed, missed[:3]
+    return seen
+
+
+def _damaged(
+    what: verify.Kind, kept: pathlib.Path, copy: pathlib.Path, names_of: dict[str, list[str]], places: int
+) -> list[tuple]:
+    """Damages a copy in every way at so many places; returns what was not named exactly."""
+    rng, missed = random.Random(0), []
+    for kind, names in names_of.items():
+        for _ in range(places):
             damaged = damages.damage(copy, names, kind, rng)
-            named = {one.path.name for one in verify.verify(copy, "dataset").damage}
+            named = {one.path.relative_to(copy).as_posix() for one in verify.verify(copy, what).damage}
             missed += [(kind, damaged, named)] if named != damaged else []
             for name in damaged:
                 shutil.copy(kept / name, copy / name)
-        found[kind] = sizes.places
-    seen = {"kinds": len(found), "places each": sizes.places, "shards": len(shards), "not named": len(missed)}
-    assert not missed, missed[:3]
-    return seen
+    return missed
 
 
 def builds(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:

@@ -87,9 +87,7 @@ def drop_lists(root: pathlib.Path) -> None:
 
 
 CELLS = drawn_trees.cells()
-FIRST = f"0/{IDS[0]}/0_2012-05.jpg"
-MOVED = f"0/{IDS[0]}/5_2012-05.jpg"
-NEW = f"0/{IDS[0]}/270_2012-05.jpg"
+FIRST, MOVED, NEW = (f"0/{IDS[0]}/{heading}_2012-05.jpg" for heading in (0, 5, 270))
 CHANGES: dict[str, tuple[Callable[[pathlib.Path], object], str]] = {
     "last byte flipped": (rewrite(lambda old: old[:-1] + bytes([old[-1] ^ 1])), f"images changed: 1 ({FIRST})"),
     "first byte flipped": (rewrite(lambda old: bytes([old[0] ^ 1]) + old[1:]), f"images changed: 1 ({FIRST})"),

@@ -85,6 +85,11 @@ def test_what_changes_a_size_is_refused_when_a_dataset_is_opened(sharded, datase
         geods_dataset_builder.Builder(data_dir=data_dir, config="blocked").download_and_prepare()
 
 
+def test_what_a_killed_build_left_is_no_dataset(dataset):
+    shutil.copytree(dataset, dataset.with_name("incomplete.ABC123_1.0.0"))
+    assert [found for found, _ in verify.find(dataset.parents[2])] == [dataset]
+
+
 def test_a_dataset_without_its_seal_and_one_of_before_are_told_apart(dataset):
     (dataset / seals.NAME).unlink()
     with pytest.raises(errors.DatasetError, match=r"seal\.json: is missing"):

@@ -70,7 +70,8 @@ def main(options: Options) -> None:
 def find(path: pathlib.Path) -> Iterator[tuple[pathlib.Path, Kind]]:
     """Yields the datasets, caches and runs in a folder, itself included, with their kinds."""
     for name, folders, files in os.walk(path):
-        folders.sort()
+        # What a build that was killed has left was never finished.
+        folders[:] = sorted(folder for folder in folders if not folder.startswith("incomplete."))
         kind = _kind_of(set(files), set(folders))
         if kind:
             yield pathlib.Path(name), kind
