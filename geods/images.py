@@ -21,8 +21,8 @@ from PIL import Image, JpegImagePlugin
 from geods import errors, jpeg_claims
 
 _JPEG_MAGIC, _END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
-# What libjpeg shows where a scan has no more codes, and codes to put there; none of them is a marker.
-_NO_DATA, _MORE_DATA = (128, 128, 128), bytes(range(1, 255)) * 4
+# What libjpeg shows, in grey and in colour, where a scan has no more codes, and codes to put there without any marker.
+_NO_DATA, _MORE_DATA = (128, (128, 128, 128)), bytes(range(1, 255)) * 4
 _OTHER_KINDS = (
     (b"\x89PNG\r\n\x1a\n", "a PNG"),
     (b"GIF8", "a GIF"),
@@ -83,7 +83,7 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
     try:
         means = _block_means(image)
         # Only then can codes be missing before the end-of-image marker, of which Pillow and TensorFlow say nothing.
-        lacking = means.getpixel((means.width - 1, means.height - 1)) == _NO_DATA and _lacks_data(content, means)
+        lacking = means.getpixel((means.width - 1, means.height - 1)) in _NO_DATA and _lacks_data(content, means)
     except Exception as error:
         raise _damaged(name, error) from error
     if lacking:

@@ -17,7 +17,7 @@ import pytest
 import tensorflow_datasets as tfds
 from absl import logging
 
-from geods import errors, geods_dataset_builder, partition, splits, survey, tree
+from geods import bad_images, errors, geods_dataset_builder, partition, splits, survey, tree
 
 REPO = pathlib.Path(__file__).parent.parent
 OUTSIDE = "60.5,-115.25"
@@ -238,6 +238,20 @@ def test_tfds_command_ends_with_one_error_and_leaves_nothing(root, tfds_build, t
         "is truncated",
     }
     assert len(message.splitlines()) == 6
+
+
+def test_bad_images_are_left_out_where_the_environment_says_so(root, tmp_path, monkeypatch):
+    shutil.copytree(root, tmp_path / "tree")
+    spoil(tmp_path / "tree")
+    monkeypatch.setenv(bad_images.ACTION_VARIABLE, "skip")
+    monkeypatch.setenv(bad_images.FRACTION_VARIABLE, "0.1")
+    built = build(tmp_path / "tree", tmp_path / "ds")
+    assert built.info.metadata["views"] == 120 - 4
+    assert len(built.info.metadata["sources"]["left_out"]) == 4
+    build(tmp_path / "tree", tmp_path / "ds")
+    monkeypatch.setenv(bad_images.FRACTION_VARIABLE, "0.01")
+    with pytest.raises(errors.ImageError, match="4 of 123 images cannot be used"):
+        build(tmp_path / "tree", tmp_path / "other")
 
 
 @pytest.mark.parametrize(("verbosity", "hidden"), [(logging.INFO, True), (logging.DEBUG, False)])

@@ -134,6 +134,7 @@ def animals() -> dict[str, tuple[bytes, str | None]]:
         "last 2 bytes missing": (good[:-2], "is truncated"),
         "taller in the header than in the scan": (with_size(good, 400, 320), "holds no data for its lower part"),
         "a third of the scan lost": (without_middle(good), "holds no data for its lower part"),
+        "grey, a third of the scan lost": (without_middle(encoded(grey, "JPEG")), "holds no data for its lower part"),
         "one bit flipped": (flipped(good), None),
         "empty": (b"", r"is empty \(0 bytes\)"),
         "1 byte": (good[:1], "is not a JPEG"),
