@@ -186,8 +186,15 @@ def test_the_program_reads_all_kinds_and_ends_with_2_where_something_is_damaged(
 def test_mistakes(tmp_path):
     with pytest.raises(errors.OptionError, match="no path given"):
         verify.Options()
-    with pytest.raises(errors.MissingFileError, match="there is no dataset, feature cache or run in it"):
+    with pytest.raises(errors.OptionError, match="--kinds: shard is not dataset, cache, run"):
+        verify.Options(paths=("x",), kinds=("cache", "shard"))
+    with pytest.raises(errors.MissingFileError, match="there is no dataset or cache or run in it"):
         verify.main(verify.Options(paths=(str(tmp_path),)))
+
+
+def test_only_the_kinds_asked_for_are_read(run, cache, capsys):
+    verify.main(verify.Options(paths=(str(cache.parents[1]),), kinds=("run",)))
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == [f"{run}:"]
 
 
 def test_a_seal_that_leads_elsewhere_is_not_followed(run):

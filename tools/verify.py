@@ -12,7 +12,7 @@ import os
 import pathlib
 import time
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 from geods import cli, dataset_files, errors, seals
 from trainers import cache_check, cache_files, runs
@@ -24,12 +24,16 @@ Kind = Literal["dataset", "cache", "run"]
 class Options:
     """What to read."""
 
+    kinds: tuple[str, ...] = cli.option(get_args(Kind), "Which kinds to read.")
     paths: tuple[str, ...] = cli.positional("PATH", "Datasets, caches and run folders, or folders that hold some.")
 
     def __post_init__(self) -> None:
         """Checks the values."""
         if not self.paths:
             raise errors.OptionError("no path given.", "name a data_dir, cache_dir or run folder, or several")
+        if unknown := set(self.kinds) - set(get_args(Kind)):
+            problem = f"--kinds: {', '.join(sorted(unknown))} is not {', '.join(get_args(Kind))}."
+            raise errors.OptionError(problem, "name some of these")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +57,9 @@ def main(options: Options) -> None:
     """Verifies all paths."""
     broken = 0
     for path in options.paths:
-        found = list(find(pathlib.Path(path)))
+        found = [(folder, kind) for folder, kind in find(pathlib.Path(path)) if kind in options.kinds]
         if not found:
-            problem = f"{path}: there is no dataset, feature cache or run in it."
+            problem = f"{path}: there is no {' or '.join(options.kinds)} in it."
             raise errors.MissingFileError(problem, "name a data_dir, a cache_dir or a run folder")
         for folder, kind in found:
             started_s = time.monotonic()
