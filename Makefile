@@ -1,6 +1,7 @@
 # make demo     the whole road on a simulated world: no key, no download, about 2 minutes after the install
 # make test     lint, types and all tests
-# make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes
+# make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then
+#               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
 
 PYTHON ?= python3
@@ -20,6 +21,7 @@ test: install lint
 soak: install
 	$(BIN)/python tests/soak_country.py --boundary=$(BOUNDARY)
 	$(BIN)/python tests/soak.py
+	$(BIN)/python tests/soak_trust.py
 
 lint: install
 	$(BIN)/ruff check $(SOURCES)

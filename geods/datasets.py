@@ -14,9 +14,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import errors, partition
+from geods import dataset_files, errors, partition
 
-_NAME = "geods"
 # Of the builder, which is not imported here, so that a dataset can be read where it cannot be built.
 _CONFIGS = ("blocked", "random", "report")
 _SHUFFLE_LOCATIONS = 4096
@@ -51,18 +50,20 @@ def open_builder(data_dir: str | os.PathLike[str], config: str = "blocked") -> t
     """Opens a dataset that `tfds build geods` has made, without our builder's code.
 
     Raises:
-        DatasetError: If it is not there; the message lists the configs that are.
+        DatasetError: If it is not there, and the message lists the configs that are; or if a file of it is missing or
+            of another size than when it was built.
     """
-    root = pathlib.Path(data_dir, _NAME)
-    versions = sorted((root / config).glob("*/dataset_info.json"))
+    root = pathlib.Path(data_dir, dataset_files.NAME)
+    versions = dataset_files.folders(pathlib.Path(data_dir), config)
     if not versions:
-        there = sorted({path.parent.parent.name for path in root.glob("*/*/dataset_info.json")})
+        there = sorted({path.parent.name for path in dataset_files.folders(pathlib.Path(data_dir))})
         problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
         step = f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
         if config not in _CONFIGS:
             step = f"give --config as one of {', '.join(_CONFIGS)}"
         raise errors.DatasetError(problem, step)
-    return tfds.builder_from_directory(versions[-1].parent)
+    dataset_files.refuse_damaged(versions[-1])
+    return tfds.builder_from_directory(versions[-1])
 
 
 def partition_of(builder: tfds.core.DatasetBuilder) -> partition.Partition:
@@ -72,7 +73,8 @@ def partition_of(builder: tfds.core.DatasetBuilder) -> partition.Partition:
 
 def fingerprint_of(builder: tfds.core.DatasetBuilder) -> str:
     """Returns a text that changes whenever the dataset's images or their order may have changed."""
-    return f"{builder.info.full_name} {_metadata(builder)['source_fingerprint']}"
+    metadata = _metadata(builder)
+    return f"{builder.info.full_name} {metadata.get('content_fingerprint') or metadata['source_fingerprint']}"
 
 
 def require_split(builder: tfds.core.DatasetBuilder, split: str) -> None:

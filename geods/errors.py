@@ -14,6 +14,7 @@ expect, so `except ValueError` goes on working:
     +-- BackboneError     (ValueError)         an encoder, layer or weights file does not fit
     +-- CacheError        (ValueError)         a feature cache is missing, stale or damaged
     +-- RunError          (ValueError)         a run folder cannot be used
+    +-- SealError         (ValueError)         a folder is not as it was when it was finished
     +-- TrainingError     (RuntimeError)       training cannot go on
     +-- OptionError       (ValueError)         an option has a value it cannot have
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
@@ -89,6 +90,10 @@ class CacheError(GeodsError, ValueError):
 
 class RunError(GeodsError, ValueError):
     """A run folder cannot be used."""
+
+
+class SealError(GeodsError, ValueError):
+    """A folder is not as it was when it was finished."""
 
 
 class TrainingError(GeodsError, RuntimeError):

@@ -3,15 +3,21 @@
     tfds build geods --manual_dir=TREE --data_dir=DIR
 
 from the project's root. TREE is an imagery tree (`geods.tree`) or another layout of `geods.tree_layouts`. Every image
-is decoded once before anything is written. A mistake in TREE ends the command with a message of a few lines; add
---verbosity=1 --logtostderr for the traceback.
+is decoded once, and compared with the hash that was recorded for it, before anything is written. A mistake in TREE ends
+the command with a message of a few lines; add --verbosity=1 --logtostderr for the traceback. The tfds command takes no
+flags of a builder, so these are set in the environment:
+
+    GEODS_PARTITION          the partition, where the tree holds none
+    GEODS_ON_BAD_IMAGE       raise (default): nothing is built; skip: they are left out; quarantine: they are moved to
+                             TREE.quarantine, each with a file that holds the reason
+    GEODS_MAX_BAD_FRACTION   more bad images than this share end a build in any case (0.01)
+
+The same tree gives the same bytes, whatever the process or path. geods/dataset_files.py says which files there are.
 """
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
-import json
 import math
 import pathlib
 from collections.abc import Iterator, Sequence
@@ -22,7 +28,21 @@ import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
 
-from geods import cli, errors, images, partition, split_lists, splits, survey, tree, tree_layouts
+from geods import (
+    bad_images,
+    cli,
+    dataset_files,
+    errors,
+    manifests,
+    plans,
+    record_bytes,
+    seals,
+    sources,
+    split_lists,
+    splits,
+    survey,
+    tree,
+)
 
 _BUILD_COMMAND = "tfds build geods --manual_dir=TREE --data_dir=DIR"
 
@@ -118,31 +138,28 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         """Reads and checks the whole tree, then returns one generator a split."""
-        root = _manual_dir(dl_manager)
-        locations = tree_layouts.read(root)
-        cells_path = survey.find_partition(root)
-        cells = partition.read(cells_path)
-        labels = survey.label(locations, cells)
-        facts = _checked_images(locations)
-        images.refuse_bad(facts, root, f"replace or delete them; python -m tools.check_tree --tree={root} lists all")
-        inside = [(place, cell) for place, cell in zip(locations, labels.cells.tolist(), strict=True) if cell >= 0]
-        config = self.builder_config
-        lists = split_lists.find(root, locations) if config.policy == "report" else None
-        by_split = split_lists.by_split(inside, config.policy, config.seed, lists)
-        self.info.features["cell"].names = [str(number) for number in range(len(cells))]
-        self.info.metadata.update(
-            partition=json.loads(cells.to_geojson()),
-            source_fingerprint=survey.fingerprint(root, facts),
-            locations=len(inside),
-            views=sum(len(place.views) for place, _ in inside),
-            folder_disagreements=len(labels.disagreements),
-            outside=len(labels.outside),
-        )
-        print(f"{self.info.full_name}: {root} on {cells_path}")
-        print(survey.summary(labels, len(cells)))
-        print(split_lists.summary(inside, by_split, lists))
-        provenance = survey.provenance(root)
-        return {name: self._generate_examples(places, provenance) for name, places in by_split.items()}
+        root, config = _manual_dir(dl_manager), self.builder_config
+        plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment())
+        self.info.features["cell"].names = [str(number) for number in range(plan.cell_count)]
+        self.info.metadata.update(plan.metadata)
+        manifests.write(self.data_path / manifests.NAME, plan.sources.images)
+        print(f"{self.info.full_name}: {plan.summary}")
+        return {name: self._generate_examples(places, plan.provenance) for name, places in plan.by_split.items()}
+
+    def _download_and_prepare(self, dl_manager: tfds.download.DownloadManager, **kwargs: Any) -> None:  # noqa: ANN401 - as the base class
+        """Writes the dataset into the temporary folder that TFDS renames in the end, and seals it there."""
+        with record_bytes.deterministic():
+            super()._download_and_prepare(dl_manager, **kwargs)
+        # TFDS writes the same once more after this; in a folder that is renamed, the seal must already be there.
+        self.info.download_size = dl_manager.downloaded_size
+        self.info.write_to_directory(self.data_dir)
+        folder = pathlib.Path(self.data_dir)
+        seals.write(folder, [path.name for path in folder.iterdir() if path.is_file()])
+
+    def _update_dataset_info(self) -> None:
+        """Writes descriptions anew, which `tfds build --update_metadata_only` asks for."""
+        super()._update_dataset_info()
+        seals.renew(pathlib.Path(self.data_dir), [dataset_files.INFO, dataset_files.METADATA])
 
     def _generate_examples(
         self, places: Sequence[split_lists.Labelled], provenance: survey.Provenance
@@ -166,20 +183,29 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
         TFDS itself would say "Reusing dataset" and end well.
         """
+        if download_config and download_config.download_mode != tfds.download.GenerateMode.REUSE_DATASET_IF_EXISTS:
+            return
+        dataset_files.refuse_damaged(pathlib.Path(self.data_dir))
         if download_config is None or not download_config.manual_dir or not self.is_prepared():
             return
-        if download_config.download_mode != tfds.download.GenerateMode.REUSE_DATASET_IF_EXISTS:
-            return
-        root = pathlib.Path(download_config.manual_dir)
-        facts = _checked_images(tree_layouts.read(root))
-        mine = partition.Partition.from_geojson(json.dumps(self.info.metadata["partition"])).fingerprint
-        same_cells = partition.read(survey.find_partition(root)).fingerprint == mine
-        if not same_cells or survey.fingerprint(root, facts) != self.info.metadata["source_fingerprint"]:
-            what = "images" if same_cells else "partition"
-            raise errors.DatasetError(
-                f"{self.data_path}: was built with other {what} than {root} has now.",
-                f"tfds build geods --overwrite --manual_dir={root} --data_dir={self._data_dir_root}",
-            )
+        root, config = pathlib.Path(download_config.manual_dir), self.builder_config
+        now = plans.sources_now(root, config.policy, config.seed, bad_images.Policy.from_environment())
+        changes = _changes(pathlib.Path(self.data_dir), self.info.metadata, now)
+        if changes:
+            kinds = " and ".join(dict.fromkeys(line.split()[0].rstrip(":") for line in changes))
+            problem = f"{self.data_path}: was built with other {kinds} than {root} has now:"
+            problem = "\n".join([problem, *(f"  {line}" for line in changes)])
+            command = f"tfds build geods --overwrite --config={config.name} --manual_dir={root}"
+            raise errors.DatasetError(problem, f"{command} --data_dir={self._data_dir_root}")
+
+
+def _changes(folder: pathlib.Path, metadata: Any, now: sources.Sources) -> list[str]:  # noqa: ANN401 - TFDS' dict
+    """Returns what is not as it was when a dataset was built, one line each."""
+    try:
+        then = sources.Sources.from_metadata(metadata["sources"], manifests.read(folder / manifests.NAME))
+    except (KeyError, TypeError, ValueError):
+        return ["sources: it holds no list of them"]
+    return then.changes(now)
 
 
 @contextlib.contextmanager
@@ -210,21 +236,6 @@ def _manual_dir(dl_manager: tfds.download.DownloadManager) -> pathlib.Path:
     except AssertionError as error:
         problem = str(error).partition(" Create it")[0]
         raise errors.MissingFileError(problem, f"give the imagery tree: {_BUILD_COMMAND}") from error
-
-
-def _checked_images(locations: Sequence[tree.Location]) -> tuple[images.ImageFacts, ...]:
-    """Checks all images, once for all configs that one process builds of an unchanged tree."""
-    stamps = []
-    for path in survey.view_paths(locations):
-        status = path.stat()
-        stamps.append((path, status.st_size, status.st_mtime_ns))
-    return _checked(tuple(stamps))
-
-
-@functools.lru_cache(maxsize=1)
-def _checked(stamps: tuple[tuple[pathlib.Path, int, int], ...]) -> tuple[images.ImageFacts, ...]:
-    """Checks the images at the paths in `stamps`."""
-    return tuple(images.check_files([path for path, _, _ in stamps]))
 
 
 def _example_of(view: tree.View) -> dict[str, Any]:

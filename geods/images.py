@@ -2,6 +2,9 @@
 
 A decoder is not an integrity check: a flipped bit in the scan decodes to wrong pixels without a word. What is refused
 here is what cannot be decoded, or would be decoded by surprise; later damage shows in the SHA-256 that is kept.
+
+Every bit of a file is decoded, but only the mean of each 8 x 8 block is made of it, which is all that an error needs to
+show: libjpeg reads the same codes for a picture of an eighth of the size, and a file that claims much costs little.
 """
 
 import concurrent.futures
@@ -13,15 +16,13 @@ import pathlib
 from collections.abc import Sequence
 
 import tqdm
-from PIL import JpegImagePlugin
+from PIL import Image, JpegImagePlugin
 
-from geods import errors
+from geods import errors, jpeg_claims
 
-# 192 MB as RGB. A header of 1.4 kB can claim 13,000 x 13,000 pixels, and both Pillow and TensorFlow would allocate
-# 507 MB for it without a warning of theirs; camera photographs of 50 million pixels pass.
-MAX_PIXELS = 64_000_000
-
-_JPEG_MAGIC = b"\xff\xd8\xff"
+_JPEG_MAGIC, _END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
+# What libjpeg shows, in grey and in colour, where a scan has no more codes, and codes to put there without any marker.
+_NO_DATA, _MORE_DATA = (128, (128, 128, 128)), bytes(range(1, 255)) * 4
 _OTHER_KINDS = (
     (b"\x89PNG\r\n\x1a\n", "a PNG"),
     (b"GIF8", "a GIF"),
@@ -57,7 +58,7 @@ class ImageFacts:
 
 
 def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
-    """Decodes a JPEG fully and returns its size.
+    """Decodes a JPEG to its last bit and returns its size.
 
     Args:
         content: The bytes of the file.
@@ -67,7 +68,7 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
         (height_px, width_px)
 
     Raises:
-        ImageError: If the bytes are not one whole JPEG of at most MAX_PIXELS pixels.
+        ImageError: If the bytes are not one whole JPEG, or claim more than `jpeg_claims` allows.
     """
     if not content.startswith(_JPEG_MAGIC):
         raise errors.ImageError(f"{name}: {_kind_of(content)}.", "replace it by a JPEG or delete it")
@@ -77,15 +78,16 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
     except Exception as error:  # Pillow's parsers raise a dozen kinds on damaged headers
         raise _damaged(name, error) from error
     width_px, height_px = image.size
-    if width_px * height_px > MAX_PIXELS:
-        raise errors.ImageError(
-            f"{name}: its header claims {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} are read.",
-            "make it smaller or delete it",
-        )
+    if claim := jpeg_claims.problem_of(content, height_px, width_px, "progressive" in image.info):
+        raise errors.ImageError(f"{name}: {claim}.", "make it smaller or delete it")
     try:
-        image.load()
+        means = _block_means(image)
+        # Only then can codes be missing before the end-of-image marker, of which Pillow and TensorFlow say nothing.
+        lacking = means.getpixel((means.width - 1, means.height - 1)) in _NO_DATA and _lacks_data(content, means)
     except Exception as error:
         raise _damaged(name, error) from error
+    if lacking:
+        raise errors.ImageError(f"{name}: holds no data for its lower part.", "fetch it again or delete it")
     return height_px, width_px
 
 
@@ -142,6 +144,20 @@ def refuse_bad(facts: Sequence[ImageFacts], root: str | os.PathLike[str], next_s
         lines.append(f"  and {len(bad) - _SHOWN} more")
     share = f"{len(bad)} of {len(facts)} images cannot be used"
     raise errors.ImageError("\n".join([f"{root}: {share}:", *lines]), next_step)
+
+
+def _block_means(image: JpegImagePlugin.JpegImageFile) -> Image.Image:
+    """Decodes a JPEG to the means of its 8 x 8 blocks."""
+    image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
+    image.load()
+    return image
+
+
+def _lacks_data(content: bytes, means: Image.Image) -> bool:
+    """Says whether a JPEG's scan ends before its last block: then more codes before the end change the picture."""
+    end = content.rfind(_END_OF_IMAGE)
+    longer = content[:end] + _MORE_DATA + content[end:]
+    return _block_means(JpegImagePlugin.JpegImageFile(io.BytesIO(longer))).tobytes() != means.tobytes()
 
 
 def _kind_of(content: bytes) -> str:

@@ -35,11 +35,18 @@ class SplitLists:
         path: The train list.
         train: Its entries, in its order.
         test: The entries of the test list.
+        test_path: The test list.
     """
 
     path: pathlib.Path
     train: tuple[Entry, ...]
     test: tuple[Entry, ...]
+    test_path: pathlib.Path | None = None
+
+    @property
+    def files(self) -> tuple[pathlib.Path, ...]:
+        """The files it was read from."""
+        return (self.path, self.test_path) if self.test_path else (self.path,)
 
     def splits(self, locations: Sequence[tree.Location]) -> list[tuple[str, ...]]:
         """Returns the split of every view of every location, "" where neither list names it."""
@@ -164,7 +171,7 @@ def _read_pair(train: pathlib.Path, test: pathlib.Path, locations: Sequence[tree
     """Reads two lists and checks them against the tree and each other."""
     known = {(place.location_id, "") for place in locations}
     known |= {(place.location_id, _view_name(view)) for place in locations for view in place.views}
-    lists = SplitLists(train, _read_list(train, known), _read_list(test, known))
+    lists = SplitLists(train, _read_list(train, known), _read_list(test, known), test)
     if both := sorted(set(lists.train) & set(lists.test)):
         name = "+".join(filter(None, both[0]))
         raise errors.TreeError(f"{test}: {name} is in {train.name} too.", "take it out of one of them")

@@ -17,7 +17,7 @@ import pytest
 import tensorflow_datasets as tfds
 from absl import logging
 
-from geods import errors, geods_dataset_builder, partition, splits, survey, tree
+from geods import bad_images, errors, geods_dataset_builder, partition, splits, survey, tree
 
 REPO = pathlib.Path(__file__).parent.parent
 OUTSIDE = "60.5,-115.25"
@@ -177,10 +177,12 @@ def test_dataset_of_a_changed_tree_or_partition_is_not_reused(root, tmp_path):
     partition.write(drawn_trees.cells(), tmp_path / "tree" / "partition.geojson")
     image = next((tmp_path / "tree").rglob("*.jpg"))
     image.write_bytes(drawn_trees.jpeg(99))
-    with pytest.raises(
-        errors.DatasetError, match=r"was built with other images than .*\nNext: tfds build geods --overwrite"
-    ):
+    with pytest.raises(errors.DatasetError) as caught:
         build(tmp_path / "tree", tmp_path / "ds")
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith(f"was built with other images than {tmp_path / 'tree'} has now:")
+    assert lines[1] == f"  images changed: 1 ({image.relative_to(tmp_path / 'tree')})"
+    assert lines[2].startswith("Next: tfds build geods --overwrite --config=blocked --manual_dir=")
 
 
 def test_configs_check_themselves():
@@ -236,6 +238,20 @@ def test_tfds_command_ends_with_one_error_and_leaves_nothing(root, tfds_build, t
         "is truncated",
     }
     assert len(message.splitlines()) == 6
+
+
+def test_bad_images_are_left_out_where_the_environment_says_so(root, tmp_path, monkeypatch):
+    shutil.copytree(root, tmp_path / "tree")
+    spoil(tmp_path / "tree")
+    monkeypatch.setenv(bad_images.ACTION_VARIABLE, "skip")
+    monkeypatch.setenv(bad_images.FRACTION_VARIABLE, "0.1")
+    built = build(tmp_path / "tree", tmp_path / "ds")
+    assert built.info.metadata["views"] == 120 - 4
+    assert len(built.info.metadata["sources"]["left_out"]) == 4
+    build(tmp_path / "tree", tmp_path / "ds")
+    monkeypatch.setenv(bad_images.FRACTION_VARIABLE, "0.01")
+    with pytest.raises(errors.ImageError, match="4 of 123 images cannot be used"):
+        build(tmp_path / "tree", tmp_path / "other")
 
 
 @pytest.mark.parametrize(("verbosity", "hidden"), [(logging.INFO, True), (logging.DEBUG, False)])

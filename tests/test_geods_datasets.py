@@ -48,6 +48,7 @@ def test_a_dataset_of_someone_else_is_refused(data_dir, tmp_path):
     copy = tmp_path / "geods" / "random" / "1.0.0"
     shutil.copytree(data_dir / "geods" / "random" / "1.0.0", copy)
     (copy / "metadata.json").write_text("{}")
+    (copy / "seal.json").unlink()
     with pytest.raises(errors.DatasetError, match=r"no metadata\.json of geods"):
         datasets.partition_of(datasets.open_builder(tmp_path, "random"))
 

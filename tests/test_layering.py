@@ -10,15 +10,16 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
-    {"errors"},
-    {"files", "geometry", "locks", "outline"},
-    {"cli", "downloads", "images", "polygons", "vector_files"},
-    {"boundary", "geojson"},
+    {"errors", "installed"},
+    {"files", "geometry", "jpeg_claims", "locks", "outline"},
+    {"cli", "downloads", "images", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
+    {"bad_images", "boundary", "dataset_files", "geojson"},
     {"partition"},
     {"fishnet", "splits", "tree"},
     {"imagery", "quadtree", "survey", "tree_layouts"},
     {"photos", "scraping", "simulation", "split_lists"},
-    {"scrape"},
+    {"recorded", "scrape", "sources"},
+    {"plans"},
     {"buffers", "datasets", "decoding", "geods_dataset_builder", "gpu_jpegs"},
     {"jpeg_threads", "pipeline"},
     {"loader"},
@@ -33,7 +34,7 @@ MODEL_MAY_USE_OF_GEODS = {"geods.errors", "geods.files", "geods.geometry"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
 GEODS_WITH_TENSORFLOW = {
     *("geods.datasets", "geods.decoding", "geods.geods_dataset_builder"),
-    *("geods.gpu_jpegs", "geods.loader", "geods.pipeline"),
+    *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.record_bytes"),
 }
 
 

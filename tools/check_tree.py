@@ -3,9 +3,11 @@
     python -m tools.check_tree --tree=TREE --partition=partition.geojson
 
 Locations, views, headings, image sizes, dates, cells covered, folder numbers that disagree with the coordinates,
-locations outside every cell, bad images, and images with the same bytes. Every image is decoded: 3,000 images of
-600 x 300 and 400 x 200 pixels take 3 s on 2 cores. The exit code is 2 if an image is bad or no location lies in the
-partition. Nothing is changed.
+locations outside every cell, bad images, and images with the same bytes. Every image is decoded and, where the tree has
+hashes (from a scrape, an import, or --record), compared with what was recorded: 3,000 images of 600 x 300 and 400 x 200
+pixels take 3 s on 2 cores. The exit code is 2 if an image is bad or no location lies in the partition. Nothing is
+changed, but --on_bad_image=quarantine moves bad images out of the tree into TREE.quarantine, each with a file that
+holds the reason, and --record writes TREE/images.sha256, so that later damage is found.
 """
 
 import collections
@@ -17,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from geods import cli, errors, images, partition, survey, tree, tree_layouts
+from geods import bad_images, cli, errors, images, manifests, partition, recorded, survey, tree, tree_layouts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,11 @@ class Options:
         "auto", "How the images lie; auto looks at the names."
     )
     names: int = cli.option(5, "How many names to print of each kind of problem.")
+    on_bad_image: Literal["raise", "skip", "quarantine"] = cli.option(
+        "raise", "Bad images: an error, no error, or moved to TREE.quarantine."
+    )
+    max_bad_fraction: float = cli.option(0.01, "A larger share of bad images is an error in any case.")
+    record: bool = cli.option(False, "Write the SHA-256 of every good image to TREE/images.sha256.")
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -37,6 +44,9 @@ class Options:
             raise errors.OptionError("--tree: is empty.", "name an imagery tree: --tree=TREE")
         if self.names < 0:
             raise errors.OptionError(f"--names={self.names}: is below 0.", "give 0 or more")
+        bad_images.Policy(self.on_bad_image, self.max_bad_fraction)
+        if self.record and not pathlib.Path(self.tree).is_dir():
+            raise errors.OptionError(f"--record: {self.tree} is no folder.", "name the folder of a tree")
 
 
 def main(options: Options) -> None:
@@ -44,7 +54,7 @@ def main(options: Options) -> None:
     locations = tree_layouts.read(options.tree, options.layout)
     cells_path = _partition_path(options)
     cells = partition.read(cells_path) if cells_path else None
-    facts = images.check_files(survey.view_paths(locations))
+    facts = recorded.compare(options.tree, images.check_files(survey.view_paths(locations)))
     print(f"tree {options.tree}")
     print("\n".join(f"  {line}" for line in _contents(locations, facts)))
     if cells is None:
@@ -53,7 +63,21 @@ def main(options: Options) -> None:
         print(f"partition {cells_path}")
         print("\n".join(_cells(survey.label(locations, cells), len(cells), options.names)))
     print("\n".join(_problems(facts, options)))
-    images.refuse_bad(facts, options.tree, "replace or delete them; --names=N lists more")
+    policy = bad_images.Policy(options.on_bad_image, options.max_bad_fraction)
+    bad_images.settle(facts, options.tree, policy, "replace or delete them; --names=N lists more")
+    if options.record:
+        _record(options.tree, facts)
+
+
+def _record(root: str, facts: Sequence[images.ImageFacts]) -> None:
+    """Writes the hashes of the good images."""
+    path = pathlib.Path(root, manifests.NAME)
+    good = {}
+    for fact in facts:
+        if not fact.problem:
+            good[pathlib.Path(os.path.relpath(fact.path, root)).as_posix()] = fact.sha256
+    manifests.write(path, good)
+    print(f"wrote {path}: {len(good):,} images")
 
 
 def _partition_path(options: Options) -> pathlib.Path | None:
@@ -102,9 +126,12 @@ def _problems(facts: Sequence[images.ImageFacts], options: Options) -> list[str]
 
     bad = [f"{short(fact.path)}: {fact.problem}" for fact in facts if fact.problem]
     groups = [" = ".join(map(short, paths)) for paths in survey.duplicates(facts)]
+    gone = recorded.missing(options.tree, facts)
     return [
         f"bad images: {len(bad):,}",
         *_named("bad", bad, options.names),
+        *([f"images that were recorded and are not in the tree: {len(gone):,}"] if gone else []),
+        *_named("gone", gone, options.names),
         f"images with the same bytes: {len(groups):,} groups",
         *_named("same", groups, options.names),
         f"fingerprint: {survey.fingerprint(options.tree, facts)}",

@@ -1,6 +1,6 @@
 """The files of a feature cache: what it is made of, what its rows belong to, and where its blocks lie.
 
-    <cache_dir>/<split>/index.json         what it is made of, its shape, the SHA-256 of each block
+    <cache_dir>/<split>/index.json         what it is made of, its shape, the SHA-256 of each file
     <cache_dir>/<split>/index.npz          location ids, coordinates, headings
     <cache_dir>/<split>/blocks/00000.npy   features of the first `block_rows` views, and so on
     <cache_dir>/<split>/variant1/...       the same of changed images, if there are --variants
@@ -10,6 +10,7 @@ One row is one view; the views of a location follow each other. NumPy does not k
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -18,7 +19,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from geods import errors
+from geods import errors, files
 
 FORMAT = 1
 DTYPES = ("float32", "float16", "bfloat16")
@@ -128,6 +129,11 @@ def block_path(folder: pathlib.Path, block: int) -> pathlib.Path:
     return folder / _BLOCKS / f"{block:05d}.npy"
 
 
+def write_index(folder: pathlib.Path, index: dict[str, Any]) -> None:
+    """Writes index.json with its own SHA-256."""
+    files.write_json(folder / INDEX, index | {"index_sha256": _digest(index)})
+
+
 def read_index(folder: pathlib.Path) -> dict[str, Any]:
     """Reads index.json."""
     path = folder / INDEX
@@ -135,6 +141,9 @@ def read_index(folder: pathlib.Path) -> dict[str, Any]:
         index = json.loads(path.read_text(encoding="utf-8"))
         if index["format"] != FORMAT:
             raise errors.CacheError(f"{path}: has format {index['format']}, this version reads {FORMAT}.", anew(folder))
+        # Caches of before have none.
+        if index.pop("index_sha256", None) not in (None, _digest(index)):
+            raise errors.CacheError(f"{path}: its bytes have changed since it was written.", anew(folder))
     except OSError as error:
         raise errors.CacheError(f"{folder}: no feature cache there.", resume(folder)) from error
     except (ValueError, KeyError, TypeError) as error:
@@ -150,6 +159,11 @@ def read_rows(folder: pathlib.Path) -> Rows:
             return Rows(**{field.name: arrays[field.name] for field in dataclasses.fields(Rows)})
     except (OSError, ValueError, KeyError) as error:
         raise errors.CacheError(f"{path}: is missing or damaged ({error}).", anew(folder)) from error
+
+
+def _digest(index: dict[str, Any]) -> str:
+    """Returns the SHA-256 of an index."""
+    return hashlib.sha256(json.dumps(index, sort_keys=True).encode("utf-8")).hexdigest()
 
 
 def refuse_other(folder: pathlib.Path, found: CacheKey, wanted: CacheKey) -> None:

@@ -49,12 +49,13 @@ class CacheWriter:
             "block_rows": block_rows,
             "sha256": [],
         }
+        self._known: list[str] = []
         if (self.folder / cache_files.INDEX).exists():
             self._adopt(key, block_rows)
         arrays = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
         with files.atomic_path(self.folder / cache_files.ARRAYS) as temporary:
             np.savez(temporary, allow_pickle=False, **arrays)
-        files.write_json(self.folder / cache_files.INDEX, self._index)
+        cache_files.write_index(self.folder, self._index)
 
     @property
     def blocks(self) -> int:
@@ -86,7 +87,8 @@ class CacheWriter:
         """Records the hash of every block and returns the bytes of all."""
         paths = [cache_files.block_path(self.folder, block) for block in range(self.blocks)]
         self._index["sha256"] = [files.sha256_of_file(path) for path in paths]
-        files.write_json(self.folder / cache_files.INDEX, self._index)
+        self._index["rows_sha256"] = files.sha256_of_file(self.folder / cache_files.ARRAYS)
+        cache_files.write_index(self.folder, self._index)
         return sum(path.stat().st_size for path in paths)
 
     def _adopt(self, key: cache_files.CacheKey, block_rows: int) -> None:
@@ -97,14 +99,19 @@ class CacheWriter:
             problem = f"{self.folder}: its blocks have {found['block_rows']} rows, wanted {block_rows}."
             raise errors.CacheError(problem, f"give --block_rows={found['block_rows']}, or start anew with --overwrite")
 
+        # Of a finished cache: without them, a block that was damaged since would be taken for what was written.
+        self._known = found["sha256"]
+
     def _is_whole(self, block: int) -> bool:
-        """Says whether a block's file is there with the right shape; a torn one cannot be, as writes are atomic."""
+        """Says whether a block's file is there as it was written; a torn one cannot be, as writes are atomic."""
         path = cache_files.block_path(self.folder, block)
         if not path.is_file():
             return False
         try:
             shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         except (ValueError, OSError):
+            return False
+        if self._known and files.sha256_of_file(path) != self._known[block]:
             return False
         return shape == (self.rows_of(block), *self._index["feature_shape"])
 

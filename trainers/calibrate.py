@@ -59,7 +59,8 @@ def main(settings: Options) -> None:
         **_of_regions(regions, labels, cells),
         "risk_by_coverage": calibration.risk_by_coverage(expected_km, distance_km),
     }
-    files.write_json(folder / runs.CALIBRATION, measured)
+    with runs.resealing(folder, runs.CALIBRATION):
+        files.write_json(folder / runs.CALIBRATION, measured)
     _draw(measured, folder / "calibration.png")
     _tell(measured)
     print(f"wrote {folder / runs.CALIBRATION} and calibration.png")

@@ -86,7 +86,8 @@ def train_and_evaluate(own: options.TrainOptions) -> dict[str, Any]:
         _run("trainers.train", f"--flagfile={flags}")
         _run("trainers.evaluate", f"--run_dir={folder}")
         measured = json.loads(path.read_text(encoding="utf-8"))
-        files.write_json(path, measured | {"seconds": round(time.monotonic() - started_s, 1)})
+        with runs.resealing(folder, runs.METRICS):
+            files.write_json(path, measured | {"seconds": round(time.monotonic() - started_s, 1)})
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 

@@ -65,10 +65,11 @@ def write(
         probabilities: `[n, cells]`.
         metrics: Content of metrics.json.
     """
-    files.write_text(out / runs.PREDICTIONS, _csv(names, guesses, probabilities))
-    with files.atomic_path(out / runs.PROBABILITIES) as temporary:
-        np.save(temporary, probabilities.astype(np.float16), allow_pickle=False)
-    files.write_json(out / runs.METRICS, metrics)
+    with runs.resealing(out, runs.PREDICTIONS, runs.PROBABILITIES, runs.METRICS):
+        files.write_text(out / runs.PREDICTIONS, _csv(names, guesses, probabilities))
+        with files.atomic_path(out / runs.PROBABILITIES) as temporary:
+            np.save(temporary, probabilities.astype(np.float16), allow_pickle=False)
+        files.write_json(out / runs.METRICS, metrics)
 
 
 def _on_split(

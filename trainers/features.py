@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from geods import errors, files
-from trainers import cache_files
+from geods import errors
+from trainers import cache_check, cache_files
 
 
 class FeatureCache:
@@ -43,9 +43,8 @@ class FeatureCache:
         self.feature_shape = tuple(index["feature_shape"])
         self.rows = cache_files.read_rows(self.folder)
         self._block_rows: int = index["block_rows"]
-        self._sha256: list[str] = index["sha256"]
         count = math.ceil(index["rows"] / self._block_rows)
-        if len(self._sha256) != count:
+        if len(index["sha256"]) != count:
             raise errors.CacheError(f"{self.folder}: extraction is not finished.", cache_files.resume(self.folder))
         self._blocks = [self._map(block, index["rows"]) for block in range(count)]
 
@@ -70,15 +69,13 @@ class FeatureCache:
         return result
 
     def verify(self) -> None:
-        """Compares every block with its recorded hash.
+        """Compares every file with its recorded hash.
 
         Raises:
             CacheError: If one differs.
         """
-        for block, expected in enumerate(self._sha256):
-            path = cache_files.block_path(self.folder, block)
-            if files.sha256_of_file(path) != expected:
-                raise errors.CacheError(f"{path}: its bytes have changed since it was written.", cache_files.redo(path))
+        for damage in cache_check.damaged(self.folder):
+            raise errors.CacheError(str(damage), cache_files.redo(damage.path))
 
     def _map(self, block: int, rows: int) -> np.ndarray:
         """Maps one block into memory."""
@@ -90,4 +87,6 @@ class FeatureCache:
             raise errors.CacheError(f"{path}: is missing or damaged ({error}).", cache_files.redo(path)) from error
         if stored.shape != expected:
             raise errors.CacheError(f"{path}: has shape {stored.shape}, not {expected}.", cache_files.redo(path))
+        if path.stat().st_size != stored.offset + stored.nbytes:
+            raise errors.CacheError(f"{path}: has bytes behind its last row.", cache_files.redo(path))
         return stored.view(cache_files.numpy_dtype(self.key.dtype))

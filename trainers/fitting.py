@@ -123,9 +123,10 @@ def save(
     settings: options.TrainOptions,
     folder: pathlib.Path,
 ) -> None:
-    """Writes the whole network, from images to a point, into the run folder."""
+    """Writes the whole network, from images to a point, into the run folder, and seals that."""
     whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(settings, cells))
     geolocator.save(whole, folder / runs.MODEL)
+    runs.seal(folder)
 
 
 def conclude(measured: callbacks.Validation | None, folder: pathlib.Path, before: str = "") -> None:

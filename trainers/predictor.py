@@ -39,6 +39,7 @@ class Predictor:
             problem = f"{self.folder}: the model has {self._classifier.output_shape[-1]} cells, "
             problem += f"the partition {len(self.partition)}."
             raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
+        runs.refuse_other_partition(self.folder)
 
     @classmethod
     def load(cls, run_dir: str | pathlib.Path) -> "Predictor":

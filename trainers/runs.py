@@ -8,12 +8,15 @@ events/              for TensorBoard
 metrics.json, predictions.csv, probabilities.npy    written by trainers.evaluate
 calibration.json     written by trainers.calibrate, with calibration.png
 map.html, map.png    written by tools.render
+seal.json            size and SHA-256 of what training and evaluation wrote (geods/seals.py)
 """
 
+import contextlib
 import pathlib
 import shutil
+from collections.abc import Iterator
 
-from geods import cli, errors, partition
+from geods import cli, errors, partition, seals
 from trainers import options
 
 FLAGS, PARTITION, MODEL = "flags.cfg", "partition.geojson", "model.keras"
@@ -21,7 +24,8 @@ CHECKPOINT = "checkpoints/best.keras"
 EVENTS = "events"
 CALIBRATION = "calibration.json"
 METRICS, PREDICTIONS, PROBABILITIES = "metrics.json", "predictions.csv", "probabilities.npy"
-_RESULTS = (MODEL, METRICS, PREDICTIONS, PROBABILITIES, CALIBRATION, "calibration.png", "map.html", "map.png")
+EVALUATED = (METRICS, PREDICTIONS, PROBABILITIES, CALIBRATION)
+_RESULTS = (MODEL, *EVALUATED, "calibration.png", "map.html", "map.png", seals.NAME)
 _TRAIN = "train one: python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --run_dir="
 
 
@@ -66,6 +70,29 @@ def require(run_dir: str) -> pathlib.Path:
         what = f"holds no {', '.join(missing)}" if folder.is_dir() else "there is no such folder"
         raise errors.RunError(f"{folder}: {what}; it is not a finished run.", f"{_TRAIN}{folder}")
     return folder
+
+
+def seal(folder: pathlib.Path) -> None:
+    """Seals a run that has its model."""
+    seals.write(folder, [FLAGS, PARTITION, MODEL])
+
+
+@contextlib.contextmanager
+def resealing(folder: pathlib.Path, *names: str) -> Iterator[None]:
+    """Takes files that the block writes into a run's seal; a folder that is not sealed stays so."""
+    seals.release(folder, names)
+    yield
+    seals.renew(folder, names)
+
+
+def refuse_other_partition(folder: pathlib.Path) -> None:
+    """Reads the partition of a run, which a model would follow wherever it leads.
+
+    Raises:
+        RunError: If it is not the one that the run was trained with.
+    """
+    if seals.is_sealed(folder) and (found := seals.damaged(folder, [PARTITION])):
+        raise errors.RunError(str(found[0]), "put back the run's own partition.geojson, or train again")
 
 
 def options_of(folder: pathlib.Path) -> options.TrainOptions:
