@@ -15,6 +15,7 @@ expect, so `except ValueError` goes on working:
     +-- CacheError        (ValueError)         a feature cache is missing, stale or damaged
     +-- RunError          (ValueError)         a run folder cannot be used
     +-- TrainingError     (RuntimeError)       training cannot go on
+    +-- BenchmarkError    (RuntimeError)       a measurement cannot be made, or would be wrong
     +-- OptionError       (ValueError)         an option has a value it cannot have
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
@@ -92,6 +93,10 @@ class RunError(GeodsError, ValueError):
 
 class TrainingError(GeodsError, RuntimeError):
     """Training cannot go on."""
+
+
+class BenchmarkError(GeodsError, RuntimeError):
+    """A measurement cannot be made, or would be wrong."""
 
 
 class OptionError(GeodsError, ValueError):
