@@ -11,6 +11,7 @@ minute on 2 cores and 3,000 images.
 import contextlib
 import dataclasses
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from geods import cli, errors
@@ -43,15 +44,22 @@ def main(settings: Options) -> None:
     source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
     images = len(list(source.glob("*/*/*.jpg")))
     size_bytes = sum(path.stat().st_size for path in source.glob("*/*/*.jpg"))
+    with contextlib.closing(harness.Worker(harness.Contender("hashing", f"{_REFERENCES}:Hashing", {}))) as reference:
+        measured = harness.measure(
+            reference, contenders(source, work / "build", images), settings.rounds, checker(size_bytes)
+        )
+    _report(measured, work)
+
+
+def checker(size_bytes: int) -> Callable[[harness.Contender, dict[str, Any]], None]:
+    """Returns a check for the harness that refuses who has written fewer bytes than the images have."""
 
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
         if facts["bytes"] < size_bytes:
             problem = f"{contender.name}: wrote {facts['bytes']:,} bytes of images of {size_bytes:,}."
             raise errors.BenchmarkError(problem, "its figure would be wrong; mend it")
 
-    with contextlib.closing(harness.Worker(harness.Contender("hashing", f"{_REFERENCES}:Hashing", {}))) as reference:
-        measured = harness.measure(reference, contenders(source, work / "build", images), settings.rounds, check)
-    _report(measured, work)
+    return check
 
 
 def contenders(source: pathlib.Path, folder: pathlib.Path, images: int) -> list[harness.Contender]:

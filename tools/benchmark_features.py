@@ -15,6 +15,7 @@ import dataclasses
 import importlib.util
 import pathlib
 import statistics
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from geods import cli, errors
 from trainers.benchmarks import harness, results, trees
 
 _ENCODERS, _REFERENCES = "trainers.benchmarks.encoders", "trainers.benchmarks.references"
-_PLAIN = "tf.function float32"
+PLAIN = "tf.function float32"
 _PRODUCT_BF16 = "matrix product bfloat16"
 _SIMULATED_PER_CELL = 5
 # Below this, features are not those that were asked for: 8 bits of mantissa give 0.99.
@@ -64,20 +65,26 @@ def main(settings: Options) -> None:
     batch = trees.pixels(source, settings.batch_size, settings.height_px, settings.width_px)
     np.save(folder / "images.npy", batch, allow_pickle=False)
     everyone = contenders(settings, folder)
-    chosen = results.chosen(everyone, settings.only and (_PLAIN, *settings.only))
+    chosen = results.chosen(everyone, settings.only and (PLAIN, *settings.only))
     features: dict[str, np.ndarray] = {}
+    with contextlib.closing(harness.Worker(harness.Contender("peak", f"{_REFERENCES}:MatrixProduct", {}))) as peak:
+        measured = harness.measure(peak, chosen, settings.rounds, checker(features))
+    _report(measured, features, settings, work)
+
+
+def checker(features: dict[str, np.ndarray]) -> Callable[[harness.Contender, dict[str, Any]], None]:
+    """Returns a check for the harness that keeps everyone's features and refuses those that are not the first's."""
 
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
-        if "features" in facts:
-            features[contender.name] = np.load(facts["features"], allow_pickle=False)
-            least = cosine(features[contender.name], features[_PLAIN])
-            if not least >= _LEAST_COSINE:
-                problem = f"{contender.name}: the cosine of its features to those of {_PLAIN} is {least:.4f}."
-                raise errors.BenchmarkError(problem, "its figure would be wrong; leave it out, or mend it")
+        if "features" not in facts:
+            return
+        features[contender.name] = np.load(facts["features"], allow_pickle=False)
+        least = cosine(features[contender.name], features[PLAIN])
+        if not least >= _LEAST_COSINE:
+            problem = f"{contender.name}: the cosine of its features to those of {PLAIN} is {least:.4f}."
+            raise errors.BenchmarkError(problem, "its figure would be wrong; leave it out, or mend it")
 
-    with contextlib.closing(harness.Worker(harness.Contender("peak", f"{_REFERENCES}:MatrixProduct", {}))) as peak:
-        measured = harness.measure(peak, chosen, settings.rounds, check)
-    _report(measured, features, settings, work)
+    return check
 
 
 def contenders(settings: Options, folder: pathlib.Path) -> list[harness.Contender]:
@@ -103,7 +110,7 @@ def contenders(settings: Options, folder: pathlib.Path) -> list[harness.Contende
 
     bf16 = "mixed_bfloat16"
     found = [
-        one(_PLAIN, "TensorFlowFunction", "float32"),
+        one(PLAIN, "TensorFlowFunction", "float32"),
         one("keras predict float32", "KerasPredict", "float32"),
         one("geods tensorflow float32", "Ours", "float32", runtime="tensorflow"),
         one("geods tensorflow bfloat16", "Ours", bf16, runtime="tensorflow"),
@@ -137,7 +144,7 @@ def _report(
         shares = [ratio * gflop for ratio in result.ratios]
         of_bf16 = [share / faster for share in shares] if faster else []
         name = result.contender.name
-        similar = cosine(features[name], features[_PLAIN]) if name in features else None
+        similar = cosine(features[name], features[PLAIN]) if name in features else None
         rows.append(
             [
                 name,
@@ -155,7 +162,7 @@ def _report(
     gflop = measured[0].facts["gflop"]
     size = f"{settings.height_px}x{settings.width_px}, {settings.batch_size} images a batch"
     print(f"{settings.backbone} ({settings.backbone_weights}) at {size}, {gflop:.2f} GFLOP an image")
-    columns = ["runtime", "images/s", "share of f32 product", "of bf16 product", f"times {_PLAIN}", "least cosine"]
+    columns = ["runtime", "images/s", "share of f32 product", "of bf16 product", f"times {PLAIN}", "least cosine"]
     print(results.table([*columns, "peak MB", "rounds, dropped"], rows))
     print(f"wrote {work / 'features.jsonl'}")
 

@@ -15,6 +15,7 @@ import dataclasses
 import importlib.util
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from geods import cli, errors
@@ -23,9 +24,9 @@ from trainers.benchmarks import checks, harness, image_sets, results, trees
 _LOADERS, _PEERS = "trainers.benchmarks.loaders", "trainers.benchmarks.peers"
 _BURST_IMAGES = 600
 _SIMULATED_PER_CELL = 5
-_OURS, _OURS_ALONE = "geods with simplejpeg", "geods with TensorFlow alone"
+OURS, OURS_ALONE = "geods with simplejpeg", "geods with TensorFlow alone"
 # What must have Pillow's pixels to the last bit.
-_EXACT = (_OURS, _OURS_ALONE)
+_EXACT = (OURS, OURS_ALONE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,14 +63,22 @@ def main(settings: Options) -> None:
     arguments = {"paths": found.paths[:_BURST_IMAGES], "images": _BURST_IMAGES}
     limit = harness.Contender("limit", "trainers.benchmarks.references:Decoding", arguments)
 
+    with contextlib.closing(harness.Worker(limit)) as reference:
+        measured = harness.measure(reference, chosen, settings.rounds, checker(found, expected))
+    _report(measured, expected, work)
+
+
+def checker(
+    found: image_sets.ImageSet, expected: dict[str, Any]
+) -> Callable[[harness.Contender, dict[str, Any]], None]:
+    """Returns a check for the harness that refuses who does not give every image; ours must have Pillow's pixels."""
+
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
         checks.refuse(contender.name, facts, expected, found.labels)
         if contender.name in _EXACT and checks.identical(facts, expected) < 1:
             raise errors.BenchmarkError(f"{contender.name}: its pixels are not Pillow's.", "mend it")
 
-    with contextlib.closing(harness.Worker(limit)) as reference:
-        measured = harness.measure(reference, chosen, settings.rounds, check)
-    _report(measured, expected, work)
+    return check
 
 
 def contenders(found: image_sets.ImageSet) -> list[harness.Contender]:
@@ -82,8 +91,8 @@ def contenders(found: image_sets.ImageSet) -> list[harness.Contender]:
         return harness.Contender(name, target, arguments, len(found.paths))
 
     ours = [
-        one(_OURS, f"{_LOADERS}:Ours", data_dir=found.data_dir, decode="simplejpeg", **size),
-        one(_OURS_ALONE, f"{_LOADERS}:Ours", data_dir=found.data_dir, decode="tensorflow", **size),
+        one(OURS, f"{_LOADERS}:Ours", data_dir=found.data_dir, decode="simplejpeg", **size),
+        one(OURS_ALONE, f"{_LOADERS}:Ours", data_dir=found.data_dir, decode="tensorflow", **size),
     ]
     tensorflows = [
         one("tf.data from files", f"{_LOADERS}:TensorFlowFiles", **listed),
