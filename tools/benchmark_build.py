@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from geods import cli, errors
+from trainers import options
 from trainers.benchmarks import harness, results, trees
 
 _BUILDING, _REFERENCES = "trainers.benchmarks.building", "trainers.benchmarks.references"
@@ -35,7 +36,7 @@ class Options:
         Raises:
             OptionError: If it is below 1.
         """
-        results.require_positive(self, "rounds")
+        options.require_at_least(self, 1, ("rounds",))
 
 
 def main(settings: Options) -> None:

@@ -16,12 +16,14 @@ import importlib.util
 import pathlib
 import statistics
 from collections.abc import Callable
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from geods import cli, errors
+from trainers import options
 from trainers.benchmarks import harness, results, trees
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _ENCODERS, _REFERENCES = "trainers.benchmarks.encoders", "trainers.benchmarks.references"
 PLAIN = "tf.function float32"
@@ -53,11 +55,13 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        results.require_positive(self, "height_px", "width_px", "batch_size", "batches", "rounds")
+        options.require_at_least(self, 1, ("height_px", "width_px", "batch_size", "batches", "rounds"))
 
 
 def main(settings: Options) -> None:
     """Measures and prints."""
+    import numpy as np
+
     work = pathlib.Path(settings.work_dir)
     source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
     folder = work / "features"
@@ -72,8 +76,9 @@ def main(settings: Options) -> None:
     _report(measured, features, settings, work)
 
 
-def checker(features: dict[str, np.ndarray]) -> Callable[[harness.Contender, dict[str, Any]], None]:
+def checker(features: dict[str, "np.ndarray"]) -> Callable[[harness.Contender, dict[str, Any]], None]:
     """Returns a check for the harness that keeps everyone's features and refuses those that are not the first's."""
+    import numpy as np
 
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
         if "features" not in facts:
@@ -124,15 +129,17 @@ def contenders(settings: Options, folder: pathlib.Path) -> list[harness.Contende
     return [*found, product]
 
 
-def cosine(found: np.ndarray, expected: np.ndarray) -> float:
+def cosine(found: "np.ndarray", expected: "np.ndarray") -> float:
     """Returns the least cosine of an image's features `[n, ...]` to what they should be."""
+    import numpy as np
+
     left, right = (values.reshape(len(values), -1).astype(np.float64) for values in (found, expected))
     lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     return float(((left * right).sum(axis=1) / lengths).min())
 
 
 def _report(
-    measured: list[harness.Result], features: dict[str, np.ndarray], settings: Options, work: pathlib.Path
+    measured: list[harness.Result], features: dict[str, "np.ndarray"], settings: Options, work: pathlib.Path
 ) -> None:
     """Prints the table and writes the lines."""
     product = next((one for one in measured if one.contender.name == _PRODUCT_BF16), None)

@@ -15,9 +15,8 @@ import dataclasses
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from geods import cli, errors
+from trainers import options
 from trainers.benchmarks import harness, results, trees
 
 _STEPS, _REFERENCES = "trainers.benchmarks.steps", "trainers.benchmarks.references"
@@ -53,8 +52,8 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        results.require_positive(self, "height_px", "width_px", "locations", "batch_size", "examples")
-        results.require_positive(self, "report_images", "rounds")
+        options.require_at_least(self, 1, ("height_px", "width_px", "locations", "batch_size", "examples"))
+        options.require_at_least(self, 1, ("report_images", "rounds"))
 
 
 def main(settings: Options) -> None:
@@ -96,6 +95,8 @@ def refuse_other_losses(cached: list[float], in_the_loop: list[float]) -> float:
     Raises:
         BenchmarkError: If that is more than arithmetic explains, so that one of them trains something else.
     """
+    import numpy as np
+
     left, right = np.array(cached), np.array(in_the_loop)
     furthest = float(np.max(np.abs(left - right) / np.abs(right))) if left.shape == right.shape else float("inf")
     if not furthest <= _CURVE_TOLERANCE:
@@ -106,6 +107,8 @@ def refuse_other_losses(cached: list[float], in_the_loop: list[float]) -> float:
 
 def _prepare(source: pathlib.Path, folder: pathlib.Path, settings: Options) -> None:
     """Makes the dataset, the caches and the report's pixels, unless they are there."""
+    import numpy as np
+
     size = (settings.height_px, settings.width_px)
     tree = trees.resized(source, folder / "tree", *size, most=settings.locations)
     np.save(folder / "images.npy", trees.pixels(tree, settings.report_images, *size), allow_pickle=False)

@@ -16,10 +16,14 @@ import importlib.util
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geods import cli, errors
-from trainers.benchmarks import checks, harness, image_sets, results, trees
+from trainers import options
+from trainers.benchmarks import harness, results
+
+if TYPE_CHECKING:
+    from trainers.benchmarks import image_sets
 
 _LOADERS, _PEERS = "trainers.benchmarks.loaders", "trainers.benchmarks.peers"
 _BURST_IMAGES = 600
@@ -46,11 +50,13 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        results.require_positive(self, "height_px", "width_px", "rounds")
+        options.require_at_least(self, 1, ("height_px", "width_px", "rounds"))
 
 
 def main(settings: Options) -> None:
     """Measures and prints."""
+    from trainers.benchmarks import checks, image_sets, trees
+
     if importlib.util.find_spec("simplejpeg") is None:
         problem = "simplejpeg, which gives the limit, is not installed."
         raise errors.BenchmarkError(problem, 'pip install "geods[fast]"')
@@ -69,9 +75,10 @@ def main(settings: Options) -> None:
 
 
 def checker(
-    found: image_sets.ImageSet, expected: dict[str, Any]
+    found: "image_sets.ImageSet", expected: dict[str, Any]
 ) -> Callable[[harness.Contender, dict[str, Any]], None]:
     """Returns a check for the harness that refuses who does not give every image; ours must have Pillow's pixels."""
+    from trainers.benchmarks import checks
 
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
         checks.refuse(contender.name, facts, expected, found.labels)
@@ -81,7 +88,7 @@ def checker(
     return check
 
 
-def contenders(found: image_sets.ImageSet) -> list[harness.Contender]:
+def contenders(found: "image_sets.ImageSet") -> list[harness.Contender]:
     """Returns all loaders that can run here."""
     size = {"height_px": found.height_px, "width_px": found.width_px}
     listed = {"paths": found.paths, "labels": found.labels}
@@ -120,6 +127,8 @@ def _is_installed(peer: harness.Contender) -> bool:
 
 def _report(measured: list[harness.Result], expected: dict[str, Any], work: pathlib.Path) -> None:
     """Prints the table and writes the lines."""
+    from trainers.benchmarks import checks
+
     rows, lines = [], []
     for result in measured:
         identical = checks.identical(result.facts, expected)

@@ -20,7 +20,8 @@ import statistics
 from typing import Any, Literal
 
 from geods import cli, errors
-from trainers.benchmarks import growth, processors, recipes, results, stages, trees
+from trainers import options
+from trainers.benchmarks import processors, recipes, results, stages, trees
 
 _SIMULATED_PER_CELL = 5
 
@@ -56,7 +57,7 @@ class Options:
         Raises:
             OptionError: If one is too small.
         """
-        results.require_positive(self, "height_px", "width_px", "epochs", "stretch_steps", "rounds")
+        options.require_at_least(self, 1, ("height_px", "width_px", "epochs", "stretch_steps", "rounds"))
         if min((self.locations, *self.grow)) < 0:
             raise errors.OptionError("--locations and --grow must not be below 0.", "give larger numbers")
 
@@ -196,6 +197,8 @@ def _grow(
     root: pathlib.Path, count: int, encoder: recipes.Encoder, settings: Options, tensorflow: stages.Measured
 ) -> None:
     """Runs our job on `count` images and prints what each takes."""
+    from trainers.benchmarks import growth
+
     work = pathlib.Path(settings.work_dir) / "job" / f"grown{count}"
     grown, images = growth.repeated(root, work / "tree", count)
     done = _ours(grown, work, encoder, settings)

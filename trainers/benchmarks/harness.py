@@ -16,8 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
-import tqdm
-
 from geods import errors
 
 CLEAN = 0.85
@@ -173,6 +171,8 @@ def measure(
     Raises:
         BenchmarkError: If a contender fails, or is refused.
     """
+    import tqdm
+
     workers: list[Worker] = []
     try:
         for contender in contenders:

@@ -6,10 +6,12 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from geods import files, tree
-from trainers.benchmarks import report_job, stages, trees
+from geods import files
+from trainers.benchmarks import stages, trees
 
 CONFIG = "blocked"
+# Of the report: what fitted into its memory.
+CHUNK = 1000
 _RECIPES = pathlib.Path(__file__).parent.parent / "recipes"
 
 
@@ -85,7 +87,7 @@ def report_error(work: pathlib.Path, encoder: Encoder, head: str, epochs: int) -
     words = ["-m", "trainers.extract", *data, *cache, *encoder.flags(), "--pooling=none", "--preprocessing=raw"]
     stages.run("report's features", [*words, "--splits=train,test", "--batch_size=16"], folder / "extract.log")
     words = ["-m", "trainers.train", f"--flagfile={_RECIPES / head}.cfg", *data, *cache, "--schedule=chunked"]
-    words += [f"--chunk_examples={report_job.CHUNK}", "--batch_size=1", f"--epochs={epochs}", "--validation_split="]
+    words += [f"--chunk_examples={CHUNK}", "--batch_size=1", f"--epochs={epochs}", "--validation_split="]
     stages.run("report's head", [*words, f"--run_dir={folder / 'run'}", "--overwrite"], folder / "train.log")
     evaluate(folder)
     return error_miles(folder)
@@ -95,7 +97,7 @@ def report_arguments(
     root: pathlib.Path, work: pathlib.Path, encoder: Encoder, head: str, epochs: int
 ) -> dict[str, Any]:
     """Returns what `report_job` wants: the views of WORK/data's training split and of those held out, from a tree."""
-    from geods import datasets
+    from geods import datasets, tree
 
     builder = datasets.open_builder(work / "data", CONFIG)
     views = {place.location_id: [str(view.path) for view in place.views] for place in tree.read(root)}

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from geods import geometry
-
-CHUNK = 1000
+from trainers.benchmarks import recipes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _stretch(arguments: Arguments) -> dict[str, float]:
 def _all(arguments: Arguments) -> dict[str, float]:
     """Trains on every chunk in turn and evaluates."""
     model, loading_s, fitting_s = None, 0.0, 0.0
-    for start in range(0, len(arguments.train), CHUNK):
+    for start in range(0, len(arguments.train), recipes.CHUNK):
         pixels, labels, seconds = _chunk(arguments, start)
         loading_s += seconds
         if model is None:
@@ -129,7 +128,7 @@ def _chunk(arguments: Arguments, start: int) -> tuple[np.ndarray, np.ndarray, fl
     """Returns the images and one-hot labels of a chunk, and the seconds it took to load."""
     import keras
 
-    part = slice(start, start + CHUNK)
+    part = slice(start, start + recipes.CHUNK)
     started_s = time.perf_counter()
     pixels = load(arguments.train[part])
     labels = keras.utils.to_categorical(arguments.labels[part], len(arguments.centroids))

@@ -1,6 +1,5 @@
 """What the benchmarks print and write: a table for people, a line of JSON a contender for programs."""
 
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -21,6 +20,8 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Returns the versions of Python and of all packages that take part, and what the processor is."""
+    import importlib.metadata
+
     found = {"python": platform.python_version(), "cores": str(os.cpu_count()), "processor": processors.name()}
     found["bfloat16"] = "in the processor" if processors.has_bfloat16() else "emulated"
     for name in _PACKAGES:
@@ -55,13 +56,6 @@ def append(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
     stamp = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "versions": versions()}
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     files.write_text(path, before + "".join(json.dumps({**row, **stamp}) + "\n" for row in rows))
-
-
-def require_positive(options: object, *names: str) -> None:
-    """Raises OptionError if one of the named options is below 1."""
-    for name in names:
-        if getattr(options, name) < 1:
-            raise errors.OptionError(f"--{name}={getattr(options, name)}: must be at least 1.", "give a larger number")
 
 
 def chosen(contenders: Sequence[harness.Contender], names: Sequence[str]) -> list[harness.Contender]:

@@ -9,11 +9,12 @@ import pathlib
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
+from geods import errors, files
 
-from geods import errors, files, survey, tree
+if TYPE_CHECKING:
+    import numpy as np
 
 _ROOT = pathlib.Path(__file__).parent.parent.parent
 _QUALITY = 75
@@ -51,6 +52,8 @@ def given_or_simulated(images: str, work: pathlib.Path, locations_per_cell: int)
     Raises:
         MissingFileError: If there is no such tree, or no partition that goes with it.
     """
+    from geods import survey
+
     if images:
         root = files.require_folder(images, "name an imagery tree, or leave --images out to draw one")
         survey.find_partition(root)
@@ -78,6 +81,8 @@ def resized(source: pathlib.Path, target: pathlib.Path, height_px: int, width_px
     Raises:
         BenchmarkError: If `target` was made of something else.
     """
+    from geods import survey, tree
+
     made_of = {"source": str(source.resolve()), "height_px": height_px, "width_px": width_px, "most": most}
     refuse_other(target, made_of)
     if (target / _MADE_OF).is_file():
@@ -94,12 +99,15 @@ def resized(source: pathlib.Path, target: pathlib.Path, height_px: int, width_px
     return target
 
 
-def pixels(root: pathlib.Path, count: int, height_px: int, width_px: int) -> np.ndarray:
+def pixels(root: pathlib.Path, count: int, height_px: int, width_px: int) -> "np.ndarray":
     """Returns images of a tree, uint8 `[count, height_px, width_px, 3]`, spread over it.
 
     Raises:
         BenchmarkError: If it has fewer.
     """
+    import numpy as np
+    from PIL import Image
+
     paths = sorted(root.glob("*/*/*.jpg"))
     if len(paths) < count:
         problem = f"{root}: has {len(paths)} images, fewer than the {count} wanted."
@@ -122,6 +130,8 @@ def refuse_other(folder: pathlib.Path, made_of: dict[str, object]) -> None:
 
 def _copy(path: pathlib.Path, target: pathlib.Path, size: tuple[int, int]) -> None:
     """Copies an image, as it is or resized."""
+    from PIL import Image
+
     content = path.read_bytes()
     image = Image.open(io.BytesIO(content))
     if image.size != size:
