@@ -1,22 +1,29 @@
 # make demo     the whole road on a simulated world: no key, no download, about 2 minutes after the install
 # make test     lint, types and all tests
+# make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree, 2 hours
 # make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then
 #               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
 
 PYTHON ?= python3
 BOUNDARY ?= us
+IMAGES ?=
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := geods model trainers tools tests setup.py
 
-.PHONY: demo test soak lint install clean
+BENCHMARKS := input build features head job
+
+.PHONY: demo test bench soak lint install clean
 
 demo: install
 	$(BIN)/python -m tools.demo --out=demo
 
 test: install lint
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
+bench: install
+	for name in $(BENCHMARKS); do $(BIN)/python -m tools.benchmark_$$name --images=$(IMAGES) || exit; done
 
 soak: install
 	$(BIN)/python tests/soak_country.py --boundary=$(BOUNDARY)
@@ -39,4 +46,4 @@ $(VENV)/installed: setup.py pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo *.egg-info
+	rm -rf $(VENV) demo benchmark *.egg-info

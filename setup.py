@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 HERE = pathlib.Path(__file__).parent
 
 # The folder names are the import names; a bare find_packages() would also ship tests.
-PACKAGES = find_packages(str(HERE), include=["geods", "geods.*", "model", "trainers", "tools"])
+PACKAGES = find_packages(str(HERE), include=["geods", "geods.*", "model", "trainers", "trainers.*", "tools"])
 
 PACKAGE_DATA = {
     # Without the first four an installed builder has no description, citation or tags.
@@ -30,6 +30,7 @@ REQUIREMENTS = [
     "ml_dtypes>=0.4",
     "numpy>=2.0",
     "pillow>=11",
+    "psutil>=5.9",
     "requests>=2.32",
     "shapely>=2.1",
     "tensorboard>=2.19",

@@ -16,6 +16,7 @@ expect, so `except ValueError` goes on working:
     +-- RunError          (ValueError)         a run folder cannot be used
     +-- SealError         (ValueError)         a folder is not as it was when it was finished
     +-- TrainingError     (RuntimeError)       training cannot go on
+    +-- BenchmarkError    (RuntimeError)       a measurement cannot be made, or would be wrong
     +-- OptionError       (ValueError)         an option has a value it cannot have
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
@@ -98,6 +99,10 @@ class SealError(GeodsError, ValueError):
 
 class TrainingError(GeodsError, RuntimeError):
     """Training cannot go on."""
+
+
+class BenchmarkError(GeodsError, RuntimeError):
+    """A measurement cannot be made, or would be wrong."""
 
 
 class OptionError(GeodsError, ValueError):

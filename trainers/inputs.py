@@ -205,7 +205,10 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
         ),
         then=lambda batch: _with_truth(batch, cells),
     )
-    return Split(batches, index.location_ids, index.coords, labels, int(index.views.sum()) if single else len(index))
+    examples = int(index.views.sum()) if single else len(index)
+    # Of single views TensorFlow does not know how many there are, and Keras warns that they ran out.
+    batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
+    return Split(batches, index.location_ids, index.coords, labels, examples)
 
 
 def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:

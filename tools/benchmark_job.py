@@ -1,0 +1,227 @@
+"""Measures the whole job, from images to held-out error: our programs against the course report's recipe.
+
+    python -m tools.benchmark_job --images=tree --work_dir=benchmark --backbone=resnet50 --backbone_weights=random
+
+Ours: tfds build, trainers.extract, trainers.train and trainers.evaluate, each a process of its own, cold and with the
+features ready. The report's: chunks of 1,000 images in memory, the encoder in the loop at every step of one image, 20
+passes over each chunk. That takes hours, so a stretch of its steps is run before and after ours and the rest is
+reckoned from it, and its held-out error comes from the same head trained by the same schedule on cached maps of the
+frozen encoder; --full runs all of it. Prints both errors, how many times as fast ours is, and what was run and what was
+reckoned; --grow=1000,10000 also the cost of larger sets, made by repeating the images. Appends lines of JSON to
+WORK_DIR/job.jsonl. On 2 cores and 3,000 images, ResNet50 at 300x600: about 10 minutes a round, and 40 for the error of
+the report's head.
+"""
+
+import dataclasses
+import importlib.util
+import itertools
+import pathlib
+import statistics
+from typing import Any, Literal
+
+from geods import cli, errors
+from trainers import options
+from trainers.benchmarks import processors, recipes, results, stages, trees
+
+_SIMULATED_PER_CELL = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to measure, on what."""
+
+    images: str = cli.option("", "Imagery tree; empty to draw a simulated one.")
+    work_dir: str = cli.option("benchmark", "Folder for what the jobs make, and for the results.")
+    locations: int = cli.option(0, "Places to take from the tree, spread over it; 0 for all.")
+    backbone: str = cli.option("resnet50", "Encoder of both: any of keras.applications, such as mobilenet_v2.")
+    backbone_weights: str = cli.option("random", "imagenet, random, or the path of a weights file.")
+    height_px: int = cli.option(300, "Height of the images; those of another size are resized beforehand.")
+    width_px: int = cli.option(600, "Width of the images.")
+    runtime: Literal["auto", "tensorflow", "openvino"] = cli.option(
+        "auto", "Of our trainers.extract; auto takes OpenVINO where it is installed."
+    )
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = cli.option(
+        "auto", "Of our trainers.extract; auto takes bfloat16 where the processor has it."
+    )
+    recipe: str = cli.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
+    head: str = cli.option("report_6m", "Head of the report.")
+    epochs: int = cli.option(20, "The report's passes over each chunk.")
+    stretch_steps: int = cli.option(100, "Steps of the report's that are run to reckon from.")
+    full: bool = cli.option(False, "Whether to run all of the report's job instead.")
+    rounds: int = cli.option(1, "How often to run ours.")
+    grow: tuple[int, ...] = cli.option((), "Numbers of images to run ours on besides, such as 1000,10000,100000.")
+
+    def __post_init__(self) -> None:
+        """Checks the numbers.
+
+        Raises:
+            OptionError: If one is too small.
+        """
+        options.require_at_least(self, 1, ("height_px", "width_px", "epochs", "stretch_steps", "rounds"))
+        if min((self.locations, *self.grow)) < 0:
+            raise errors.OptionError("--locations and --grow must not be below 0.", "give larger numbers")
+
+
+def main(settings: Options) -> None:
+    """Measures and prints."""
+    work = pathlib.Path(settings.work_dir) / "job"
+    source = trees.given_or_simulated(settings.images, pathlib.Path(settings.work_dir), _SIMULATED_PER_CELL)
+    size = (settings.height_px, settings.width_px)
+    root = trees.resized(source, work / "tree", *size, most=settings.locations)
+    encoder = encoder_of(settings)
+    tensorflow = stages.run("TensorFlow alone", stages.TENSORFLOW, work / "tensorflow.log")
+    built = recipes.build(root, work)
+    arguments = recipes.report_arguments(root, work, encoder, settings.head, settings.epochs)
+    print(f"{len(arguments['train']):,} images to train on, {len(arguments['test']):,} held out", flush=True)
+    stretches = [_stretch(arguments, settings, work)]
+    ours: list[list[stages.Measured]] = []
+    for number in range(settings.rounds):
+        ours.append(_ours(root, work, encoder, settings, built if number == 0 else None))
+        if not settings.full:
+            stretches.append(_stretch(arguments, settings, work))
+    our_error = recipes.error_miles(work)
+    print(f"ours: {our_error[0]:,.1f} mean miles; now the report's head, for its error", flush=True)
+    measured, found = stretches[0]
+    their_error = (
+        (found["mean_miles"], [], "")
+        if settings.full
+        else recipes.report_error(work, encoder, settings.head, settings.epochs)
+    )
+    theirs_s = [measured.seconds] if settings.full else _reckoned(stretches, arguments)
+    outcome = {"ours": our_error, "report": their_error}
+    _report(ours, stretches, theirs_s, outcome, tensorflow, settings)
+    for count in settings.grow:
+        _grow(root, count, encoder, settings, tensorflow)
+
+
+def encoder_of(settings: Options) -> recipes.Encoder:
+    """Returns the encoder that the flags describe, with what "auto" stands for here."""
+    runtime, precision = settings.runtime, settings.precision
+    if runtime == "auto":
+        runtime = "openvino" if importlib.util.find_spec("openvino") else "tensorflow"
+    if precision == "auto":
+        precision = "mixed_bfloat16" if processors.has_bfloat16() else "float32"
+    size = (settings.height_px, settings.width_px)
+    return recipes.Encoder(settings.backbone, settings.backbone_weights, *size, runtime, precision)
+
+
+def _stretch(
+    arguments: dict[str, Any], settings: Options, work: pathlib.Path
+) -> tuple[stages.Measured, dict[str, float]]:
+    """Runs a stretch of the report's job, or all of it."""
+    measured, found = recipes.run_report(arguments, 0 if settings.full else settings.stretch_steps, work)
+    print(f"report: {1 / found['step_s']:,.2f} steps/s, {measured.peak_rss_mb:,.0f} MB", flush=True)
+    return measured, found
+
+
+def _ours(
+    root: pathlib.Path,
+    work: pathlib.Path,
+    encoder: recipes.Encoder,
+    settings: Options,
+    built: stages.Measured | None = None,
+) -> list[stages.Measured]:
+    """Runs our job once, cold, or what is left of it once the dataset is built."""
+    done = [built or recipes.build(root, work), recipes.extract(work, encoder), recipes.train(work, settings.recipe)]
+    done.append(recipes.evaluate(work))
+    print("ours: " + ", ".join(f"{one.name} {one.seconds:,.1f} s" for one in done), flush=True)
+    return done
+
+
+def _reckoned(stretches: list[tuple[stages.Measured, dict[str, float]]], arguments: dict[str, Any]) -> list[float]:
+    """Returns the seconds of the whole report's job for each of our rounds, from the stretches around it."""
+    each = [recipes.report_seconds(found, arguments) for _, found in stretches]
+    return [statistics.fmean(pair) for pair in itertools.pairwise(each)]
+
+
+def _report(
+    ours: list[list[stages.Measured]],
+    stretches: list[tuple[stages.Measured, dict[str, float]]],
+    theirs_s: list[float],
+    outcome: dict[str, Any],
+    tensorflow: stages.Measured,
+    settings: Options,
+) -> None:
+    """Prints the tables and writes the line."""
+    columns = ["stage of ours", "seconds", "peak MB", "beyond TensorFlow"]
+    rows = []
+    for number, one in enumerate(ours[0]):
+        seconds = statistics.median(done[number].seconds for done in ours)
+        beyond = one.peak_rss_mb - tensorflow.peak_rss_mb
+        rows.append([one.name, f"{seconds:,.1f}", f"{one.peak_rss_mb:,.0f}", f"{beyond:,.0f}"])
+    print(results.table(columns, rows))
+    cold = [sum(one.seconds for one in done) for done in ours]
+    ready = [sum(one.seconds for one in done[2:]) for done in ours]
+    theirs = theirs_s * len(cold) if settings.full else theirs_s
+    times = {
+        "cold": [their / our for their, our in zip(theirs, cold, strict=True)],
+        "features ready": [their / our for their, our in zip(theirs, ready, strict=True)],
+    }
+    how = "run whole" if settings.full else f"reckoned from {settings.stretch_steps} steps run {len(stretches)} times"
+    columns = ["job", "seconds", "ours is times as fast", "held-out mean miles", "peak MB"]
+    peak = max(measured.peak_rss_mb for measured, _ in stretches)
+    mine = f"{max(one.peak_rss_mb for done in ours for one in done):,.0f}"
+    rows = [
+        ["ours, cold", results.spread(cold, 1), results.spread(times["cold"], 1), _miles(outcome["ours"]), mine],
+        ["ours, features ready", results.spread(ready, 1), results.spread(times["features ready"], 1), "the same", ""],
+        [f"report, {how}", results.spread(theirs_s, 1), "", _miles(outcome["report"]), f"{peak:,.0f}"],
+    ]
+    print(results.table(columns, rows))
+    whole = "" if settings.full else "The report's error is of its head trained whole on cached maps of the encoder. "
+    print(f"{whole}A constant guess: {outcome['ours'][2]} mean miles.")
+    line = {
+        "benchmark": "job",
+        "encoder": settings.backbone,
+        "weights": settings.backbone_weights,
+        "full": settings.full,
+    }
+    line |= {"recipe": settings.recipe, "head": settings.head, "report_s": theirs_s, "times": times}
+    line |= {
+        "stages": [[dataclasses.asdict(one) for one in done] for done in ours],
+        "tensorflow": tensorflow.peak_rss_mb,
+    }
+    line |= {"report_stretches": [found for _, found in stretches], "report_peak_mb": peak}
+    line |= {"miles": outcome["ours"][:2], "report_miles": outcome["report"][:2], "rounds": len(ours)}
+    path = pathlib.Path(settings.work_dir) / "job.jsonl"
+    results.append(path, [line])
+    print(f"wrote {path}")
+
+
+def _miles(error: tuple[float, list[float], str]) -> str:
+    """Returns a mean distance with its interval, if that is known."""
+    mean, interval, _ = error
+    return f"{mean:,.1f} ({interval[0]:,.0f} to {interval[1]:,.0f})" if interval else f"{mean:,.1f}"
+
+
+def _grow(
+    root: pathlib.Path, count: int, encoder: recipes.Encoder, settings: Options, tensorflow: stages.Measured
+) -> None:
+    """Runs our job on `count` images and prints what each takes."""
+    from trainers.benchmarks import growth
+
+    work = pathlib.Path(settings.work_dir) / "job" / f"grown{count}"
+    grown, images = growth.repeated(root, work / "tree", count)
+    done = _ours(grown, work, encoder, settings)
+    rows = [
+        [
+            f"{images:,}",
+            one.name,
+            f"{one.seconds:,.1f}",
+            f"{1000 * one.seconds / images:,.2f}",
+            f"{one.peak_rss_mb:,.0f}",
+        ]
+        for one in done
+    ]
+    print(results.table(["images", "stage", "seconds", "ms an image", "peak MB"], rows))
+    line = {
+        "benchmark": "job growth",
+        "encoder": settings.backbone,
+        "images": images,
+        "tensorflow": tensorflow.peak_rss_mb,
+    }
+    line["stages"] = [dataclasses.asdict(one) for one in done]
+    results.append(pathlib.Path(settings.work_dir) / "job.jsonl", [line])
+
+
+if __name__ == "__main__":
+    cli.run(Options, main)

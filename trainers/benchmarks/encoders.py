@@ -1,0 +1,89 @@
+"""Ways to run a frozen encoder over batches of images: ours, and what TensorFlow and Keras users write.
+
+An item is an image; one `run` is `batches` batches. Images come from memory, so that nothing but the encoder counts.
+"""
+
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model import backbones
+from trainers import runtimes
+from trainers.benchmarks import flops
+
+
+class Encoder:
+    """A frozen encoder; a child gives `forward`.
+
+    Args:
+        spec: Fields of a `backbones.BackboneSpec`.
+        images: File of uint8 `[batch, h, w, 3]`.
+        features: File to write the features of these images to, float32, when asked for facts.
+        batches: How often a run goes over them.
+        precision: Keras policy.
+    """
+
+    def __init__(self, spec: dict[str, Any], images: str, features: str, batches: int, precision: str) -> None:
+        self._images = np.load(images, allow_pickle=False)
+        self._features, self._batches, self.precision = features, batches, precision
+        keras.mixed_precision.set_dtype_policy(self.policy())
+        self.backbone = backbones.build(backbones.BackboneSpec.from_dict(spec))
+
+    def policy(self) -> str:
+        """Returns the Keras policy to build the encoder in."""
+        return self.precision
+
+    def forward(self, images: np.ndarray) -> np.ndarray:
+        """Returns the features of a batch."""
+        raise NotImplementedError
+
+    def run(self) -> int:
+        """Encodes; returns the number of images whose features came."""
+        return sum(len(self.forward(self._images)) for _ in range(self._batches))
+
+    def facts(self) -> dict[str, Any]:
+        """Writes the features; returns their file and the operations an image takes."""
+        np.save(self._features, self.forward(self._images).astype(np.float32), allow_pickle=False)
+        return {"features": str(pathlib.Path(self._features)), "gflop": flops.of_model(self.backbone) / 1e9}
+
+
+class Ours(Encoder):
+    """The project's own, as trainers.extract runs it."""
+
+    def __init__(self, runtime: runtimes.Runtime, **others: Any) -> None:  # noqa: ANN401 - as Encoder takes them
+        self._runtime = runtime
+        super().__init__(**others)
+        self._compiled = runtimes.compiled(self.backbone, len(self._images), runtime, self.precision)
+
+    def policy(self) -> str:
+        """Returns the Keras policy to build the encoder in."""
+        return runtimes.policy_of(self._runtime, self.precision)
+
+    def forward(self, images: np.ndarray) -> np.ndarray:
+        """Returns the features of a batch."""
+        return self._compiled(images)
+
+
+class KerasPredict(Encoder):
+    """model.predict."""
+
+    def forward(self, images: np.ndarray) -> np.ndarray:
+        """Returns the features of a batch."""
+        found: np.ndarray = self.backbone.predict(images, batch_size=len(images), verbose=0)
+        return found
+
+
+class TensorFlowFunction(Encoder):
+    """The model inside a tf.function, with its weights as variables."""
+
+    def __init__(self, **others: Any) -> None:  # noqa: ANN401 - as Encoder takes them
+        super().__init__(**others)
+        self._function = tf.function(lambda images: self.backbone(images, training=False), autograph=False)
+
+    def forward(self, images: np.ndarray) -> np.ndarray:
+        """Returns the features of a batch."""
+        found: np.ndarray = self._function(tf.constant(images)).numpy()
+        return found

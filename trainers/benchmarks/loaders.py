@@ -1,0 +1,127 @@
+"""Ways to read, decode and batch images with their labels: ours, and those of TensorFlow, TFDS, Keras and the report.
+
+All take an image set and give batches of 64 images with their classes; one `run` is one pass over all images.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from geods import datasets, loader, pipeline
+from trainers.benchmarks import checks
+
+BATCH = 64
+_REPORT_CHUNK = 1000
+
+
+class Loader:
+    """A pass over images. A child gives `batches`."""
+
+    def batches(self) -> Iterator[tuple[Any, Any]]:
+        """Yields (images, labels)."""
+        raise NotImplementedError
+
+    def run(self) -> int:
+        """Reads everything once; returns the number of images that had a label."""
+        return sum(min(len(images), len(labels)) for images, labels in self.batches())
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what `checks` wants to know of all images."""
+        return checks.describe(self.batches())
+
+
+class Ours(Loader):
+    """geods from TFRecords."""
+
+    def __init__(self, data_dir: str, height_px: int, width_px: int, decode: loader.Decode) -> None:
+        self._builder = datasets.open_builder(data_dir, "random")
+        self._options = pipeline.PipelineOptions(height_px, width_px, batch_size=BATCH, views="single")
+        self._decode = decode
+
+    def batches(self) -> Iterator[tuple[Any, Any]]:
+        """Yields (images, labels)."""
+        for batch in loader.view_batches(self._builder, "train", self._options, self._decode):
+            yield batch["image"], batch["cell"]
+
+
+class TensorFlowFiles(Loader):
+    """tf.data over files, as TensorFlow's guide writes it."""
+
+    def __init__(self, paths: Sequence[str], labels: Sequence[int]) -> None:
+        rows = tf.data.Dataset.from_tensor_slices((list(paths), list(labels)))
+        rows = rows.map(
+            lambda path, label: (tf.io.decode_jpeg(tf.io.read_file(path), channels=3), label),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        self._rows = rows.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+    def batches(self) -> Iterator[tuple[Any, Any]]:
+        """Yields (images, labels)."""
+        yield from self._rows
+
+
+class PlainTfds(Loader):
+    """The dataset as TFDS decodes it, without keeping it in memory."""
+
+    def __init__(self, data_dir: str) -> None:
+        import tensorflow_datasets as tfds
+
+        builder = datasets.open_builder(data_dir, "random")
+        rows = builder.as_dataset(split="train", read_config=tfds.ReadConfig(try_autocache=False))
+        rows = rows.flat_map(
+            lambda row: tf.data.Dataset.from_tensor_slices(row["views"]["image"]).map(
+                lambda image: (image, row["cell"])
+            )
+        )
+        self._rows = rows.batch(BATCH).prefetch(tf.data.AUTOTUNE)
+
+    def batches(self) -> Iterator[tuple[Any, Any]]:
+        """Yields (images, labels)."""
+        yield from self._rows
+
+
+class KerasDirectory(Loader):
+    """keras.utils.image_dataset_from_directory."""
+
+    def __init__(self, folders: str, height_px: int, width_px: int) -> None:
+        import keras
+
+        self._rows = keras.utils.image_dataset_from_directory(
+            folders, image_size=(height_px, width_px), batch_size=BATCH, shuffle=False, verbose=False
+        ).prefetch(tf.data.AUTOTUNE)
+
+    def batches(self) -> Iterator[tuple[Any, Any]]:
+        """Yields (images, labels)."""
+        yield from self._rows
+
+
+class ReportGenerator(Loader):
+    """The course report's generator: chunks of 1,000 float32 images with one-hot labels, through Keras' load_img."""
+
+    def __init__(self, paths: Sequence[str], labels: Sequence[int]) -> None:
+        self._paths, self._labels = paths, labels
+
+    def batches(self) -> Iterator[tuple[Any, Any]]:
+        """Yields (images, labels)."""
+        import keras
+
+        classes = max(self._labels) + 1
+        for start in range(0, len(self._paths), _REPORT_CHUNK):
+            part = slice(start, start + _REPORT_CHUNK)
+            images = [keras.utils.img_to_array(keras.utils.load_img(path)) for path in self._paths[part]]
+            yield np.array(images), keras.utils.to_categorical(self._labels[part], classes)
+
+
+class ReportLikeForLike(ReportGenerator):
+    """The same with what is asked of the others: uint8, batches of 64, one number a label."""
+
+    def batches(self) -> Iterator[tuple[Any, Any]]:
+        """Yields (images, labels)."""
+        import keras
+
+        for start in range(0, len(self._paths), BATCH):
+            part = slice(start, start + BATCH)
+            images = [np.asarray(keras.utils.load_img(path)) for path in self._paths[part]]
+            yield np.stack(images), np.array(self._labels[part])

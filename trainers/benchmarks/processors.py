@@ -1,0 +1,30 @@
+"""What the processor can do that decides which runtime is fast."""
+
+import pathlib
+
+# Of x86: products of bfloat16 in vectors, in tiles; of ARM: bf16 and i8mm's sibling.
+_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"}
+
+
+def features() -> set[str]:
+    """Returns the processor's features as Linux names them; none where it does not say."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return set()
+    found = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return set(found.partition(":")[2].split())
+
+
+def has_bfloat16() -> bool:
+    """Returns whether the processor multiplies bfloat16 itself; elsewhere it is slower than float32."""
+    return bool(features() & _BFLOAT16)
+
+
+def name() -> str:
+    """Returns what Linux calls the processor, "" where it does not say."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

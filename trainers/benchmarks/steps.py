@@ -1,0 +1,180 @@
+"""Ways to take training steps with a head on a frozen encoder.
+
+On cached features, with the encoder in the loop, on one constant batch, and as the course report did. An item is a
+training example (a view); one `run` is one call of fit.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from geods import partition
+from model import backbones
+from trainers import callbacks, cells, extract, fitting, inputs, networks, options
+from trainers.benchmarks import report_job
+
+
+class LossCurve(keras.callbacks.Callback):
+    """Keeps the loss of every step.
+
+    Attributes:
+        losses: Of each step so far.
+    """
+
+    def __init__(self) -> None:
+        """Begins with none."""
+        super().__init__()
+        self.losses: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Takes the step's own loss out of the mean over the epoch so far, which is what Keras tells."""
+        mean, before = float((logs or {})["loss"]), sum(self.losses)
+        self.losses.append(mean * (batch + 1) - before)
+
+
+class _Training:
+    """A compiled network and what it is fitted to. A child gives `_data`, for `_examples` examples a run."""
+
+    _data: Any
+    _examples: int
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = options.TrainOptions(**settings)
+        fitting.prepare(self._settings)
+        self._cells: partition.Partition = cells.of_run(self._settings)
+
+    def _compile(self, parts: fitting.Parts) -> None:
+        """Gives the network its loss and optimizer."""
+        self._network = parts.network
+        fitting.compile_network(parts, self._cells, self._settings)
+
+    def run(self) -> int:
+        """Takes the steps, watched as trainers.train watches them."""
+        self._fit([])
+        return self._examples
+
+    def losses(self) -> list[float]:
+        """Takes the steps and returns the loss of each."""
+        curve = LossCurve()
+        self._fit([curve])
+        return curve.losses
+
+    def _fit(self, watchers: Sequence[keras.callbacks.Callback]) -> None:
+        """Fits the network once."""
+        self._network.fit(self._data, verbose=0, callbacks=[callbacks.StopOnNaN(), *watchers], shuffle=False)
+
+
+class Cached(_Training):
+    """trainers.train with --cache_dir.
+
+    Args:
+        settings: Fields of `options.TrainOptions`.
+        examples: How many a run takes.
+    """
+
+    def __init__(self, settings: dict[str, Any], examples: int) -> None:
+        super().__init__(settings)
+        split, cache = inputs.from_cache(self._settings, self._settings.train_split, self._cells, train=True)
+        spec = backbones.BackboneSpec.from_dict(cache.spec)
+        self._compile(fitting.on_features(self._settings, spec, cache.feature_shape, self._cells, split, None))
+        self._data, self._examples = _first(split, examples), min(examples, split.examples)
+
+
+class Synthetic(Cached):
+    """The same steps on one batch that stays: what the arithmetic alone takes."""
+
+    def __init__(self, settings: dict[str, Any], examples: int) -> None:
+        super().__init__(settings, examples)
+        batch = self._data[0]
+        steps = self._examples // len(batch[1])
+        self._data, self._examples = tf.data.Dataset.from_tensors(batch).repeat(steps), steps * len(batch[1])
+
+
+class InTheLoop(_Training):
+    """trainers.train without --cache_dir: images are decoded and go through the encoder at every step.
+
+    Args:
+        settings: Fields of `options.TrainOptions`.
+        steps: How many a run takes.
+    """
+
+    def __init__(self, settings: dict[str, Any], steps: int) -> None:
+        super().__init__(settings)
+        split = inputs.from_images(self._settings, self._settings.train_split, self._cells, train=True)
+        self._compile(_on_images(self._settings, self._cells, split))
+        self._data, self._examples = split.inputs.take(steps), steps * self._settings.batch_size
+
+
+class Report:
+    """The report's fit: float32 pixels in memory, the encoder inside the model, one image a step.
+
+    Args:
+        encoder: Name of the encoder.
+        encoder_weights: Its weights, as in `backbones.BackboneSpec`.
+        images: File of uint8 `[n, h, w, 3]`.
+        head: Name of the head.
+        classes: Cells to choose from.
+    """
+
+    def __init__(self, encoder: str, encoder_weights: str, images: str, head: str, classes: int) -> None:
+        self._pixels = np.load(images, allow_pickle=False).astype(np.float32)
+        self._model = report_job.network(encoder, encoder_weights, head, self._pixels.shape[1:], classes)
+        self._labels = keras.utils.to_categorical(np.arange(len(self._pixels)) % classes, classes)
+
+    def run(self) -> int:
+        """Takes one step an image."""
+        self._model.fit(self._pixels, self._labels, batch_size=1, verbose=0)
+        return len(self._pixels)
+
+
+class Curve:
+    """The losses of the first steps under one seed, in the order of the dataset, without shuffling.
+
+    Args:
+        settings: Fields of `options.TrainOptions`; with a cache_dir the features come from there.
+        steps: How many.
+    """
+
+    def __init__(self, settings: dict[str, Any], steps: int) -> None:
+        self._training, self._steps = _InOrder(settings, steps), steps
+
+    def facts(self) -> dict[str, Any]:
+        """Returns the losses."""
+        return {"losses": self._training.losses()}
+
+
+class _InOrder(_Training):
+    """A training whose batches come in the order of the dataset, and whose head starts from the seed alone."""
+
+    def __init__(self, settings: dict[str, Any], steps: int) -> None:
+        super().__init__(settings)
+        chosen, split_name = self._settings, self._settings.train_split
+        if chosen.cache_dir:
+            split, cache = inputs.from_cache(chosen, split_name, self._cells, train=False)
+            keras.utils.set_random_seed(chosen.seed)
+            spec = backbones.BackboneSpec.from_dict(cache.spec)
+            parts = fitting.on_features(chosen, spec, cache.feature_shape, self._cells, split, None)
+            self._data, self._examples = _first(split, steps * chosen.batch_size), steps * chosen.batch_size
+        else:
+            split = inputs.from_images(chosen, split_name, self._cells, train=False)
+            parts = _on_images(chosen, self._cells, split)
+            self._data, self._examples = split.inputs.take(steps), steps * chosen.batch_size
+        self._compile(parts)
+
+
+def _on_images(settings: options.TrainOptions, chosen: partition.Partition, split: inputs.Split) -> fitting.Parts:
+    """Returns the network that trainers.train trains on images."""
+    spec = extract.spec_of(settings)
+    backbone = backbones.build(spec)
+    # Building the encoder has drawn random numbers; the head is to start as it does on a cache.
+    keras.utils.set_random_seed(settings.seed)
+    classifier = networks.classifier_of(settings, spec, tuple(backbone.output_shape[1:]), len(chosen))
+    return fitting.Parts(networks.on_images(settings, backbone, classifier), classifier, backbone, split, None)
+
+
+def _first(split: inputs.Split, examples: int) -> Any:  # noqa: ANN401 - a keras.utils.PyDataset
+    """Returns the first examples of a split on a cache."""
+    return next(split.inputs.chunks(examples))
