@@ -4,9 +4,8 @@
     mean_log   the mean of their log-probabilities
     attention  a mean of their log-probabilities, weighted by what their features say
     lstm       an LSTM reads their features in order of heading, and the head sees what it remembers
-    moments    the second moments of the pixels of all their feature maps, which the head sees
 
-The first three put the head on every view, the last two on the location.
+The first three put the head on every view, the last on the location.
 """
 
 import difflib
@@ -14,24 +13,21 @@ import difflib
 import keras
 
 from geods import errors
-from model import attention, moments, sequences, tensors, views
+from model import attention, sequences, tensors, views
 
-NAMES = ("mean", "mean_log", "attention", "lstm", "moments")
+NAMES = ("mean", "mean_log", "attention", "lstm")
 _LSTM_UNITS = 64
 
 
 def head_shape(name: str, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Returns the shape of what a head sees: that of one view's features, of an LSTM's memory, or of second moments.
+    """Returns the shape of what a head sees, which is that of one view's features, or of an LSTM's memory.
 
     Raises:
-        OptionError: If there is no such fusion, or it cannot stand on these features.
+        OptionError: If there is no such fusion.
     """
     if name not in NAMES:
         close = difflib.get_close_matches(name, NAMES, n=2)
         raise errors.OptionError(f"{name!r} is not a way to fuse views.", f"choose one of {', '.join(close or NAMES)}")
-    if name == "moments":
-        spec = moments.SecondMoments().compute_output_spec(keras.Input((None, *feature_shape)), None)
-        return tuple(spec.shape[1:])
     return (_LSTM_UNITS,) if name == "lstm" else tuple(feature_shape)
 
 
@@ -57,27 +53,9 @@ def fuse(name: str, head: keras.Model, features: tensors.Tensor, view_mask: tens
     if name == "lstm":
         memory = sequences.LstmOverViews(_LSTM_UNITS, name="lstm_over_views")(features, view_mask)
         return sequences.LogProbabilities(name="log_probabilities")(head(memory), view_mask)
-    if name == "moments":
-        looks = moments.SecondMoments(name="second_moments")(features, view_mask)
-        return _on_looks(head)({"features": looks, "view_mask": view_mask})
     logits = views.PerView(head, name="head")(features)
     if name == "attention":
         return attention.AttentionOverViews(name="attention_over_views")(logits, features, view_mask)
     if name == "mean_log":
         return views.MeanOfLogProbabilities(name="mean_of_log_probabilities")(logits, view_mask)
     return views.MeanOfProbabilities(name="mean_of_probabilities")(logits, view_mask)
-
-
-def _on_looks(head: keras.Model) -> keras.Model:
-    """Returns a head behind second moments, each value standardised over the training places; a model of its own.
-
-    What all places have in common is most of each value; a head that sees it does not learn what is different: a
-    perceptron over them came to 742 miles where it came to 462 behind this normalisation.
-    """
-    looks = keras.Input(head.input_shape[1:], name="features")
-    view_mask = keras.Input((None,), dtype="bool", name="view_mask")
-    standardised = keras.layers.BatchNormalization(
-        momentum=0.9, center=False, scale=False, dtype="float32", name="standardised"
-    )(looks)
-    told = sequences.LogProbabilities(name="log_probabilities")(head(standardised), view_mask)
-    return keras.Model({"features": looks, "view_mask": view_mask}, told, name="on_looks")

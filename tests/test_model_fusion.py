@@ -10,8 +10,6 @@ from geods import errors
 from model import attention, fusion, geolocator, heads, sequences, views
 
 CELLS, CHANNELS = 6, 5
-# All but one fuse features of any shape; second moments are of maps.
-OF_VECTORS = [name for name in fusion.NAMES if name != "moments"]
 
 
 def classifier(name, shape=(CHANNELS,), head="linear", seed=0):
@@ -19,7 +17,7 @@ def classifier(name, shape=(CHANNELS,), head="linear", seed=0):
     return geolocator.build_classifier(heads.build(head, fusion.head_shape(name, shape), CELLS), shape, name)
 
 
-CLASSIFIERS = {name: classifier(name) for name in OF_VECTORS}
+CLASSIFIERS = {name: classifier(name) for name in fusion.NAMES}
 
 
 def answer(network, features, mask):
@@ -27,7 +25,7 @@ def answer(network, features, mask):
     return keras.ops.convert_to_numpy(network(inputs, training=False))
 
 
-@pytest.mark.parametrize("name", OF_VECTORS)
+@pytest.mark.parametrize("name", fusion.NAMES)
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), places=st.integers(1, 3), most=st.integers(1, 4))
 def test_masked_views_do_not_count_and_probabilities_sum_to_1(name, seed, places, most):
@@ -39,7 +37,7 @@ def test_masked_views_do_not_count_and_probabilities_sum_to_1(name, seed, places
     np.testing.assert_allclose(answer(CLASSIFIERS[name], changed, mask), told, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", OF_VECTORS)
+@pytest.mark.parametrize("name", fusion.NAMES)
 def test_padding_with_more_masked_views_changes_nothing(name):
     features = np.random.default_rng(1).standard_normal((2, 3, CHANNELS))
     mask = np.array([[True, True, True], [True, True, False]])
@@ -49,7 +47,7 @@ def test_padding_with_more_masked_views_changes_nothing(name):
     np.testing.assert_allclose(long, short, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", OF_VECTORS)
+@pytest.mark.parametrize("name", fusion.NAMES)
 def test_a_location_without_views_knows_nothing(name):
     told = answer(CLASSIFIERS[name], np.ones((1, 2, CHANNELS)), [[False, False]])
     np.testing.assert_allclose(told, np.full((1, CELLS), -np.log(CELLS)), rtol=1e-5)
@@ -64,14 +62,14 @@ def test_only_the_lstm_reads_views_in_their_order(name, counts):
     assert np.allclose(there, back, atol=1e-5) != counts
 
 
-@pytest.mark.parametrize("name", OF_VECTORS)
+@pytest.mark.parametrize("name", fusion.NAMES)
 def test_maps_are_fused_as_vectors_are(name):
     network = classifier(name, (3, 4, CHANNELS))
     told = answer(network, np.random.default_rng(0).standard_normal((2, 3, 3, 4, CHANNELS)), [[True] * 3] * 2)
     assert told.shape == (2, CELLS)
 
 
-@pytest.mark.parametrize("name", OF_VECTORS)
+@pytest.mark.parametrize("name", fusion.NAMES)
 def test_a_saved_classifier_answers_as_before(name, tmp_path):
     geolocator.save(CLASSIFIERS[name], tmp_path / "c.keras")
     features = np.random.default_rng(3).standard_normal((2, 3, CHANNELS))
@@ -80,7 +78,7 @@ def test_a_saved_classifier_answers_as_before(name, tmp_path):
     np.testing.assert_array_equal(again, answer(CLASSIFIERS[name], features, mask))
 
 
-@pytest.mark.parametrize("name", OF_VECTORS)
+@pytest.mark.parametrize("name", fusion.NAMES)
 def test_it_learns_which_feature_tells(name):
     rng = np.random.default_rng(4)
     truth = rng.integers(0, CELLS, 256)
@@ -131,37 +129,3 @@ def test_a_head_for_other_features_is_refused():
     head = heads.build("linear", (CHANNELS,), CELLS)
     with pytest.raises(errors.OptionError, match=r"--fusion=lstm a head sees features of shape \(64,\)"):
         geolocator.build_classifier(head, (CHANNELS,), "lstm")
-
-
-def striped(rng, truth):
-    """Maps whose channels vary together as the truth says, and whose means do not tell it."""
-    noise = rng.standard_normal((len(truth), 2, 4, 4, 3)).astype("float32")
-    noise[..., 1] = np.where(truth == 0, 1, -1)[:, None, None, None] * noise[..., 0]
-    return noise
-
-
-def test_second_moments_tell_textures_that_means_do_not(tmp_path):
-    rng = np.random.default_rng(6)
-    truth = rng.integers(0, 2, 256)
-    keras.utils.set_random_seed(0)
-    network = geolocator.build_classifier(
-        heads.build("linear", fusion.head_shape("moments", (4, 4, 3)), 2), (4, 4, 3), "moments"
-    )
-    trained = keras.Model(network.input, network.output)
-    trained.compile(
-        keras.optimizers.Adam(0.02), loss=lambda cells, told: -keras.ops.take_along_axis(told, cells, axis=1)
-    )
-    inputs = {"features": striped(rng, truth), "view_mask": np.ones((256, 2), bool)}
-    trained.fit(inputs, truth[:, None], epochs=10, batch_size=32, verbose=0)
-    new = rng.integers(0, 2, 64)
-    features = striped(rng, new)
-    told = answer(network, features, np.ones((64, 2)))
-    assert (told.argmax(axis=1) == new).mean() > 0.9
-    features[:, 1] = 1e4
-    seen_once = answer(network, features, [[True, False]] * 64)
-    assert (seen_once.argmax(axis=1) == new).mean() > 0.9
-    np.testing.assert_allclose(answer(network, features[:1], [[False, False]]), [[-np.log(2)] * 2], rtol=1e-5)
-    geolocator.save(network, tmp_path / "c.keras")
-    np.testing.assert_array_equal(
-        answer(geolocator.load(tmp_path / "c.keras"), features, [[True, False]] * 64), seen_once
-    )

@@ -1,14 +1,13 @@
-"""Heads that are fitted and not trained, through the real programs, alone and beside a network."""
+"""A head that is fitted and not trained, through the real programs."""
 
 import dataclasses
 import json
-import re
 
 import numpy as np
 import pytest
 import road
 
-from geods import errors, geometry
+from geods import errors
 from trainers import extract, features, options, predictor, runs, train
 
 ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
@@ -27,7 +26,7 @@ def maps(data_dir, tmp_path_factory):
 @pytest.fixture
 def flags(data_dir, maps):
     return (
-        *("--flagfile=trainers/recipes/kernel.cfg", f"--data_dir={data_dir}", "--config=random"),
+        *("--flagfile=trainers/recipes/best.cfg", f"--data_dir={data_dir}", "--config=random"),
         f"--cache_dir={maps}",
     )
 
@@ -75,51 +74,10 @@ def test_more_places_than_it_may_remember_are_drawn_from(settings, capsys):
     assert "40 of 119 places are remembered" in capsys.readouterr().out
 
 
-def test_beside_a_network_both_count_alike(settings):
-    train.main(settings)
-    alone = dataclasses.replace(settings, head="linear", run_dir=settings.run_dir + "_linear")
-    train.main(alone)
-    train.main(dataclasses.replace(alone, join="kernel", run_dir=settings.run_dir + "_joined"))
-    cache = features.FeatureCache(f"{settings.cache_dir}/test")
-    told = {
-        name: predictor.Predictor.load(settings.run_dir + name).predict_features(cache, 16)[0].astype(np.float64)
-        for name in ("", "_linear", "_joined")
-    }
-    mean = (told[""] + told["_linear"]) / 2
-    mean -= np.log(np.exp(mean).sum(axis=1, keepdims=True))
-    # The networks are trained twice, and a step of Adam does not repeat to the last bit.
-    np.testing.assert_allclose(told["_joined"], mean, atol=0.02)
-
-
-def test_best_trains_on_second_moments_and_beats_the_constant_guess(flags, tmp_path):
-    flags = ("--flagfile=trainers/recipes/best.cfg", *flags[1:])
-    said = road.program("trainers.train", *flags, "--epochs=15", f"--run_dir={tmp_path}").stdout
-    assert "member 2/2" in said
-    road.program("trainers.evaluate", f"--run_dir={tmp_path}")
-    metrics = json.loads((tmp_path / runs.METRICS).read_text())
-    assert metrics["mean_miles"] < 0.8 * metrics["constant_guess"]["mean_miles"]
-
-
-def test_a_head_on_second_moments_is_validated_on_them_too(settings, capsys):
-    changed = {"head": "mlp", "fusion": "moments", "validation_split": "validation", "epochs": 2}
-    train.main(dataclasses.replace(settings, **changed))
-    told = re.findall(r"([\d.,]+) (?:mean )?miles", capsys.readouterr().out)
-    assert told
-    model = predictor.Predictor.load(settings.run_dir)
-    cache = features.FeatureCache(f"{settings.cache_dir}/validation")
-    _, points = model.predict_features(cache, 16)
-    missed = geometry.haversine_km(points, cache.rows.coords).mean() / geometry.KM_PER_MILE
-    assert missed == pytest.approx(float(told[-1].replace(",", "")), abs=1)
-
-
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"head": "mlp", "fusion": "moments", "view_dropout": 0.2}, "second moments are computed once"),
-        ({"head": "mlp", "fusion": "moments", "cache_dir": ""}, "with no --cache_dir"),
         ({"unfreeze": "last_block"}, "--head=kernel trains nothing"),
-        ({"join": "kernel"}, "--join=kernel with --head=kernel"),
-        ({"join": "kernel", "head": "linear", "cache_dir": ""}, "on features from trainers.extract"),
         ({"most_places": 1}, "--most_places=1: must be at least 2"),
     ],
 )

@@ -28,7 +28,7 @@ FEATURES = {
     ),
     **dict.fromkeys(("report_75k", "report_1m", "report_6m", "report_13m"), "maps"),
     "lstm": "peaks",
-    **dict.fromkeys(("best", "kernel"), "textures"),
+    "best": "textures",
     "fine_tuned": "blocks",
 }
 

@@ -9,7 +9,7 @@ import keras
 
 from geods import partition
 from model import backbones, decode, geolocator, losses, metrics, optimizers
-from trainers import callbacks, chunked, inputs, looks, memorise, networks, options, runs, scoring
+from trainers import callbacks, chunked, inputs, memorise, networks, options, runs, scoring
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,11 +64,6 @@ def on_features(
         network = keras.Model(classifier.input, classifier.output, name="trainable")
         return Parts(network, classifier, backbone, train, validation)
     classifier = networks.classifier_of(settings, spec, feature_shape, len(cells))
-    if settings.fusion == "moments":
-        look, size = classifier.get_layer("second_moments"), settings.batch_size
-        train = looks.of(train, look, size, settings.seed)
-        validation = validation and looks.of(validation, look, size, None)
-        return Parts(looks.trainable(classifier), classifier, backbone, train, validation)
     return Parts(networks.on_features(settings, classifier), classifier, backbone, train, validation)
 
 

@@ -108,19 +108,14 @@ class TrainOptions(EncoderOptions):
     head: str = cli.option(
         "mlp", "report_75k, report_1m, report_6m, report_13m, report_lstm, linear, mlp, neighbours, or kernel."
     )
-    fusion: Literal["mean", "mean_log", "attention", "lstm", "moments"] = cli.option(
-        "mean",
-        "How views become one answer: mean of (log-)probabilities, weighted by attention, read by an LSTM, or one head "
-        "over the second moments of all pixels.",
+    fusion: Literal["mean", "mean_log", "attention", "lstm"] = cli.option(
+        "mean", "How views become one answer: mean of (log-)probabilities, weighted by attention, or read by an LSTM."
     )
     neighbours: int = cli.option(20, "How many training places --head=neighbours looks at.")
     sigma_km: float = cli.option(200.0, "Width of the kernel round each of them.")
     sharpness: float = cli.option(10.0, "How much more a more similar one counts, 0 for not at all.")
     most_places: int = cli.option(
         5000, "Training places --head=kernel remembers, at most; its work grows as their cube."
-    )
-    join: Literal["", "kernel"] = cli.option(
-        "", "A second head on the same features, whose log-probabilities count alike."
     )
     dropout: float | None = cli.option(
         None, "Share of values dropped before the last layer; the head's own if not given."
@@ -161,7 +156,6 @@ class TrainOptions(EncoderOptions):
                 raise errors.OptionError(problem, f"{usual} is the default")
         self._refuse_what_would_do_nothing()
         self._check_folds()
-        self._check_moments()
         if self.members > 1 and not (self.cache_dir or self.imagery):
             problem = f"--members={self.members} without --cache_dir: every member would decode and encode all images."
             raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
@@ -181,17 +175,6 @@ class TrainOptions(EncoderOptions):
             self._check_imagery()
         elif self.follow:
             raise errors.OptionError("--follow without --imagery.", "name the tree a scraper fills: --imagery=TREE")
-
-    def _check_moments(self) -> None:
-        """Refuses what changes maps whose second moments are computed once."""
-        if self.fusion != "moments":
-            return
-        changing = ("view_mixup", "view_dropout", "feature_dropout", "unfreeze", "variants")
-        idle = [f"--{name}={getattr(self, name)}" for name in changing if getattr(self, name)]
-        idle += ["--schedule=chunked"] * (self.schedule == "chunked") + ["no --cache_dir"] * (not self.cache_dir)
-        if idle:
-            step = "extract maps, name their --cache_dir, and leave out what changes them"
-            raise errors.OptionError(f"--fusion=moments with {idle[0]}: second moments are computed once.", step)
 
     def _check_folds(self) -> None:
         """Refuses folds that do not exist, or that nothing is divided into."""
@@ -263,11 +246,8 @@ class TrainOptions(EncoderOptions):
                 f"--head={self.head} trains nothing: with --unfreeze, --members or without --cache_dir it is idle."
             )
             raise errors.OptionError(problem, "extract features, and leave --unfreeze and --members out")
-        if self.join and (self.head in FITTED_HEADS or not self.cache_dir):
-            problem = f"--join={self.join} with --head={self.head}, --cache_dir={self.cache_dir!r}."
-            raise errors.OptionError(problem, "join it to a head that is trained, on features from trainers.extract")
         of_views = [name for name in ("view_mixup", "view_dropout") if getattr(self, name)]
-        of_views += ["fusion"] if self.fusion in ("attention", "lstm", "moments") else []
+        of_views += ["fusion"] if self.fusion in ("attention", "lstm") else []
         if of_views and self.train_views == "single":
             problem = f"--{of_views[0]} with --train_views=single: it needs several views of a place."
             raise errors.OptionError(problem, "use --train_views=all")

@@ -37,7 +37,7 @@ def main(settings: options.TrainOptions) -> None:
     folder = runs.start(settings, chosen)
     fitting.announce(parts, chosen)
     measured = fitting.fit(parts, chosen, settings, folder)
-    if settings.members > 1 or settings.join:
+    if settings.members > 1:
         parts = _joined_by_others(parts, settings, chosen, folder)
     fitting.save(parts, parts.backbone or _backbone_of_cache(settings), chosen, settings, folder)
     fitting.conclude(measured, folder)
@@ -60,25 +60,7 @@ def _joined_by_others(
         parts = _parts(own, chosen)
         fitting.fit(parts, chosen, own, folder / f"member{number}")
         classifiers.append(parts.classifier)
-    joined = geolocator.join_classifiers(classifiers)
-    if settings.join:
-        # Beside the networks together, so that it weighs as much as all of them.
-        joined = geolocator.join_classifiers([joined, _parts(_of_join(settings), chosen).classifier])
-    return dataclasses.replace(first, classifier=joined)
-
-
-def _of_join(settings: options.TrainOptions) -> options.TrainOptions:
-    """Returns the options of the head of --join alone: it sees the images as they are, and all views of a place."""
-    return dataclasses.replace(
-        settings,
-        head=settings.join,
-        join="",
-        members=1,
-        unfreeze="",
-        variants=0,
-        train_views="all",
-        validation_split="",
-    )
+    return dataclasses.replace(first, classifier=geolocator.join_classifiers(classifiers))
 
 
 def _parts(settings: options.TrainOptions, chosen: "partition.Partition") -> "fitting.Parts":
