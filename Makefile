@@ -1,6 +1,6 @@
 # make demo     the whole road on a simulated world: no key, no download, about 2 minutes after the install
 # make test     lint, types and all tests
-# make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree, 2 hours
+# make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
 # make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then
 #               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)

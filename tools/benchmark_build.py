@@ -4,8 +4,8 @@
 
 Both with and without decoding every image first, which the builder does so that no bad image gets into a dataset, and
 which takes most of its time. The start of Python and TensorFlow does not count. Prints images a second and the share of
-the copy, and appends a line of JSON each to WORK_DIR/build.jsonl. Without --images it draws a simulated tree. About 1
-minute on 2 cores and 3,000 images.
+the copy, and appends a line of JSON each to WORK_DIR/build.jsonl. Without --images it draws a simulated tree. 30 s on 2
+cores, 363 images and 2 rounds.
 """
 
 import contextlib

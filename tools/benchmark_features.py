@@ -6,8 +6,7 @@ Runs the encoder over one batch of images in memory, by each runtime that traine
 and a plain tf.function do, between bursts of TensorFlow's float32 matrix product. Prints images a second, the share of
 the float32 and bfloat16 products measured in the same run, how many times as fast as the tf.function in float32 each
 is, and the least cosine of an image's features to that one's. Appends a line of JSON each to WORK_DIR/features.jsonl.
-Without --images it draws a simulated tree. On 2 cores, ResNet50 at 300x600: 1 minute to start, then half a minute a
-round.
+Without --images it draws a simulated tree.
 """
 
 import contextlib

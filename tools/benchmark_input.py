@@ -6,7 +6,7 @@ Reads, decodes and batches (64, with labels) the images of an imagery tree, by g
 the course report's generator, and by PyTorch, Grain, WebDataset and Hugging Face datasets where they are installed (no
 part of geods needs them). Prints each as a share of what libjpeg-turbo decodes at the same moment in one thread a core,
 with the spread over rounds, and appends a line of JSON each to WORK_DIR/input.jsonl. Without --images it draws a
-simulated tree. On 2 cores and 3,000 images: 1 minute to prepare once, then about 1 minute a round. Disks are not
+simulated tree. Disks are not
 measured: the files are in the page cache after the first pass.
 """
 

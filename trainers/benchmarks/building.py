@@ -60,12 +60,12 @@ class Build:
         """Builds the dataset."""
         import tensorflow_datasets as tfds
 
-        from geods import geods_dataset_builder
+        from geods import geods_dataset_builder, plans
 
         shutil.rmtree(self._target, ignore_errors=True)
         if self._checked:
             # It remembers what it has checked in this process, for the next of its configs.
-            geods_dataset_builder._checked.cache_clear()
+            plans._checked.cache_clear()
         builder = geods_dataset_builder.Builder(data_dir=str(self._target), config="random")
         config = tfds.download.DownloadConfig(manual_dir=self._root)
         builder.download_and_prepare(download_config=config)
