@@ -8,7 +8,7 @@ passes over each chunk. That takes hours, so a stretch of its steps is run befor
 reckoned from it, and its held-out error comes from the same head trained by the same schedule on cached maps of the
 frozen encoder; --full runs all of it. Prints both errors, how many times as fast ours is, and what was run and what was
 reckoned; --grow=1000,10000 also the cost of larger sets, made by repeating the images. Appends lines of JSON to
-WORK_DIR/job.jsonl. It takes about ten times as long as our own job on the same images.
+WORK_DIR/job.jsonl.
 """
 
 import dataclasses
