@@ -34,11 +34,11 @@ def exclusive(path: str | os.PathLike[str], busy: Callable[[str], Exception]) ->
 
 def _take(holder: IO[str]) -> bool:
     """Locks an open file; returns False if another process holds it."""
-    for pause_s in (0.01, 0.05, 0):
+    for pause_s in (0.01, 0.02, 0.05, 0.1, 0.2, 0):
         with contextlib.suppress(OSError):
             fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        # It may be one who only asks, in `is_held`, and for less than a millisecond.
+        # It may be one who only asks, in `is_held`: for less than a millisecond, or a slice of a busy processor.
         time.sleep(pause_s)
     return False
 

@@ -37,7 +37,10 @@ def test_who_asks_does_not_keep_the_lock_from_who_wants_it(tmp_path):
     asking = "import sys\nfrom geods import locks\nprint('go', flush=True)\nwhile True: locks.is_held(sys.argv[1])"
     with subprocess.Popen([sys.executable, "-c", asking, str(path)], stdout=subprocess.PIPE, text=True) as asker:
         assert asker.stdout.readline() == "go\n"
-        for _ in range(200):
-            with locks.exclusive(path, busy):
-                pass
-        asker.kill()
+        try:
+            for _ in range(200):
+                with locks.exclusive(path, busy):
+                    pass
+        finally:
+            # Else a failure would wait for it for ever.
+            asker.kill()
