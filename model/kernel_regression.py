@@ -122,7 +122,7 @@ def fit(looks: np.ndarray, coords: np.ndarray, groups: np.ndarray, centroids: np
         centroids: `[cells, 2]` degrees, (lat, lon).
 
     Returns:
-        Solution. n^3 work and n^2 memory: 5 s and 0.6 GB for 5,000 places.
+        Solution. n^3 work and n^2 memory: 3 s for 800 places, 18 s for 2,000, on 2 busy cores.
 
     Raises:
         TrainingError: If there are fewer than two groups, or all places look the same.

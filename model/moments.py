@@ -42,13 +42,13 @@ class SecondMoments(keras.layers.Layer):
 
     def call(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns the values of places `[b, v, h, w, c]`."""
-        height_px, channels = features.shape[2], features.shape[-1]
+        rows, channels = features.shape[2], features.shape[-1]
         seen = ops.cast(view_mask, "bool")[:, :, None, None, None]
         # Zeroed and not multiplied by 0: what a missing view holds may be infinite.
         levels = ops.where(seen, ops.cast(features, "float32"), 0.0)
         roots = []
         for top, bottom in self.regions:
-            first, last = int(top * height_px), max(int(top * height_px) + 1, round(bottom * height_px))
+            first, last = int(top * rows), max(int(top * rows) + 1, round(bottom * rows))
             pixels = ops.reshape(levels[:, :, first:last], (ops.shape(levels)[0], -1, channels))
             roots.append(_upper(_square_root(ops.matmul(ops.transpose(pixels, (0, 2, 1)), pixels)), channels))
         return ops.concatenate(roots, axis=-1)
