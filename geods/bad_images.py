@@ -82,7 +82,7 @@ def settle(
         aside = _quarantine(bad, pathlib.Path(root)) if policy.on_bad_image == "quarantine" else None
         done = f"moved to {aside}" if aside else "left out"
         print(f"  {len(bad):,} of {len(facts):,} images cannot be used and are {done}:")
-        print("\n".join(f"    {os.path.relpath(fact.path, root)}: {fact.problem}" for fact in bad))
+        print("\n".join(f"    {fact.name_below(root)}: {fact.problem}" for fact in bad))
     return bad
 
 
@@ -93,7 +93,7 @@ def _quarantine(bad: Sequence[images.ImageFacts], root: pathlib.Path) -> pathlib
         raise errors.OptionError(problem, f"use skip, or delete the lines: {ACTION_VARIABLE}=skip")
     aside = root.resolve().with_name(f"{root.resolve().name}.quarantine")
     for fact in bad:
-        target = _free(aside / os.path.relpath(fact.path, root))
+        target = _free(aside / fact.name_below(root))
         try:
             # The reason first: a kill between leaves the image in the tree, where the next run finds it again.
             files.write_text(f"{target}.reason.txt", f"{fact.path}\n{fact.problem}\nsha256 {fact.sha256}\n")

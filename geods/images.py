@@ -56,6 +56,10 @@ class ImageFacts:
     width_px: int
     problem: str = ""
 
+    def name_below(self, root: str | os.PathLike[str]) -> str:
+        """Returns the path below a folder, with forward slashes on every system."""
+        return pathlib.Path(os.path.relpath(self.path, root)).as_posix()
+
 
 def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
     """Decodes a JPEG to its last bit and returns its size.
@@ -139,7 +143,7 @@ def refuse_bad(facts: Sequence[ImageFacts], root: str | os.PathLike[str], next_s
     bad = [fact for fact in facts if fact.problem]
     if not bad:
         return
-    lines = [f"  {os.path.relpath(fact.path, root)}: {fact.problem}" for fact in bad[:_SHOWN]]
+    lines = [f"  {fact.name_below(root)}: {fact.problem}" for fact in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"  and {len(bad) - _SHOWN} more")
     share = f"{len(bad)} of {len(facts)} images cannot be used"

@@ -51,12 +51,12 @@ def compare(root: str | os.PathLike[str], facts: Sequence[images.ImageFacts]) ->
         TreeError: If a journal or list is damaged.
     """
     known = hashes(root)
-    return [_compared(fact, known.get(pathlib.Path(os.path.relpath(fact.path, root)).as_posix())) for fact in facts]
+    return [_compared(fact, known.get(fact.name_below(root))) for fact in facts]
 
 
 def missing(root: str | os.PathLike[str], facts: Sequence[images.ImageFacts]) -> list[str]:
     """Returns the paths that are written down and not among the images, sorted."""
-    there = {pathlib.Path(os.path.relpath(fact.path, root)).as_posix() for fact in facts}
+    there = {fact.name_below(root) for fact in facts}
     return sorted(set(hashes(root)) - there)
 
 

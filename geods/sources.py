@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import hashlib
 import os
-import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -95,7 +94,7 @@ def of(
         lists: What it is split by, if there are lists.
     """
     given = survey.provenance(root)
-    names = {fact.path: pathlib.Path(os.path.relpath(fact.path, root)).as_posix() for fact in facts}
+    names = {fact.path: fact.name_below(root) for fact in facts}
     return Sources(
         images={names[fact.path]: fact.sha256 for fact in facts},
         left_out={names[fact.path]: fact.problem for fact in left_out},

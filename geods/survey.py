@@ -159,7 +159,7 @@ def fingerprint(root: str | os.PathLike[str], facts: Iterable[images.ImageFacts]
 
     It is taken over the sorted lines "<path relative to root> <SHA-256 of the bytes>".
     """
-    lines = sorted(f"{pathlib.Path(os.path.relpath(fact.path, root)).as_posix()} {fact.sha256}\n" for fact in facts)
+    lines = sorted(f"{fact.name_below(root)} {fact.sha256}\n" for fact in facts)
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 

@@ -72,10 +72,7 @@ def main(options: Options) -> None:
 def _record(root: str, facts: Sequence[images.ImageFacts]) -> None:
     """Writes the hashes of the good images."""
     path = pathlib.Path(root, manifests.NAME)
-    good = {}
-    for fact in facts:
-        if not fact.problem:
-            good[pathlib.Path(os.path.relpath(fact.path, root)).as_posix()] = fact.sha256
+    good = {fact.name_below(root): fact.sha256 for fact in facts if not fact.problem}
     manifests.write(path, good)
     print(f"wrote {path}: {len(good):,} images")
 
