@@ -1,4 +1,4 @@
-# make demo     the whole road on a simulated world: no key, no download, about 2 minutes after the install
+# make demo     the whole road on a simulated world: no key, no download, 2 to 6 minutes after the install
 # make test     lint, types and all tests
 # make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
 # make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then

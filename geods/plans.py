@@ -114,6 +114,11 @@ def _checked_images(locations: Sequence[tree.Location]) -> tuple[images.ImageFac
     return _checked(tuple(stamps))
 
 
+def forget_checks() -> None:
+    """Lets the next plan of this process check all images again."""
+    _checked.cache_clear()
+
+
 @functools.lru_cache(maxsize=1)
 def _checked(stamps: tuple[tuple[pathlib.Path, int, int], ...]) -> tuple[images.ImageFacts, ...]:
     """Checks the images at the paths in `stamps`."""

@@ -82,6 +82,20 @@ def extract_flags(data_dir) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def maps_of(data_dir, tmp_path_factory):
+    """Extracts the maps of a layer of the small road's encoder, float32, and returns their cache_dir."""
+    from trainers import extract, options
+
+    def extracted(layer: str) -> pathlib.Path:
+        folder = tmp_path_factory.mktemp("maps")
+        where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder)}
+        extract.main(options.ExtractOptions(**where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32"))
+        return folder
+
+    return extracted
+
+
+@pytest.fixture(scope="session")
 def cache_dir(tree_dir, extract_flags) -> pathlib.Path:
     """Pooled features of the dataset."""
     folder = tree_dir.parent / "cache"

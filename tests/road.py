@@ -11,6 +11,7 @@ from PIL import Image
 REPO = pathlib.Path(__file__).parent.parent
 LOCATIONS = 150
 SIZE = ("--height_px=32", "--width_px=48")
+ENCODER_FIELDS = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
 ENCODER = (
     "--backbone=mobilenet_v2",
     "--backbone_weights=random",

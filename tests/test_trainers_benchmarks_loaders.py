@@ -88,8 +88,6 @@ def test_what_cannot_be_measured_is_refused(tmp_path):
         benchmark_input.Options(rounds=0)
     with pytest.raises(errors.MissingFileError, match="name an imagery tree"):
         trees.given_or_simulated(str(tmp_path / "nothing"), tmp_path, 1)
-    with pytest.raises(errors.BenchmarkError, match=r"tools\.check_tree: ended with code 2: (.|\n)*nothing"):
-        trees.run("tools.check_tree", f"--tree={tmp_path / 'nothing'}")
 
 
 def test_pixels_are_spread_over_a_tree_and_never_repeated(work):

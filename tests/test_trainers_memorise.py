@@ -8,19 +8,13 @@ import pytest
 import road
 
 from geods import errors
-from trainers import extract, features, options, predictor, runs, train
-
-ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
-LAYER = "block_2_add"
+from trainers import features, options, predictor, runs, train
 
 
 @pytest.fixture(scope="module")
-def maps(data_dir, tmp_path_factory):
-    """A cache of an early map of an encoder, with few channels and some colour left."""
-    folder = tmp_path_factory.mktemp("maps")
-    where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder)}
-    extract.main(options.ExtractOptions(**where, **ENCODER, layer=LAYER, cache_dtype="float32"))
-    return folder
+def maps(maps_of):
+    """A cache of an early layer, with few channels and some colour left."""
+    return maps_of("block_2_add")
 
 
 @pytest.fixture
@@ -43,7 +37,7 @@ def settings(data_dir, maps, tmp_path):
         validation_split="",
         epochs=1,
         temperature=0.1,
-        **ENCODER,
+        **road.ENCODER_FIELDS,
     )
 
 

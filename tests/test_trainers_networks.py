@@ -10,19 +10,15 @@ import road
 
 from geods import errors
 from model import geolocator
-from trainers import extract, options, predictor, runs, train
+from trainers import options, predictor, runs, train
 
 BLOCKS = "block_14_add"
-ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
 
 
 @pytest.fixture(scope="module")
-def maps(data_dir, tmp_path_factory):
+def maps(maps_of):
     """A cache of the layer in front of the last blocks."""
-    folder = tmp_path_factory.mktemp("maps")
-    where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder)}
-    extract.main(options.ExtractOptions(**where, **ENCODER, layer=BLOCKS, cache_dtype="float32"))
-    return folder
+    return maps_of(BLOCKS)
 
 
 @pytest.fixture
@@ -35,7 +31,7 @@ def settings(data_dir, maps, tmp_path):
         head="linear",
         epochs=2,
         learning_rate=0.01,
-        **ENCODER,
+        **road.ENCODER_FIELDS,
     )
 
 

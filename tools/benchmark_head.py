@@ -16,7 +16,7 @@ from typing import Any
 
 from geods import cli, errors
 from trainers import options
-from trainers.benchmarks import harness, results, trees
+from trainers.benchmarks import harness, results, stages, trees
 
 _STEPS, _REFERENCES = "trainers.benchmarks.steps", "trainers.benchmarks.references"
 _CONFIG = "random"
@@ -113,13 +113,14 @@ def _prepare(source: pathlib.Path, folder: pathlib.Path, settings: Options) -> N
     np.save(folder / "images.npy", trees.pixels(tree, settings.report_images, *size), allow_pickle=False)
     if not (folder / "data").is_dir():
         print("building the dataset", flush=True)
-        trees.run(*trees.build_words(str(tree), str(folder / "data"), _CONFIG))
+        stages.run("build", trees.build_words(str(tree), str(folder / "data"), _CONFIG), folder / "build.log")
     encoder = [f"--backbone={settings.backbone}", f"--backbone_weights={settings.backbone_weights}"]
     encoder += [f"--height_px={settings.height_px}", f"--width_px={settings.width_px}", "--batch_size=16"]
     for dtype, split in (("float32", "validation"), *((dtype, "train") for dtype in _PRECISIONS.values())):
         print(f"extracting features, {dtype}", flush=True)
         words = ["--splits=" + split, f"--cache_dir={folder / f'cache_{dtype}'}", f"--cache_dtype={dtype}"]
-        trees.run("trainers.extract", f"--data_dir={folder / 'data'}", f"--config={_CONFIG}", *encoder, *words)
+        data = [f"--data_dir={folder / 'data'}", f"--config={_CONFIG}"]
+        stages.run("extract", ["-m", "trainers.extract", *data, *encoder, *words], folder / f"extract_{dtype}.log")
 
 
 def _train_fields(folder: pathlib.Path, settings: Options, precision: str = "float32") -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Build:
         shutil.rmtree(self._target, ignore_errors=True)
         if self._checked:
             # It remembers what it has checked in this process, for the next of its configs.
-            plans._checked.cache_clear()
+            plans.forget_checks()
         builder = geods_dataset_builder.Builder(data_dir=str(self._target), config="random")
         config = tfds.download.DownloadConfig(manual_dir=self._root)
         builder.download_and_prepare(download_config=config)

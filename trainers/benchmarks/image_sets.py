@@ -7,7 +7,7 @@ import pathlib
 import tarfile
 
 from geods import files, tree
-from trainers.benchmarks import trees
+from trainers.benchmarks import stages, trees
 
 _CONFIG, _SPLIT = "random", "train"
 
@@ -50,7 +50,7 @@ def prepare(source: pathlib.Path, work: pathlib.Path, height_px: int, width_px: 
     root = trees.resized(source, work / "tree", height_px, width_px)
     data, folders, done = work / "data", work / "folders", work / "forms"
     if not done.is_file():
-        trees.run(*trees.build_words(str(root), str(data), _CONFIG))
+        stages.run("build", trees.build_words(str(root), str(data), _CONFIG), work / "build.log")
         _sort_into_folders(root, data, folders)
     paths = sorted(folders.glob("*/*.jpg"))
     classes = sorted(path.name for path in folders.iterdir())

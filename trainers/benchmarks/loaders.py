@@ -10,34 +10,17 @@ import numpy as np
 import tensorflow as tf
 
 from geods import datasets, loader, pipeline
-from trainers.benchmarks import checks
+from trainers.benchmarks import passes
 
-BATCH = 64
 _REPORT_CHUNK = 1000
 
 
-class Loader:
-    """A pass over images. A child gives `batches`."""
-
-    def batches(self) -> Iterator[tuple[Any, Any]]:
-        """Yields (images, labels)."""
-        raise NotImplementedError
-
-    def run(self) -> int:
-        """Reads everything once; returns the number of images that had a label."""
-        return sum(min(len(images), len(labels)) for images, labels in self.batches())
-
-    def facts(self) -> dict[str, Any]:
-        """Returns what `checks` wants to know of all images."""
-        return checks.describe(self.batches())
-
-
-class Ours(Loader):
+class Ours(passes.Pass):
     """geods from TFRecords."""
 
     def __init__(self, data_dir: str, height_px: int, width_px: int, decode: loader.Decode) -> None:
         self._builder = datasets.open_builder(data_dir, "random")
-        self._options = pipeline.PipelineOptions(height_px, width_px, batch_size=BATCH, views="single")
+        self._options = pipeline.PipelineOptions(height_px, width_px, batch_size=passes.BATCH, views="single")
         self._decode = decode
 
     def batches(self) -> Iterator[tuple[Any, Any]]:
@@ -46,7 +29,7 @@ class Ours(Loader):
             yield batch["image"], batch["cell"]
 
 
-class TensorFlowFiles(Loader):
+class TensorFlowFiles(passes.Pass):
     """tf.data over files, as TensorFlow's guide writes it."""
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int]) -> None:
@@ -55,14 +38,10 @@ class TensorFlowFiles(Loader):
             lambda path, label: (tf.io.decode_jpeg(tf.io.read_file(path), channels=3), label),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        self._rows = rows.batch(BATCH).prefetch(tf.data.AUTOTUNE)
-
-    def batches(self) -> Iterator[tuple[Any, Any]]:
-        """Yields (images, labels)."""
-        yield from self._rows
+        self._batches = rows.batch(passes.BATCH).prefetch(tf.data.AUTOTUNE)
 
 
-class PlainTfds(Loader):
+class PlainTfds(passes.Pass):
     """The dataset as TFDS decodes it, without keeping it in memory."""
 
     def __init__(self, data_dir: str) -> None:
@@ -75,29 +54,21 @@ class PlainTfds(Loader):
                 lambda image: (image, row["cell"])
             )
         )
-        self._rows = rows.batch(BATCH).prefetch(tf.data.AUTOTUNE)
-
-    def batches(self) -> Iterator[tuple[Any, Any]]:
-        """Yields (images, labels)."""
-        yield from self._rows
+        self._batches = rows.batch(passes.BATCH).prefetch(tf.data.AUTOTUNE)
 
 
-class KerasDirectory(Loader):
+class KerasDirectory(passes.Pass):
     """keras.utils.image_dataset_from_directory."""
 
     def __init__(self, folders: str, height_px: int, width_px: int) -> None:
         import keras
 
-        self._rows = keras.utils.image_dataset_from_directory(
-            folders, image_size=(height_px, width_px), batch_size=BATCH, shuffle=False, verbose=False
+        self._batches = keras.utils.image_dataset_from_directory(
+            folders, image_size=(height_px, width_px), batch_size=passes.BATCH, shuffle=False, verbose=False
         ).prefetch(tf.data.AUTOTUNE)
 
-    def batches(self) -> Iterator[tuple[Any, Any]]:
-        """Yields (images, labels)."""
-        yield from self._rows
 
-
-class ReportGenerator(Loader):
+class ReportGenerator(passes.Pass):
     """The course report's generator: chunks of 1,000 float32 images with one-hot labels, through Keras' load_img."""
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int]) -> None:
@@ -121,7 +92,7 @@ class ReportLikeForLike(ReportGenerator):
         """Yields (images, labels)."""
         import keras
 
-        for start in range(0, len(self._paths), BATCH):
-            part = slice(start, start + BATCH)
+        for start in range(0, len(self._paths), passes.BATCH):
+            part = slice(start, start + passes.BATCH)
             images = [np.asarray(keras.utils.load_img(path)) for path in self._paths[part]]
             yield np.stack(images), np.array(self._labels[part])

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from trainers.benchmarks import checks
+from trainers.benchmarks import passes
 
-BATCH = 64
 # The module each needs.
 NEEDS = {"TorchLoader": "torch", "GrainThreads": "grain", "WebDataset": "webdataset", "HuggingFace": "datasets"}
 
@@ -42,57 +41,43 @@ class Files:
         return decode_image(pathlib.Path(self._paths[number]).read_bytes(), self._decode), self._labels[number]
 
 
-class _Peer:
-    """A pass over images; a child sets `_batches`, something to iterate over."""
-
-    _batches: Any
-
-    def pairs(self) -> Iterator[tuple[Any, Any]]:
-        """Yields (images, labels)."""
-        yield from self._batches
-
-    def run(self) -> int:
-        """Reads everything once; returns the number of images that had a label."""
-        return sum(min(len(images), len(labels)) for images, labels in self.pairs())
-
-    def facts(self) -> dict[str, Any]:
-        """Returns what `checks` wants to know of all images."""
-        return checks.describe(self.pairs())
-
-
-class TorchLoader(_Peer):
+class TorchLoader(passes.Pass):
     """torch.utils.data.DataLoader with worker processes."""
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int], decode: str, workers: int) -> None:
         import torch.utils.data
 
         source: Any = Files(paths, labels, decode)
-        self._batches = torch.utils.data.DataLoader(source, BATCH, num_workers=workers, persistent_workers=True)
+        self._batches = torch.utils.data.DataLoader(source, passes.BATCH, num_workers=workers, persistent_workers=True)
 
 
-class GrainThreads(_Peer):
+class GrainThreads(passes.Pass):
     """Grain's dataset over files, read and decoded in threads."""
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int], decode: str, threads: int) -> None:
         import grain
 
         source: Any = Files(paths, labels, decode)
-        reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * BATCH)
-        self._batches = grain.MapDataset.source(source).to_iter_dataset(reading).batch(BATCH)
+        reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * passes.BATCH)
+        self._batches = grain.MapDataset.source(source).to_iter_dataset(reading).batch(passes.BATCH)
 
 
-class WebDataset(_Peer):
+class WebDataset(passes.Pass):
     """webdataset from one tar a worker process of PyTorch."""
 
     def __init__(self, tars: Sequence[str], decode: str) -> None:
         import webdataset
 
         rows = webdataset.WebDataset(list(tars), shardshuffle=False, empty_check=False)
-        rows = rows.to_tuple("jpg", "cls").map_tuple(lambda content: decode_image(content, decode), int).batched(BATCH)
+        rows = (
+            rows.to_tuple("jpg", "cls")
+            .map_tuple(lambda content: decode_image(content, decode), int)
+            .batched(passes.BATCH)
+        )
         self._batches = webdataset.WebLoader(rows, batch_size=None, num_workers=len(tars), persistent_workers=True)
 
 
-class HuggingFace(_Peer):
+class HuggingFace(passes.Pass):
     """datasets' table of encoded images, decoded by the library."""
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int]) -> None:
@@ -107,7 +92,7 @@ class HuggingFace(_Peer):
         rows = datasets.Dataset(table, info=info, fingerprint="benchmark")
         self._batches = rows.with_format("numpy")
 
-    def pairs(self) -> Iterator[tuple[Any, Any]]:
+    def batches(self) -> Iterator[tuple[Any, Any]]:
         """Yields (images, labels)."""
-        for batch in self._batches.iter(BATCH):
+        for batch in self._batches.iter(passes.BATCH):
             yield np.stack(list(batch["image"])), batch["label"]

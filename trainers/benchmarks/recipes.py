@@ -43,8 +43,7 @@ class Encoder:
 
 def build(root: pathlib.Path, work: pathlib.Path) -> stages.Measured:
     """Builds the dataset of a tree in WORK/data, anew."""
-    words = ("-m", *trees.build_words(str(root), str(work / "data"), CONFIG))
-    return stages.run("build", words, work / "build.log")
+    return stages.run("build", trees.build_words(str(root), str(work / "data"), CONFIG), work / "build.log")
 
 
 def extract(work: pathlib.Path, encoder: Encoder) -> stages.Measured:

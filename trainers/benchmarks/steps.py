@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from geods import partition
 from model import backbones
-from trainers import callbacks, cells, extract, fitting, inputs, networks, options
+from trainers import callbacks, cells, extract, features, fitting, inputs, networks, options
 from trainers.benchmarks import report_job
 
 
@@ -56,12 +56,6 @@ class _Training:
         self._fit([])
         return self._examples
 
-    def losses(self) -> list[float]:
-        """Takes the steps and returns the loss of each."""
-        curve = LossCurve()
-        self._fit([curve])
-        return curve.losses
-
     def _fit(self, watchers: Sequence[keras.callbacks.Callback]) -> None:
         """Fits the network once."""
         self._network.fit(self._data, verbose=0, callbacks=[callbacks.StopOnNaN(), *watchers], shuffle=False)
@@ -78,8 +72,7 @@ class Cached(_Training):
     def __init__(self, settings: dict[str, Any], examples: int) -> None:
         super().__init__(settings)
         split, cache = inputs.from_cache(self._settings, self._settings.train_split, self._cells, train=True)
-        spec = backbones.BackboneSpec.from_dict(cache.spec)
-        self._compile(fitting.on_features(self._settings, spec, cache.feature_shape, self._cells, split, None))
+        self._compile(_on_cache(self._settings, self._cells, split, cache))
         self._data, self._examples = _first(split, examples), min(examples, split.examples)
 
 
@@ -130,8 +123,8 @@ class Report:
         return len(self._pixels)
 
 
-class Curve:
-    """The losses of the first steps under one seed, in the order of the dataset, without shuffling.
+class Curve(_Training):
+    """The losses of the first steps under one seed, in the order of the dataset, the head starting from the seed alone.
 
     Args:
         settings: Fields of `options.TrainOptions`; with a cache_dir the features come from there.
@@ -139,30 +132,32 @@ class Curve:
     """
 
     def __init__(self, settings: dict[str, Any], steps: int) -> None:
-        self._training, self._steps = _InOrder(settings, steps), steps
-
-    def facts(self) -> dict[str, Any]:
-        """Returns the losses."""
-        return {"losses": self._training.losses()}
-
-
-class _InOrder(_Training):
-    """A training whose batches come in the order of the dataset, and whose head starts from the seed alone."""
-
-    def __init__(self, settings: dict[str, Any], steps: int) -> None:
         super().__init__(settings)
         chosen, split_name = self._settings, self._settings.train_split
         if chosen.cache_dir:
             split, cache = inputs.from_cache(chosen, split_name, self._cells, train=False)
             keras.utils.set_random_seed(chosen.seed)
-            spec = backbones.BackboneSpec.from_dict(cache.spec)
-            parts = fitting.on_features(chosen, spec, cache.feature_shape, self._cells, split, None)
-            self._data, self._examples = _first(split, steps * chosen.batch_size), steps * chosen.batch_size
+            parts = _on_cache(chosen, self._cells, split, cache)
+            self._data = _first(split, steps * chosen.batch_size)
         else:
             split = inputs.from_images(chosen, split_name, self._cells, train=False)
             parts = _on_images(chosen, self._cells, split)
-            self._data, self._examples = split.inputs.take(steps), steps * chosen.batch_size
+            self._data = split.inputs.take(steps)
         self._compile(parts)
+
+    def facts(self) -> dict[str, Any]:
+        """Takes the steps and returns the loss of each."""
+        curve = LossCurve()
+        self._fit([curve])
+        return {"losses": curve.losses}
+
+
+def _on_cache(
+    settings: options.TrainOptions, chosen: partition.Partition, split: inputs.Split, cache: features.FeatureCache
+) -> fitting.Parts:
+    """Returns the network that trainers.train trains on a cache."""
+    spec = backbones.BackboneSpec.from_dict(cache.spec)
+    return fitting.on_features(settings, spec, cache.feature_shape, chosen, split, None)
 
 
 def _on_images(settings: options.TrainOptions, chosen: partition.Partition, split: inputs.Split) -> fitting.Parts:

@@ -6,43 +6,23 @@ import itertools
 import json
 import os
 import pathlib
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 from geods import errors, files
+from trainers.benchmarks import stages
 
 if TYPE_CHECKING:
     import numpy as np
 
 _ROOT = pathlib.Path(__file__).parent.parent.parent
 _QUALITY = 75
-_SAID_LINES = 4
 _MADE_OF = "made_of.json"
 
 
-def run(*words: str) -> float:
-    """Runs `python -m ...` quietly and returns its seconds.
-
-    Raises:
-        BenchmarkError: If it fails; its last lines are in the message.
-    """
-    started_s = time.perf_counter()
-    command = [sys.executable, "-m", *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        said = " | ".join(done.stdout.strip().splitlines()[-_SAID_LINES:])
-        raise errors.BenchmarkError(
-            f"{words[0]}: ended with code {done.returncode}: {said}", "run it alone and mend it"
-        )
-    return time.perf_counter() - started_s
-
-
 def build_words(root: str, data_dir: str, config: str) -> tuple[str, ...]:
-    """Returns the words after `python -m` for `tfds build` of a tree."""
+    """Returns the words after `python` for `tfds build` of a tree."""
     # The tfds command itself would have to be on the PATH; this is what it calls.
-    program = ("tensorflow_datasets.scripts.cli.main", "build", str(_ROOT / "geods"))
+    program = ("-m", "tensorflow_datasets.scripts.cli.main", "build", str(_ROOT / "geods"))
     return (*program, f"--config={config}", f"--manual_dir={root}", f"--data_dir={data_dir}", "--overwrite")
 
 
@@ -61,8 +41,10 @@ def given_or_simulated(images: str, work: pathlib.Path, locations_per_cell: int)
     root = work / f"simulated{locations_per_cell}"
     cells = root / survey.PARTITION_NAME
     if not cells.is_file():
-        run("tools.make_partition", "--boundary=demo", f"--out={cells}")
-    run("tools.simulate_tree", f"--partition={cells}", f"--out={root}", f"--locations_per_cell={locations_per_cell}")
+        words = ("-m", "tools.make_partition", "--boundary=demo", f"--out={cells}")
+        stages.run("partition", words, work / "partition.log")
+    words = ("-m", "tools.simulate_tree", f"--partition={cells}", f"--out={root}")
+    stages.run("images", (*words, f"--locations_per_cell={locations_per_cell}"), work / "images.log")
     return root
 
 
