@@ -39,6 +39,7 @@ flags.disclaim_key_flags()
 
 # What absl says of an enumeration.
 _WRONG_WORD = re.compile(r"--(?P<name>\w+)=(?P<value>.*): value should be one of <(?P<words>.*)>")
+_INCLUDES = re.compile(r"^\s*--?flagfile\b", re.MULTILINE)
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
 
@@ -68,6 +69,9 @@ def run(options_class: type[Options], function: Callable[[Options], None]) -> No
     define(options_class, flags.FLAGS)
     # TensorFlow's start-up banner would bury the one line that matters; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        # A name of a file that is not UTF-8 could not be printed.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app.run(lambda argv: _call(options_class, function, argv), flags_parser=_parse)
 
 
@@ -126,10 +130,12 @@ def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *m
     files.require_file(path, "name a flag file, such as the flags.cfg of a run folder")
     values = flags.FlagValues()
     define(options_class, values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
     try:
-        # Not --flagfile, which absl follows: the flag file of a run that somebody else made would name any file here.
-        lines = map(str.strip, pathlib.Path(path).read_text(encoding="utf-8").splitlines())
-        words = values(["", *(line for line in lines if line and not line.startswith(("#", "//"))), *more])[1:]
+        # The flag file of a run that somebody else made could name any file of this machine.
+        if _INCLUDES.search(pathlib.Path(path).read_text(encoding="utf-8")):
+            raise errors.OptionError(f"{path}: includes another flag file.", "write the flags of that into it")
+        words = values(["", f"--flagfile={path}", *more])[1:]
     except (flags.Error, UnicodeDecodeError) as error:
         raise errors.OptionError(f"{path}: {error}.", "correct that line; --help lists the flags") from error
     return from_flags(options_class, values, words)
@@ -155,7 +161,15 @@ def import_quietly(name: str) -> None:
 
 def show_error(error: errors.GeodsError) -> None:
     """Prints an error the way every program does."""
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {printable(str(error))}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Returns a text with all but line breaks escaped that could steer a terminal; names of files may hold it."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def hide_traceback_of_user_errors() -> None:

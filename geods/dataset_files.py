@@ -8,13 +8,12 @@ images.sha256                                        the images it was built of
 seal.json                                            size and SHA-256 of all of these
 """
 
-import json
 import os
 import pathlib
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from geods import errors, seals
+from geods import errors, files, seals
 
 NAME, INFO, METADATA = "geods", "dataset_info.json", "metadata.json"
 # Of the builder, which is not imported here, so that a dataset can be read where it cannot be built.
@@ -94,7 +93,7 @@ def rebuild(folder: pathlib.Path) -> str:
 def _splits(folder: pathlib.Path) -> list[str]:
     """Returns the names of a dataset's splits, in the order of TFDS."""
     try:
-        return sorted(split["name"] for split in json.loads((folder / INFO).read_text(encoding="utf-8"))["splits"])
+        return sorted(split["name"] for split in files.parse_json((folder / INFO).read_bytes())["splits"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise errors.DatasetError(f"{folder / INFO}: is damaged ({error}).", rebuild(folder)) from error
 
@@ -102,6 +101,6 @@ def _splits(folder: pathlib.Path) -> list[str]:
 def metadata_in(folder: pathlib.Path) -> dict[str, Any]:
     """Returns what metadata.json holds, nothing if it is missing or damaged."""
     try:
-        return dict(json.loads((folder / METADATA).read_text(encoding="utf-8")))
+        return dict(files.parse_json((folder / METADATA).read_bytes()))
     except (OSError, ValueError, TypeError):
         return {}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from geods import errors, polygons
+from geods import errors, files, polygons
 
 FORMAT_VERSION = 1
 MAKE_ONE = "make one: python -m tools.make_partition --boundary=us --out=partition.geojson"
@@ -46,7 +46,7 @@ def loads(content: bytes | str) -> tuple[list[polygons.Shape], dict[str, Any]]:
             polygon, crosses itself, lies outside the Earth, or overlaps another.
     """
     try:
-        document = json.loads(content)
+        document = files.parse_json(content)
     except ValueError as error:
         raise errors.PartitionError(f"not JSON ({error}).", MAKE_ONE) from error
     if not isinstance(document, dict) or document.get("type") != "FeatureCollection":

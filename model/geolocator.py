@@ -136,6 +136,7 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
     if not str(path).endswith(".keras") or not zipfile.is_zipfile(path):
         raise errors.RunError(f"{path}: not a .keras model, or cut short; {_start_of(path)}.", step)
     try:
+        files.refuse_bomb(path)
         if _holds_hub_layers(path):
             hub_encoders.library()
         with warnings.catch_warnings():

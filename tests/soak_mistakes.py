@@ -10,9 +10,7 @@ Each part prints what it saw and ends with an error if that is not what is promi
 
 import argparse
 import json
-import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
