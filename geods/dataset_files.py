@@ -15,10 +15,10 @@ from typing import Any
 
 from geods import errors, files, seals
 
-NAME, INFO, METADATA = "geods", "dataset_info.json", "metadata.json"
+NAME, INFO, METADATA, FEATURES = "geods", "dataset_info.json", "metadata.json", "features.json"
 # Of the builder, which is not imported here, so that a dataset can be read where it cannot be built.
-_CONFIGS = ("blocked", "random", "report")
-_SHOWN = 5
+CONFIGS = ("blocked", "random", "report")
+_SHOWN, _OURS = 5, "tensorflow_datasets."
 
 
 def folders(data_dir: pathlib.Path, config: str = "*") -> list[pathlib.Path]:
@@ -45,13 +45,35 @@ def require(data_dir: str | os.PathLike[str], config: str, splits: Iterable[str]
         there = sorted({path.parent.name for path in folders(pathlib.Path(data_dir))})
         problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
         step = f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
-        if config not in _CONFIGS:
-            step = f"give --config as one of {', '.join(_CONFIGS)}"
+        if config not in CONFIGS:
+            step = f"give --config as one of {', '.join(CONFIGS)}"
         raise errors.DatasetError(problem, step)
     refuse_damaged(versions[-1])
+    _refuse_foreign(versions[-1])
     for split in splits:
         refuse_other_split(versions[-1].relative_to(data_dir).as_posix(), _splits(versions[-1]), split)
     return versions[-1]
+
+
+def _refuse_foreign(folder: pathlib.Path) -> None:
+    """Refuses what would lead TFDS elsewhere: it imports the modules that features.json names, whatever they are.
+
+    Raises:
+        DatasetError: If there are classes of other packages, or shards in other folders.
+    """
+    for name, key, is_ours in (
+        (FEATURES, "pythonClassName", lambda value: value.startswith(_OURS)),
+        (INFO, "filepathTemplate", lambda value: "/" not in value),
+    ):
+        path = folder / name
+        try:
+            content = files.parse_json(path.read_bytes()) if path.is_file() else {}
+        except ValueError as error:
+            raise errors.DatasetError(f"{path}: is damaged ({error}).", rebuild(folder)) from error
+        for found in files.objects_in(content):
+            if not is_ours(str(found.get(key, _OURS))):
+                problem = f"{path}: names {found[key]}, which tfds build geods never writes."
+                raise errors.DatasetError(problem, rebuild(folder))
 
 
 def refuse_other_split(name: str, there: Collection[str], split: str) -> None:

@@ -80,6 +80,16 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - anything JSON can ho
         raise ValueError("it is nested too deep") from error
 
 
+def objects_in(content: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - what parse_json returns
+    """Yields every object in parsed JSON, at any depth."""
+    rest = [content]
+    while rest:
+        item = rest.pop()
+        rest += item.values() if isinstance(item, dict) else item if isinstance(item, list) else []
+        if isinstance(item, dict):
+            yield item
+
+
 def refuse_bomb(path: str | os.PathLike[str]) -> None:
     """Looks at what a zip archive says it unpacks to, before anything is unpacked.
 

@@ -96,7 +96,9 @@ def _shape(feature: Any, cell: int) -> polygons.Shape:  # noqa: ANN401 - whateve
 def _geometry(feature: Any, cell: int) -> shapely.Geometry:  # noqa: ANN401 - whatever the file holds
     """Returns what shapely makes of a feature's geometry."""
     try:
-        return shapely.geometry.shape(feature["geometry"])
+        # NaN, which is no JSON and read all the same, is refused later and needs no warning.
+        with np.errstate(invalid="ignore"):
+            return shapely.geometry.shape(feature["geometry"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
         cause = f"{type(error).__name__}: {error}"
         raise errors.PartitionError(f"cell {cell} has no readable geometry ({cause}).") from error

@@ -184,7 +184,8 @@ def _read_list(path: pathlib.Path, known: set[Entry]) -> tuple[Entry, ...]:
         with path.open("rb") as source:
             names = np.load(source, allow_pickle=False)
     except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise errors.TreeError(f"{path}: cannot be read as a NumPy file without pickle ({error}).", _REPAIR) from error
+        cause = str(error).partition(". ")[0]
+        raise errors.TreeError(f"{path}: cannot be read as a NumPy file without pickle ({cause}).", _REPAIR) from error
     if names.ndim != 1 or names.dtype.kind != "U":
         raise errors.TreeError(f"{path}: is not a 1-D array of text.", _REPAIR)
     entries = []

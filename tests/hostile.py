@@ -10,14 +10,12 @@ import json
 import os
 import pathlib
 import pickle
-import shutil
 import sqlite3
 import stat
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
 
-import canary
 import drawn_photos
 import drawn_runs
 import drawn_trees
@@ -25,7 +23,7 @@ import forked
 import numpy as np
 import test_trainers_features as caching
 
-from geods import boundary, cli, dataset_files, partition, seals, split_lists, survey, tree_layouts
+from geods import boundary, cli, partition, seals, split_lists, survey, tree_layouts
 from tools import verify
 from trainers import cache_files, features, options, predictions
 
@@ -83,6 +81,11 @@ def watching(folder: pathlib.Path) -> Iterator[list[str]]:
         _outside.clear()
     if listing(outside) != before:
         _watched.append("outside was written to")
+
+
+def forget() -> None:
+    """Forgets what was done so far, by a test that makes a hostile file."""
+    _watched.clear()
 
 
 def listing(folder: pathlib.Path) -> dict[str, bytes]:
@@ -143,11 +146,16 @@ def sqlite_view(here: pathlib.Path) -> object:
 
     path = here / "b.gpkg"
     schema = {"geometry": "Polygon", "properties": {}}
-    with fiona.open(path, "w", driver="GPKG", schema=schema, crs="EPSG:4326", layer="evil") as target:
+    with fiona.open(
+        path, "w", driver="GPKG", schema=schema, crs="EPSG:4326", layer="evil", SPATIAL_INDEX="NO"
+    ) as target:
         target.write({"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [_SQUARE]}})
     with sqlite3.connect(path) as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(evil)")]
         database.execute("ALTER TABLE evil RENAME TO kept")
+        database.execute("DELETE FROM gpkg_contents WHERE table_name = 'kept'")
+        database.execute("UPDATE gpkg_geometry_columns SET table_name = 'evil'")
+        database.execute("UPDATE gpkg_contents SET table_name = 'evil'")
         what = f"load_extension('{here / OUTSIDE / 'secret.txt'}')"
         database.execute(f"CREATE VIEW evil AS SELECT {', '.join(columns)} FROM kept WHERE {what} IS NULL")  # noqa: S608
     database.close()
@@ -283,16 +291,6 @@ def of_seal(here: pathlib.Path) -> object:
     return verify.verify(folder, "run")
 
 
-def of_dataset(here: pathlib.Path) -> object:
-    """Opens a dataset whose features are of a class that lies beside it."""
-    folder = here / "data" / "geods" / "random" / "1.0.0"
-    folder.mkdir(parents=True)
-    (folder / "dataset_info.json").write_text(json.dumps({"name": "geods", "splits": []}))
-    (folder / "features.json").write_text(json.dumps({"pythonClassName": "data.evil.Features", "content": {}}))
-    (here / "data" / "evil.py").write_text("import os; os.system('true')")
-    return dataset_files.require(here / "data", "random")
-
-
 def of_provenance(here: pathlib.Path) -> object:
     """Reads a provenance that is nested too deep."""
     (here / survey.PROVENANCE_NAME).write_text(nested())
@@ -352,7 +350,7 @@ _VRT = (
 )
 _BOMB = b'{"type": "FeatureCollection", "features": [' + b" " * 100_000_000 + b"]}"
 HOSTILE: dict[str, Callable[[pathlib.Path], object]] = {
-    "partition of NaN": of_partition(geojson(_SQUARE).replace("-100", "NaN")),
+    "partition of NaN": of_partition(geojson(_SQUARE).replace("40", "NaN")),
     "partition of infinity": of_partition(geojson(_SQUARE).replace("-100", "1e999")),
     "partition of huge coordinates": of_partition(geojson(_SQUARE).replace("-100", "1e308")),
     "partition of texts": of_partition(geojson([["a", "b"]] * 5)),
@@ -362,7 +360,7 @@ HOSTILE: dict[str, Callable[[pathlib.Path], object]] = {
     "partition whose features are a number": of_partition('{"type": "FeatureCollection", "features": 7}'),
     "partition of a collection in a collection": of_partition(geojson(_SQUARE, "GeometryCollection")),
     "partition with an integer of 5,000 digits": of_partition(geojson(_SQUARE).replace("-100", "-1" + "0" * 5000)),
-    "boundary of NaN": of_boundary(geojson(_SQUARE).replace("-100", "NaN")),
+    "boundary of NaN": of_boundary(geojson(_SQUARE).replace("40", "NaN")),
     "boundary of huge coordinates": of_boundary(geojson(_SQUARE).replace("-100", "1e308")),
     "boundary nested too deep": of_boundary(geojson(0).replace("[0]", nested())),
     "boundary of texts": of_boundary(geojson([["a", "b"]] * 5)),
@@ -398,7 +396,6 @@ HOSTILE: dict[str, Callable[[pathlib.Path], object]] = {
     "flag file of bytes": of_command(bytes(range(256))),
     "flag file behind 2,000 others": of_command(b"--kinds=run\n", chain=2000),
     "seal that names files elsewhere": of_seal,
-    "dataset with a class of its own": of_dataset,
     "provenance nested too deep": of_provenance,
     "table that leads out": of_table("../outside/photo.jpg"),
     "table with an absolute name": of_table("{outside}/photo.jpg"),
@@ -409,4 +406,3 @@ HOSTILE: dict[str, Callable[[pathlib.Path], object]] = {
     "name that is not UTF-8": of_names(b"\xff\xfe"),
     "name of 250 bytes": of_names(b"a" * 250),
 }
-assert canary, shutil

@@ -146,7 +146,8 @@ def _read_probabilities(path: pathlib.Path) -> np.ndarray:
     try:
         probabilities = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise errors.RunError(f"{path}: is not a whole .npy file ({error}).", _evaluate(path.parent)) from error
+        cause = str(error).partition(". ")[0]
+        raise errors.RunError(f"{path}: is not a whole .npy file ({cause}).", _evaluate(path.parent)) from error
     if not np.issubdtype(probabilities.dtype, np.floating):
         raise errors.RunError(f"{path}: holds {probabilities.dtype}, not probabilities.", _evaluate(path.parent))
     return probabilities
