@@ -146,9 +146,8 @@ def sqlite_view(here: pathlib.Path) -> object:
 
     path = here / "b.gpkg"
     schema = {"geometry": "Polygon", "properties": {}}
-    with fiona.open(
-        path, "w", driver="GPKG", schema=schema, crs="EPSG:4326", layer="evil", SPATIAL_INDEX="NO"
-    ) as target:
+    made = {"driver": "GPKG", "schema": schema, "crs": "EPSG:4326", "layer": "evil", "SPATIAL_INDEX": "NO"}
+    with fiona.open(path, "w", **made) as target:
         target.write({"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [_SQUARE]}})
     with sqlite3.connect(path) as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(evil)")]

@@ -9,11 +9,9 @@ Each part prints what it saw and ends with an error if that is not what is promi
 """
 
 import argparse
-import json
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
 import mistakes
@@ -55,11 +53,7 @@ def main() -> None:
     parser.add_argument("--part", default=",".join(PARTS))
     parser.add_argument("--examples", type=int, default=1_000_000)
     sizes = parser.parse_args()
-    for name in sizes.part.split(","):
-        with tempfile.TemporaryDirectory() as scratch:
-            began = time.monotonic()
-            seen = PARTS[name](pathlib.Path(scratch), sizes)
-            print(f"{name}: {json.dumps(seen)} in {time.monotonic() - began:,.0f} s", flush=True)
+    soak.run_parts(PARTS, sizes)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def test_hostile_file_does_no_harm(name, tmp_path):
 
 
 def unsafe(tree: ast.AST) -> list[str]:
-    """Returns what in a module could run code that it reads: unpickling, evaluation, arrays and models without a bar."""
+    """Returns what in a module could run code that it reads."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -55,8 +55,10 @@ def test_no_module_runs_code_that_it_reads(path):
 
 @pytest.mark.parametrize(
     "code",
-    ["import pickle", "from yaml import load", "eval(x)", "np.load(x)", "np.load(x, allow_pickle=True)"]
-    + ["keras.saving.load_model(x, safe_mode=False)", "keras.saving.load_model(x)", "subprocess.run(x, shell=True)"],
+    [
+        *("import pickle", "from yaml import load", "eval(x)", "np.load(x)", "np.load(x, allow_pickle=True)"),
+        *("keras.saving.load_model(x, safe_mode=False)", "load_model(x)", "subprocess.run(x, shell=True)"),
+    ],
 )
 def test_what_would_run_code_is_seen(code):
     assert unsafe(ast.parse(code))
