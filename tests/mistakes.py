@@ -318,7 +318,7 @@ ON_ROAD = {
         "height_px is 32, wanted 40",
         "--overwrite",
     ),
-    "head misspelt": Mistake(f"{TRAIN} --head=mpl", "'mpl' is not a head", "mlp"),
+    "head misspelt": Mistake(f"{TRAIN} --head=mpl", "head=mpl: value should be one of", "--head=mlp"),
     "run there already": Mistake(f"{TRAIN} --run_dir={{road}}/run", "trained model already", "--overwrite"),
     "training split misspelt": Mistake(f"{TRAIN} --train_split=training", "training", "extract|split"),
     "test split misspelt": Mistake(
@@ -347,7 +347,9 @@ LATE = {
         f"{EXTRACT} --backbone=mobilenet_v2 --backbone_weights={{here}}/w.h5", "does not fit", "pass weights of", hdf5
     ),
     "config unknown to the build": Mistake(f"{BUILD} --config=blokced", "blokced", "--config=blocked", status=1),
-    "build of no tree": Mistake(f"{BUILD} --manual_dir={{here}}/no", "no", "imagery tree|TREE", status=1),
+    "build of no tree": Mistake(
+        f"{BUILD} --manual_dir={{here}}/no", "Manual directory .* does not exist", "imagery tree", status=1
+    ),
     "build without a partition": Mistake(BUILD, "partition", "make_partition", status=1),
     "build of a broken image": Mistake(
         BUILD, "1 of 10 images cannot be used", "replace or delete", both(with_partition, BROKEN), status=1

@@ -226,8 +226,9 @@ def test_files_are_written_whole_and_errors_name_them(cells, tmp_path):
     with pytest.raises(errors.MissingFileError, match=r"none.geojson: does not exist") as missing:
         partition.read(tmp_path / "none.geojson")
     assert "python -m tools.make_partition" in missing.value.next_step
-    with pytest.raises(errors.PartitionError, match="cannot be written"):
+    with pytest.raises(errors.PartitionError, match="cannot be written") as unwritten:
         partition.write(cells, tmp_path)
+    assert unwritten.value.next_step == "name another file"
     assert list(tmp_path.iterdir()) == [pathlib.Path(path.parent)]
 
 
@@ -252,9 +253,28 @@ def test_a_lattice_has_a_point_near_every_place_and_none_outside(made, step_deg,
     assert np.quantile(nearest_km, 0.95) < 1.5 * step_deg * 111.2 * 2**0.5 / 2
 
 
-def test_a_lattice_of_one_degree_has_the_middles_of_degrees():
-    made = partition.Partition((shapely.box(-100, 40, -98, 41),))
-    np.testing.assert_array_equal(made.lattice(1.0), [[40.5, -99.5], [40.5, -98.5]])
+@pytest.mark.parametrize(
+    ("bounds", "step_deg", "points"),
+    [
+        ((-100, 40, -98, 41), 1.0, [[40.5, -99.5], [40.5, -98.5]]),
+        ((-100, 40, -98, 42), 1.0, [[40.5, -99.5], [40.5, -98.5], [41.5, -99.5], [41.5, -98.5]]),
+        ((-20, 80, 20, 90), 20.0, [[90, -10], [90, 10]]),
+        # 90.9 degrees north is no place.
+        ((-20, 72, 20, 90), 20.2, np.empty((0, 2))),
+        ((-180, 0, 180, 90), 90.0, [[45, -135], [45, -45], [45, 45], [45, 135]]),
+    ],
+)
+def test_a_lattice_has_the_middles_of_boxes_from_south_to_north_and_west_to_east(bounds, step_deg, points):
+    np.testing.assert_array_equal(partition.Partition((shapely.box(*bounds),)).lattice(step_deg), points)
+
+
+def test_a_lattice_has_at_most_a_million_points():
+    made = partition.Partition((shapely.box(0, -45, 125, 80),))
+    assert len(made.lattice(0.125)) == 1_000_000
+    with pytest.raises(
+        errors.OptionError, match=r"a lattice of 0.124 degrees over 125 x 125 degrees.\nNext: its step is"
+    ):
+        made.lattice(0.124)
 
 
 @pytest.mark.parametrize("step_deg", [0.0, -1.0, 1e-4, float("nan")])
