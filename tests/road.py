@@ -1,8 +1,13 @@
 """One small road for all tests that need it: what it is made of, and how its programs are run."""
 
+import atexit
+import functools
+import json
+import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import canary
 import numpy as np
@@ -22,12 +27,32 @@ ENCODER = (
 
 
 def program(*arguments: object, expect: int = 0) -> subprocess.CompletedProcess:
-    """Runs `python -m ...` as a user would and checks its exit code."""
-    command = [sys.executable, "-m", *map(str, arguments)]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
-    canary.assert_clean(done.stdout + done.stderr)
-    assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done
+    """Runs `python -m ...` as a user would, but for the start (see warm_start.py), and checks its exit code."""
+    words = [str(argument) for argument in arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        said = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
+        order = {"arguments": words, "environment": dict(os.environ), "folder": str(REPO), **said}
+        status = _warm_status(json.dumps(order))
+        stdout, stderr = (pathlib.Path(path).read_text(encoding="utf-8") for path in said.values())
+    canary.assert_clean(stdout + stderr)
+    assert status == expect, f"{words}\n{stdout}\n{stderr}"
+    return subprocess.CompletedProcess(words, status, stdout, stderr)
+
+
+def _warm_status(order: str) -> int:
+    """Has the warm process run a program."""
+    starter = _starter()
+    print(order, file=starter.stdin, flush=True)
+    return int(starter.stdout.readline())
+
+
+@functools.cache
+def _starter() -> subprocess.Popen:
+    """The warm process of this test process."""
+    command = [sys.executable, str(pathlib.Path(__file__).with_name("warm_start.py"))]
+    starter = subprocess.Popen(command, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(starter.stdin.close)
+    return starter
 
 
 def draw(lat_deg: float, lon_deg: float, heading_deg: float) -> Image.Image:
