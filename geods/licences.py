@@ -22,7 +22,8 @@ def licences() -> Iterator[installed.Finding]:
     found = {one.metadata["Name"].lower().replace("_", "-"): one for one in metadata.distributions()}
     for name in sorted(found):
         licence = _SAID_ELSEWHERE.get(name) or said_in(found[name].metadata)
-        verdict, remark = judge(licence)
+        # Theirs say "Other/Proprietary License" and not whose.
+        verdict, remark = judge(f"NVIDIA {licence}" if name.startswith("nvidia-") else licence)
         text = f"{name} {found[name].version}: {licence or 'says nothing'}{remark}"
         yield installed.Finding(verdict, text, _MEND if verdict == "bad" else "")
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 import drawn_photos
 import drawn_runs
 import drawn_trees
-import forked
 import numpy as np
+import road
 import test_trainers_features as caching
 
 from geods import boundary, cli, partition, seals, split_lists, survey, tree_layouts
@@ -272,7 +272,7 @@ def program(here: pathlib.Path, *words: str) -> str:
     Raises:
         AssertionError: If it shows a traceback, a secret or bytes that steer a terminal.
     """
-    status, said = forked.run(list(words), here / "output.txt")
+    status, said = road.without_tensorflow(list(words), here / "output.txt")
     assert "Traceback" not in said, said
     assert "\x1b" not in said, said
     assert status in (0, 2), said

@@ -10,7 +10,6 @@ TensorFlow or a service.
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -26,7 +25,6 @@ import road
 import shapely
 
 from geods import partition
-from geods.imagery import mapillary_options, street_view_options
 
 LONGEST_ANSWER = 12
 BUILD = (
@@ -373,8 +371,7 @@ LATE = {
 
 def as_user(words: list[str], output: pathlib.Path) -> tuple[int, str]:
     """Runs a program as a user does."""
-    keys = (street_view_options.KEY_ENV, mapillary_options.TOKEN_ENV)
-    environment = {name: value for name, value in os.environ.items() if name not in keys}
+    environment = road.without_keys()
     with output.open("w") as file:
         command = [sys.executable, "-m", *words]
         done = subprocess.run(
