@@ -56,7 +56,7 @@ def properties(_: pathlib.Path, sizes: argparse.Namespace) -> dict:
     """Tries every property on as many cases as make so many in all; counts those that hypothesis says it tried."""
     names = _property_tests({}, "--collect-only", "-q").stdout.count("::")
     done = _property_tests({"GEODS_CASES": str(-(-sizes.cases // names))}, "--hypothesis-show-statistics")
-    tried = [int(number) for number in re.findall(r"(\d+) passing examples", done.stdout)]
+    tried = [int(number) for number in re.findall(r"- (\d+) passing, 0 failing", done.stdout)]
     assert done.returncode == 0, done.stdout[-3000:]
     return {"properties": names, "cases": sum(tried), "fewest of one": min(tried)}
 
