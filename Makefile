@@ -2,7 +2,8 @@
 # make test     lint, types and all tests
 # make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
 # make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then
-#               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree
+#               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree; then all mistakes
+#               of users, a million cases of the properties, and an environment for each extra
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
 
 PYTHON ?= python3
@@ -29,6 +30,7 @@ soak: install
 	$(BIN)/python tests/soak_country.py --boundary=$(BOUNDARY)
 	$(BIN)/python tests/soak.py
 	$(BIN)/python tests/soak_trust.py
+	$(BIN)/python tests/soak_mistakes.py
 
 lint: install
 	$(BIN)/ruff check $(SOURCES)
@@ -46,4 +48,4 @@ $(VENV)/installed: setup.py pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo benchmark *.egg-info
+	rm -rf $(VENV) demo benchmark mutants *.egg-info
