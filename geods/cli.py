@@ -15,8 +15,13 @@ it. Nothing below a program ever reads FLAGS.
 """
 
 import dataclasses
+import difflib
 import importlib
+import math
 import os
+import pathlib
+import re
+import shlex
 import sys
 import types
 import typing
@@ -32,6 +37,9 @@ Options = TypeVar("Options")
 # --help lists the flags of the program's own module; without this, absl takes this module for their owner.
 flags.disclaim_key_flags()
 
+# What absl says of an enumeration.
+_WRONG_WORD = re.compile(r"--(?P<name>\w+)=(?P<value>.*): value should be one of <(?P<words>.*)>")
+_INCLUDES = re.compile(r"^\s*--?flagfile\b", re.MULTILINE)
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
 
@@ -55,12 +63,16 @@ def positional(name: str, help_text: str) -> Any:  # noqa: ANN401 - as option
 def run(options_class: type[Options], function: Callable[[Options], None]) -> None:
     """Runs `function` with options from the command line and ends the process.
 
-    An error a user can mend is printed without traceback and ends with code 2; --verbosity=1 shows the traceback.
+    An error a user can mend, a wrong flag among them, is printed without traceback and ends with code 2; --verbosity=1
+    shows the traceback.
     """
     define(options_class, flags.FLAGS)
     # TensorFlow's start-up banner would bury the one line that matters; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    app.run(lambda argv: _call(options_class, function, argv))
+    for stream in (sys.stdout, sys.stderr):
+        # A name of a file that is not UTF-8 could not be printed.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app.run(lambda argv: _call(options_class, function, argv), flags_parser=_parse)
 
 
 def define(options_class: type, values: flags.FlagValues) -> None:
@@ -74,11 +86,14 @@ def from_flags(options_class: type[Options], values: flags.FlagValues, words: Se
     """Builds the options from parsed flags and the words after them.
 
     Raises:
-        OptionError: If there are words and the program takes none, or the dataclass refuses a value.
+        OptionError: If there are words and the program takes none, a value is NaN, or the dataclass refuses one.
     """
     arguments: dict[str, Any] = {}
     for field in _flag_fields(options_class):
         value = values[field.name].value
+        # NaN is neither below nor above any limit, so that few checks of ranges would see it.
+        if isinstance(value, float) and math.isnan(value):
+            raise errors.OptionError(f"--{field.name}=nan: is not a number.", "give a number; see --help")
         arguments[field.name] = tuple(value) if isinstance(value, list) else value
     names = [f.name for f in dataclasses.fields(options_class) if "positional" in f.metadata]  # type: ignore[arg-type]
     if names:
@@ -101,7 +116,7 @@ def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
 
 
 def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *more: str) -> Options:
-    """Reads back what `to_flagfile` wrote, or another flag file.
+    """Reads back what `to_flagfile` wrote, or another flag file that includes none.
 
     Args:
         options_class: Dataclass to make.
@@ -114,11 +129,14 @@ def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *m
     """
     files.require_file(path, "name a flag file, such as the flags.cfg of a run folder")
     values = flags.FlagValues()
-    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
     define(options_class, values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
     try:
+        # The flag file of a run that somebody else made could name any file of this machine.
+        if _INCLUDES.search(pathlib.Path(path).read_text(encoding="utf-8")):
+            raise errors.OptionError(f"{path}: includes another flag file.", "write the flags of that into it")
         words = values(["", f"--flagfile={path}", *more])[1:]
-    except flags.Error as error:
+    except (flags.Error, UnicodeDecodeError) as error:
         raise errors.OptionError(f"{path}: {error}.", "correct that line; --help lists the flags") from error
     return from_flags(options_class, values, words)
 
@@ -143,7 +161,15 @@ def import_quietly(name: str) -> None:
 
 def show_error(error: errors.GeodsError) -> None:
     """Prints an error the way every program does."""
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {printable(str(error))}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Returns a text with all but line breaks escaped that could steer a terminal; names of files may hold it."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def hide_traceback_of_user_errors() -> None:
@@ -157,6 +183,39 @@ def hide_traceback_of_user_errors() -> None:
             earlier(kind, error, trace)
 
     sys.excepthook = hook
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    """Parses the command line; a mistake in it is answered as any other."""
+    try:
+        words: list[str] = flags.FLAGS(argv)
+    except (flags.Error, UnicodeDecodeError, RecursionError) as error:
+        show_error(_mistake(error))
+        sys.exit(_EXIT_BAD_INPUT)
+    return words
+
+
+def _mistake(error: Exception) -> errors.GeodsError:
+    """Returns what is wrong with a command line, and what was meant."""
+    if isinstance(error, flags.UnrecognizedFlagError):
+        close = difflib.get_close_matches(error.flagname, flags.FLAGS, n=2)
+        meant = f"write {' or '.join(f'--{name}' for name in close)}; " if close else ""
+        return errors.OptionError(f"there is no flag --{error.flagname}.", f"{meant}--help lists all flags")
+    unread = error.__context__
+    if isinstance(unread, OSError) and unread.filename:
+        path = pathlib.Path(unread.filename)
+        others = [str(other) for other in path.parent.glob(f"*{path.suffix}") if other.is_file()]
+        close = difflib.get_close_matches(str(path), others, n=2)
+        meant = f"write --flagfile={shlex.quote(close[0])}" if close else "name a flag file, such as a recipe"
+        return errors.MissingFileError(f"--flagfile={path}: {unread.strerror}.", meant)
+    if isinstance(error, flags.Error):
+        problem = f"{str(error).removesuffix('.')}."
+        if wrong := _WRONG_WORD.search(problem):
+            close = difflib.get_close_matches(wrong["value"], wrong["words"].split("|"), n=1, cutoff=0.5)
+            if close:
+                return errors.OptionError(problem, f"write --{wrong['name']}={close[0]}")
+        return errors.OptionError(problem, "--help says what each flag takes")
+    return errors.OptionError(f"--flagfile: is no flag file ({error}).", "name a text file with one flag a line")
 
 
 def _call(options_class: type[Options], function: Callable[[Options], None], argv: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ datasets.index(builder, "train").coords  # [n, 2]
 import dataclasses
 import json
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,6 @@ import tensorflow_datasets as tfds
 
 from geods import dataset_files, errors, partition
 
-# Of the builder, which is not imported here, so that a dataset can be read where it cannot be built.
-_CONFIGS = ("blocked", "random", "report")
 _SHUFFLE_LOCATIONS = 4096
 
 
@@ -53,17 +50,7 @@ def open_builder(data_dir: str | os.PathLike[str], config: str = "blocked") -> t
         DatasetError: If it is not there, and the message lists the configs that are; or if a file of it is missing or
             of another size than when it was built.
     """
-    root = pathlib.Path(data_dir, dataset_files.NAME)
-    versions = dataset_files.folders(pathlib.Path(data_dir), config)
-    if not versions:
-        there = sorted({path.parent.name for path in dataset_files.folders(pathlib.Path(data_dir))})
-        problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
-        step = f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
-        if config not in _CONFIGS:
-            step = f"give --config as one of {', '.join(_CONFIGS)}"
-        raise errors.DatasetError(problem, step)
-    dataset_files.refuse_damaged(versions[-1])
-    return tfds.builder_from_directory(versions[-1])
+    return tfds.builder_from_directory(dataset_files.require(data_dir, config))
 
 
 def partition_of(builder: tfds.core.DatasetBuilder) -> partition.Partition:
@@ -83,9 +70,7 @@ def require_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
     Raises:
         DatasetError: If there is no such split.
     """
-    if split.split("[")[0] not in builder.info.splits:
-        problem = f"{builder.info.full_name}: has no split {split!r}; it has {', '.join(builder.info.splits)}."
-        raise errors.DatasetError(problem, "choose one of those")
+    dataset_files.refuse_other_split(builder.info.full_name, builder.info.splits, split)
 
 
 def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:

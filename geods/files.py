@@ -7,12 +7,14 @@ import os
 import pathlib
 import re
 import secrets
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 from geods import errors
 
 _CHUNK_BYTES = 1 << 20
+_BOMB_BYTES, _BOMB_RATIO = 1 << 26, 100
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\..+)?")
 
 
@@ -64,6 +66,44 @@ def write_text(path: str | os.PathLike[str], content: str) -> None:
 def write_json(path: str | os.PathLike[str], content: Any) -> None:  # noqa: ANN401 - anything JSON can hold
     """Writes `content` to `path` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - anything JSON can hold
+    """Returns what a JSON text holds.
+
+    Raises:
+        ValueError: If it is no JSON, also if it is nested so deep that Python gives up.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def objects_in(content: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - what parse_json returns
+    """Yields every object in parsed JSON, at any depth."""
+    rest = [content]
+    while rest:
+        item = rest.pop()
+        rest += item.values() if isinstance(item, dict) else item if isinstance(item, list) else []
+        if isinstance(item, dict):
+            yield item
+
+
+def refuse_bomb(path: str | os.PathLike[str]) -> None:
+    """Looks at what a zip archive says it unpacks to, before anything is unpacked.
+
+    Raises:
+        ValueError: If it is no whole archive, or unpacks to over 64 MB and 100 times its size: shapefiles shrink to a
+            third, and models and arrays are not compressed at all.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise ValueError(str(error)) from error
+    if unpacked > max(_BOMB_BYTES, _BOMB_RATIO * pathlib.Path(path).stat().st_size):
+        raise ValueError(f"it would unpack to {unpacked:,} bytes")
 
 
 def sha256_of_file(path: str | os.PathLike[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from geods import errors, polygons
+from geods import errors, files, polygons
 
 FORMAT_VERSION = 1
 MAKE_ONE = "make one: python -m tools.make_partition --boundary=us --out=partition.geojson"
@@ -46,7 +46,7 @@ def loads(content: bytes | str) -> tuple[list[polygons.Shape], dict[str, Any]]:
             polygon, crosses itself, lies outside the Earth, or overlaps another.
     """
     try:
-        document = json.loads(content)
+        document = files.parse_json(content)
     except ValueError as error:
         raise errors.PartitionError(f"not JSON ({error}).", MAKE_ONE) from error
     if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
@@ -96,7 +96,9 @@ def _shape(feature: Any, cell: int) -> polygons.Shape:  # noqa: ANN401 - whateve
 def _geometry(feature: Any, cell: int) -> shapely.Geometry:  # noqa: ANN401 - whatever the file holds
     """Returns what shapely makes of a feature's geometry."""
     try:
-        return shapely.geometry.shape(feature["geometry"])
+        # NaN, which is no JSON and read all the same, is refused later and needs no warning.
+        with np.errstate(invalid="ignore"):
+            return shapely.geometry.shape(feature["geometry"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, shapely.errors.ShapelyError) as error:
         cause = f"{type(error).__name__}: {error}"
         raise errors.PartitionError(f"cell {cell} has no readable geometry ({cause}).") from error

@@ -13,7 +13,7 @@ import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import tqdm
 from PIL import Image, JpegImagePlugin
@@ -33,7 +33,7 @@ _OTHER_KINDS = (
     (b"{", "JSON text, perhaps the answer to a refused request"),
     (b"<", "a web page (HTML or XML), perhaps the answer to a refused request"),
 )
-_SHOWN = 5
+_SHOWN, _KIND_BYTES = 5, 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +76,7 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
     Raises:
         ImageError: If the bytes are not one whole JPEG, or claim more than `jpeg_claims` allows.
     """
-    if not content.startswith(_JPEG_MAGIC):
-        raise errors.ImageError(f"{name}: {_kind_of(content)}.", "replace it by a JPEG or delete it")
+    _refuse_other_kind(content, name)
     try:
         # Not Image.open: it would let other formats in, and warns of large images instead of refusing them.
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
@@ -95,6 +94,17 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
     if lacking:
         raise errors.ImageError(f"{name}: holds no data for its lower part.", "fetch it again or delete it")
     return height_px, width_px
+
+
+def refuse_other_kinds(paths: Iterable[pathlib.Path]) -> None:
+    """Looks at the first bytes of files, which costs nothing, before something slow starts.
+
+    Raises:
+        ImageError: If one is not a JPEG.
+    """
+    for path in paths:
+        with open(path, "rb") as source:
+            _refuse_other_kind(source.read(_KIND_BYTES), str(path))
 
 
 def check_file(path: pathlib.Path) -> ImageFacts:
@@ -164,6 +174,12 @@ def _lacks_data(content: bytes, means: Image.Image) -> bool:
     end = content.rfind(_END_OF_IMAGE)
     longer = content[:end] + _MORE_DATA + content[end:]
     return _block_means(JpegImagePlugin.JpegImageFile(io.BytesIO(longer))).tobytes() != means.tobytes()
+
+
+def _refuse_other_kind(content: bytes, name: str) -> None:
+    """Raises ImageError if a file that begins so is not a JPEG."""
+    if not content.startswith(_JPEG_MAGIC):
+        raise errors.ImageError(f"{name}: {_kind_of(content)}.", "replace it by a JPEG or delete it")
 
 
 def _kind_of(content: bytes) -> str:

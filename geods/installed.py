@@ -22,6 +22,9 @@ _PURPOSES = {
 }
 
 
+Verdict = Literal["ok", "note", "bad"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Finding:
     """One line of the doctor's report.
@@ -32,7 +35,7 @@ class Finding:
         mend: The command that mends it.
     """
 
-    verdict: Literal["ok", "note", "bad"]
+    verdict: Verdict
     text: str
     mend: str = ""
 

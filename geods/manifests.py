@@ -35,7 +35,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     hashes = {}
     try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").split("\n")
+        # Not read_text, which would take a carriage return in a name for the end of a line.
+        lines = pathlib.Path(path).read_bytes().decode("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise errors.TreeError(f"{path}: cannot be read ({error}).", "delete it or put it back") from error
     for number, line in enumerate(lines, 1):

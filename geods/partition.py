@@ -123,7 +123,9 @@ class Partition:
             )
         lat_deg = (np.arange(math.floor(lat_min / step_deg), math.ceil(lat_max / step_deg)) + 0.5) * step_deg
         west = math.floor(lon_min / step_deg)
-        lon_deg = (np.arange(west, west + math.ceil(width_deg / step_deg) + 1) + 0.5) * step_deg
+        # One more, as the first begins west of the bounds; but no middle twice where they go all the way round.
+        columns = min(math.ceil(width_deg / step_deg) + 1, math.ceil(360 / step_deg))
+        lon_deg = (np.arange(west, west + columns) + 0.5) * step_deg
         points = np.stack(np.meshgrid(lat_deg, geometry.wrap_lon_deg(lon_deg), indexing="ij"), axis=-1).reshape(-1, 2)
         points = points[np.abs(points[:, 0]) <= 90]
         return points[self.label(points[:, 0], points[:, 1]) >= 0]

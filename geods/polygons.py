@@ -47,7 +47,9 @@ def canonical(shape: shapely.Geometry) -> Shape:
     rounded = shapely.transform(shapely.force_2d(shape), _rounded)
     if not rounded.is_valid:
         # A gap narrower than the rounding has closed. GEOS rounds such shapes with their topology.
-        rounded = shapely.transform(shapely.set_precision(shape, 10.0**-DIGITS), _rounded)
+        # On areas of nothing, such as a triangle 1e-309 degrees high, it divides by zero on its way to the answer.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rounded = shapely.transform(shapely.set_precision(shape, 10.0**-DIGITS), _rounded)
     return join(sorted((_canonical_polygon(piece) for piece in parts(rounded) if piece.area > 0), key=_coordinates))
 
 

@@ -139,7 +139,7 @@ def _read(folder: pathlib.Path) -> dict[str, tuple[int, str]]:
     path = folder / NAME
     try:
         text = path.read_text(encoding="utf-8")
-        entries = {name: (int(size), str(digest)) for name, (size, digest) in json.loads(text)["files"].items()}
+        entries = {name: (int(size), str(digest)) for name, (size, digest) in files.parse_json(text)["files"].items()}
     except FileNotFoundError as error:
         raise errors.SealError("is missing") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

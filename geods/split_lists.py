@@ -183,8 +183,9 @@ def _read_list(path: pathlib.Path, known: set[Entry]) -> tuple[Entry, ...]:
     try:
         with path.open("rb") as source:
             names = np.load(source, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise errors.TreeError(f"{path}: cannot be read as a NumPy file without pickle ({error}).", _REPAIR) from error
+    except (ValueError, OSError, EOFError, MemoryError) as error:
+        cause = str(error).partition(". ")[0]
+        raise errors.TreeError(f"{path}: cannot be read as a NumPy file without pickle ({cause}).", _REPAIR) from error
     if names.ndim != 1 or names.dtype.kind != "U":
         raise errors.TreeError(f"{path}: is not a 1-D array of text.", _REPAIR)
     entries = []

@@ -7,7 +7,6 @@ import collections
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -140,7 +139,7 @@ def provenance(root: str | os.PathLike[str]) -> Provenance:
     if not path.is_file():
         return Provenance()
     try:
-        return _provenance_of(json.loads(path.read_text(encoding="utf-8")))
+        return _provenance_of(files.parse_json(path.read_bytes()))
     except (ValueError, TypeError, KeyError) as error:
         rule = 'is not a JSON object with the texts "source" and "licence"'
         raise errors.TreeError(f"{path}: {rule}.", "correct it or delete it") from error

@@ -10,7 +10,7 @@ from typing import Any
 
 import shapely
 
-from geods import errors
+from geods import errors, files
 
 _SUFFIXES_IN_ZIP = (".shp", ".geojson", ".json", ".gpkg")
 _NAMES_SHOWN = 8
@@ -94,10 +94,16 @@ def _fiona_name(path: pathlib.Path) -> str:
     """Returns what fiona.open takes for a path: fiona does not open archives by themselves."""
     if not zipfile.is_zipfile(path):
         return str(path)
+    try:
+        files.refuse_bomb(path)
+    except ValueError as error:
+        raise _unreadable(path, str(error)) from error
     with zipfile.ZipFile(path) as archive:
         # GDAL reads on where a checksum does not fit.
         if damaged := archive.testzip():
             raise _unreadable(path, f"{damaged} in it is damaged")
+        if led_out := [name for name in archive.namelist() if name.startswith("/") or ".." in name.split("/")]:
+            raise _unreadable(path, f"{led_out[0]} in it leads out of it")
         inside = [name for name in archive.namelist() if name.lower().endswith(_SUFFIXES_IN_ZIP)]
     if len(inside) != 1:
         found = f"{len(inside)} of them: {', '.join(inside[:_NAMES_SHOWN])}" if inside else "none"

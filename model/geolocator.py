@@ -26,6 +26,7 @@ from model import (
     kernel_regression,
     moments,
     neighbours,
+    saved_classes,
     sequences,
     views,
 )
@@ -136,7 +137,7 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
     if not str(path).endswith(".keras") or not zipfile.is_zipfile(path):
         raise errors.RunError(f"{path}: not a .keras model, or cut short; {_start_of(path)}.", step)
     try:
-        if _holds_hub_layers(path):
+        if saved_classes.refuse_foreign(path):
             hub_encoders.library()
         with warnings.catch_warnings():
             # Keras only warns of layers it found no weights for; they would predict at random.
@@ -157,12 +158,6 @@ def _from_images(backbone: backbones.Backbone, classifier: keras.Model) -> tuple
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
     features = views.PerView(backbone, name="backbone")(image)
     return image, view_mask, classifier({"features": features, "view_mask": view_mask})
-
-
-def _holds_hub_layers(path: str | os.PathLike[str]) -> bool:
-    """Returns whether a saved network has layers of keras-hub, which must be imported before it is read."""
-    with zipfile.ZipFile(path) as archive:
-        return b"keras_hub" in archive.read("config.json")
 
 
 def _start_of(path: str | os.PathLike[str]) -> str:

@@ -19,8 +19,10 @@ for variable in (street_view_options.KEY_ENV, mapillary_options.TOKEN_ENV):
     os.environ.setdefault(variable, canary.CANARY)
 
 # A busy machine is slow without being wrong; hypothesis' own profile for continuous integration has no deadline either.
+# tests/soak_mistakes.py sets how many cases each property is tried on.
 if hypothesis.settings.get_current_profile_name() == "default":
-    hypothesis.settings.register_profile("unhurried", deadline=None)
+    cases = int(os.environ.get("GEODS_CASES", "100"))
+    hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=cases)
     hypothesis.settings.load_profile("unhurried")
 
 

@@ -13,8 +13,13 @@ import canary
 import numpy as np
 from PIL import Image
 
+from geods.imagery import mapillary_options, street_view_options
+
 REPO = pathlib.Path(__file__).parent.parent
 LOCATIONS = 150
+# What every program of ours that trains or reads datasets imports, and what the others do.
+_HEAVY = ("tensorflow", "keras", "tensorflow_datasets", "matplotlib.pyplot", "shapely", "PIL.Image")
+_LIGHT = ("absl.app", "numpy", "shapely", "fiona", "PIL.Image", "requests", "tqdm")
 SIZE = ("--height_px=32", "--width_px=48")
 ENCODER_FIELDS = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
 ENCODER = (
@@ -31,27 +36,42 @@ def program(*arguments: object, expect: int = 0) -> subprocess.CompletedProcess:
     words = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as folder:
         said = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
-        order = {"arguments": words, "environment": dict(os.environ), "folder": str(REPO), **said}
-        status = _warm_status(json.dumps(order))
+        status = _warm_status(_HEAVY, words, dict(os.environ), said)
         stdout, stderr = (pathlib.Path(path).read_text(encoding="utf-8") for path in said.values())
     canary.assert_clean(stdout + stderr)
     assert status == expect, f"{words}\n{stdout}\n{stderr}"
     return subprocess.CompletedProcess(words, status, stdout, stderr)
 
 
-def _warm_status(order: str) -> int:
+def without_tensorflow(words: list[str], output: pathlib.Path) -> tuple[int, str]:
+    """Runs a program that is to end before it imports TensorFlow, without keys; returns its status and all it said."""
+    said = {"stdout": str(output), "stderr": str(output)}
+    status = _warm_status(_LIGHT, words, without_keys(), said, absent=("tensorflow", "keras"))
+    return status, output.read_text()
+
+
+def without_keys() -> dict[str, str]:
+    """Returns the environment without the keys that conftest.py puts into it."""
+    keys = (street_view_options.KEY_ENV, mapillary_options.TOKEN_ENV)
+    return {name: value for name, value in os.environ.items() if name not in keys}
+
+
+def _warm_status(
+    libraries: tuple[str, ...], words: list[str], environment: dict[str, str], said: dict[str, str], absent: tuple = ()
+) -> int:
     """Has the warm process run a program."""
-    starter = _starter()
-    print(order, file=starter.stdin, flush=True)
+    order = {"arguments": words, "environment": environment, "folder": str(REPO), "absent": absent, **said}
+    starter = _starter(*libraries)
+    print(json.dumps(order), file=starter.stdin, flush=True)
     return int(starter.stdout.readline())
 
 
 @functools.cache
-def _starter() -> subprocess.Popen:
-    """The warm process of this test process."""
-    command = [sys.executable, str(pathlib.Path(__file__).with_name("warm_start.py"))]
+def _starter(*libraries: str) -> subprocess.Popen:
+    """The warm process of this test process that has imported these."""
+    command = [sys.executable, str(pathlib.Path(__file__).with_name("warm_start.py")), *libraries]
     starter = subprocess.Popen(command, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    atexit.register(starter.stdin.close)
+    atexit.register(starter.communicate)
     return starter
 
 

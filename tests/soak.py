@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import canary
 import requests
@@ -217,6 +217,15 @@ def rate(folder: pathlib.Path, images_per_s: float, seconds: float) -> dict:
         "share": round(reached / images_per_s, 3),
         "peak": peak,
     }
+
+
+def run_parts(parts: Mapping[str, Callable], sizes: argparse.Namespace) -> None:
+    """Runs the parts named in `sizes.part`, each in a folder of its own, and prints what each saw."""
+    for name in sizes.part.split(","):
+        with tempfile.TemporaryDirectory() as scratch:
+            began_s = time.monotonic()
+            seen = parts[name](pathlib.Path(scratch), sizes)
+            print(f"{name}: {json.dumps(seen)} in {time.monotonic() - began_s:,.0f} s", flush=True)
 
 
 def main() -> None:

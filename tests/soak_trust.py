@@ -19,12 +19,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 import damages
 import drawn_trees
 import mutants as mutation
+import soak
 import test_geods_sources as stale_kinds
 import zoo as menagerie
 
@@ -181,11 +181,7 @@ def main() -> None:
     parser.add_argument("--builds", type=int, default=10)
     parser.add_argument("--stale", type=int, default=len(stale_kinds.CHANGES))
     sizes = parser.parse_args()
-    for name in sizes.part.split(","):
-        with tempfile.TemporaryDirectory() as scratch:
-            began = time.monotonic()
-            seen = PARTS[name](pathlib.Path(scratch), sizes)
-            print(f"{name}: {json.dumps(seen)} in {time.monotonic() - began:,.0f} s", flush=True)
+    soak.run_parts(PARTS, sizes)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from geods import datasets, errors, partition, tree
+from geods import dataset_files, datasets, errors, partition, tree
 
 
 @pytest.fixture(scope="module")
@@ -56,4 +56,4 @@ def test_a_dataset_of_someone_else_is_refused(data_dir, tmp_path):
 def test_the_configs_named_are_those_of_the_builder():
     from geods import geods_dataset_builder
 
-    assert tuple(config.name for config in geods_dataset_builder.Builder.BUILDER_CONFIGS) == datasets._CONFIGS
+    assert tuple(config.name for config in geods_dataset_builder.Builder.BUILDER_CONFIGS) == dataset_files.CONFIGS

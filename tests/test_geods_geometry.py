@@ -117,10 +117,45 @@ def test_mean_point_works_over_the_antimeridian_and_the_pole():
     np.testing.assert_allclose(geometry.mean_point([(80, 0), (80, 120), (80, -120)])[0], 90)
 
 
-@pytest.mark.parametrize("coords", [np.empty((0, 2)), [(0, 0), (0, 180)]])
-def test_points_without_a_mean_are_refused(coords):
-    with pytest.raises(errors.CoordinateError, match="have no mean"):
+@pytest.mark.parametrize(("coords", "shape"), [(np.empty((0, 2)), "(0, 2)"), ([(0, 0), (0, 180)], "(2, 2)")])
+def test_points_without_a_mean_are_refused(coords, shape):
+    with pytest.raises(errors.CoordinateError, match=re.escape(f"{shape} points have no mean")) as caught:
         geometry.mean_point(coords)
+    assert caught.value.next_step == "give points on one side of the Earth"
+
+
+def test_points_that_nearly_balance_have_a_mean():
+    np.testing.assert_allclose(geometry.mean_point([(0, 0), (0, 179.999)]), (0, 89.9995), atol=1e-6)
+
+
+def test_arrays_of_any_shape_are_their_rows_and_float64():
+    places = geometry.sample_box(-80, 80, -180, 180, 6, np.random.default_rng(0)).reshape(2, 3, 2)
+    headings, distances = np.float32([[10, 20, 30], [40, 50, 60]]), np.float32([100, 200, 300])
+    vectors, there = geometry.unit_vectors(places), geometry.destination(places, headings, distances)
+    assert vectors.shape == (2, 3, 3)
+    assert geometry.coords_of(np.float32([0.1, 0.2, 0.3])).dtype == np.float64
+    assert geometry.geoguessr_score(distances, 5629).dtype == np.float64
+    np.testing.assert_allclose(geometry.coords_of(vectors), places, atol=1e-9)
+    for row in np.ndindex(2, 3):
+        alone = geometry.destination(places[row], float(headings[row]), float(distances[row[1]]))
+        np.testing.assert_allclose(there[row], alone, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("place", "swapped"),
+    [
+        ((91, 90), True),
+        ((90.5, 10), True),
+        ((180, 10), True),
+        ((180.5, 10), False),
+        ((91, 91), False),
+        ((3, 181), False),
+    ],
+)
+def test_only_what_would_be_a_place_the_other_way_round_looks_swapped(place, swapped):
+    with pytest.raises(errors.CoordinateError) as caught:
+        geometry.check_coords(place)
+    assert ("look swapped" in caught.value.problem) == swapped
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,10 @@ def test_labels_on_the_antimeridian_are_the_same_under_both_names(pacific):
     assert pacific.label([-5, -5, -5, -5, -5], [175, 179.5, 180, -180, -179]).tolist() == [0, 1, 1, 1, 1]
     one_sided = partition.Partition((shapely.box(170, 0, 180, 1), shapely.box(-180, 0, -170, 1)))
     assert one_sided.label([0.5, 0.5], [180, -180]).tolist() == [0, 0]
+    # Four cells meet there: each point goes to the lower number of its own two.
+    halves = [shapely.box(west, south, west + 10, south + 10) for south in (0, 10) for west in (170, -180)]
+    met = partition.Partition(tuple(halves)).label([5, 15, 5, 30, 15], [180, 180, -180, 180, -180])
+    assert met.tolist() == [0, 2, 0, -1, 2]
     eastern = partition.Partition((shapely.box(-180, 0, -170, 1),))
     assert eastern.label([0.5, 0.5, 5], [180, -180, 180]).tolist() == [0, 0, -1]
 
@@ -97,7 +101,11 @@ def test_labels_agree_with_asking_each_cell(seed):
 @pytest.mark.parametrize(
     ("lat_deg", "lon_deg", "message"),
     [
-        ([1, 2], [3], r"lat_deg has shape \(2,\), lon_deg \(1,\)"),
+        (
+            [1, 2],
+            [3],
+            r"lat_deg has shape \(2,\), lon_deg \(1,\)(.|\n)*Next: give one latitude and one longitude for each",
+        ),
         ([[1]], [[3]], r"lat_deg has shape \(1, 1\)"),
         ([1, math.nan], [3, 4], r"point\[1\] = \(nan, 4\): both must be finite"),
         ([1, 91], [3, 200], r"point\[1\] = \(91, 200\)"),
@@ -153,7 +161,9 @@ def test_what_cannot_be_sampled_is_refused(cells):
         with pytest.raises(errors.PartitionError, match=f"cell {cell} is not one of 0 to 2"):
             cells.sample(cell, 1, np.random.default_rng(0))
     thin = partition.Partition((shapely.Polygon([(0, 0), (10, 10), (10, 10.000001)]),))
-    with pytest.raises(errors.PartitionError, match=r"fills 5.0e-08 of its bounding box: too thin"):
+    with pytest.raises(
+        errors.PartitionError, match=r"fills 5.0e-08 of its bounding box: too thin(.|\n)*Next: leave such slivers out"
+    ):
         thin.sample(0, 1, np.random.default_rng(0))
 
 
@@ -164,9 +174,9 @@ def test_a_thin_cell_is_sampled_in_steps():
 
 
 def test_cells_need_an_area():
-    with pytest.raises(errors.PartitionError, match="at least one cell"):
+    with pytest.raises(errors.PartitionError, match=r"^a partition needs at least one cell"):
         partition.Partition(())
-    with pytest.raises(errors.PartitionError, match="cell 1 has no area"):
+    with pytest.raises(errors.PartitionError, match=r"cell 1 has no area.\nNext: leave it out"):
         partition.Partition((SHAPES[0], shapely.Polygon()))
 
 
@@ -226,8 +236,9 @@ def test_files_are_written_whole_and_errors_name_them(cells, tmp_path):
     with pytest.raises(errors.MissingFileError, match=r"none.geojson: does not exist") as missing:
         partition.read(tmp_path / "none.geojson")
     assert "python -m tools.make_partition" in missing.value.next_step
-    with pytest.raises(errors.PartitionError, match="cannot be written"):
+    with pytest.raises(errors.PartitionError, match="cannot be written") as unwritten:
         partition.write(cells, tmp_path)
+    assert unwritten.value.next_step == "name another file"
     assert list(tmp_path.iterdir()) == [pathlib.Path(path.parent)]
 
 
@@ -252,9 +263,28 @@ def test_a_lattice_has_a_point_near_every_place_and_none_outside(made, step_deg,
     assert np.quantile(nearest_km, 0.95) < 1.5 * step_deg * 111.2 * 2**0.5 / 2
 
 
-def test_a_lattice_of_one_degree_has_the_middles_of_degrees():
-    made = partition.Partition((shapely.box(-100, 40, -98, 41),))
-    np.testing.assert_array_equal(made.lattice(1.0), [[40.5, -99.5], [40.5, -98.5]])
+@pytest.mark.parametrize(
+    ("bounds", "step_deg", "points"),
+    [
+        ((-100, 40, -98, 41), 1.0, [[40.5, -99.5], [40.5, -98.5]]),
+        ((-100, 40, -98, 42), 1.0, [[40.5, -99.5], [40.5, -98.5], [41.5, -99.5], [41.5, -98.5]]),
+        ((-20, 80, 20, 90), 20.0, [[90, -10], [90, 10]]),
+        # 90.9 degrees north is no place.
+        ((-20, 72, 20, 90), 20.2, np.empty((0, 2))),
+        ((-180, 0, 180, 90), 90.0, [[45, -135], [45, -45], [45, 45], [45, 135]]),
+    ],
+)
+def test_a_lattice_has_the_middles_of_boxes_from_south_to_north_and_west_to_east(bounds, step_deg, points):
+    np.testing.assert_array_equal(partition.Partition((shapely.box(*bounds),)).lattice(step_deg), points)
+
+
+def test_a_lattice_has_at_most_a_million_points():
+    made = partition.Partition((shapely.box(0, -45, 125, 80),))
+    assert len(made.lattice(0.125)) == 1_000_000
+    with pytest.raises(
+        errors.OptionError, match=r"a lattice of 0.124 degrees over 125 x 125 degrees.\nNext: its step is"
+    ):
+        made.lattice(0.124)
 
 
 @pytest.mark.parametrize("step_deg", [0.0, -1.0, 1e-4, float("nan")])

@@ -65,6 +65,7 @@ def test_canonical_form_is_that_of_the_standard():
 @hypothesis.given(
     st.lists(st.tuples(st.floats(-180, 180), st.floats(-90, 90)), min_size=3, max_size=9).map(shapely.MultiPoint)
 )
+@hypothesis.example(shapely.MultiPoint([(0, 0), (0, 2e-309), (1, 0)]))
 def test_canonical_form_of_a_canonical_form_is_itself(points):
     hull = points.convex_hull
     once = polygons.canonical(hull)

@@ -11,7 +11,7 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
     {"errors", "installed"},
-    {"files", "geometry", "jpeg_claims", "locks", "outline"},
+    {"files", "geometry", "licences", "jpeg_claims", "locks", "outline"},
     {"cli", "downloads", "images", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
     {"bad_images", "boundary", "dataset_files", "geojson"},
     {"partition"},

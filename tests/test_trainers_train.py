@@ -86,7 +86,7 @@ def test_without_a_validation_split_all_epochs_count(train_flags, tmp_path):
     [
         (["--cache_dir=nowhere"], "no feature cache there"),
         (["--cache_dir=", "--data_dir=nowhere"], "no dataset there"),
-        (["--head=resnet"], "is not a head"),
+        (["--head=resnet"], "value should be one of <report_75k"),
         (["--head=report_6m"], "needs a feature map"),
         (["--partition=nowhere.geojson"], "does not exist"),
         (["--train_split=dev"], "no feature cache there"),

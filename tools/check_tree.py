@@ -137,7 +137,7 @@ def _problems(facts: Sequence[images.ImageFacts], options: Options) -> list[str]
 
 def _named(kind: str, names: Sequence[str], at_most: int) -> list[str]:
     """Returns one line for each of the first names, and one for how many follow."""
-    lines = [f"  {kind}: {name}" for name in names[:at_most]]
+    lines = [f"  {kind}: {cli.printable(name)}" for name in names[:at_most]]
     return lines + ([f"  {kind}: and {len(names) - at_most:,} more"] if len(names) > at_most > 0 else [])
 
 

@@ -1,11 +1,13 @@
 """Says whether this machine has what geods needs, and for everything that is missing the command that mends it.
 
     python -m tools.doctor
+    python -m tools.doctor --licences
 
 Takes a few seconds, most of them for importing TensorFlow. Prints a line each for Python, the packages (what setup.py
 asks for, and the tested versions of constraints.txt), the GPU, memory, disk, keys (whether they are set, never what
 they are), the network and the optional extras. The exit code is 0 if all that is needed is there, else 1; what is
-marked "note" is needed for some things only.
+marked "note" is needed for some things only. The second command prints the licence of every installed package instead,
+in a second, and ends with 1 if one is not known to fit Apache-2.0.
 """
 
 import dataclasses
@@ -18,7 +20,7 @@ import sys
 from collections.abc import Iterator
 
 try:
-    from geods import cli, errors, installed
+    from geods import cli, errors, installed, licences
 except ModuleNotFoundError as missing:
     sys.exit(f'error: {missing}.\nNext: pip install -c constraints.txt -e "."')
 
@@ -44,6 +46,7 @@ class Options:
 
     network: bool = cli.option(True, "Try whether the hosts that programs talk to can be reached.")
     timeout_s: float = cli.option(3.0, "How long to wait for each of them.")
+    licences: bool = cli.option(False, "Print the licences of all installed packages instead.")
     min_memory_gb: float = cli.option(2.0, "Memory that must be available.")
     min_disk_gb: float = cli.option(1.0, "Disk space that must be free here.")
 
@@ -56,21 +59,27 @@ class Options:
 def main(options: Options) -> None:
     """Prints all findings; ends with 1 if something that is needed is missing."""
     bad = 0
-    for finding in (
-        *_python(),
-        *installed.packages(_INSTALL),
-        *_tensorflow(),
-        *_room(options),
-        *_keys(),
-        *(_network(options.timeout_s) if options.network else ()),
-        *installed.extras(_INSTALL),
-    ):
+    for finding in licences.licences() if options.licences else _findings(options):
         bad += finding.verdict == "bad"
         print(f"{finding.verdict:<5} {finding.text}", flush=True)
         if finding.mend:
             print(f"      Next: {finding.mend}", flush=True)
-    print(f"{bad} missing or wrong" if bad else "all that is needed is here")
+    if options.licences:
+        print(f"{bad} licences are not known to fit" if bad else "all licences are known and fit Apache-2.0")
+    else:
+        print(f"{bad} missing or wrong" if bad else "all that is needed is here")
     sys.exit(1 if bad else 0)
+
+
+def _findings(options: Options) -> Iterator[installed.Finding]:
+    """Looks at everything."""
+    yield from _python()
+    yield from installed.packages(_INSTALL)
+    yield from _tensorflow()
+    yield from _room(options)
+    yield from _keys()
+    yield from _network(options.timeout_s) if options.network else ()
+    yield from installed.extras(_INSTALL)
 
 
 def _python() -> Iterator[installed.Finding]:

@@ -224,7 +224,7 @@ def _report(
 def _named(title: str, names: list[str], number: int) -> list[str]:
     """Returns a title and its first examples."""
     rest = [f"  and {number - len(names):,} more"] if names and number > len(names) else []
-    return [title, *(f"  {name.removesuffix('.')}" for name in names), *rest]
+    return [title, *(f"  {cli.printable(name.removesuffix('.'))}" for name in names), *rest]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tqdm
 
-from geods import cli, errors, files, geometry, partition, tree, tree_layouts
+from geods import cli, errors, files, geometry, images, partition, tree, tree_layouts
 from trainers import calibrate, calibration, runs
 
 if TYPE_CHECKING:
@@ -64,9 +64,10 @@ class Options:
 
 def main(options: Options) -> None:
     """Prints the predictions."""
-    cli.import_quietly("tensorflow")
     runs.require(options.run_dir)
     locations = [location for word in options.images for location in find(word)]
+    images.refuse_other_kinds(view.path for place in locations for view in place.views)
+    cli.import_quietly("tensorflow")
     for line in predict(_load(options.run_dir), locations, options):
         print(json.dumps(line, allow_nan=False))
 

@@ -12,7 +12,6 @@ two seconds and prints what it drew.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -99,7 +98,7 @@ def _read_metrics(folder: pathlib.Path) -> tuple[float, tuple[float, float], flo
     if not path.is_file():
         raise errors.RunError(f"{path}: does not exist.", evaluate)
     try:
-        metrics: dict[str, Any] = json.loads(path.read_bytes())
+        metrics: dict[str, Any] = files.parse_json(path.read_bytes())
         low, high = metrics["intervals"]["mean_miles"]
         return float(metrics["mean_miles"]), (float(low), float(high)), float(metrics["constant_guess"]["mean_miles"])
     except (KeyError, TypeError, ValueError) as error:

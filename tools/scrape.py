@@ -8,10 +8,10 @@ images take 50 minutes. Prints the plan, a bar with locations, images, USD and h
 finishes what is under way; the same command goes on, as it does after a kill. Set a daily quota and a budget alert in
 Google's console too: what others spend with the same key is not counted here.
 
-Exit codes: 0 complete, 1 a flag that does not exist or a fault of geods, 2 an option or the folder is wrong, 3 the key
-is denied, 4 quota used up or service not there, 5 --max_cost reached, 6 finished with cells under their target, 7 the
-disk takes no more, 130 interrupted. After 3, 4, 7 and 130 the same command goes on; after 5 with a higher --max_cost;
-after 6 with a higher --lookups_per_location.
+Exit codes: 0 complete, 1 a fault of geods, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or
+service not there, 5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130
+interrupted. After 3, 4, 7 and 130 the same command goes on; after 5 with a higher --max_cost; after 6 with a higher
+--lookups_per_location.
 
 Mapillary's images cost nothing: --source=mapillary, with the token of $MAPILLARY_ACCESS_TOKEN or of a file
 (--mapillary_token_file). They are CC BY-SA 4.0: who passes them on names their creators (views.csv has them) and gives

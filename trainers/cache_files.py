@@ -138,12 +138,13 @@ def read_index(folder: pathlib.Path) -> dict[str, Any]:
     """Reads index.json."""
     path = folder / INDEX
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index: dict[str, Any] = files.parse_json(path.read_bytes())
         if index["format"] != FORMAT:
             raise errors.CacheError(f"{path}: has format {index['format']}, this version reads {FORMAT}.", anew(folder))
         # Caches of before have none.
         if index.pop("index_sha256", None) not in (None, _digest(index)):
             raise errors.CacheError(f"{path}: its bytes have changed since it was written.", anew(folder))
+        _check_types(index)
     except OSError as error:
         raise errors.CacheError(f"{folder}: no feature cache there.", resume(folder)) from error
     except (ValueError, KeyError, TypeError) as error:
@@ -151,13 +152,26 @@ def read_index(folder: pathlib.Path) -> dict[str, Any]:
     return index
 
 
+def _check_types(index: dict[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError if an index does not hold what `write_index` was given."""
+    CacheKey(**index["key"])
+    shape, hashes, spec = index["feature_shape"], index["sha256"], index["spec"]
+    if not all(isinstance(part, list) for part in (shape, hashes)) or not isinstance(spec, dict):
+        raise TypeError("feature_shape, sha256 or spec is of another type")
+    numbers = (index["rows"], index["block_rows"], *shape)
+    if not all(isinstance(number, int) and number > 0 for number in numbers):
+        raise ValueError("rows, block_rows or feature_shape is not above 0")
+
+
 def read_rows(folder: pathlib.Path) -> Rows:
     """Reads index.npz."""
     path = folder / ARRAYS
     try:
+        files.refuse_bomb(path)
         with np.load(path, allow_pickle=False) as arrays:
             return Rows(**{field.name: arrays[field.name] for field in dataclasses.fields(Rows)})
-    except (OSError, ValueError, KeyError) as error:
+    # A header may claim more than there is memory for.
+    except (OSError, ValueError, KeyError, MemoryError) as error:
         raise errors.CacheError(f"{path}: is missing or damaged ({error}).", anew(folder)) from error
 
 

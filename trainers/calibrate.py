@@ -9,7 +9,6 @@ writes calibration.json, with which tools.predict gives a region too, and calibr
 """
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -76,7 +75,7 @@ def read(folder: pathlib.Path) -> calibration.Calibration | None:
     if not path.is_file():
         return None
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = files.parse_json(path.read_bytes())
         return calibration.Calibration(*(float(found[name]) for name in ("temperature", "level", "mass")))
     except (ValueError, KeyError, TypeError) as error:
         problem = f"{path}: is damaged ({type(error).__name__}: {error})."

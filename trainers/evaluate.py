@@ -18,7 +18,7 @@ import numpy as np
 import tqdm
 
 from geods import cli, errors, files, geometry, splits
-from trainers import options, runs, scoring
+from trainers import early, options, runs, scoring
 
 if TYPE_CHECKING:
     from trainers import predictor
@@ -28,10 +28,10 @@ _DIGITS = 6
 
 def main(settings: options.EvaluateOptions) -> None:
     """Evaluates one run."""
+    early.of_evaluate(settings)
     cli.import_quietly("tensorflow")
     from trainers import predictor
 
-    runs.require(settings.run_dir)
     model = predictor.Predictor.load(settings.run_dir)
     names, truth, log_probabilities, points = (
         _on_tree(model, settings) if settings.imagery else _on_split(model, settings)

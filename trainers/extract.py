@@ -18,7 +18,7 @@ import numpy as np
 import tqdm
 
 from geods import cli
-from trainers import options, runtimes
+from trainers import early, options, runtimes
 
 if TYPE_CHECKING:
     from model import backbones
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def main(settings: options.ExtractOptions) -> None:
     """Extracts every split."""
-    runtimes.require(settings.runtime)
+    early.of_extract(settings)
     cli.import_quietly("tensorflow")
     import keras
 
@@ -36,8 +36,6 @@ def main(settings: options.ExtractOptions) -> None:
     from trainers import image_features
 
     builder = datasets.open_builder(settings.data_dir, settings.config)
-    for split in settings.splits:
-        datasets.require_split(builder, split)
     settings = dataclasses.replace(settings, decode=loader.choose(settings.decode))
     keras.mixed_precision.set_dtype_policy(runtimes.policy_of(settings.runtime, settings.precision))
     backbone = backbones.build(spec_of(settings))

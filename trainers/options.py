@@ -105,9 +105,9 @@ class TrainOptions(EncoderOptions):
     fold: int = cli.option(0, "Which of --folds is held out, from 0.")
     train_backbone: bool = cli.option(False, "Whether to train the encoder too; only from images.")
     unfreeze_rate: float = cli.option(0.1, "Learning rate of the unfrozen blocks, as a factor of --learning_rate.")
-    head: str = cli.option(
-        "mlp", "report_75k, report_1m, report_6m, report_13m, report_lstm, linear, mlp, neighbours, or kernel."
-    )
+    head: Literal[
+        "report_75k", "report_1m", "report_6m", "report_13m", "report_lstm", "linear", "mlp", "neighbours", "kernel"
+    ] = cli.option("mlp", "What stands on the features.")
     fusion: Literal["mean", "mean_log", "attention", "lstm"] = cli.option(
         "mean", "How views become one answer: mean of (log-)probabilities, weighted by attention, or read by an LSTM."
     )

@@ -145,8 +145,9 @@ def _read_probabilities(path: pathlib.Path) -> np.ndarray:
         raise errors.RunError(f"{path}: does not exist.", _evaluate(path.parent))
     try:
         probabilities = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise errors.RunError(f"{path}: is not a whole .npy file ({error}).", _evaluate(path.parent)) from error
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        cause = str(error).partition(". ")[0]
+        raise errors.RunError(f"{path}: is not a whole .npy file ({cause}).", _evaluate(path.parent)) from error
     if not np.issubdtype(probabilities.dtype, np.floating):
         raise errors.RunError(f"{path}: holds {probabilities.dtype}, not probabilities.", _evaluate(path.parent))
     return probabilities

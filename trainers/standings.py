@@ -2,14 +2,13 @@
 
 import csv
 import dataclasses
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from geods import errors
+from geods import errors, files
 from trainers import runs, scoring
 
 _SAMPLES = 1000
@@ -44,7 +43,7 @@ def read(name: str, folder: pathlib.Path, parameters: int, seconds: float) -> St
         RunError: If it left nothing, or not all.
     """
     try:
-        metrics = json.loads((folder / runs.METRICS).read_text(encoding="utf-8"))
+        metrics = files.parse_json((folder / runs.METRICS).read_bytes())
         with open(folder / runs.PREDICTIONS, newline="", encoding="utf-8") as source:
             miles = {row["location_id"]: float(row["distance_miles"]) for row in csv.DictReader(source)}
     except (OSError, ValueError, KeyError) as error:

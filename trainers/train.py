@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 def main(settings: options.TrainOptions) -> None:
     """Trains and saves one run."""
+    from trainers import early
+
+    early.of_train(settings)
     cli.import_quietly("tensorflow")
     from trainers import cells, fitting, follow, runs
 

@@ -1,7 +1,6 @@
 """One imported tree, one source: what tools.import_images notes in a tree, and refuses to mix."""
 
 import dataclasses
-import json
 import pathlib
 from typing import Any
 
@@ -38,7 +37,7 @@ class Claim:
             self._refuse_foreign()
             return True
         try:
-            there = json.loads(note.read_text(encoding="utf-8"))["imported_with"]
+            there = files.parse_json(note.read_bytes())["imported_with"]
             changes = [
                 f"{name} was {there[name]!r}, is {value!r}"
                 for name, value in self._values().items()

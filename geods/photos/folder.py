@@ -19,7 +19,9 @@ def photos(
         known: Files (relative to it) that are not opened and not yielded.
     """
     for file in kind.walk(folder):
-        if not known(file):
+        if not kind.is_text(file):
+            yield photo.Skipped("bad_image", errors.ImageError(f"{file!r}: its name is not UTF-8.", "rename it"))
+        elif not known(file):
             yield _photo(folder / file, file)
 
 

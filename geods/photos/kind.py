@@ -31,6 +31,11 @@ def walk(folder: pathlib.Path) -> Iterator[str]:
                 yield (below / name).as_posix()
 
 
+def is_text(name: str) -> bool:
+    """Says whether the name of a file is UTF-8, without which no journal or table can hold it."""
+    return not any("\udc80" <= character <= "\udcff" for character in name)
+
+
 def refuse_other(path: pathlib.Path) -> None:
     """Does nothing for a file that begins as a JPEG does.
 

@@ -63,7 +63,7 @@ class PhotoIndex:
         # The empty name makes a file of SQLite's own, deleted when it is closed.
         database = sqlite3.connect("")
         database.execute("CREATE TABLE files (stem TEXT, file TEXT)")
-        rows = ((_stem(file.rpartition("/")[2]), file) for file in kind.walk(self.folder))
+        rows = ((_stem(file.rpartition("/")[2]), file) for file in kind.walk(self.folder) if kind.is_text(file))
         database.executemany("INSERT INTO files VALUES (?, ?)", rows)
         database.execute("CREATE INDEX by_stem ON files (stem)")
         return database

@@ -1,0 +1,18 @@
+"""Mistakes of users are answered in a few lines, with cause and next step, before TensorFlow starts.
+
+Those that need TensorFlow, and all of them as processes of their own, are in tests/soak_mistakes.py.
+"""
+
+import mistakes
+import pytest
+import road
+
+
+@pytest.mark.parametrize("name", mistakes.HERE)
+def test_mistake_is_answered(name, tmp_path):
+    assert mistakes.problems(mistakes.HERE[name], tmp_path, {}, road.without_tensorflow) == []
+
+
+@pytest.mark.parametrize("name", mistakes.ON_ROAD)
+def test_mistake_on_what_the_road_made_is_answered(name, tmp_path, run_dir):
+    assert mistakes.problems(mistakes.ON_ROAD[name], tmp_path, {"road": run_dir.parent}, road.without_tensorflow) == []
