@@ -4,9 +4,14 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import IO
+
+from geods import disk, errors, files
+
+NAME = ".lock"
 
 
 @contextlib.contextmanager
@@ -14,22 +19,67 @@ def exclusive(path: str | os.PathLike[str], busy: Callable[[str], Exception]) ->
     """Holds a lock file; the system drops the lock when the process ends, however it ends.
 
     Args:
-        path: The file; it and its folder are made if need be, and it stays.
-        busy: Makes the error to raise from the number of the process that holds the lock.
+        path: The file; it and its folder are made if need be, and it stays, empty.
+        busy: Makes the error to raise from who holds the lock: "4711 on host since 2026-01-31 12:00:00 UTC".
 
     Raises:
         Exception: What `busy` made, if another process holds it.
     """
-    final = pathlib.Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    with final.open("a+", encoding="utf-8") as holder:
+    with _opened(pathlib.Path(path)) as holder:
         if not _take(holder):
             holder.seek(0)
             raise busy(holder.read().strip() or "unknown")
+        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
         holder.truncate(0)
-        holder.write(f"{os.getpid()}\n")
+        holder.write(f"{os.getpid()} on {socket.gethostname()} since {since}\n")
         holder.flush()
+        try:
+            yield
+        finally:
+            holder.truncate(0)
+
+
+@contextlib.contextmanager
+def folder(
+    path: str | os.PathLike[str],
+    error: type[errors.GeodsError],
+    otherwise: str,
+    lock: str | os.PathLike[str] | None = None,
+) -> Iterator[None]:
+    """Keeps other processes from writing to a folder, and removes what killed ones left half written in it.
+
+    Args:
+        path: The folder.
+        error: What to raise if another process holds it.
+        otherwise: What to do but wait, such as "name another --cache_dir".
+        lock: The file that is locked; .lock in the folder, which is made, if not given.
+
+    Raises:
+        GeodsError: `error`, which says who holds it.
+    """
+
+    def busy(process: str) -> errors.GeodsError:
+        return error(f"{path}: process {process} is writing there.", f"wait until it ends, or {otherwise}")
+
+    with exclusive(lock or pathlib.Path(path, NAME), busy):
+        files.sweep(path)
         yield
+
+
+def _opened(path: pathlib.Path) -> IO[str]:
+    """Opens a lock file, which is made if need be.
+
+    Raises:
+        DiskFullError: If there is no room for it.
+        UnwritableError: If its folder must not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        if refusal := disk.refusal(path.parent, error):
+            raise refusal from error
+        raise
 
 
 def _take(holder: IO[str]) -> bool:

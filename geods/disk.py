@@ -1,0 +1,84 @@
+"""What a disk refuses, told so that it can be mended: which file, how many bytes it needs, how many there are."""
+
+import errno
+import os
+import pathlib
+import re
+import shutil
+
+from geods import errors
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+# TensorFlow, HDF5 and NumPy raise errors of their own kinds, with or without a number.
+_FULL_IN_WORDS = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|\d+ requested and \d+ written", re.IGNORECASE
+)
+_MAKE_ROOM = "make room, then run the same command again"
+
+
+def require_room(folder: str | os.PathLike[str], size_bytes: int) -> None:
+    """Refuses work whose results would not fit.
+
+    Args:
+        folder: Where they go; it need not be there yet.
+        size_bytes: How much they will take, at least.
+
+    Raises:
+        DiskFullError: If less is free.
+    """
+    if size_bytes > (free_bytes := _free_bytes(pathlib.Path(folder))):
+        raise errors.DiskFullError(f"{folder}: {_room(size_bytes, free_bytes)}.", _MAKE_ROOM)
+
+
+def refusal(
+    path: str | os.PathLike[str], error: BaseException, size_bytes: int | None = None, written_bytes: int = 0
+) -> errors.GeodsError | None:
+    """Returns the error to raise instead of one that says that a disk is full or must not be written.
+
+    It has `errno`, `strerror` and `filename`, as every OSError of the system.
+
+    Args:
+        path: What was being written.
+        error: What was raised.
+        size_bytes: How much it needs; None if not known.
+        written_bytes: How much of that is there already and will be taken away.
+
+    Returns:
+        A DiskFullError or an UnwritableError; None if the error says something else.
+    """
+    found: errors.DiskFullError | errors.UnwritableError
+    number = getattr(_root(error), "errno", None)
+    if number in _CLOSED:
+        said = os.strerror(number)
+        found = errors.UnwritableError(
+            f"{path}: cannot be written ({said}).", "make it writable, or name another place"
+        )
+    elif number in _FULL or _FULL_IN_WORDS.search(str(error)):
+        number = number if number in _FULL else errno.ENOSPC
+        said = f"{os.strerror(number)}; {_room(size_bytes, _free_bytes(pathlib.Path(path)) + written_bytes)}"
+        found = errors.DiskFullError(f"{path}: cannot be written ({said}).", _MAKE_ROOM)
+    else:
+        return None
+    found.errno, found.strerror, found.filename = number, said, os.fspath(path)
+    return found
+
+
+def _root(error: BaseException) -> BaseException:
+    """Returns what an error was raised from, at the bottom."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _free_bytes(path: pathlib.Path) -> int:
+    """Returns the free bytes of the disk that holds a path, which need not be there."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def _room(size_bytes: int | None, free_bytes: int) -> str:
+    """Says how many bytes are needed and how many there are."""
+    needed = f"{size_bytes:,} bytes are needed" if size_bytes else "more bytes are needed"
+    return f"{needed}, {free_bytes:,} are free"
