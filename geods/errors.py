@@ -21,6 +21,7 @@ expect, so `except ValueError` goes on working:
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
     +-- DiskFullError     (OSError)            a disk takes no more
+    +-- MemoryShortError  (MemoryError)        something would not fit into memory
     +-- UnwritableError   (PermissionError)    a file or folder must not be written
     +-- SourceStop        (RuntimeError)       a source of imagery will not answer: ask no more
     +-- SourceRetry       (ConnectionError)    a source of imagery may answer if asked again later
@@ -124,6 +125,10 @@ class DownloadError(GeodsError, OSError):
 
 class DiskFullError(GeodsError, OSError):
     """A disk takes no more."""
+
+
+class MemoryShortError(GeodsError, MemoryError):
+    """Something would not fit into memory."""
 
 
 class UnwritableError(GeodsError, PermissionError):

@@ -1,11 +1,12 @@
 """What building, extracting, training and evaluating must stand: kill -9 anywhere; `make soak` runs it at full size.
 
-    python tests/soak_kills.py --part=build,extract,train,evaluate,resume --kills=250 --steps=20
+    python tests/soak_kills.py --part=build,extract,train,evaluate,resume,together --kills=250 --steps=20 --processes=8
 
 The first four kill the program so often each, at random moments and around its writes, and start it again as it was:
 what is there after each kill is whole, what was finished is not done again, and what is there in the end is what an
 undisturbed run gives, with nothing beside it. `resume` kills trainings of every kind after each epoch, and so many more
-at random steps: their weights are those of an undisturbed one, to the last bit. About 2 s a kill on 2 cores.
+at random steps: their weights are those of an undisturbed one, to the last bit. `together` starts 2 to 8 of each of the
+four on one folder: one works, the others say who does.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import hashlib
 import json
 import pathlib
 import random
+import re
 import shutil
 import tempfile
 import time
@@ -31,7 +33,8 @@ from geods import cli, files, partition, seals
 cli.import_quietly("tensorflow")
 import test_geods_dataset_builder as building  # noqa: E402
 
-from trainers import cache_files, evaluate, extract, fitting, follow, options, predictor, runs, train  # noqa: E402,F401
+# Some only so that no child has to import them.
+from trainers import evaluate, extract, fitting, follow, options, predictor, runs, train  # noqa: E402,F401
 
 CHANGES = {"feature_dropout": 0.2, "dropout": 0.3}
 OF_VIEWS = {"view_dropout": 0.3, "view_mixup": 0.3}
@@ -206,7 +209,7 @@ def kills(part: str, made: Road, sizes: argparse.Namespace) -> dict:
             _judge(target, whole, wanted, work, before, bool(died))
             if not died:
                 break
-        _judge_end(target, whole, wanted, work)
+        judge_end(target, whole, wanted, work)
         shutil.rmtree(target)
     return {
         "kills": killed,
@@ -231,7 +234,7 @@ def _judge(
         assert not seals.damaged(target)
 
 
-def _judge_end(target: pathlib.Path, whole: pathlib.Path, wanted: dict[str, str], work: Work) -> None:
+def judge_end(target: pathlib.Path, whole: pathlib.Path, wanted: dict[str, str], work: Work) -> None:
     """Fails if an ended run differs from an undisturbed one in a file that counts, or in the names of any."""
     assert work.hashes(target) == wanted
     assert names(target) == names(whole), names(target) ^ names(whole)
@@ -271,9 +274,47 @@ def _interrupted(made: Road, changes: dict, target: pathlib.Path, after_s: float
         killed += 1
 
 
+def together(_: str, made: Road, sizes: argparse.Namespace) -> dict:
+    """Starts several of each program on one folder at the same time."""
+    seen: dict[str, dict] = {}
+    for part in ("build", "extract", "train", "evaluate"):
+        work, target, whole = made.work(part), made.folder / "together", made.folder / "alone"
+        work.prepare(target)
+        killing.run(lambda: work.do(target), made.log)  # noqa: B023
+        target.rename(whole)
+        for count in range(2, sizes.processes + 1):
+            work.prepare(target)
+            told = _started_at_once(work, target, count)
+            judge_end(target, whole, work.hashes(whole), work)
+            shutil.rmtree(target)
+            seen.setdefault(part, {})[count] = told
+        shutil.rmtree(whole)
+    return {"refusals that name the process, its host and its time": seen}
+
+
+def _started_at_once(work: Work, target: pathlib.Path, count: int) -> int:
+    """Starts so many processes; one must end well and the others say who held the folder. Returns how many did."""
+    children = [
+        killing.Child(lambda: work.do(target), target.with_name(f"log {number}.txt")) for number in range(count)
+    ]
+    worked, told = [], []
+    for child in children:
+        code, said = child.wait(), child.log.read_text(encoding="utf-8")
+        child.log.unlink()
+        if code == 0:
+            worked.append(child.pid)
+        else:
+            told.append(re.search(r"process (\d+) on \S+ since \d{4}-\d\d-\d\d [\d:]{8} UTC is writing there", said))
+            assert told[-1], said
+    assert len(worked) == 1, worked
+    assert {int(match[1]) for match in told} == set(worked)
+    return len(told)
+
+
 PARTS: dict[str, Callable[[str, Road, argparse.Namespace], dict]] = {
     **dict.fromkeys(("build", "extract", "train", "evaluate"), kills),
     "resume": resume,
+    "together": together,
 }
 
 
@@ -283,6 +324,7 @@ def main() -> None:
     parser.add_argument("--part", default=",".join(PARTS))
     parser.add_argument("--kills", type=int, default=250, help="of each of the first four parts")
     parser.add_argument("--steps", type=int, default=20, help="random interruptions of trainings, in all")
+    parser.add_argument("--processes", type=int, default=8, help="at the same time, at most")
     parser.add_argument("--trainings", default="", help="part of the names of the trainings that resume interrupts")
     sizes = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

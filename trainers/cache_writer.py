@@ -53,7 +53,8 @@ class CacheWriter:
         if (self.folder / cache_files.INDEX).exists():
             self._adopt(key, block_rows)
         arrays = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
-        with files.atomic_path(self.folder / cache_files.ARRAYS) as temporary:
+        size_bytes = sum(array.nbytes for array in arrays.values())
+        with files.atomic_path(self.folder / cache_files.ARRAYS, size_bytes) as temporary:
             np.savez(temporary, allow_pickle=False, **arrays)
         cache_files.write_index(self.folder, self._index)
 

@@ -53,9 +53,9 @@ class Snapshots(keras.callbacks.Callback):
         self.epochs += 1
         self.is_over = self.model.stop_training or self.epochs == self._epochs_in_all
         if self._path:
-            self._write(self._path)
+            self.write(self._path)
 
-    def _write(self, path: pathlib.Path) -> None:
+    def write(self, path: pathlib.Path) -> None:
         """Writes what is now."""
         arrays = {f"variable{n}": keras.ops.convert_to_numpy(v) for n, v in enumerate(self._variables)}
         progress: dict[str, Any] = {"epochs": self.epochs, "is_over": self.is_over}
