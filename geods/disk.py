@@ -45,10 +45,14 @@ def refusal(
         written_bytes: How much of that is there already and will be taken away.
 
     Returns:
-        A DiskFullError or an UnwritableError; None if the error says something else.
+        A DiskFullError or an UnwritableError; None if the error says something else, or is of a file elsewhere, such as
+        one that was read.
     """
     found: errors.DiskFullError | errors.UnwritableError
-    number = getattr(_root(error), "errno", None)
+    root = _root(error)
+    number, name = getattr(root, "errno", None), getattr(root, "filename", None)
+    if name and not _near(pathlib.Path(path), pathlib.Path(os.fsdecode(name))):
+        return None
     if number in _CLOSED:
         said = os.strerror(number)
         found = errors.UnwritableError(
@@ -69,6 +73,11 @@ def _root(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def _near(path: pathlib.Path, other: pathlib.Path) -> bool:
+    """Says whether a path is in the folder of another, or above it."""
+    return path.parent in (other, *other.parents) or other in path.parents
 
 
 def _free_bytes(path: pathlib.Path) -> int:

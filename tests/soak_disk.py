@@ -98,12 +98,12 @@ def writers(place: pathlib.Path, step_kb: int) -> dict:
 
 def programs(place: pathlib.Path, step_kb: int) -> dict:
     """Runs each program."""
+    import kill_works
     import killing
-    import soak_kills
 
     seen = {}
     with tempfile.TemporaryDirectory() as scratch:
-        made = soak_kills.Road(pathlib.Path(scratch))
+        made = kill_works.Road(pathlib.Path(scratch))
         for part in ("build", "extract", "train", "evaluate"):
             work, free_kb = made.work(part), 0
             folder, whole = place / "work", made.folder / "whole"
@@ -113,9 +113,9 @@ def programs(place: pathlib.Path, step_kb: int) -> dict:
             while not _ends(work, place, free_kb, made.log):
                 (place / "filler").unlink()
                 killing.run(lambda: work.do(folder), made.log)  # noqa: B023
-                soak_kills.judge_end(folder, whole, work.hashes(whole), work)
+                kill_works.judge_end(folder, whole, work)
                 free_kb += step_kb
-            soak_kills.judge_end(folder, whole, work.hashes(whole), work)
+            kill_works.judge_end(folder, whole, work)
             shutil.rmtree(whole)
             seen[part] = free_kb // step_kb
     return {"refusals": seen, "that went on with room as if undisturbed": sum(seen.values())}

@@ -67,7 +67,9 @@ def test_libraries_that_give_no_number_are_understood(tmp_path, said):
 
 
 def test_other_errors_are_not_the_disks(tmp_path):
-    assert disk.refusal(tmp_path, ValueError("wrong")) is None
+    assert disk.refusal(tmp_path / "a", ValueError("wrong")) is None
+    assert disk.refusal(tmp_path / "a", PermissionError(errno.EACCES, "no", "/elsewhere/read")) is None
+    assert disk.refusal(tmp_path / "a", PermissionError(errno.EACCES, "no", str(tmp_path / ".a.tmp"))) is not None
 
 
 def test_a_folder_that_is_no_folder_is_told(tmp_path):

@@ -120,8 +120,6 @@ def fit(
         chunked.fit(parts.network, parts.train, measured, settings, folder, snapshot)
         return None
     kept = resume.Snapshots(parts.network, measured, settings.epochs, snapshot)
-    if kept.epochs:
-        print(f"goes on after epoch {kept.epochs}/{settings.epochs}", flush=True)
     # In this order: the others print, write and keep what the validation has measured.
     watchers = [callbacks.StopOnNaN(), *([measured] if measured else [])]
     watchers += [callbacks.Progress(settings.epochs, measured), callbacks.Board(folder, cells, measured), kept]

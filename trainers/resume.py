@@ -47,6 +47,7 @@ class Snapshots(keras.callbacks.Callback):
         self.epochs, self.is_over = 0, False
         if path and path.is_file():
             self._restore(path)
+            print(f"goes on after epoch {self.epochs} of at most {epochs}", flush=True)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the snapshot."""

@@ -63,6 +63,8 @@ def start(settings: options.TrainOptions, cells: partition.Partition, source: st
     folder = refuse_finished(settings)
     ticket = {"flags": cli.to_flagfile(settings).splitlines(), "partition": cells.fingerprint, "source": source}
     if not settings.overwrite and _was_begun(folder, ticket):
+        # Of a kill between the seal and the end: the model will be written once more.
+        (folder / seals.NAME).unlink(missing_ok=True)
         return folder
     for name in _RESULTS:
         (folder / name).unlink(missing_ok=True)
