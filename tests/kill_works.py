@@ -13,7 +13,7 @@ import killing
 import numpy as np
 import road
 
-from geods import cli, files, partition
+from geods import cli, files, partition, seals
 
 # Before the first child is forked, so that none has to; some of it only for that.
 cli.import_quietly("tensorflow")
@@ -23,6 +23,7 @@ from trainers import evaluate, extract, fitting, follow, options, predictor, run
 
 # What training changes at random, so that a lost state of random numbers would show.
 CHANGES = {"feature_dropout": 0.2, "dropout": 0.3}
+ALBUM = {"fusion": "lstm", "precision": "mixed_float16", **CHANGES}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,25 +35,34 @@ class Work:
         prepare: Makes that folder as it is before.
         hashes: What is there, by name, that must be the same in every run and at every moment.
         finished: What of it must not be done again: a text each, another one if it were.
+        is_over: Whether all is done, so that the program would refuse to begin.
     """
 
     do: Callable[[pathlib.Path], None]
     prepare: Callable[[pathlib.Path], object]
     hashes: Callable[[pathlib.Path], dict[str, str]]
     finished: Callable[[pathlib.Path], set[str]]
+    is_over: Callable[[pathlib.Path], bool] = lambda target: False
 
 
 class Road:
-    """The small road, made once: tree, dataset, cache, and a run of each training."""
+    """The small road: tree, dataset, cache and run, each made when it is first needed."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.log = folder, folder / "log.txt"
-        self.tree, self.data, self.cache, self.run = (folder / name for name in ("tree", "data", "cache", "run"))
+        self.tree, self.data, self.cache, self.copies, self.run = (
+            folder / name for name in ("tree", "data", "cache", "cache with copies", "run")
+        )
         drawn_trees.write(self.tree, drawn_trees.location_ids(40))
         partition.write(drawn_trees.cells(), self.tree / "partition.geojson")
-        killing.run(lambda: self.build(self.data), self.log)
-        killing.run(lambda: self.extract(self.cache, variants=2, crop=0.2), self.log)
-        killing.run(lambda: self.train(self.run), self.log)
+
+    def need(self, *names: str) -> None:
+        """Makes what is not there yet, in this order."""
+        for name in names:
+            if not (self.folder / name).exists():
+                makers = {"data": self.build, "cache": self.extract, "run": self.train}
+                make = makers.get(name, lambda target: self.extract(target, variants=2, crop=0.2))
+                killing.run(lambda: make(self.folder / name), self.log)  # noqa: B023
 
     def build(self, data_dir: pathlib.Path) -> None:
         """Builds the dataset."""
@@ -78,12 +88,13 @@ class Road:
         evaluate.main(options.EvaluateOptions(run_dir=str(run_dir)))
 
     def work(self, part: str) -> Work:
-        """Returns one of the four programs."""
+        """Returns one of the four programs, when all is there that it needs."""
+        self.need(*{"build": (), "extract": ("data",), "train": ("data", "cache")}.get(part, ("data", "cache", "run")))
         nothing: Callable[[pathlib.Path], None] = lambda target: None  # noqa: E731
         return {
             "build": Work(self.build, nothing, _of_files("geods/random/1.0.0/*"), _stamps("geods/random/1.0.0/*")),
             "extract": Work(self.extract, nothing, _of_files("*/blocks/[0-9]*"), _stamps("*/blocks/[0-9]*")),
-            "train": Work(lambda target: self.train(target, **CHANGES), nothing, of_run, epochs),
+            "train": Work(lambda target: self.train(target, **ALBUM), nothing, of_run, epochs, is_over),
             "evaluate": Work(
                 self.evaluate,
                 lambda target: shutil.copytree(self.run, target),
@@ -130,6 +141,11 @@ def epochs(folder: pathlib.Path) -> set[str]:
     return {f"{path.stem}, epoch {number}" for path in snapshots for number in range(_epoch(path))}
 
 
+def is_over(folder: pathlib.Path) -> bool:
+    """Says whether a training is finished, so that the same command would not begin anew."""
+    return (folder / runs.MODEL).exists() and not (folder / runs.UNFINISHED).exists()
+
+
 def _epoch(snapshot: pathlib.Path) -> int:
     """Returns how many epochs a snapshot holds."""
     with np.load(snapshot, allow_pickle=False) as found:
@@ -137,12 +153,21 @@ def _epoch(snapshot: pathlib.Path) -> int:
 
 
 def judge_end(target: pathlib.Path, whole: pathlib.Path, work: Work) -> None:
-    """Fails if an ended run differs from an undisturbed one in a file that counts, or in the names of any."""
+    """Fails if an ended run differs from an undisturbed one, in the names of its files or in what they hold."""
     assert work.hashes(target) == work.hashes(whole)
-    assert names(target) == names(whole), names(target) ^ names(whole)
+    found, wanted = _contents(target), _contents(whole)
+    assert found.keys() == wanted.keys(), found.keys() ^ wanted.keys()
+    assert found == wanted, [name for name in found if found[name] != wanted[name]]
 
 
-def names(folder: pathlib.Path) -> set[str]:
-    """Returns the files below a folder; those of events have the time in their names."""
-    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
-    return {str(path.parent if "events" in path.parts else path) for path in paths}
+def _contents(folder: pathlib.Path) -> dict[str, str]:
+    """Hashes all files; of events, networks and their seals, which hold the time, gives the names alone."""
+    found = {}
+    for path in filter(pathlib.Path.is_file, folder.rglob("*")):
+        name = path.relative_to(folder)
+        timed = path.suffix == ".keras" or (path.name == seals.NAME and (folder / runs.MODEL).exists())
+        if "events" in name.parts:
+            found["events"] = ""
+        else:
+            found[str(name)] = "" if timed else files.sha256_of_file(path)
+    return found

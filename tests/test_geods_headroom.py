@@ -1,5 +1,7 @@
 """Memory is asked for before work begins: the figure, what there is, and the flag to change."""
 
+import pathlib
+
 import psutil
 import pytest
 import road
@@ -31,7 +33,7 @@ def test_batches_of_images_that_cannot_fit_are_refused_before_any_is_read(data_d
 
 def test_the_jpegs_that_wait_to_be_shuffled_are_counted(data_dir):
     builder = datasets.open_builder(data_dir, "random")
-    whole = sum(path.stat().st_size for path in builder.data_path.glob("*train.tfrecord*"))
+    whole = sum(path.stat().st_size for path in pathlib.Path(builder.data_path).glob("*train.tfrecord*"))
     assert datasets.buffer_bytes(builder, "train", 10**6) == pytest.approx(whole, rel=0.1)
     places = builder.info.splits["train"].num_examples
     assert datasets.buffer_bytes(builder, "train", places // 2) == pytest.approx(whole / 2, rel=0.1)

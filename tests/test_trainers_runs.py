@@ -45,6 +45,7 @@ def test_a_training_goes_on_only_with_what_it_was_begun_with(tmp_path):
     assert runs.start(settings, cells, "data") == tmp_path
     for changes, its_cells, source, said in (
         ({"epochs": 99}, cells, "data", "begun with --epochs=25 and is not finished"),
+        ({"dropout": 0.5}, cells, "data", "begun with no --dropout=0.5 and"),
         ({}, partition.Partition(cells.shapes[:3]), "data", "begun with another partition and"),
         ({}, cells, "other data", "begun with another source and"),
     ):
@@ -69,6 +70,7 @@ def test_a_model_beside_what_to_go_on_from_is_not_finished(tmp_path):
 def test_a_note_of_what_was_begun_that_is_damaged_is_told(tmp_path):
     settings = options.TrainOptions(run_dir=str(tmp_path))
     runs.start(settings, drawn_trees.cells(), "data")
+    runs.snapshot(tmp_path).touch()
     (tmp_path / runs.UNFINISHED / "training.json").write_text("{}")
     with pytest.raises(errors.RunError, match=r"training\.json: is damaged(.|\n)*--overwrite"):
         runs.start(settings, drawn_trees.cells(), "data")

@@ -79,23 +79,24 @@ def start(settings: options.TrainOptions, cells: partition.Partition, source: st
 
 
 def _was_begun(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
-    """Says whether a training was begun in a folder and not finished.
+    """Says whether a training was begun in a folder, got through an epoch and was not finished.
 
     Raises:
         RunError: If it was begun with other flags, cells or data.
     """
     path = folder / UNFINISHED / _TICKET
-    if not path.is_file():
+    if not path.is_file() or not any(path.parent.glob("*.npz")):
         return False
     step = "go on with what it was begun with, name another --run_dir, or begin anew with --overwrite"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        flags = sorted(set(found["flags"]) - set(wanted["flags"]))
+        flags, flags_now = set(found["flags"]), set(wanted["flags"])
         other = [name for name in ("partition", "source") if found[name] != wanted[name]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.RunError(f"{path}: is damaged ({type(error).__name__}: {error}).", step) from error
-    if flags or other:
-        how = " ".join(flags) or f"another {' and '.join(other)}"
+    if flags != flags_now or other:
+        how = " ".join(sorted(flags - flags_now) or [f"no {flag}" for flag in sorted(flags_now - flags)])
+        how = how or f"another {' and '.join(other)}"
         raise errors.RunError(f"{folder}: holds a training that was begun with {how} and is not finished.", step)
     return True
 
