@@ -1,10 +1,12 @@
 """What a disk refuses, told so that it can be mended: which file, how many bytes it needs, how many there are."""
 
+import contextlib
 import errno
 import os
 import pathlib
 import re
 import shutil
+from collections.abc import Iterator
 
 from geods import errors
 
@@ -29,6 +31,25 @@ def require_room(folder: str | os.PathLike[str], size_bytes: int) -> None:
     """
     if size_bytes > (free_bytes := _free_bytes(pathlib.Path(folder))):
         raise errors.DiskFullError(f"{folder}: {_room(size_bytes, free_bytes)}.", _MAKE_ROOM)
+
+
+@contextlib.contextmanager
+def told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Lets what the block raises of a full or closed disk say so, with the path of what was being written.
+
+    Raises:
+        DiskFullError: If it does not fit.
+        UnwritableError: If it must not be written.
+    """
+    try:
+        yield
+    except errors.GeodsError:
+        raise
+    # Whatever it is: TensorFlow and HDF5 have errors of their own for it.
+    except Exception as error:
+        if found := refusal(path, error):
+            raise found from error
+        raise
 
 
 def refusal(

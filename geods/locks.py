@@ -56,12 +56,14 @@ def folder(
 
     Raises:
         GeodsError: `error`, which says who holds it.
+        DiskFullError: If what the block writes does not fit.
+        UnwritableError: If the folder must not be written.
     """
 
     def busy(process: str) -> errors.GeodsError:
         return error(f"{path}: process {process} is writing there.", f"wait until it ends, or {otherwise}")
 
-    with exclusive(lock or pathlib.Path(path, NAME), busy):
+    with exclusive(lock or pathlib.Path(path, NAME), busy), disk.told(path):
         files.sweep(path)
         yield
 
@@ -73,13 +75,9 @@ def _opened(path: pathlib.Path) -> IO[str]:
         DiskFullError: If there is no room for it.
         UnwritableError: If its folder must not be written.
     """
-    try:
+    with disk.told(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a+", encoding="utf-8")
-    except OSError as error:
-        if refusal := disk.refusal(path.parent, error):
-            raise refusal from error
-        raise
 
 
 def _take(holder: IO[str]) -> bool:

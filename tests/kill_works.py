@@ -147,9 +147,12 @@ def is_over(folder: pathlib.Path) -> bool:
 
 
 def _epoch(snapshot: pathlib.Path) -> int:
-    """Returns how many epochs a snapshot holds."""
-    with np.load(snapshot, allow_pickle=False) as found:
-        return json.loads(str(found["progress"]))["epochs"]
+    """Returns how many epochs a snapshot holds; none if it is gone, which it is when its training ends."""
+    try:
+        with np.load(snapshot, allow_pickle=False) as found:
+            return json.loads(str(found["progress"]))["epochs"]
+    except FileNotFoundError:
+        return 0
 
 
 def judge_end(target: pathlib.Path, whole: pathlib.Path, work: Work) -> None:

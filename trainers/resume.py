@@ -80,7 +80,7 @@ class Snapshots(keras.callbacks.Callback):
                 self._measured.best_miles = progress["best_miles"]
                 self._measured.best_epoch = progress["best_epoch"]
                 self._measured.best_weights = [arrays[f"best{n}"] for n in range(len(arrays))]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             problem = f"{path}: no snapshot to go on from ({type(error).__name__}: {error})."
             raise errors.RunError(problem, "begin anew with --overwrite") from error
 
