@@ -15,20 +15,19 @@ NAME = ".lock"
 
 
 @contextlib.contextmanager
-def exclusive(path: str | os.PathLike[str], busy: Callable[[str], Exception]) -> Iterator[None]:
+def exclusive(path: str | os.PathLike[str], busy: Callable[[str], Exception], keep_file: bool = True) -> Iterator[None]:
     """Holds a lock file; the system drops the lock when the process ends, however it ends.
 
     Args:
-        path: The file; it and its folder are made if need be, and it stays, empty.
+        path: The file; it and its folder are made if need be.
         busy: Makes the error to raise from who holds the lock: "4711 on host since 2026-01-31 12:00:00 UTC".
+        keep_file: Whether the file stays when the block has ended, empty.
 
     Raises:
         Exception: What `busy` made, if another process holds it.
     """
-    with _opened(pathlib.Path(path)) as holder:
-        if not _take(holder):
-            holder.seek(0)
-            raise busy(holder.read().strip() or "unknown")
+    final = pathlib.Path(path)
+    with _locked(final, busy) as holder:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
         holder.truncate(0)
         holder.write(f"{os.getpid()} on {socket.gethostname()} since {since}\n")
@@ -37,6 +36,8 @@ def exclusive(path: str | os.PathLike[str], busy: Callable[[str], Exception]) ->
             yield
         finally:
             holder.truncate(0)
+            if not keep_file:
+                final.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -63,9 +64,31 @@ def folder(
     def busy(process: str) -> errors.GeodsError:
         return error(f"{path}: process {process} is writing there.", f"wait until it ends, or {otherwise}")
 
-    with exclusive(lock or pathlib.Path(path, NAME), busy), disk.told(path):
+    with exclusive(lock or pathlib.Path(path, NAME), busy, keep_file=False), disk.told(path):
         files.sweep(path)
         yield
+
+
+def _locked(path: pathlib.Path, busy: Callable[[str], Exception]) -> IO[str]:
+    """Opens and locks a lock file, or raises what `busy` makes."""
+    while True:
+        holder = _opened(path)
+        if not _take(holder):
+            with holder:
+                holder.seek(0)
+                raise busy(holder.read().strip() or "unknown")
+        if _is_at(holder, path):
+            return holder
+        # Who held it until now has removed it: another process may make and lock a new one.
+        holder.close()
+
+
+def _is_at(holder: IO[str], path: pathlib.Path) -> bool:
+    """Says whether an open file is the one that has a name."""
+    try:
+        return os.path.samestat(os.fstat(holder.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _opened(path: pathlib.Path) -> IO[str]:

@@ -86,4 +86,27 @@ def test_who_holds_a_folder_removes_what_killed_ones_left(tmp_path):
     (tmp_path / ".unfinished.0123abcd.tmp" / "a").touch()
     with locks.folder(tmp_path, errors.RunError, ""):
         assert [path.name for path in tmp_path.iterdir()] == [locks.NAME]
-    assert not (tmp_path / locks.NAME).read_text(), "a lock that nobody holds names nobody"
+    assert not list(tmp_path.iterdir())
+
+
+COUNT = """
+import pathlib, sys
+from geods import errors, locks
+folder, done = pathlib.Path(sys.argv[1]), 0
+while done < 200:
+    try:
+        with locks.folder(folder, errors.RunError, ""):
+            number = int((folder / "count").read_text())
+            (folder / "count").write_text(str(number + 1))
+            done += 1
+    except errors.RunError:
+        pass
+"""
+
+
+def test_a_lock_that_is_removed_each_time_is_never_held_twice(tmp_path):
+    (tmp_path / "count").write_text("0")
+    command = [sys.executable, "-c", COUNT, str(tmp_path)]
+    for process in [subprocess.Popen(command) for _ in range(3)]:
+        assert process.wait() == 0
+    assert (tmp_path / "count").read_text() == "600"
