@@ -34,7 +34,7 @@ def require_room(folder: str | os.PathLike[str], size_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def told(path: str | os.PathLike[str]) -> Iterator[None]:
+def told(path: str | os.PathLike[str], size_bytes: int | None = None) -> Iterator[None]:
     """Lets what the block raises of a full or closed disk say so, with the path of what was being written.
 
     Raises:
@@ -47,7 +47,7 @@ def told(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     # Whatever it is: TensorFlow and HDF5 have errors of their own for it.
     except Exception as error:
-        if found := refusal(path, error):
+        if found := refusal(path, error, size_bytes):
             raise found from error
         raise
 

@@ -29,10 +29,11 @@ def exclusive(path: str | os.PathLike[str], busy: Callable[[str], Exception], ke
     final = pathlib.Path(path)
     with _locked(final, busy) as holder:
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        holder.truncate(0)
-        holder.write(f"{os.getpid()} on {socket.gethostname()} since {since}\n")
-        holder.flush()
+        me = f"{os.getpid()} on {socket.gethostname()} since {since}\n".encode()
         try:
+            with disk.told(final, len(me)):
+                holder.truncate(0)
+                holder.write(me)
             yield
         finally:
             holder.truncate(0)
@@ -69,21 +70,21 @@ def folder(
         yield
 
 
-def _locked(path: pathlib.Path, busy: Callable[[str], Exception]) -> IO[str]:
+def _locked(path: pathlib.Path, busy: Callable[[str], Exception]) -> IO[bytes]:
     """Opens and locks a lock file, or raises what `busy` makes."""
     while True:
         holder = _opened(path)
         if not _take(holder):
             with holder:
                 holder.seek(0)
-                raise busy(holder.read().strip() or "unknown")
+                raise busy(holder.read().decode().strip() or "unknown")
         if _is_at(holder, path):
             return holder
         # Who held it until now has removed it: another process may make and lock a new one.
         holder.close()
 
 
-def _is_at(holder: IO[str], path: pathlib.Path) -> bool:
+def _is_at(holder: IO[bytes], path: pathlib.Path) -> bool:
     """Says whether an open file is the one that has a name."""
     try:
         return os.path.samestat(os.fstat(holder.fileno()), path.stat())
@@ -91,7 +92,7 @@ def _is_at(holder: IO[str], path: pathlib.Path) -> bool:
         return False
 
 
-def _opened(path: pathlib.Path) -> IO[str]:
+def _opened(path: pathlib.Path) -> IO[bytes]:
     """Opens a lock file, which is made if need be.
 
     Raises:
@@ -100,10 +101,11 @@ def _opened(path: pathlib.Path) -> IO[str]:
     """
     with disk.told(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a+", encoding="utf-8")
+        # Without a buffer: what does not fit would be tried once more when the file is closed.
+        return path.open("ab+", buffering=0)
 
 
-def _take(holder: IO[str]) -> bool:
+def _take(holder: IO[bytes]) -> bool:
     """Locks an open file; returns False if another process holds it."""
     for pause_s in (0.01, 0.02, 0.05, 0.1, 0.2, 0):
         with contextlib.suppress(OSError):

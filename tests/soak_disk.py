@@ -89,7 +89,7 @@ def writers(place: pathlib.Path, step_kb: int) -> dict:
             free_kb += step_kb
         before = contents(folder)
         mount(place, "remount", "ro")
-        assert refused(lambda: write(folder, 1), folder, "cannot be written") or name == "seal", name  # noqa: B023
+        assert refused(lambda: write(folder, _TIMES), folder, "cannot be written"), name  # noqa: B023
         mount(place, "remount", "rw")
         assert contents(folder) == before, name
         seen[name] = free_kb // step_kb
@@ -138,7 +138,8 @@ def _ends(work: Any, place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bo
     if child.wait() == 0:
         return True
     said = log.read_text(encoding="utf-8")
-    assert re.search(rf"errors\.\w+Error: {place / 'work'}\S*: .*{_NEEDED}", said), said[-3000:]
+    # TensorFlow does not say how large its events and shards are.
+    assert re.search(rf"errors\.\w+Error: {place / 'work'}\S*: .*({_NEEDED}|more bytes)", said), said[-3000:]
     return False
 
 
