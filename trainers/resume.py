@@ -71,7 +71,8 @@ class Snapshots(keras.callbacks.Callback):
     def _restore(self, path: pathlib.Path) -> None:
         """Puts everything back as it was."""
         try:
-            with np.load(path, allow_pickle=False) as found:
+            # Opened here: NumPy leaves a damaged file open.
+            with path.open("rb") as source, np.load(source, allow_pickle=False) as found:
                 arrays = dict(found)
             progress = json.loads(str(arrays.pop(_PROGRESS)))
             self._assign([arrays.pop(f"variable{n}") for n in range(len(self._variables))])
