@@ -87,7 +87,7 @@ def fit(
         measured: Measures the validation split after each chunk, if there is one.
         settings: Epochs and size of a chunk.
         folder: The run folder.
-        snapshot: File to go on from, written after each epoch; None to begin anew whatever happens.
+        snapshot: File to go on from, written after epochs; None to begin anew whatever happens.
 
     Raises:
         OptionError: If the inputs cannot be divided.

@@ -101,7 +101,7 @@ def fit(
         cells: The run's partition.
         settings: The options.
         folder: Where events and checkpoints go.
-        snapshot: File to go on from, written after each epoch; None to begin anew whatever happens.
+        snapshot: File to go on from, written after epochs; None to begin anew whatever happens.
 
     Raises:
         RunError: If the snapshot cannot be used.

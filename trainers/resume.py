@@ -1,13 +1,15 @@
 """What a training that was stopped or killed goes on from: all that its next epoch depends on, to the last bit.
 
-After each epoch everything that the next one reads is written into one file: the network's variables, among them the
+After an epoch everything that the next one reads is written into one file: the network's variables, among them the
 states of the random numbers of dropout and augmentation; those of the optimizer; the best weights so far and how far
 off they were. The order of the data follows from the number of the epoch (trainers/inputs.py). Keras saves neither the
 states of random numbers (https://github.com/keras-team/keras/issues/19796) nor what callbacks know.
 """
 
 import json
+import math
 import pathlib
+import time
 import zipfile
 from typing import Any
 
@@ -18,10 +20,12 @@ from geods import errors, files
 from trainers import callbacks
 
 _PROGRESS = "progress"
+# So many times as long as writing took: where epochs are short, snapshots take less than 5 % of the time.
+_PAUSE = 20
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Writes a snapshot after each epoch. The last of the callbacks, as it keeps what the others have found.
+    """Writes snapshots after epochs. The last of the callbacks, as it keeps what the others have found.
 
     Attributes:
         epochs: Finished epochs, over all chunks.
@@ -45,6 +49,7 @@ class Snapshots(keras.callbacks.Callback):
         self._variables = [*network.variables, *network.optimizer.variables]
         self._measured, self._epochs_in_all, self._path = measured, epochs, path
         self.epochs, self.is_over = 0, False
+        self._next_s = -math.inf
         if path and path.is_file():
             self._restore(path)
             print(f"goes on after epoch {self.epochs} of at most {epochs}", flush=True)
@@ -53,8 +58,10 @@ class Snapshots(keras.callbacks.Callback):
         """Writes the snapshot."""
         self.epochs += 1
         self.is_over = self.model.stop_training or self.epochs == self._epochs_in_all
-        if self._path:
+        began_s = time.monotonic()
+        if self._path and (self.is_over or began_s >= self._next_s):
             self.write(self._path)
+            self._next_s = time.monotonic() + _PAUSE * (time.monotonic() - began_s)
 
     def write(self, path: pathlib.Path) -> None:
         """Writes what is now."""
