@@ -2,7 +2,8 @@
 # make test     lint, types and all tests
 # make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
 # make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then
-#               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree
+#               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree; then 1,000 kills of
+#               building, extracting, training and evaluating, resumed trainings of every kind, and full disks
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
 
 PYTHON ?= python3
@@ -29,6 +30,8 @@ soak: install
 	$(BIN)/python tests/soak_country.py --boundary=$(BOUNDARY)
 	$(BIN)/python tests/soak.py
 	$(BIN)/python tests/soak_trust.py
+	$(BIN)/python tests/soak_kills.py
+	$(BIN)/python tests/soak_disk.py
 
 lint: install
 	$(BIN)/ruff check $(SOURCES)

@@ -91,7 +91,19 @@ def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
     )
 
 
-def examples(builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed: int) -> tf.data.Dataset:
+def buffer_bytes(builder: tfds.core.DatasetBuilder, split: str, buffer: int) -> float:
+    """Returns the memory that the JPEGs of a split take that are shuffled at once."""
+    found = builder.info.splits[split]
+    return found.num_bytes * min(1.0, buffer / max(1, found.num_examples))
+
+
+def examples(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    shuffle: bool,
+    seed: int | tf.Tensor,
+    buffer: int = _SHUFFLE_LOCATIONS,
+) -> tf.data.Dataset:
     """Returns a split's locations with their JPEGs undecoded, shuffled by `seed` or in the order of the shards."""
     require_split(builder, split)
     config = tfds.ReadConfig(
@@ -105,7 +117,38 @@ def examples(builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed:
     )
     decoders = {"views": {"image": tfds.decode.SkipDecoding()}}
     found = builder.as_dataset(split=split, decoders=decoders, shuffle_files=shuffle, read_config=config)
-    return found.shuffle(_SHUFFLE_LOCATIONS, seed=seed) if shuffle else found
+    return found.shuffle(buffer, seed=seed) if shuffle else found
+
+
+def epochs(
+    builder: tfds.core.DatasetBuilder, split: str, seed: int, buffer: int = _SHUFFLE_LOCATIONS
+) -> tuple[tf.data.Dataset, tf.Variable]:
+    """Returns a split as `examples` shuffles it, whose order follows from the seed and the number of the epoch alone.
+
+    TensorFlow's own order of an epoch follows from how often the dataset was begun before, which a training that goes
+    on in another process cannot repeat.
+
+    Args:
+        builder: From `open_builder`.
+        split: Its split.
+        seed: Of the orders.
+        buffer: Locations to shuffle at once; their JPEGs wait in memory.
+
+    Returns:
+        The dataset, and the number of the epoch that comes when it is next begun, int64 `[]`; it counts itself.
+    """
+    require_split(builder, split)
+    # On the CPU also where there is a GPU: the dataset reads it there.
+    with tf.device("/cpu:0"):
+        number = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    @tf.autograph.experimental.do_not_convert
+    def shuffled(count: tf.Tensor) -> tf.data.Dataset:
+        # Of this function's graph alone. Not 0, with which TensorFlow would compare the tensor below.
+        tf.random.set_seed(seed + 1)
+        return examples(builder, split, True, count, buffer)
+
+    return tf.data.Dataset.range(1).map(lambda _: number.assign_add(1)).flat_map(shuffled), number
 
 
 def _metadata(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:

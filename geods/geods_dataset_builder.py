@@ -32,7 +32,10 @@ from geods import (
     bad_images,
     cli,
     dataset_files,
+    disk,
     errors,
+    files,
+    locks,
     manifests,
     plans,
     record_bytes,
@@ -81,19 +84,38 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         GeodsConfig(name="report", policy="report", description="The report's split by image: its lists, or 95/5."),
     ]
 
+    # Of the images, known once they were read.
+    _size_bytes: int | None = None
+
     def download_and_prepare(self, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
         """Builds the dataset, unless it is there and was built of the same images and partition.
 
         Raises:
-            GeodsError: If the tree, its partition or an image cannot be used, or the dataset there is of another tree.
+            GeodsError: If the tree, its partition or an image cannot be used, the dataset there is of another tree,
+                another process builds it, or the disk cannot hold it.
         """
-        with _without_traceback():
+        with _without_traceback(), self._alone():
             try:
                 self._refuse_stale(kwargs.get("download_config"))
                 super().download_and_prepare(**kwargs)
-            except errors.GeodsError:
+            except Exception as error:
                 _sweep(self.data_path, epath.Path(self._data_dir_root))
+                if isinstance(error, errors.GeodsError):
+                    raise
+                if refusal := disk.refusal(self.data_path, error, self._size_bytes):
+                    raise refusal from error
                 raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps other builds of the config out, and removes what killed ones left."""
+        folder = pathlib.Path(self.data_path).parent
+        # Not in the folder: a build that fails removes it.
+        lock = pathlib.Path(self._data_dir_root, f".{self.name}-{folder.name}.lock")
+        with locks.folder(folder, errors.DatasetError, "give another --data_dir", lock):
+            for left in folder.glob("incomplete.*"):
+                files.discard(left)
+            yield
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> Any:  # noqa: ANN401 - the base class's own
         """Returns the config, or says which there are."""
@@ -142,6 +164,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment())
         self.info.features["cell"].names = [str(number) for number in range(plan.cell_count)]
         self.info.metadata.update(plan.metadata)
+        paths = survey.view_paths([place for places in plan.by_split.values() for place, _ in places])
+        self._size_bytes = sum(path.stat().st_size for path in paths)
+        disk.require_room(self.data_path, self._size_bytes)
         manifests.write(self.data_path / manifests.NAME, plan.sources.images)
         print(f"{self.info.full_name}: {plan.summary}")
         return {name: self._generate_examples(places, plan.provenance) for name, places in plan.by_split.items()}

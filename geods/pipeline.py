@@ -64,6 +64,7 @@ def batches(
     split: str,
     options: PipelineOptions,
     then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
+    examples: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """Reads a split's shards in parallel, decodes, batches and prefetches.
 
@@ -74,6 +75,7 @@ def batches(
         split: Split, or part of one as TFDS writes it.
         options: How to batch.
         then: Applied to each batch before it is prefetched, such as to leave out the text.
+        examples: The split in an order of its own, such as `datasets.epochs`; else it is shuffled as `options` say.
 
     Returns:
         A dataset of dicts: with views="all" `image` uint8 `[b, v, h, w, 3]`, `view_mask` bool `[b, v]` and `heading`
@@ -84,7 +86,8 @@ def batches(
     Raises:
         DatasetError: If there is no such split.
     """
-    examples = datasets.examples(builder, split, options.shuffle, options.seed)
+    if examples is None:
+        examples = datasets.examples(builder, split, options.shuffle, options.seed)
     most_views = _most_views(builder, split) if options.views == "all" else 1
     return _prefetched(_batched(examples, most_views, options), then)
 

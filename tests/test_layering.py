@@ -11,8 +11,9 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
     {"errors", "installed"},
-    {"files", "geometry", "licences", "jpeg_claims", "locks", "outline"},
-    {"cli", "downloads", "images", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
+    {"disk", "geometry", "headroom", "jpeg_claims", "licences", "outline"},
+    {"files"},
+    {"cli", "downloads", "images", "locks", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
     {"bad_images", "boundary", "dataset_files", "geojson"},
     {"partition"},
     {"fishnet", "splits", "tree"},

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from geods import errors, files, locks
+from geods import disk, errors, files, locks
 from trainers import cache_files
 
 
@@ -53,7 +53,8 @@ class CacheWriter:
         if (self.folder / cache_files.INDEX).exists():
             self._adopt(key, block_rows)
         arrays = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
-        with files.atomic_path(self.folder / cache_files.ARRAYS) as temporary:
+        size_bytes = sum(array.nbytes for array in arrays.values())
+        with files.atomic_path(self.folder / cache_files.ARRAYS, size_bytes) as temporary:
             np.savez(temporary, allow_pickle=False, **arrays)
         cache_files.write_index(self.folder, self._index)
 
@@ -65,6 +66,16 @@ class CacheWriter:
     def missing(self) -> list[int]:
         """Returns the blocks that are not written yet, in order."""
         return [block for block in range(self.blocks) if not self._is_whole(block)]
+
+    def require_room(self) -> None:
+        """Refuses to begin what would not fit.
+
+        Raises:
+            DiskFullError: If there is less room than the missing blocks take.
+        """
+        rows = sum(map(self.rows_of, self.missing()))
+        item_bytes = cache_files.numpy_dtype(self._index["key"]["dtype"]).itemsize
+        disk.require_room(self.folder, rows * math.prod(self._index["feature_shape"]) * item_bytes)
 
     def rows_of(self, block: int) -> int:
         """Returns how many rows a block has."""
@@ -79,8 +90,9 @@ class CacheWriter:
             features: `[rows_of(block), *feature_shape]`, any float type.
         """
         path = cache_files.block_path(self.folder, block)
-        with files.atomic_path(path) as temporary:
-            np.save(temporary, cache_files.to_stored(features, self._index["key"]["dtype"]), allow_pickle=False)
+        stored = cache_files.to_stored(features, self._index["key"]["dtype"])
+        with files.atomic_path(path, stored.nbytes) as temporary:
+            np.save(temporary, stored, allow_pickle=False)
         return path.stat().st_size
 
     def finish(self) -> int:
@@ -118,15 +130,11 @@ class CacheWriter:
 
 @contextlib.contextmanager
 def lock(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Keeps other processes out of a cache folder; the system drops the lock when the process ends, however it ends.
+    """Keeps other processes out of a cache folder, and removes what killed ones left in it.
 
     Raises:
-        CacheError: If another process holds it; the message gives its number.
+        CacheError: If another process holds it.
     """
-
-    def busy(process: str) -> errors.CacheError:
-        problem = f"{folder}: process {process} is writing there."
-        return errors.CacheError(problem, "wait until it ends, or name another --cache_dir")
-
-    with locks.exclusive(pathlib.Path(folder) / ".lock", busy):
+    with locks.folder(folder, errors.CacheError, "name another --cache_dir"):
+        files.sweep(cache_files.block_path(pathlib.Path(folder), 0).parent)
         yield

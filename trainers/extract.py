@@ -102,6 +102,7 @@ def _extract_split(
             shutil.rmtree(folder / "blocks", ignore_errors=True)
             (folder / cache_files.INDEX).unlink(missing_ok=True)
         writer = cache_writer.CacheWriter(folder, key, spec.to_dict(), rows, shape, settings.block_rows)
+        writer.require_room()
         _write_missing(writer, features, split, variant)
         size_bytes = writer.finish()
     name = f"{split}, variant {variant}" if variant else split

@@ -137,6 +137,7 @@ class TrainOptions(EncoderOptions):
         "plain", "plain passes, or the report's: all epochs on one chunk of examples, then on the next."
     )
     chunk_examples: int = cli.option(1000, "Examples a chunk of --schedule=chunked.")
+    shuffle_locations: int = cli.option(4096, "Locations shuffled at once, whose images wait in memory; from images.")
     epochs: int = cli.option(25, "Passes over the training split, at most; over each chunk if chunked.")
     patience: int = cli.option(8, "Epochs without a better validation distance before training stops.")
     learning_rate: float = cli.option(1e-3, "Of Adam, at the start.")
@@ -147,7 +148,7 @@ class TrainOptions(EncoderOptions):
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
         super().__post_init__()
-        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members"))
+        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members", "shuffle_locations"))
         require_at_least(self, 2, ("most_places",))
         require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg"))
         for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1"), ("temperature", "1")):
