@@ -12,16 +12,16 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 GEODS_LEVELS = [
     {"errors", "installed"},
     {"files", "geometry", "jpeg_claims", "locks", "outline"},
-    {"cli", "downloads", "images", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
-    {"bad_images", "boundary", "dataset_files", "geojson"},
-    {"partition"},
+    {"beam_worker", "cli", "downloads", "images", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
+    {"bad_images", "beam_jobs", "boundary", "dataset_files", "geojson"},
+    {"beam_checks", "partition"},
     {"fishnet", "splits", "tree"},
     {"imagery", "quadtree", "survey", "tree_layouts"},
     {"photos", "scraping", "simulation", "split_lists"},
     {"recorded", "scrape", "sources"},
-    {"plans"},
-    {"buffers", "datasets", "decoding", "geods_dataset_builder", "gpu_jpegs"},
-    {"jpeg_threads", "pipeline"},
+    {"examples", "plans"},
+    {"beam_shards", "buffers", "datasets", "decoding", "gpu_jpegs"},
+    {"geods_dataset_builder", "jpeg_threads", "pipeline"},
     {"loader"},
 ]
 MAY_IMPORT = {
@@ -33,7 +33,7 @@ MAY_IMPORT = {
 MODEL_MAY_USE_OF_GEODS = {"geods.errors", "geods.files", "geods.geometry"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
 GEODS_WITH_TENSORFLOW = {
-    *("geods.datasets", "geods.decoding", "geods.geods_dataset_builder"),
+    *("geods.beam_shards", "geods.datasets", "geods.decoding", "geods.examples", "geods.geods_dataset_builder"),
     *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.record_bytes"),
 }
 
