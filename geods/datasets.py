@@ -88,13 +88,21 @@ def require_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
         raise errors.DatasetError(problem, "choose one of those")
 
 
+def part_from(builder: tfds.core.DatasetBuilder, split: str, start: int) -> str:
+    """Returns the part of a split from its location number `start` on, of which TFDS reads no shard before that."""
+    (whole,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(builder.info.splits)
+    return f"{whole.splitname}[{whole.from_ + start}:{whole.to}]" if start else split
+
+
 def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
     """Reads all of a split but its images.
 
     Raises:
         DatasetError: If there is no such split.
     """
-    rows = list(examples(builder, split, shuffle=False, seed=0).as_numpy_iterator())
+    # Without the images, which would be kept as long as the list is.
+    bare = examples(builder, split, shuffle=False, seed=0).map(_without_images)
+    rows = list(bare.as_numpy_iterator())
     views = [row["views"] for row in rows]
     return Index(
         location_ids=np.array([row["location_id"].decode() for row in rows], dtype=np.str_),
@@ -121,6 +129,11 @@ def examples(builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed:
     decoders = {"views": {"image": tfds.decode.SkipDecoding()}}
     found = builder.as_dataset(split=split, decoders=decoders, shuffle_files=shuffle, read_config=config)
     return found.shuffle(_SHUFFLE_LOCATIONS, seed=seed) if shuffle else found
+
+
+def _without_images(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns an example with no JPEGs."""
+    return {**row, "views": {name: row["views"][name] for name in ("heading", "date")}}
 
 
 def _metadata(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def test_a_runner_that_is_not_there_is_told_and_leaves_nothing(tmp_path):
     flags = ("--runner=PortableRunner", "--job_endpoint=localhost:9", "--job_server_timeout=2")
     with (
         beam_jobs.workers(flags, tmp_path) as crew,
-        pytest.raises(errors.BeamError, match="Beam's runner ended with code 1: .*Timeout"),
+        pytest.raises(errors.BeamError, match=r"Beam's runner ended with code 1: .*Timeout"),
     ):
         list(crew.map("beam_tasks:refused", [0], {}, ""))
     assert list(tmp_path.iterdir()) == []

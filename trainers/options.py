@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from geods import cli, errors
+from geods import beam_jobs, cli, errors
 
 # These look at every training place once instead of being trained.
 FITTED_HEADS = ("neighbours", "kernel")
@@ -67,11 +67,16 @@ class ExtractOptions(EncoderOptions):
         "auto", "What decodes the images: auto takes the first that is there of gpu, simplejpeg and tensorflow."
     )
     block_rows: int = cli.option(1024, "Images a block; a kill costs at most one block.")
+    beam_pipeline_options: str = cli.option(
+        "", "Options of an Apache Beam runner whose workers extract, as runner=DirectRunner,direct_num_workers=4."
+    )
 
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
         super().__post_init__()
         require_at_least(self, 1, ("block_rows",))
+        if self.beam_pipeline_options:
+            beam_jobs.flags_of(self.beam_pipeline_options)
         if bool(self.variants) != bool(self.brightness or self.contrast or self.crop):
             problem = f"--variants={self.variants} with no change of the images, or a change without --variants."
             raise errors.OptionError(problem, "give both, such as --variants=3 --crop=0.25 --brightness=0.2")
