@@ -114,15 +114,30 @@ def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
     )
 
 
-def examples(builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed: int) -> tf.data.Dataset:
-    """Returns a split's locations with their JPEGs undecoded, shuffled by `seed` or in the order of the shards."""
+def examples(
+    builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed: int, at_once: int = 0
+) -> tf.data.Dataset:
+    """Returns a split's locations with their JPEGs undecoded, shuffled by `seed` or in the order of the shards.
+
+    Args:
+        builder: From `open_builder`.
+        split: Split, or part of one as TFDS writes it.
+        shuffle: Whether to shuffle.
+        seed: Of the order.
+        at_once: Shards to read side by side for one of many readers, who does not see the whole split; 0 for one that
+            does.
+
+    Raises:
+        DatasetError: If there is no such split.
+    """
     require_split(builder, split)
     config = tfds.ReadConfig(
         # A small dataset would be kept decoded in memory and a benchmark would measure that.
         try_autocache=False,
         shuffle_seed=seed,
         # Shards read side by side come in one order only if asked for.
-        interleave_cycle_length=1 if not shuffle else 16,
+        interleave_cycle_length=at_once or (16 if shuffle else 1),
+        assert_cardinality=not at_once,
         add_tfds_id=False,
         skip_prefetch=True,
     )

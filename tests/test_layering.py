@@ -20,7 +20,7 @@ GEODS_LEVELS = [
     {"photos", "scraping", "simulation", "split_lists"},
     {"recorded", "scrape", "sources"},
     {"examples", "plans"},
-    {"beam_shards", "buffers", "datasets", "decoding", "gpu_jpegs"},
+    {"beam_shards", "buffers", "data_service", "datasets", "decoding", "gpu_jpegs"},
     {"geods_dataset_builder", "jpeg_threads", "pipeline"},
     {"loader"},
 ]
@@ -33,7 +33,14 @@ MAY_IMPORT = {
 MODEL_MAY_USE_OF_GEODS = {"geods.errors", "geods.files", "geods.geometry"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
 GEODS_WITH_TENSORFLOW = {
-    *("geods.beam_shards", "geods.datasets", "geods.decoding", "geods.examples", "geods.geods_dataset_builder"),
+    *(
+        "geods.beam_shards",
+        "geods.data_service",
+        "geods.datasets",
+        "geods.decoding",
+        "geods.examples",
+        "geods.geods_dataset_builder",
+    ),
     *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.record_bytes"),
 }
 

@@ -202,12 +202,15 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
             shuffle=train,
             seed=settings.seed,
             deterministic=settings.deterministic or not train,
+            # What is predicted must come in order.
+            service=settings.data_service if train else "",
         ),
         then=lambda batch: _with_truth(batch, cells),
     )
     examples = int(index.views.sum()) if single else len(index)
     # Of single views TensorFlow does not know how many there are, and Keras warns that they ran out.
-    batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
+    if not (train and settings.data_service):
+        batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
     return Split(batches, index.location_ids, index.coords, labels, examples)
 
 

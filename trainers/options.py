@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from geods import beam_jobs, cli, errors
+from trainers import devices
 
 # These look at every training place once instead of being trained.
 FITTED_HEADS = ("neighbours", "kernel")
@@ -99,6 +100,7 @@ class TrainOptions(EncoderOptions):
     train_split: str = cli.option("train", "Split to train on.")
     validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
     cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
+    data_service: str = cli.option("", "host:port of a tf.data service that decodes images; empty to decode here.")
     partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
     cells: Literal["partition", "quadtree"] = cli.option(
         "partition", "Cells of the partition, or of a quadtree over the training places (PlaNet)."
@@ -148,11 +150,13 @@ class TrainOptions(EncoderOptions):
     lr_schedule: Literal["constant", "cosine"] = cli.option("cosine", "How the learning rate falls over all epochs.")
     weight_decay: float = cli.option(1e-3, "Of AdamW; 0 is plain Adam.")
     deterministic: bool = cli.option(False, "Whether the same seed gives the same weights to the last bit; slower.")
+    devices: int = cli.option(1, "GPUs of this machine, or devices of JAX, that share every batch.")
 
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
         super().__post_init__()
-        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members"))
+        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members", "devices"))
+        devices.require(self.devices, self.batch_size)
         require_at_least(self, 2, ("most_places",))
         require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg"))
         for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1"), ("temperature", "1")):
@@ -241,6 +245,9 @@ class TrainOptions(EncoderOptions):
         if of_images and self.cache_dir:
             problem = f"--{of_images[0]} with --cache_dir: cached features are of the images as they were."
             raise errors.OptionError(problem, "give it to trainers.extract with --variants=3, and --variants=3 here")
+        if self.data_service and (self.cache_dir or self.imagery or self.deterministic):
+            problem = f"--data_service={self.data_service}: it decodes a dataset's images, in an order of its own."
+            raise errors.OptionError(problem, "leave it out with --cache_dir, --imagery and --deterministic")
         if self.variants and not self.cache_dir:
             problem = f"--variants={self.variants} without --cache_dir: only caches have copies."
             raise errors.OptionError(
