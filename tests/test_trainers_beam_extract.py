@@ -44,6 +44,6 @@ def test_a_worker_with_other_weights_is_refused_and_writes_nothing(data_dir, cac
     mine = features.FeatureCache(cache_dir / "test").key.weights_sha256
     with pytest.raises(errors.BeamError, match=r"a worker's mobilenet_v2 with .* has other weights"):
         beam_extract.write_block(
-            (0, 0, (0, 0), 3), json.dumps(dataclasses.asdict(settings)), str(tmp_path), "test", 0, mine
+            (0, 0, (0, 0), 0, 3), json.dumps(dataclasses.asdict(settings)), str(tmp_path), "test", 0, mine
         )
     assert list(tmp_path.iterdir()) == []

@@ -35,15 +35,12 @@ def write_blocks(
     Raises:
         BeamError: If the runner fails, or a worker's encoder has other weights.
     """
-    firsts = [block * settings.block_rows for block in missing]
-    tasks = [
-        (block, first, writer.rows.place_of(first), writer.rows_of(block))
-        for block, first in zip(missing, firsts, strict=True)
-    ]
+    from trainers import extract
+
+    tasks = [(block, *extract.start_of(block, writer.rows, settings), writer.rows_of(block)) for block in missing]
+    seen = dataclasses.replace(settings, data_dir=str(pathlib.Path(settings.data_dir).absolute()))
     arguments = {
-        "settings": json.dumps(
-            dataclasses.asdict(settings) | {"data_dir": str(pathlib.Path(settings.data_dir).absolute())}
-        ),
+        "settings": json.dumps(dataclasses.asdict(seen)),
         "folder": str(writer.folder.absolute()),
         "split": writer.key.split,
         "variant": variant,
@@ -54,7 +51,7 @@ def write_blocks(
 
 
 def write_block(
-    task: tuple[int, int, tuple[int, int], int],
+    task: tuple[int, int, tuple[int, int], int, int],
     settings: str,
     folder: str,
     split: str,
@@ -64,12 +61,12 @@ def write_block(
     """Computes and writes one block on a worker; returns its bytes."""
     from trainers import extract
 
-    block, first, place, count = task
+    block, row, place, skip, count = task
     # One at a time: an encoder takes all cores, and OpenVINO's has one request.
     with _ENCODER:
         features = _features(settings, weights_sha256)
-        (rows,) = extract.regroup(features.of(split, variant, first, place), [count])
-        return cache_files.write_block(pathlib.Path(folder), block, rows, features.settings.cache_dtype)
+        _, found = extract.regroup(features.of(split, variant, row, place), [skip, count])
+        return cache_files.write_block(pathlib.Path(folder), block, found, features.settings.cache_dtype)
 
 
 @functools.lru_cache(maxsize=1)

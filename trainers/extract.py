@@ -22,7 +22,7 @@ from trainers import options, runtimes
 
 if TYPE_CHECKING:
     from model import backbones
-    from trainers import cache_writer, image_features
+    from trainers import cache_files, cache_writer, image_features
 
 
 def main(settings: options.ExtractOptions) -> None:
@@ -132,12 +132,35 @@ def _write_blocks(
     written = 0
     with tqdm.tqdm(total=sum(map(writer.rows_of, missing)), desc=split, unit=" views", smoothing=0.1) as bar:
         for run in _consecutive(missing):
-            first = run[0] * features.settings.block_rows
-            batches = features.of(split, variant, first, rows.place_of(first))
-            blocks = regroup(_counted(batches, bar), [writer.rows_of(block) for block in run])
+            row, place, skip = start_of(run[0], rows, features.settings)
+            batches = features.of(split, variant, row, place)
+            blocks = regroup(_counted(batches, bar), [skip, *map(writer.rows_of, run)])
+            next(blocks)
             for block, found in zip(run, blocks, strict=True):
                 written += writer.write(block, found)
                 bar.set_postfix_str(f"{written / 1e6:,.1f} MB")
+
+
+def start_of(
+    block: int, rows: "cache_files.Rows", settings: options.ExtractOptions
+) -> tuple[int, tuple[int, int], int]:
+    """Returns where to begin to read for a block: at the batch that an extraction in one go would have there.
+
+    Every image then is in the same place of the same batch whoever encodes it, and has the same features to the last
+    bit.
+
+    Args:
+        block: Its number.
+        rows: Of the split.
+        settings: Sizes of blocks and batches.
+
+    Returns:
+        The first row to encode, its place for `image_features.ImageFeatures.of`, and how many rows from it on belong to
+        an earlier block.
+    """
+    first = block * settings.block_rows
+    skip = first % settings.batch_size
+    return first - skip, rows.place_of(first - skip), skip
 
 
 def _consecutive(blocks: list[int]) -> list[list[int]]:
