@@ -15,6 +15,7 @@ expect, so `except ValueError` goes on working:
     +-- CacheError        (ValueError)         a feature cache is missing, stale or damaged
     +-- RunError          (ValueError)         a run folder cannot be used
     +-- SealError         (ValueError)         a folder is not as it was when it was finished
+    +-- BeamError         (RuntimeError)       a Beam runner, or a worker of it, cannot do its work
     +-- TrainingError     (RuntimeError)       training cannot go on
     +-- BenchmarkError    (RuntimeError)       a measurement cannot be made, or would be wrong
     +-- OptionError       (ValueError)         an option has a value it cannot have
@@ -101,6 +102,10 @@ class RunError(GeodsError, ValueError):
 
 class SealError(GeodsError, ValueError):
     """A folder is not as it was when it was finished."""
+
+
+class BeamError(GeodsError, RuntimeError):
+    """A Beam runner, or a worker of it, cannot do its work."""
 
 
 class TrainingError(GeodsError, RuntimeError):

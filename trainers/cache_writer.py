@@ -17,6 +17,11 @@ from trainers import cache_files
 class CacheWriter:
     """Writes a cache block by block; what is finished stays finished when the process is killed.
 
+    Attributes:
+        folder: Where.
+        key: What the cache is made of.
+        rows: What its rows belong to.
+
     Args:
         folder: `<cache_dir>/<split>`.
         key: What the cache is made of.
@@ -39,7 +44,7 @@ class CacheWriter:
         block_rows: int,
     ) -> None:
         self.folder = pathlib.Path(folder)
-        self._rows = rows
+        self.key, self.rows = key, rows
         self._index: dict[str, Any] = {
             "format": cache_files.FORMAT,
             "key": dataclasses.asdict(key),
@@ -89,11 +94,7 @@ class CacheWriter:
             block: Its number.
             features: `[rows_of(block), *feature_shape]`, any float type.
         """
-        path = cache_files.block_path(self.folder, block)
-        stored = cache_files.to_stored(features, self._index["key"]["dtype"])
-        with files.atomic_path(path, stored.nbytes) as temporary:
-            np.save(temporary, stored, allow_pickle=False)
-        return path.stat().st_size
+        return cache_files.write_block(self.folder, block, features, self.key.dtype)
 
     def finish(self) -> int:
         """Records the hash of every block and returns the bytes of all."""
@@ -107,7 +108,7 @@ class CacheWriter:
         """Takes over the blocks of an earlier, interrupted run on the same input."""
         found = cache_files.read_index(self.folder)
         cache_files.refuse_other(self.folder, cache_files.CacheKey(**found["key"]), key)
-        if found["block_rows"] != block_rows or found["rows"] != len(self._rows):
+        if found["block_rows"] != block_rows or found["rows"] != len(self.rows):
             problem = f"{self.folder}: its blocks have {found['block_rows']} rows, wanted {block_rows}."
             raise errors.CacheError(problem, f"give --block_rows={found['block_rows']}, or start anew with --overwrite")
 

@@ -208,9 +208,13 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
     if train:
         _usable(split, labels)
     single = train and settings.train_views == "single"
+    # What is predicted must come in order.
+    service = settings.data_service if train else ""
     shuffled, epoch = None, None
     if train:
         _require_memory(settings, builder, split, 1 if single else int(index.views.max()))
+    if train and not service:
+        # A variable holds the number of the epoch, and workers elsewhere do not have it.
         shuffled, epoch = datasets.epochs(builder, split, settings.seed, settings.shuffle_locations)
     batches = pipeline.batches(
         builder,
@@ -220,14 +224,18 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
             settings.width_px,
             batch_size=settings.batch_size,
             views="single" if single else "all",
+            shuffle=bool(service),
+            seed=settings.seed,
             deterministic=settings.deterministic or not train,
+            service=service,
         ),
         then=lambda batch: _with_truth(batch, cells),
         examples=shuffled,
     )
     examples = int(index.views.sum()) if single else len(index)
     # Of single views TensorFlow does not know how many there are, and Keras warns that they ran out.
-    batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
+    if not service:
+        batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
     source, forward = datasets.fingerprint_of(builder), epoch.assign if epoch is not None else None
     return Split(batches, index.location_ids, index.coords, labels, examples, source, forward)
 
