@@ -1,21 +1,24 @@
 # make demo     the whole road on a simulated world: no key, no download, 2 to 6 minutes after the install
 # make test     lint, types and all tests
 # make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
+# make bench-scale  what grows with the number of locations: SIZES=1000,10000,100000,1000000 for more, hours
 # make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then
-#               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree; then all mistakes
-#               of users, a million cases of the properties, and an environment for each extra
+#               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree; then 1,000 kills of
+#               building, extracting, training and evaluating, resumed trainings of every kind, and full disks; then all
+#               mistakes of users, a million cases of the properties, and an environment for each extra
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
 
 PYTHON ?= python3
 BOUNDARY ?= us
 IMAGES ?=
+SIZES ?= 1000,10000
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := geods model trainers tools tests setup.py
 
 BENCHMARKS := input build features head job
 
-.PHONY: demo test bench soak lint install clean
+.PHONY: demo test bench bench-scale soak lint install clean
 
 demo: install
 	$(BIN)/python -m tools.demo --out=demo
@@ -26,10 +29,15 @@ test: install lint
 bench: install
 	for name in $(BENCHMARKS); do $(BIN)/python -m tools.benchmark_$$name --images=$(IMAGES) || exit; done
 
+bench-scale: install
+	$(BIN)/python -m tools.benchmark_scale --sizes=$(SIZES)
+
 soak: install
 	$(BIN)/python tests/soak_country.py --boundary=$(BOUNDARY)
 	$(BIN)/python tests/soak.py
 	$(BIN)/python tests/soak_trust.py
+	$(BIN)/python tests/soak_kills.py
+	$(BIN)/python tests/soak_disk.py
 	$(BIN)/python tests/soak_mistakes.py
 
 lint: install

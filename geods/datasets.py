@@ -73,13 +73,21 @@ def require_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
     dataset_files.refuse_other_split(builder.info.full_name, builder.info.splits, split)
 
 
+def part_from(builder: tfds.core.DatasetBuilder, split: str, start: int) -> str:
+    """Returns the part of a split from its location number `start` on, of which TFDS reads no shard before that."""
+    (whole,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(builder.info.splits)
+    return f"{whole.splitname}[{whole.from_ + start}:{whole.to}]" if start else split
+
+
 def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
     """Reads all of a split but its images.
 
     Raises:
         DatasetError: If there is no such split.
     """
-    rows = list(examples(builder, split, shuffle=False, seed=0).as_numpy_iterator())
+    # Without the images, which would be kept as long as the list is.
+    bare = examples(builder, split, shuffle=False, seed=0).map(_without_images)
+    rows = list(bare.as_numpy_iterator())
     views = [row["views"] for row in rows]
     return Index(
         location_ids=np.array([row["location_id"].decode() for row in rows], dtype=np.str_),
@@ -91,21 +99,84 @@ def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
     )
 
 
-def examples(builder: tfds.core.DatasetBuilder, split: str, shuffle: bool, seed: int) -> tf.data.Dataset:
-    """Returns a split's locations with their JPEGs undecoded, shuffled by `seed` or in the order of the shards."""
+def buffer_bytes(builder: tfds.core.DatasetBuilder, split: str, buffer: int) -> float:
+    """Returns the memory that the JPEGs of a split take that are shuffled at once."""
+    found = builder.info.splits[split]
+    return found.num_bytes * min(1.0, buffer / max(1, found.num_examples))
+
+
+def examples(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    shuffle: bool,
+    seed: int | tf.Tensor,
+    buffer: int = _SHUFFLE_LOCATIONS,
+    at_once: int = 0,
+) -> tf.data.Dataset:
+    """Returns a split's locations with their JPEGs undecoded, shuffled by `seed` or in the order of the shards.
+
+    Args:
+        builder: From `open_builder`.
+        split: Split, or part of one as TFDS writes it.
+        shuffle: Whether to shuffle.
+        seed: Of the order.
+        buffer: Locations to shuffle at once.
+        at_once: Shards to read side by side for one of many readers, who does not see the whole split; 0 for one that
+            does.
+
+    Raises:
+        DatasetError: If there is no such split.
+    """
     require_split(builder, split)
     config = tfds.ReadConfig(
         # A small dataset would be kept decoded in memory and a benchmark would measure that.
         try_autocache=False,
         shuffle_seed=seed,
         # Shards read side by side come in one order only if asked for.
-        interleave_cycle_length=1 if not shuffle else 16,
+        interleave_cycle_length=at_once or (16 if shuffle else 1),
+        assert_cardinality=not at_once,
         add_tfds_id=False,
         skip_prefetch=True,
     )
     decoders = {"views": {"image": tfds.decode.SkipDecoding()}}
     found = builder.as_dataset(split=split, decoders=decoders, shuffle_files=shuffle, read_config=config)
-    return found.shuffle(_SHUFFLE_LOCATIONS, seed=seed) if shuffle else found
+    return found.shuffle(buffer, seed=seed) if shuffle else found
+
+
+def epochs(
+    builder: tfds.core.DatasetBuilder, split: str, seed: int, buffer: int = _SHUFFLE_LOCATIONS
+) -> tuple[tf.data.Dataset, tf.Variable]:
+    """Returns a split as `examples` shuffles it, whose order follows from the seed and the number of the epoch alone.
+
+    TensorFlow's own order of an epoch follows from how often the dataset was begun before, which a training that goes
+    on in another process cannot repeat.
+
+    Args:
+        builder: From `open_builder`.
+        split: Its split.
+        seed: Of the orders.
+        buffer: Locations to shuffle at once; their JPEGs wait in memory.
+
+    Returns:
+        The dataset, and the number of the epoch that comes when it is next begun, int64 `[]`; it counts itself.
+    """
+    require_split(builder, split)
+    # On the CPU also where there is a GPU: the dataset reads it there.
+    with tf.device("/cpu:0"):
+        number = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    @tf.autograph.experimental.do_not_convert
+    def shuffled(count: tf.Tensor) -> tf.data.Dataset:
+        # Of this function's graph alone. Not 0, with which TensorFlow would compare the tensor below.
+        tf.random.set_seed(seed + 1)
+        return examples(builder, split, True, count, buffer)
+
+    return tf.data.Dataset.range(1).map(lambda _: number.assign_add(1)).flat_map(shuffled), number
+
+
+def _without_images(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns an example with no JPEGs."""
+    return {**row, "views": {name: row["views"][name] for name in ("heading", "date")}}
 
 
 def _metadata(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:

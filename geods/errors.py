@@ -15,12 +15,15 @@ expect, so `except ValueError` goes on working:
     +-- CacheError        (ValueError)         a feature cache is missing, stale or damaged
     +-- RunError          (ValueError)         a run folder cannot be used
     +-- SealError         (ValueError)         a folder is not as it was when it was finished
+    +-- BeamError         (RuntimeError)       a Beam runner, or a worker of it, cannot do its work
     +-- TrainingError     (RuntimeError)       training cannot go on
     +-- BenchmarkError    (RuntimeError)       a measurement cannot be made, or would be wrong
     +-- OptionError       (ValueError)         an option has a value it cannot have
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
     +-- DiskFullError     (OSError)            a disk takes no more
+    +-- MemoryShortError  (MemoryError)        something would not fit into memory
+    +-- UnwritableError   (PermissionError)    a file or folder must not be written
     +-- SourceStop        (RuntimeError)       a source of imagery will not answer: ask no more
     +-- SourceRetry       (ConnectionError)    a source of imagery may answer if asked again later
 """
@@ -39,6 +42,10 @@ class GeodsError(Exception):
         super().__init__(f"{problem}\nNext: {next_step}" if next_step else problem)
         self.problem = problem
         self.next_step = next_step
+
+    def __str__(self) -> str:
+        """Returns the message, also of those that have a number and a file name of the system."""
+        return str(self.args[0])
 
 
 class BoundaryError(GeodsError, ValueError):
@@ -97,6 +104,10 @@ class SealError(GeodsError, ValueError):
     """A folder is not as it was when it was finished."""
 
 
+class BeamError(GeodsError, RuntimeError):
+    """A Beam runner, or a worker of it, cannot do its work."""
+
+
 class TrainingError(GeodsError, RuntimeError):
     """Training cannot go on."""
 
@@ -119,6 +130,14 @@ class DownloadError(GeodsError, OSError):
 
 class DiskFullError(GeodsError, OSError):
     """A disk takes no more."""
+
+
+class MemoryShortError(GeodsError, MemoryError):
+    """Something would not fit into memory."""
+
+
+class UnwritableError(GeodsError, PermissionError):
+    """A file or folder must not be written."""
 
 
 class SourceStop(GeodsError, RuntimeError):  # noqa: N818 - an order, as StopIteration

@@ -7,11 +7,12 @@ import os
 import pathlib
 import re
 import secrets
+import shutil
 import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from geods import errors
+from geods import disk, errors
 
 _CHUNK_BYTES = 1 << 20
 _BOMB_BYTES, _BOMB_RATIO = 1 << 26, 100
@@ -19,7 +20,7 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\..+)?")
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
+def atomic_path(path: str | os.PathLike[str], size_bytes: int | None = None) -> Iterator[pathlib.Path]:
     """Gives a temporary path beside `path` and moves it there when the block ends well.
 
     The temporary name keeps the suffix of `path`, because writers such as Keras choose the format by it. If the block
@@ -27,34 +28,65 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
 
     Args:
         path: Where the file shall be; its folder is made if need be.
+        size_bytes: What it will take, for the message if there is no room; None if not known.
 
     Yields:
         The path to write to.
+
+    Raises:
+        DiskFullError: If it does not fit.
+        UnwritableError: If its folder must not be written.
     """
     final = pathlib.Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.parent / f".{final.stem}.{secrets.token_hex(4)}.tmp{final.suffix}"
+    temporary = final.with_name(_temporary_name(final))
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
         # Not tempfile: that makes files only their owner can read, and these are published under the user's umask.
         temporary.touch(exist_ok=False)
         yield temporary
         sync(temporary)
         temporary.replace(final)
         sync(final.parent)
+    # Whatever it is: TensorFlow, HDF5 and NumPy have errors of their own for a disk that is full.
+    except Exception as error:
+        written_bytes = temporary.stat().st_size if temporary.exists() else 0
+        if refusal := disk.refusal(final, error, size_bytes, written_bytes):
+            raise refusal from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:
-    """Removes temporary files that killed processes left in a folder, not below it, while nobody writes there."""
+    """Removes what killed processes left half written or half deleted in a folder, while nobody writes there."""
     for path in pathlib.Path(folder).glob(".*"):
         if _TEMPORARY.fullmatch(path.name):
-            path.unlink()
+            _remove(path)
+
+
+def discard(path: pathlib.Path) -> None:
+    """Removes a file or a folder, if it is there: whole or not at all for whoever looks at its name."""
+    if path.exists():
+        _remove(path.rename(path.with_name(_temporary_name(path))))
+
+
+def _remove(path: pathlib.Path) -> None:
+    """Removes a file or a folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _temporary_name(path: pathlib.Path) -> str:
+    """Returns a name that `sweep` knows, with the suffix of the path."""
+    return f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}"
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes `content` to `path`, whole or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, len(content)) as temporary:
         temporary.write_bytes(content)
 
 

@@ -17,22 +17,28 @@ The same tree gives the same bytes, whatever the process or path. geods/dataset_
 
 import contextlib
 import dataclasses
-import hashlib
-import math
+import functools
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
 
 from geods import (
     bad_images,
+    beam_checks,
+    beam_jobs,
+    beam_shards,
     cli,
     dataset_files,
+    disk,
     errors,
+    examples,
+    files,
+    images,
+    locks,
     manifests,
     plans,
     record_bytes,
@@ -41,7 +47,6 @@ from geods import (
     split_lists,
     splits,
     survey,
-    tree,
 )
 
 _BUILD_COMMAND = "tfds build geods --manual_dir=TREE --data_dir=DIR"
@@ -81,19 +86,38 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         GeodsConfig(name="report", policy="report", description="The report's split by image: its lists, or 95/5."),
     ]
 
+    # Of the images, known once they were read.
+    _size_bytes: int | None = None
+
     def download_and_prepare(self, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
         """Builds the dataset, unless it is there and was built of the same images and partition.
 
         Raises:
-            GeodsError: If the tree, its partition or an image cannot be used, or the dataset there is of another tree.
+            GeodsError: If the tree, its partition or an image cannot be used, the dataset there is of another tree,
+                another process builds it, or the disk cannot hold it.
         """
-        with _without_traceback():
+        with _without_traceback(), self._alone():
             try:
                 self._refuse_stale(kwargs.get("download_config"))
                 super().download_and_prepare(**kwargs)
-            except errors.GeodsError:
+            except Exception as error:
                 _sweep(self.data_path, epath.Path(self._data_dir_root))
+                if isinstance(error, errors.GeodsError):
+                    raise
+                if refusal := disk.refusal(self.data_path, error, self._size_bytes):
+                    raise refusal from error
                 raise
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps other builds of the config out, and removes what killed ones left."""
+        folder = pathlib.Path(self.data_path).parent
+        # Not in the folder: a build that fails removes it.
+        lock = pathlib.Path(self._data_dir_root, f".{self.name}-{folder.name}.lock")
+        with locks.folder(folder, errors.DatasetError, "give another --data_dir", lock):
+            for left in folder.glob("incomplete.*"):
+                files.discard(left)
+            yield
 
     def _create_builder_config(self, builder_config: Any, version: Any) -> Any:  # noqa: ANN401 - the base class's own
         """Returns the config, or says which there are."""
@@ -108,43 +132,38 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         """Returns the features; the names of the cells follow from the partition when the dataset is built."""
-        document = tfds.features.Documentation
-        # As bytes: a tf.train.Example holds floats of 32 bits only, which is 0.5 m on the ground.
-        coords = tfds.features.Tensor(
-            shape=(2,),
-            dtype=np.float64,
-            encoding=tfds.features.Encoding.BYTES,
-            doc=document(desc="Latitude and longitude.", value_range="[-90, 90], [-180, 180] degrees"),
-        )
-        view = {
-            "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg", doc="The JPEG as it was."),
-            "heading": tfds.features.Scalar(
-                np.float32, doc=document(desc="Clockwise from north; NaN if not known.", value_range="[0, 360] degrees")
-            ),
-            "date": tfds.features.Text(doc="YYYY-MM; empty if not known."),
-            "sha256": tfds.features.Text(doc="SHA-256 of the JPEG, in hexadecimal."),
-        }
-        features = tfds.features.FeaturesDict(
-            {
-                "location_id": tfds.features.Text(doc="<lat>,<lng> as the tree has it."),
-                "coords": coords,
-                "cell": tfds.features.ClassLabel(doc="Cell of the partition in which the coordinates lie."),
-                "views": tfds.features.Sequence(view),
-                "source": tfds.features.Text(doc="Who made the images."),
-                "licence": tfds.features.Text(doc="Licence or terms of the images."),
-            }
-        )
-        return self.dataset_info_from_configs(features=features, metadata=tfds.core.MetadataDict())
+        return self.dataset_info_from_configs(features=examples.features(), metadata=tfds.core.MetadataDict())
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         """Reads and checks the whole tree, then returns one generator a split."""
+        plan = self._plan(dl_manager, images.check_files)
+        return {name: self._generate_examples(places, plan.provenance) for name, places in plan.by_split.items()}
+
+    def _generate_splits(
+        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
+    ) -> Sequence[tfds.core.SplitInfo]:
+        """Writes all splits: here, or on Beam where the command has options for that."""
+        if not (flags := _beam_flags(download_config)):
+            splits_here: Sequence[tfds.core.SplitInfo] = super()._generate_splits(dl_manager, download_config)
+            return splits_here
+        with beam_jobs.workers(flags, self.data_path) as crew:
+            plan = self._plan(dl_manager, functools.partial(beam_checks.check_files, crew=crew))
+            templates = {name: self._get_filename_template(split_name=name) for name in plan.by_split}
+            most, config = download_config.max_examples_per_split, download_config.get_shard_config()
+            return beam_shards.write(plan.at_most(most), templates, config, self.info.file_format, crew)
+
+    def _plan(self, dl_manager: tfds.download.DownloadManager, check: plans.Check) -> plans.Plan:
+        """Reads and checks the whole tree, and notes what the dataset will be made of."""
         root, config = _manual_dir(dl_manager), self.builder_config
-        plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment())
-        self.info.features["cell"].names = [str(number) for number in range(plan.cell_count)]
+        plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment(), check)
+        examples.name_cells(self.info.features, plan.cell_count)
         self.info.metadata.update(plan.metadata)
+        paths = survey.view_paths([place for places in plan.by_split.values() for place, _ in places])
+        self._size_bytes = sum(path.stat().st_size for path in paths)
+        disk.require_room(self.data_path, self._size_bytes)
         manifests.write(self.data_path / manifests.NAME, plan.sources.images)
         print(f"{self.info.full_name}: {plan.summary}")
-        return {name: self._generate_examples(places, plan.provenance) for name, places in plan.by_split.items()}
+        return plan
 
     def _download_and_prepare(self, dl_manager: tfds.download.DownloadManager, **kwargs: Any) -> None:  # noqa: ANN401 - as the base class
         """Writes the dataset into the temporary folder that TFDS renames in the end, and seals it there."""
@@ -166,17 +185,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yields (location_id, example)."""
         for place, cell in places:
-            yield (
-                place.location_id,
-                {
-                    "location_id": place.location_id,
-                    "coords": np.array([place.lat_deg, place.lon_deg], dtype=np.float64),
-                    "cell": cell,
-                    "views": [_example_of(view) for view in place.views],
-                    "source": provenance.source,
-                    "licence": provenance.licence,
-                },
-            )
+            yield place.location_id, examples.of_location(place, cell, provenance)
 
     def _refuse_stale(self, download_config: tfds.download.DownloadConfig | None) -> None:
         """Raises DatasetError if the dataset is there, but of other images or another partition than the given tree.
@@ -238,12 +247,12 @@ def _manual_dir(dl_manager: tfds.download.DownloadManager) -> pathlib.Path:
         raise errors.MissingFileError(problem, f"give the imagery tree: {_BUILD_COMMAND}") from error
 
 
-def _example_of(view: tree.View) -> dict[str, Any]:
-    """Returns the example of one view, with the bytes of its file."""
-    content = view.path.read_bytes()
-    return {
-        "image": content,
-        "heading": math.nan if view.heading_deg is None else view.heading_deg,
-        "date": view.date or "",
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+def _beam_flags(download_config: tfds.download.DownloadConfig) -> list[str]:
+    """Returns Beam's options as flags, none where Beam is not asked for."""
+    if download_config.beam_runner is not None:
+        problem = f"beam_runner={download_config.beam_runner!r}: workers are started by options alone."
+        raise errors.OptionError(problem, "name it in beam_options, as runner=DirectRunner")
+    if download_config.beam_options is None:
+        return []
+    options = download_config.beam_options.get_all_options(drop_default=True)
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]

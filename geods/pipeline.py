@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import datasets, decoding, errors, images, tree
+from geods import data_service, datasets, decoding, errors, images, tree
 
 _SHUFFLE_LOCATIONS = 4096
 
@@ -33,6 +33,8 @@ class PipelineOptions:
         repeat: Whether to start again at the end, for ever.
         drop_remainder: Whether to leave out a last batch that is not full.
         skip: Rows (views or locations) to leave out at the start; they are not decoded.
+        service: host:port of a tf.data service whose workers decode, "" to decode here; batches that are not full come
+            where a worker is done, and the order is another every time.
     """
 
     height_px: int = 300
@@ -45,6 +47,7 @@ class PipelineOptions:
     repeat: bool = False
     drop_remainder: bool = False
     skip: int = 0
+    service: str = ""
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -64,6 +67,7 @@ def batches(
     split: str,
     options: PipelineOptions,
     then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
+    examples: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """Reads a split's shards in parallel, decodes, batches and prefetches.
 
@@ -74,6 +78,7 @@ def batches(
         split: Split, or part of one as TFDS writes it.
         options: How to batch.
         then: Applied to each batch before it is prefetched, such as to leave out the text.
+        examples: The split in an order of its own, such as `datasets.epochs`; else it is shuffled as `options` say.
 
     Returns:
         A dataset of dicts: with views="all" `image` uint8 `[b, v, h, w, 3]`, `view_mask` bool `[b, v]` and `heading`
@@ -84,9 +89,14 @@ def batches(
     Raises:
         DatasetError: If there is no such split.
     """
-    examples = datasets.examples(builder, split, options.shuffle, options.seed)
+    if examples is None:
+        at_once = data_service.READ_AT_ONCE if options.service else 0
+        examples = datasets.examples(builder, split, options.shuffle, options.seed, at_once=at_once)
     most_views = _most_views(builder, split) if options.views == "all" else 1
-    return _prefetched(_batched(examples, most_views, options), then)
+    rows = _batched(examples, most_views, options)
+    if options.service:
+        rows = data_service.distributed(rows, options.service)
+    return _prefetched(rows, then)
 
 
 def encoded_batches(builder: tfds.core.DatasetBuilder, split: str, options: PipelineOptions) -> tf.data.Dataset:

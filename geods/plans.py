@@ -1,10 +1,9 @@
 """What a build will write, decided before anything is written: the images that are good, their cells, their splits."""
 
 import dataclasses
-import functools
 import json
 import pathlib
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
 
 from geods import (
@@ -20,6 +19,11 @@ from geods import (
     tree_layouts,
 )
 
+Check = Callable[[Sequence[pathlib.Path]], Iterable[images.ImageFacts]]
+
+# What was last checked: by path, size and time of change of every file.
+_checked: dict[tuple[tuple[pathlib.Path, int, int], ...], tuple[images.ImageFacts, ...]] = {}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
@@ -32,6 +36,7 @@ class Plan:
         sources: All that it is made of.
         metadata: What metadata.json holds.
         summary: Lines that say how the tree lies on its partition and falls into splits.
+        facts: What the check found, by file, of all images it looked at.
     """
 
     by_split: dict[str, list[split_lists.Labelled]]
@@ -40,9 +45,20 @@ class Plan:
     sources: sources.Sources
     metadata: dict[str, Any]
     summary: str
+    facts: dict[pathlib.Path, images.ImageFacts]
+
+    def at_most(self, count: int | None) -> "Plan":
+        """Returns the plan with no more than the first `count` locations of each split; all for None."""
+        return dataclasses.replace(self, by_split={name: places[:count] for name, places in self.by_split.items()})
 
 
-def make(root: pathlib.Path, policy: splits.Policy, seed: int, on_bad: bad_images.Policy) -> Plan:
+def make(
+    root: pathlib.Path,
+    policy: splits.Policy,
+    seed: int,
+    on_bad: bad_images.Policy,
+    check: Check = images.check_files,
+) -> Plan:
     """Reads and checks a whole tree.
 
     Args:
@@ -50,6 +66,7 @@ def make(root: pathlib.Path, policy: splits.Policy, seed: int, on_bad: bad_image
         policy: How to split.
         seed: Seed of the split.
         on_bad: What to do about images that cannot be used.
+        check: What reads and checks files.
 
     Raises:
         GeodsError: If the tree, its partition or an image cannot be used.
@@ -58,7 +75,7 @@ def make(root: pathlib.Path, policy: splits.Policy, seed: int, on_bad: bad_image
     cells_path = survey.find_partition(root)
     cells = partition.read(cells_path)
     lists = split_lists.find(root, locations) if policy == "report" else None
-    facts = recorded.compare(root, _checked_images(locations))
+    facts = recorded.compare(root, _checked_images(locations, check))
     bad = bad_images.settle(
         facts, root, on_bad, f"replace or delete them; python -m tools.check_tree --tree={root} lists all"
     )
@@ -83,14 +100,21 @@ def make(root: pathlib.Path, policy: splits.Policy, seed: int, on_bad: bad_image
     }
     summary = f"{root} on {cells_path}\n{survey.summary(labels, len(cells))}\n"
     summary += split_lists.summary(inside, by_split, lists)
-    return Plan(by_split, len(cells), survey.provenance(root), made_of, metadata, summary)
+    by_path = {fact.path: fact for fact in facts}
+    return Plan(by_split, len(cells), survey.provenance(root), made_of, metadata, summary, by_path)
 
 
-def sources_now(root: pathlib.Path, policy: splits.Policy, seed: int, on_bad: bad_images.Policy) -> sources.Sources:
+def sources_now(
+    root: pathlib.Path,
+    policy: splits.Policy,
+    seed: int,
+    on_bad: bad_images.Policy,
+    check: Check = images.check_files,
+) -> sources.Sources:
     """Returns what a dataset of a tree would be made of now; nothing is printed, moved or refused for bad images."""
     locations = tree_layouts.read(root)
     lists = split_lists.find(root, locations) if policy == "report" else None
-    facts = recorded.compare(root, _checked_images(locations))
+    facts = recorded.compare(root, _checked_images(locations, check))
     bad = [fact for fact in facts if fact.problem] if on_bad.on_bad_image == "skip" else []
     return sources.of(root, facts, bad, partition.read(survey.find_partition(root)), (policy, seed), lists)
 
@@ -105,21 +129,19 @@ def _without(locations: Sequence[tree.Location], bad: Container[pathlib.Path]) -
     return kept
 
 
-def _checked_images(locations: Sequence[tree.Location]) -> tuple[images.ImageFacts, ...]:
+def _checked_images(locations: Sequence[tree.Location], check: Check) -> tuple[images.ImageFacts, ...]:
     """Checks all images, once for all configs that one process builds of an unchanged tree."""
     stamps = []
     for path in survey.view_paths(locations):
         status = path.stat()
         stamps.append((path, status.st_size, status.st_mtime_ns))
-    return _checked(tuple(stamps))
+    key = tuple(stamps)
+    if key not in _checked:
+        _checked.clear()
+        _checked[key] = tuple(check([path for path, _, _ in stamps]))
+    return _checked[key]
 
 
 def forget_checks() -> None:
     """Lets the next plan of this process check all images again."""
-    _checked.cache_clear()
-
-
-@functools.lru_cache(maxsize=1)
-def _checked(stamps: tuple[tuple[pathlib.Path, int, int], ...]) -> tuple[images.ImageFacts, ...]:
-    """Checks the images at the paths in `stamps`."""
-    return tuple(images.check_files([path for path, _, _ in stamps]))
+    _checked.clear()

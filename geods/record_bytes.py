@@ -14,15 +14,16 @@ from typing import Any
 from tensorflow_datasets.core import example_serializer
 
 
+def serialized(serializer: example_serializer.ExampleSerializer, example: Any) -> bytes:  # noqa: ANN401 - TFDS' own
+    """Returns the record of an encoded example, its map sorted by key."""
+    return bytes(serializer.get_tf_example(example).SerializeToString(deterministic=True))
+
+
 @contextlib.contextmanager
 def deterministic() -> Iterator[None]:
     """Lets TFDS write maps sorted by key while the block runs."""
-
-    def serialize_example(self: example_serializer.ExampleSerializer, example: Any) -> bytes:  # noqa: ANN401 - TFDS' own
-        return bytes(self.get_tf_example(example).SerializeToString(deterministic=True))
-
     stock = example_serializer.ExampleSerializer.serialize_example
-    example_serializer.ExampleSerializer.serialize_example = serialize_example
+    example_serializer.ExampleSerializer.serialize_example = serialized
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ geolocator.save(model, "model.keras")
 model = geolocator.load("model.keras")
 """
 
+import math
 import os
 import pathlib
 import warnings
@@ -118,7 +119,8 @@ def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """
     if not str(path).endswith(".keras"):
         raise errors.RunError(f"{path}: a model's file name ends in .keras.", "give it that suffix")
-    with files.atomic_path(path) as temporary:
+    size_bytes = sum(math.prod(weight.shape) * weight.value.dtype.size for weight in model.weights)
+    with files.atomic_path(path, size_bytes) as temporary:
         model.save(temporary)
 
 

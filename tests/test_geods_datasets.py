@@ -57,3 +57,19 @@ def test_the_configs_named_are_those_of_the_builder():
     from geods import geods_dataset_builder
 
     assert tuple(config.name for config in geods_dataset_builder.Builder.BUILDER_CONFIGS) == dataset_files.CONFIGS
+
+
+def test_an_order_of_an_epoch_follows_from_its_number(data_dir):
+    builder = datasets.open_builder(data_dir, "random")
+
+    def ids(dataset):
+        return [row["location_id"] for row in dataset.as_numpy_iterator()]
+
+    orders, number = datasets.epochs(builder, "train", seed=0)
+    first, second = ids(orders), ids(orders)
+    assert first != second
+    assert sorted(first) == sorted(second)
+    again, number = datasets.epochs(builder, "train", seed=0)
+    number.assign(1)
+    assert ids(again) == second
+    assert ids(datasets.epochs(builder, "train", seed=1)[0]) != first

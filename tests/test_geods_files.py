@@ -29,7 +29,7 @@ def test_failed_write_keeps_the_old_file(tmp_path):
     target = tmp_path / "kept.json"
     files.write_json(target, {"old": 1})
     with pytest.raises(TypeError, match="bytes-like"):
-        files.write_bytes(target, 3)  # the writing itself fails, inside the block
+        files.write_bytes(target, "text")  # the writing itself fails, inside the block
     assert json.loads(target.read_text()) == {"old": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
 

@@ -11,17 +11,29 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
     {"errors", "installed"},
-    {"files", "geometry", "licences", "jpeg_claims", "locks", "outline"},
-    {"cli", "downloads", "images", "manifests", "polygons", "record_bytes", "seals", "vector_files"},
-    {"bad_images", "boundary", "dataset_files", "geojson"},
-    {"partition"},
+    {"disk", "geometry", "headroom", "jpeg_claims", "licences", "outline"},
+    {"files"},
+    {
+        "beam_worker",
+        "cli",
+        "downloads",
+        "images",
+        "locks",
+        "manifests",
+        "polygons",
+        "record_bytes",
+        "seals",
+        "vector_files",
+    },
+    {"bad_images", "beam_jobs", "boundary", "dataset_files", "geojson"},
+    {"beam_checks", "partition"},
     {"fishnet", "splits", "tree"},
     {"imagery", "quadtree", "survey", "tree_layouts"},
     {"photos", "scraping", "simulation", "split_lists"},
     {"recorded", "scrape", "sources"},
-    {"plans"},
-    {"buffers", "datasets", "decoding", "geods_dataset_builder", "gpu_jpegs"},
-    {"jpeg_threads", "pipeline"},
+    {"examples", "plans"},
+    {"beam_shards", "buffers", "data_service", "datasets", "decoding", "gpu_jpegs"},
+    {"geods_dataset_builder", "jpeg_threads", "pipeline"},
     {"loader"},
 ]
 MAY_IMPORT = {
@@ -33,7 +45,14 @@ MAY_IMPORT = {
 MODEL_MAY_USE_OF_GEODS = {"geods.errors", "geods.files", "geods.geometry"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
 GEODS_WITH_TENSORFLOW = {
-    *("geods.datasets", "geods.decoding", "geods.geods_dataset_builder"),
+    *(
+        "geods.beam_shards",
+        "geods.data_service",
+        "geods.datasets",
+        "geods.decoding",
+        "geods.examples",
+        "geods.geods_dataset_builder",
+    ),
     *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.record_bytes"),
 }
 

@@ -138,7 +138,7 @@ def run(tmp_path) -> pathlib.Path:
     folder = drawn_runs.write(tmp_path / "run", drawn_trees.cells(), drawn_runs.predict(drawn_trees.cells(), 5))
     (folder / runs.FLAGS).write_text("--epochs=1\n")
     (folder / runs.MODEL).write_bytes(random.Random(0).randbytes(5000))
-    runs.seal(folder)
+    runs.finish(folder)
     return folder
 
 

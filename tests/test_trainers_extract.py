@@ -92,7 +92,7 @@ def test_an_unknown_split_is_refused_before_anything_is_computed(extract_flags, 
 @pytest.mark.parametrize("sizes", [[5], [1, 1, 1], [4, 4, 2], [3, 7], [10]])
 def test_rows_are_regrouped(sizes):
     batches = iter([np.arange(0, 4), np.arange(4, 5), np.arange(5, 10)])
-    blocks = list(extract._regroup(batches, sizes))
+    blocks = list(extract.regroup(batches, sizes))
     assert [len(block) for block in blocks] == sizes
     assert np.array_equal(np.concatenate(blocks), np.arange(sum(sizes)))
 

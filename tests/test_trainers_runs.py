@@ -1,5 +1,7 @@
 """Run folders: what is refused, what is kept, what is written down."""
 
+import dataclasses
+
 import drawn_trees
 import pytest
 
@@ -34,3 +36,41 @@ def test_folders_without_a_model_are_no_runs(tmp_path):
         runs.require(str(tmp_path))
     (tmp_path / runs.MODEL).touch()
     assert runs.require(str(tmp_path)) == tmp_path
+
+
+def test_a_training_goes_on_only_with_what_it_was_begun_with(tmp_path):
+    settings, cells = options.TrainOptions(run_dir=str(tmp_path)), drawn_trees.cells()
+    runs.start(settings, cells, "data")
+    runs.snapshot(tmp_path).write_text("precious")
+    assert runs.start(settings, cells, "data") == tmp_path
+    for changes, its_cells, source, said in (
+        ({"epochs": 99}, cells, "data", "begun with --epochs=25 and is not finished"),
+        ({"dropout": 0.5}, cells, "data", "begun with no --dropout=0.5 and"),
+        ({}, partition.Partition(cells.shapes[:3]), "data", "begun with another partition and"),
+        ({}, cells, "other data", "begun with another source and"),
+    ):
+        with pytest.raises(errors.RunError, match=rf"{said}(.|\n)*--overwrite"):
+            runs.start(dataclasses.replace(settings, **changes), its_cells, source)
+    assert runs.snapshot(tmp_path).read_text() == "precious"
+    runs.start(dataclasses.replace(settings, overwrite=True), cells, "data")
+    assert not runs.snapshot(tmp_path).exists()
+
+
+def test_a_model_beside_what_to_go_on_from_is_not_finished(tmp_path):
+    settings = options.TrainOptions(run_dir=str(tmp_path))
+    runs.start(settings, drawn_trees.cells(), "data")
+    (tmp_path / runs.MODEL).touch()
+    assert runs.refuse_finished(settings) == tmp_path
+    runs.finish(tmp_path)
+    assert not (tmp_path / runs.UNFINISHED).exists()
+    with pytest.raises(errors.RunError, match="holds a trained model already"):
+        runs.refuse_finished(settings)
+
+
+def test_a_note_of_what_was_begun_that_is_damaged_is_told(tmp_path):
+    settings = options.TrainOptions(run_dir=str(tmp_path))
+    runs.start(settings, drawn_trees.cells(), "data")
+    runs.snapshot(tmp_path).touch()
+    (tmp_path / runs.UNFINISHED / "training.json").write_text("{}")
+    with pytest.raises(errors.RunError, match=r"training\.json: is damaged(.|\n)*--overwrite"):
+        runs.start(settings, drawn_trees.cells(), "data")

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterator
 
 try:
-    from geods import cli, errors, installed, licences
+    from geods import cli, errors, headroom, installed, licences
 except ModuleNotFoundError as missing:
     sys.exit(f'error: {missing}.\nNext: pip install -c constraints.txt -e "."')
 
@@ -120,8 +120,9 @@ def _cards() -> list[str]:
 
 def _room(options: Options) -> Iterator[installed.Finding]:
     """Looks at memory and disk."""
-    memory_gb = _available_memory_gb()
-    if memory_gb is not None:
+    memory_bytes = headroom.available_bytes()
+    if memory_bytes is not None:
+        memory_gb = memory_bytes / 1e9
         short = memory_gb < options.min_memory_gb
         mend = f"end other programs: {options.min_memory_gb:g} GB are needed" if short else ""
         cores = f"{os.cpu_count()} cores"
@@ -132,21 +133,6 @@ def _room(options: Options) -> Iterator[installed.Finding]:
     yield installed.Finding("bad" if short else "ok", f"disk: {free_gb:,.1f} GB free in {pathlib.Path.cwd()}", mend)
     if not os.access(pathlib.Path.cwd(), os.W_OK):
         yield installed.Finding("bad", f"{pathlib.Path.cwd()} cannot be written", "change to a folder of yours")
-
-
-def _available_memory_gb() -> float | None:
-    """Returns what Linux says is available, within the limit of the control group; None elsewhere."""
-    try:
-        lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return None
-    group = pathlib.Path("/sys/fs/cgroup")
-    try:
-        limit = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):
-        limit = available
-    return min(available, limit) / 1e9
 
 
 def _keys() -> Iterator[installed.Finding]:

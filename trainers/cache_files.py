@@ -102,6 +102,11 @@ class Rows:
         """`[locations + 1]` int64: location i has rows starts[i] to starts[i + 1]."""
         return np.concatenate([[0], np.cumsum(self.views)])
 
+    def place_of(self, row: int) -> tuple[int, int]:
+        """Returns the location that a row belongs to, and how many of that location's rows come before it."""
+        location = int(np.searchsorted(self.starts, row, side="right")) - 1
+        return location, row - int(self.starts[location])
+
     def __len__(self) -> int:
         """Returns the number of rows."""
         return int(self.views.sum())
@@ -127,6 +132,22 @@ def folder_of(cache_dir: str | os.PathLike[str], split: str, variant: int = 0) -
 def block_path(folder: pathlib.Path, block: int) -> pathlib.Path:
     """Returns the file of a block."""
     return folder / _BLOCKS / f"{block:05d}.npy"
+
+
+def write_block(folder: pathlib.Path, block: int, features: np.ndarray, dtype: str) -> int:
+    """Writes one block, whole or not at all, and returns its bytes.
+
+    Args:
+        folder: Of the split.
+        block: Its number.
+        features: `[rows, *feature_shape]`, any float type.
+        dtype: Type to store them in.
+    """
+    path = block_path(folder, block)
+    stored = to_stored(features, dtype)
+    with files.atomic_path(path, stored.nbytes) as temporary:
+        np.save(temporary, stored, allow_pickle=False)
+    return path.stat().st_size
 
 
 def write_index(folder: pathlib.Path, index: dict[str, Any]) -> None:

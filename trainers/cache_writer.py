@@ -10,12 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from geods import errors, files, locks
+from geods import disk, errors, files, locks
 from trainers import cache_files
 
 
 class CacheWriter:
     """Writes a cache block by block; what is finished stays finished when the process is killed.
+
+    Attributes:
+        folder: Where.
+        key: What the cache is made of.
+        rows: What its rows belong to.
 
     Args:
         folder: `<cache_dir>/<split>`.
@@ -39,7 +44,7 @@ class CacheWriter:
         block_rows: int,
     ) -> None:
         self.folder = pathlib.Path(folder)
-        self._rows = rows
+        self.key, self.rows = key, rows
         self._index: dict[str, Any] = {
             "format": cache_files.FORMAT,
             "key": dataclasses.asdict(key),
@@ -53,7 +58,8 @@ class CacheWriter:
         if (self.folder / cache_files.INDEX).exists():
             self._adopt(key, block_rows)
         arrays = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
-        with files.atomic_path(self.folder / cache_files.ARRAYS) as temporary:
+        size_bytes = sum(array.nbytes for array in arrays.values())
+        with files.atomic_path(self.folder / cache_files.ARRAYS, size_bytes) as temporary:
             np.savez(temporary, allow_pickle=False, **arrays)
         cache_files.write_index(self.folder, self._index)
 
@@ -65,6 +71,16 @@ class CacheWriter:
     def missing(self) -> list[int]:
         """Returns the blocks that are not written yet, in order."""
         return [block for block in range(self.blocks) if not self._is_whole(block)]
+
+    def require_room(self) -> None:
+        """Refuses to begin what would not fit.
+
+        Raises:
+            DiskFullError: If there is less room than the missing blocks take.
+        """
+        rows = sum(map(self.rows_of, self.missing()))
+        item_bytes = cache_files.numpy_dtype(self._index["key"]["dtype"]).itemsize
+        disk.require_room(self.folder, rows * math.prod(self._index["feature_shape"]) * item_bytes)
 
     def rows_of(self, block: int) -> int:
         """Returns how many rows a block has."""
@@ -78,10 +94,7 @@ class CacheWriter:
             block: Its number.
             features: `[rows_of(block), *feature_shape]`, any float type.
         """
-        path = cache_files.block_path(self.folder, block)
-        with files.atomic_path(path) as temporary:
-            np.save(temporary, cache_files.to_stored(features, self._index["key"]["dtype"]), allow_pickle=False)
-        return path.stat().st_size
+        return cache_files.write_block(self.folder, block, features, self.key.dtype)
 
     def finish(self) -> int:
         """Records the hash of every block and returns the bytes of all."""
@@ -95,7 +108,7 @@ class CacheWriter:
         """Takes over the blocks of an earlier, interrupted run on the same input."""
         found = cache_files.read_index(self.folder)
         cache_files.refuse_other(self.folder, cache_files.CacheKey(**found["key"]), key)
-        if found["block_rows"] != block_rows or found["rows"] != len(self._rows):
+        if found["block_rows"] != block_rows or found["rows"] != len(self.rows):
             problem = f"{self.folder}: its blocks have {found['block_rows']} rows, wanted {block_rows}."
             raise errors.CacheError(problem, f"give --block_rows={found['block_rows']}, or start anew with --overwrite")
 
@@ -118,15 +131,11 @@ class CacheWriter:
 
 @contextlib.contextmanager
 def lock(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Keeps other processes out of a cache folder; the system drops the lock when the process ends, however it ends.
+    """Keeps other processes out of a cache folder, and removes what killed ones left in it.
 
     Raises:
-        CacheError: If another process holds it; the message gives its number.
+        CacheError: If another process holds it.
     """
-
-    def busy(process: str) -> errors.CacheError:
-        problem = f"{folder}: process {process} is writing there."
-        return errors.CacheError(problem, "wait until it ends, or name another --cache_dir")
-
-    with locks.exclusive(pathlib.Path(folder) / ".lock", busy):
+    with locks.folder(folder, errors.CacheError, "name another --cache_dir"):
+        files.sweep(cache_files.block_path(pathlib.Path(folder), 0).parent)
         yield

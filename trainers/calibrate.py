@@ -42,6 +42,12 @@ def main(settings: Options) -> None:
     """Fits, measures, writes and prints."""
     folder = pathlib.Path(settings.run_dir)
     cells = predictions.read_partition(folder)
+    with runs.claim(folder):
+        _calibrate(folder, cells, settings)
+
+
+def _calibrate(folder: pathlib.Path, cells: partition.Partition, settings: Options) -> None:
+    """Calibrates the predictions in a folder."""
     found = predictions.read(folder, len(cells))
     probabilities = np.array([one.probabilities for one in found], dtype=np.float64)
     truth, guessed = np.array([one.truth for one in found]), np.array([one.predicted for one in found])

@@ -43,6 +43,7 @@ class Validation(keras.callbacks.Callback):
     Attributes:
         best_miles: Least mean distance so far.
         best_epoch: Epoch it came from, counted from 0; -1 before the first.
+        best_weights: Of that epoch; none before the first.
         improved: Whether the last epoch was the best so far.
         coords: `[n, 2]` degrees, (lat, lon), the true points.
         points: `[n, 2]` degrees, the points predicted after the last epoch.
@@ -69,7 +70,7 @@ class Validation(keras.callbacks.Callback):
         self._network, self._split, self._cells, self._decoder = network, split, cells, decoder
         self._patience, self._folder = patience, folder
         self.best_miles, self.best_epoch = math.inf, -1
-        self._best_weights: list[np.ndarray] = []
+        self.best_weights: list[np.ndarray] = []
         self.improved = False
         self.points = np.zeros((0, 2))
         self.coords = split.coords
@@ -96,15 +97,15 @@ class Validation(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the best weights back."""
-        if self._best_weights:
-            self._network.set_weights(self._best_weights)
+        if self.best_weights:
+            self._network.set_weights(self.best_weights)
 
     def _keep_best(self, epoch: int, miles: float) -> None:
         """Keeps the weights if they are the best so far; ends the training if nothing better came for long."""
         self.improved = miles < self.best_miles
         if self.improved:
             self.best_miles, self.best_epoch = miles, epoch
-            self._best_weights = self._network.get_weights()
+            self.best_weights = self._network.get_weights()
             geolocator.save(self._network, self._folder / runs.CHECKPOINT)
         elif epoch - self.best_epoch >= self._patience:
             self.model.stop_training = True
@@ -117,12 +118,17 @@ class Progress(keras.callbacks.Callback):
         """Takes the number of epochs and what measures the validation split, if anything does."""
         super().__init__()
         self._epochs, self._validation, self._started = epochs, validation, time.monotonic()
+        self._first: int | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Remembers where this process began."""
+        self._first = epoch if self._first is None else self._first
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Prints loss, miles, best, seconds and time left."""
         logs = logs or {}
         seconds = time.monotonic() - self._started
-        left = seconds / (epoch + 1) * (self._epochs - epoch - 1)
+        left = seconds / (epoch + 1 - (self._first or 0)) * (self._epochs - epoch - 1)
         line = f"epoch {epoch + 1}/{self._epochs}: loss {logs['loss']:.4f}, cell accuracy {logs['cell_accuracy']:.1%}"
         if self._validation:
             mark = " (best)" if self._validation.improved else f" (best {self._validation.best_miles:,.1f})"

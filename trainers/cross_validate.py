@@ -11,7 +11,6 @@ finished are not done again, so a run that was cut off goes on with the same com
 import dataclasses
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from geods import cli, errors, files, partition
+from geods import cli, errors, files, locks, partition
 from trainers import evaluate, options, predictions, runs, scoring
 
 _DEFAULT_FOLDS = 5
@@ -30,7 +29,12 @@ _LINES_SHOWN = 6
 def main(settings: options.TrainOptions) -> None:
     """Trains and evaluates all folds, and joins what they predict."""
     settings = dataclasses.replace(settings, folds=settings.folds or _DEFAULT_FOLDS, fold=0)
-    folder = pathlib.Path(settings.run_dir)
+    with runs.claim(settings.run_dir):
+        _validate(settings, pathlib.Path(settings.run_dir))
+
+
+def _validate(settings: options.TrainOptions, folder: pathlib.Path) -> None:
+    """Does what `main` says, in a folder that no other process writes to."""
     _keep_flags(settings, folder)
     started_s = time.monotonic()
     for fold, own in enumerate(_folds(settings)):
@@ -63,8 +67,10 @@ def _keep_flags(settings: options.TrainOptions, folder: pathlib.Path) -> None:
     """
     text = cli.to_flagfile(dataclasses.replace(settings, overwrite=False))
     path = folder / runs.FLAGS
-    if settings.overwrite and folder.exists():
-        shutil.rmtree(folder)
+    if settings.overwrite:
+        for found in folder.iterdir():
+            if found.name != locks.NAME:
+                files.discard(found)
     if path.is_file() and path.read_text(encoding="utf-8") != text:
         problem = f"{folder}: holds folds that were trained with other flags ({path})."
         raise errors.RunError(problem, "name another --run_dir, or begin anew with --overwrite")

@@ -32,17 +32,18 @@ def main(settings: options.EvaluateOptions) -> None:
     cli.import_quietly("tensorflow")
     from trainers import predictor
 
-    model = predictor.Predictor.load(settings.run_dir)
-    names, truth, log_probabilities, points = (
-        _on_tree(model, settings) if settings.imagery else _on_split(model, settings)
-    )
-    probabilities = np.exp(log_probabilities.astype(np.float64))
-    cells = model.partition.label(truth[:, 0], truth[:, 1])
-    guesses = scoring.Guesses(truth, cells, points, scoring.top_cells(probabilities))
-    metrics = scoring.evaluate(guesses, model.partition, settings.seed)
-    metrics = {"run": str(settings.run_dir), "on": settings.imagery or settings.split, **metrics}
     out = pathlib.Path(settings.out or settings.run_dir)
-    write(out, names, guesses, probabilities, metrics)
+    with runs.claim(out):
+        model = predictor.Predictor.load(settings.run_dir)
+        names, truth, log_probabilities, points = (
+            _on_tree(model, settings) if settings.imagery else _on_split(model, settings)
+        )
+        probabilities = np.exp(log_probabilities.astype(np.float64))
+        cells = model.partition.label(truth[:, 0], truth[:, 1])
+        guesses = scoring.Guesses(truth, cells, points, scoring.top_cells(probabilities))
+        metrics = scoring.evaluate(guesses, model.partition, settings.seed)
+        metrics = {"run": str(settings.run_dir), "on": settings.imagery or settings.split, **metrics}
+        write(out, names, guesses, probabilities, metrics)
     print(scoring.table(metrics))
     print(f"wrote {out / runs.METRICS}, {runs.PREDICTIONS} and {runs.PROBABILITIES}")
     where = f" --predictions={out}" if settings.out else ""
@@ -67,8 +68,9 @@ def write(
     """
     with runs.resealing(out, runs.PREDICTIONS, runs.PROBABILITIES, runs.METRICS):
         files.write_text(out / runs.PREDICTIONS, _csv(names, guesses, probabilities))
-        with files.atomic_path(out / runs.PROBABILITIES) as temporary:
-            np.save(temporary, probabilities.astype(np.float16), allow_pickle=False)
+        stored = probabilities.astype(np.float16)
+        with files.atomic_path(out / runs.PROBABILITIES, stored.nbytes) as temporary:
+            np.save(temporary, stored, allow_pickle=False)
         files.write_json(out / runs.METRICS, metrics)
 
 

@@ -22,31 +22,36 @@ from trainers import early, options, runtimes
 
 if TYPE_CHECKING:
     from model import backbones
-    from trainers import cache_writer, image_features
+    from trainers import cache_files, cache_writer, image_features
 
 
 def main(settings: options.ExtractOptions) -> None:
     """Extracts every split."""
     early.of_extract(settings)
     cli.import_quietly("tensorflow")
-    import keras
-
     from geods import datasets, loader
-    from model import backbones
-    from trainers import image_features
 
     builder = datasets.open_builder(settings.data_dir, settings.config)
-    settings = dataclasses.replace(settings, decode=loader.choose(settings.decode))
-    keras.mixed_precision.set_dtype_policy(runtimes.policy_of(settings.runtime, settings.precision))
-    backbone = backbones.build(spec_of(settings))
-    forward = runtimes.compiled(backbone, settings.batch_size, settings.runtime, settings.precision)
-    features = image_features.ImageFeatures(builder, forward, settings)
+    features, backbone = prepare(dataclasses.replace(settings, decode=loader.choose(settings.decode)), builder)
     for split, variant in itertools.product(settings.splits, range(settings.variants + 1)):
         _extract_split(features, backbone, split, variant)
     print(
         f"next: python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --data_dir={settings.data_dir} "
         f"--config={settings.config} --cache_dir={settings.cache_dir} --run_dir=runs/mlp"
     )
+
+
+def prepare(settings: options.ExtractOptions, builder: Any) -> "tuple[image_features.ImageFeatures, Any]":  # noqa: ANN401 - TFDS' own
+    """Builds the encoder and makes it ready; returns what gives the features of a dataset, and the encoder."""
+    import keras
+
+    from model import backbones
+    from trainers import image_features
+
+    keras.mixed_precision.set_dtype_policy(runtimes.policy_of(settings.runtime, settings.precision))
+    backbone = backbones.build(spec_of(settings))
+    forward = runtimes.compiled(backbone, settings.batch_size, settings.runtime, settings.precision)
+    return image_features.ImageFeatures(builder, forward, settings), backbone
 
 
 def spec_of(settings: options.EncoderOptions) -> "backbones.BackboneSpec":
@@ -77,7 +82,7 @@ def _extract_split(
     """Extracts one split, or a changed copy of it, into its folder; blocks that are there stay."""
     from geods import datasets
     from model import backbones
-    from trainers import cache_files, cache_writer
+    from trainers import beam_extract, cache_files, cache_writer
 
     settings, started = features.settings, time.monotonic()
     index = datasets.index(features.builder, split)
@@ -102,7 +107,14 @@ def _extract_split(
             shutil.rmtree(folder / "blocks", ignore_errors=True)
             (folder / cache_files.INDEX).unlink(missing_ok=True)
         writer = cache_writer.CacheWriter(folder, key, spec.to_dict(), rows, shape, settings.block_rows)
-        _write_missing(writer, features, split, variant)
+        writer.require_room()
+        missing = writer.missing()
+        if len(missing) < writer.blocks:
+            print(f"{split}: {writer.blocks - len(missing)} of {writer.blocks} blocks are there already")
+        if settings.beam_pipeline_options:
+            beam_extract.write_blocks(writer, missing, settings, variant)
+        else:
+            _write_blocks(writer, missing, features, variant)
         size_bytes = writer.finish()
     name = f"{split}, variant {variant}" if variant else split
     print(
@@ -111,21 +123,43 @@ def _extract_split(
     )
 
 
-def _write_missing(
-    writer: "cache_writer.CacheWriter", features: "image_features.ImageFeatures", split: str, variant: int
+def _write_blocks(
+    writer: "cache_writer.CacheWriter", missing: list[int], features: "image_features.ImageFeatures", variant: int
 ) -> None:
-    """Computes and writes the blocks that are not there."""
-    missing = writer.missing()
-    if len(missing) < writer.blocks:
-        print(f"{split}: {writer.blocks - len(missing)} of {writer.blocks} blocks are there already")
+    """Computes and writes blocks."""
+    split, rows = writer.key.split, writer.rows
     written = 0
     with tqdm.tqdm(total=sum(map(writer.rows_of, missing)), desc=split, unit=" views", smoothing=0.1) as bar:
         for run in _consecutive(missing):
-            batches = features.of(split, variant, run[0] * features.settings.block_rows)
-            blocks = _regroup(_counted(batches, bar), [writer.rows_of(block) for block in run])
-            for block, rows in zip(run, blocks, strict=True):
-                written += writer.write(block, rows)
+            row, place, skip = start_of(run[0], rows, features.settings)
+            batches = features.of(split, variant, row, place)
+            blocks = regroup(_counted(batches, bar), [skip, *map(writer.rows_of, run)])
+            next(blocks)
+            for block, found in zip(run, blocks, strict=True):
+                written += writer.write(block, found)
                 bar.set_postfix_str(f"{written / 1e6:,.1f} MB")
+
+
+def start_of(
+    block: int, rows: "cache_files.Rows", settings: options.ExtractOptions
+) -> tuple[int, tuple[int, int], int]:
+    """Returns where to begin to read for a block: at the batch that an extraction in one go would have there.
+
+    Every image then is in the same place of the same batch whoever encodes it, and has the same features to the last
+    bit.
+
+    Args:
+        block: Its number.
+        rows: Of the split.
+        settings: Sizes of blocks and batches.
+
+    Returns:
+        The first row to encode, its place for `image_features.ImageFeatures.of`, and how many rows from it on belong to
+        an earlier block.
+    """
+    first = block * settings.block_rows
+    skip = first % settings.batch_size
+    return first - skip, rows.place_of(first - skip), skip
 
 
 def _consecutive(blocks: list[int]) -> list[list[int]]:
@@ -146,7 +180,7 @@ def _counted(batches: Iterable[np.ndarray], bar: tqdm.tqdm) -> Iterator[np.ndarr
         bar.update(len(batch))
 
 
-def _regroup(batches: Iterator[np.ndarray], sizes: list[int]) -> Iterator[np.ndarray]:
+def regroup(batches: Iterator[np.ndarray], sizes: list[int]) -> Iterator[np.ndarray]:
     """Yields the rows of `batches` in arrays of the given sizes; what comes after the last is not read."""
     rest = next(batches)
     for size in sizes:

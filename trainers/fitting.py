@@ -9,7 +9,7 @@ import keras
 
 from geods import partition
 from model import backbones, decode, geolocator, losses, metrics, optimizers
-from trainers import callbacks, chunked, inputs, memorise, networks, options, runs, scoring
+from trainers import callbacks, chunked, inputs, memorise, networks, options, resume, runs, scoring
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,9 +88,25 @@ def compile_network(parts: Parts, cells: partition.Partition, settings: options.
 
 
 def fit(
-    parts: Parts, cells: partition.Partition, settings: options.TrainOptions, folder: pathlib.Path
+    parts: Parts,
+    cells: partition.Partition,
+    settings: options.TrainOptions,
+    folder: pathlib.Path,
+    snapshot: pathlib.Path | None = None,
 ) -> callbacks.Validation | None:
-    """Trains the network; afterwards it has the weights of its best epoch, or of its last chunk."""
+    """Trains the network; afterwards it has the weights of its best epoch, or of its last chunk.
+
+    Args:
+        parts: The network and what to train it on.
+        cells: The run's partition.
+        settings: The options.
+        folder: Where events and checkpoints go.
+        snapshot: File to go on from, written after epochs; None to begin anew whatever happens.
+
+    Raises:
+        RunError: If the snapshot cannot be used.
+        TrainingError: If the loss becomes NaN or infinite.
+    """
     compile_network(parts, cells, settings)
     decoder = decoder_of(settings, cells)
     measured = None
@@ -101,13 +117,23 @@ def fit(
             print(f"validation {measured.measure()['val_mean_miles']:,.1f} mean miles")
         return None
     if settings.schedule == "chunked":
-        chunked.fit(parts.network, parts.train, measured, settings, folder)
+        chunked.fit(parts.network, parts.train, measured, settings, folder, snapshot)
         return None
-    # In this order: the others print and write what the validation has measured.
+    kept = resume.Snapshots(parts.network, measured, settings.epochs, snapshot)
+    # In this order: the others print, write and keep what the validation has measured.
     watchers = [callbacks.StopOnNaN(), *([measured] if measured else [])]
-    watchers += [callbacks.Progress(settings.epochs, measured), callbacks.Board(folder, cells, measured)]
-    # The inputs shuffle themselves; Keras warns if that is left open for a dataset.
-    parts.network.fit(parts.train.inputs, epochs=settings.epochs, verbose=0, callbacks=watchers, shuffle=False)
+    watchers += [callbacks.Progress(settings.epochs, measured), callbacks.Board(folder, cells, measured), kept]
+    if parts.train.forward:
+        parts.train.forward(kept.epochs)
+    parts.network.fit(
+        parts.train.inputs,
+        epochs=0 if kept.is_over else settings.epochs,
+        initial_epoch=kept.epochs,
+        verbose=0,
+        callbacks=watchers,
+        # The inputs shuffle themselves; Keras warns if that is left open for a dataset.
+        shuffle=False,
+    )
     return measured
 
 
@@ -118,10 +144,10 @@ def save(
     settings: options.TrainOptions,
     folder: pathlib.Path,
 ) -> None:
-    """Writes the whole network, from images to a point, into the run folder, and seals that."""
+    """Writes the whole network, from images to a point, into the run folder, and finishes the run."""
     whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(settings, cells))
     geolocator.save(whole, folder / runs.MODEL)
-    runs.seal(folder)
+    runs.finish(folder)
 
 
 def conclude(measured: callbacks.Validation | None, folder: pathlib.Path, before: str = "") -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from geods import loader, pipeline
+from geods import datasets, loader, pipeline
 from model import augmentation
 from trainers import options, runtimes
 
@@ -27,24 +27,26 @@ class ImageFeatures:
     forward: runtimes.Forward
     settings: options.ExtractOptions
 
-    def of(self, split: str, variant: int, skip: int) -> Iterator[np.ndarray]:
+    def of(self, split: str, variant: int, row: int, place: tuple[int, int]) -> Iterator[np.ndarray]:
         """Yields the features of a split's views in order, float32 `[n, *feature_shape]` a batch.
 
         Args:
             split: The split.
             variant: Number of the changed copy of its images, 0 for the images as they are.
-            skip: The first row.
+            row: The first row.
+            place: Its location, and how many rows of that come before it.
         """
         size = self.settings.batch_size
         height_px, width_px = self.settings.height_px, self.settings.width_px
-        rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=skip)
-        for batch in loader.view_batches(self.builder, split, rows, self.settings.decode):
+        rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=place[1])
+        part = datasets.part_from(self.builder, split, place[0])
+        for batch in loader.view_batches(self.builder, part, rows, self.settings.decode):
             count = len(batch["image"])
             images = _padded(batch["image"], size)
             if variant:
-                images = self._changed(images, draws(self.settings.seed, variant, skip, size))
+                images = self._changed(images, draws(self.settings.seed, variant, row, size))
             yield self.forward(images)[:count]
-            skip += size
+            row += size
 
     @functools.cached_property
     def _changed(self) -> Callable[[Any, np.ndarray], Any]:

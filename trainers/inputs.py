@@ -7,15 +7,19 @@ with `view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` ui
 import copy
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
-from geods import datasets, errors, partition, pipeline, splits
+from geods import datasets, errors, headroom, partition, pipeline, splits
 from trainers import cache_files, features, folds, options, variants
+
+# One in the network, two prefetched, one being put together.
+_BATCHES_AHEAD = 4
 
 
 class FeatureRows(Protocol):
@@ -43,6 +47,9 @@ class Split:
         coords: `[n, 2]` float64 degrees, (lat, lon).
         cells: `[n]` int32, -1 outside the run's partition.
         examples: Number of examples an epoch.
+        source: What it is made of, as text: another one where other data would be trained on.
+        forward: Takes a number of epochs and leaves them out, so that what comes next is what would come after them;
+            None of what is not shuffled.
         chunks: Takes a number of examples and yields the split in inputs of so many; None where it cannot be divided.
     """
 
@@ -51,6 +58,8 @@ class Split:
     coords: np.ndarray
     cells: np.ndarray
     examples: int
+    source: str = ""
+    forward: Callable[[int], Any] | None = None
     chunks: Callable[[int], Iterator[Any]] | None = None
 
 
@@ -117,9 +126,16 @@ class CachedBatches(keras.utils.PyDataset):
         return {"features": values, "view_mask": mask}, self._truth[chosen[:, 0]]
 
     def on_epoch_end(self) -> None:
-        """Shuffles for the next epoch."""
+        """Shuffles for the next epoch, and draws variants for it."""
         if self._rng is not None:
             self._rng.shuffle(self._order)
+        if isinstance(self._cache, variants.DrawnCache):
+            self._cache.draw()
+
+    def forward(self, epochs: int) -> None:
+        """Leaves out epochs: what comes next is what would come after them."""
+        for _ in range(epochs):
+            self.on_epoch_end()
 
 
 def from_cache(
@@ -137,12 +153,13 @@ def from_cache(
     chosen = _usable(split, labels) if train else np.arange(len(labels))
     truth = np.column_stack([coords, labels]).astype(np.float32)
     views = settings.train_views if train else "all"
-    source: FeatureRows = cache
+    caches = [cache]
     if train and settings.variants:
         folders = (cache_files.folder_of(settings.cache_dir, split, n + 1) for n in range(settings.variants))
-        source = variants.DrawnCache([cache, *map(features.FeatureCache, folders)], settings.seed)
+        caches += map(features.FeatureCache, folders)
+    source = variants.DrawnCache(caches, settings.seed) if len(caches) > 1 else cache
     batches = CachedBatches(source, truth, chosen, views, settings.batch_size, settings.seed if train else None)
-    return Split(batches, cache.rows.location_ids, coords, labels, batches.examples, batches.chunks), cache
+    return _split_of(batches, cache.rows.location_ids, coords, labels, caches), cache
 
 
 def from_fold(settings: options.TrainOptions, cache: folds.JoinedCache, cells: partition.Partition, part: str) -> Split:
@@ -158,13 +175,13 @@ def from_fold(settings: options.TrainOptions, cache: folds.JoinedCache, cells: p
         chosen = chosen[_usable(part, labels[chosen])]
     truth = np.column_stack([coords, labels]).astype(np.float32)
     views = settings.train_views if train else "all"
-    source: FeatureRows = cache
+    caches = [cache]
     if train and settings.variants:
-        copies = [folds.open_all(settings.cache_dir, n + 1) for n in range(settings.variants)]
-        source = variants.DrawnCache([cache, *copies], settings.seed)
+        caches += [folds.open_all(settings.cache_dir, n + 1) for n in range(settings.variants)]
+    source = variants.DrawnCache(caches, settings.seed) if len(caches) > 1 else cache
     batches = CachedBatches(source, truth, chosen, views, settings.batch_size, settings.seed if train else None)
     names = cache.rows.location_ids[chosen]
-    return Split(batches, names, coords[chosen], labels[chosen], batches.examples, batches.chunks)
+    return _split_of(batches, names, coords[chosen], labels[chosen], caches)
 
 
 def from_memory(settings: options.TrainOptions, memory: FeatureRows, cells: partition.Partition, train: bool) -> Split:
@@ -176,7 +193,7 @@ def from_memory(settings: options.TrainOptions, memory: FeatureRows, cells: part
     views = settings.train_views if train else "all"
     batches = CachedBatches(memory, truth, order, views, settings.batch_size, settings.seed if train else None)
     names, coords = rows.location_ids[order], rows.coords[order]
-    return Split(batches, names, coords, labels[order], batches.examples, batches.chunks)
+    return _split_of(batches, names, coords, labels[order], [])
 
 
 def from_images(settings: options.TrainOptions, split: str, cells: partition.Partition, train: bool) -> Split:
@@ -191,6 +208,14 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
     if train:
         _usable(split, labels)
     single = train and settings.train_views == "single"
+    # What is predicted must come in order.
+    service = settings.data_service if train else ""
+    shuffled, epoch = None, None
+    if train:
+        _require_memory(settings, builder, split, 1 if single else int(index.views.max()))
+    if train and not service:
+        # A variable holds the number of the epoch, and workers elsewhere do not have it.
+        shuffled, epoch = datasets.epochs(builder, split, settings.seed, settings.shuffle_locations)
     batches = pipeline.batches(
         builder,
         split,
@@ -199,16 +224,45 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
             settings.width_px,
             batch_size=settings.batch_size,
             views="single" if single else "all",
-            shuffle=train,
+            shuffle=bool(service),
             seed=settings.seed,
             deterministic=settings.deterministic or not train,
+            service=service,
         ),
         then=lambda batch: _with_truth(batch, cells),
+        examples=shuffled,
     )
     examples = int(index.views.sum()) if single else len(index)
     # Of single views TensorFlow does not know how many there are, and Keras warns that they ran out.
-    batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
-    return Split(batches, index.location_ids, index.coords, labels, examples)
+    if not service:
+        batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
+    source, forward = datasets.fingerprint_of(builder), epoch.assign if epoch is not None else None
+    return Split(batches, index.location_ids, index.coords, labels, examples, source, forward)
+
+
+def _split_of(
+    batches: CachedBatches,
+    location_ids: np.ndarray,
+    coords: np.ndarray,
+    labels: np.ndarray,
+    caches: Sequence[variants.Cache],
+) -> Split:
+    """Returns a split whose batches come from caches, or from memory if there are none."""
+    source = "\n".join(str(cache.key) for cache in caches)
+    return Split(batches, location_ids, coords, labels, batches.examples, source, batches.forward, batches.chunks)
+
+
+def _require_memory(settings: options.TrainOptions, builder: tfds.core.DatasetBuilder, split: str, views: int) -> None:
+    """Refuses to shuffle and batch more images than fit into memory.
+
+    Raises:
+        MemoryShortError: If they do not.
+    """
+    waiting_bytes = datasets.buffer_bytes(builder, split, settings.shuffle_locations)
+    pixels = settings.batch_size * views * settings.height_px * settings.width_px * 3
+    what = f"--shuffle_locations={settings.shuffle_locations} and --batch_size={settings.batch_size} images of "
+    what += f"{settings.height_px} x {settings.width_px} pixels, {views} a location,"
+    headroom.require(what, waiting_bytes + _BATCHES_AHEAD * pixels, "lower --shuffle_locations, or --batch_size")
 
 
 def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:

@@ -1,10 +1,12 @@
 """The heads that are not trained step by step: they look at every training place once and remember it."""
 
+import math
+
 import keras
 import numpy as np
 
-from geods import partition, splits
-from model import kernel_regression, neighbours
+from geods import headroom, partition, splits
+from model import kernel_regression, moments, neighbours
 from trainers import inputs, options
 
 
@@ -30,6 +32,8 @@ def _neighbours(
     settings: options.TrainOptions, feature_shape: tuple[int, ...], cells: partition.Partition, train: inputs.Split
 ) -> keras.Model:
     """Returns a density of nearest neighbours."""
+    count = train.examples * math.prod(feature_shape)
+    headroom.require(f"the looks of {train.examples:,} places", 12 * count, "pool the features, or train on fewer")
     density = neighbours.NeighbourDensity(
         train.examples, cells.centroids, settings.neighbours, settings.sigma_km, settings.sharpness, name="density"
     )
@@ -45,6 +49,7 @@ def _kernel(
     places = min(train.examples, settings.most_places)
     if places < train.examples:
         print(f"{places:,} of {train.examples:,} places are remembered (--most_places)")
+    _require_memory(places, feature_shape, len(cells))
     regression = kernel_regression.KernelRegression(places, len(cells), name="kernel_regression")
     classifier = kernel_regression.build_classifier(regression, feature_shape)
     look = classifier.get_layer("second_moments")
@@ -56,6 +61,20 @@ def _kernel(
         f"{found.held_out_km:,.1f} km off on average with each block left out in turn"
     )
     return classifier
+
+
+def _require_memory(places: int, feature_shape: tuple[int, ...], cells: int) -> None:
+    """Refuses to fit a kernel regression that would not fit into memory.
+
+    Raises:
+        MemoryShortError: If it would not.
+    """
+    features = keras.KerasTensor((None, None, *feature_shape))
+    size = moments.SecondMoments().compute_output_spec(features, keras.KerasTensor((None, None), "bool")).shape[-1]
+    # At its peak six matrices of all pairs in float64; the looks in float64, twice in float32, and in the network; four
+    # tables over the cells.
+    needed = 48 * places**2 + 20 * places * size + 32 * places * cells
+    headroom.require(f"--most_places={places}: {size:,} moments a place and all their pairs", needed, "lower it")
 
 
 def _looks(look: keras.layers.Layer, train: inputs.Split, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Literal
 
-from geods import cli, errors
+from geods import beam_jobs, cli, errors
+from trainers import devices
 
 # These look at every training place once instead of being trained.
 FITTED_HEADS = ("neighbours", "kernel")
@@ -67,11 +68,16 @@ class ExtractOptions(EncoderOptions):
         "auto", "What decodes the images: auto takes the first that is there of gpu, simplejpeg and tensorflow."
     )
     block_rows: int = cli.option(1024, "Images a block; a kill costs at most one block.")
+    beam_pipeline_options: str = cli.option(
+        "", "Options of an Apache Beam runner whose workers extract, as runner=DirectRunner,direct_num_workers=4."
+    )
 
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
         super().__post_init__()
         require_at_least(self, 1, ("block_rows",))
+        if self.beam_pipeline_options:
+            beam_jobs.flags_of(self.beam_pipeline_options)
         if bool(self.variants) != bool(self.brightness or self.contrast or self.crop):
             problem = f"--variants={self.variants} with no change of the images, or a change without --variants."
             raise errors.OptionError(problem, "give both, such as --variants=3 --crop=0.25 --brightness=0.2")
@@ -94,6 +100,7 @@ class TrainOptions(EncoderOptions):
     train_split: str = cli.option("train", "Split to train on.")
     validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
     cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
+    data_service: str = cli.option("", "host:port of a tf.data service that decodes images; empty to decode here.")
     partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
     cells: Literal["partition", "quadtree"] = cli.option(
         "partition", "Cells of the partition, or of a quadtree over the training places (PlaNet)."
@@ -137,17 +144,20 @@ class TrainOptions(EncoderOptions):
         "plain", "plain passes, or the report's: all epochs on one chunk of examples, then on the next."
     )
     chunk_examples: int = cli.option(1000, "Examples a chunk of --schedule=chunked.")
+    shuffle_locations: int = cli.option(4096, "Locations shuffled at once, whose images wait in memory; from images.")
     epochs: int = cli.option(25, "Passes over the training split, at most; over each chunk if chunked.")
     patience: int = cli.option(8, "Epochs without a better validation distance before training stops.")
     learning_rate: float = cli.option(1e-3, "Of Adam, at the start.")
     lr_schedule: Literal["constant", "cosine"] = cli.option("cosine", "How the learning rate falls over all epochs.")
     weight_decay: float = cli.option(1e-3, "Of AdamW; 0 is plain Adam.")
     deterministic: bool = cli.option(False, "Whether the same seed gives the same weights to the last bit; slower.")
+    devices: int = cli.option(1, "GPUs of this machine, or devices of JAX, that share every batch.")
 
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
         super().__post_init__()
-        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members"))
+        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members", "shuffle_locations", "devices"))
+        devices.require(self.devices, self.batch_size)
         require_at_least(self, 2, ("most_places",))
         require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg"))
         for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1"), ("temperature", "1")):
@@ -236,6 +246,9 @@ class TrainOptions(EncoderOptions):
         if of_images and self.cache_dir:
             problem = f"--{of_images[0]} with --cache_dir: cached features are of the images as they were."
             raise errors.OptionError(problem, "give it to trainers.extract with --variants=3, and --variants=3 here")
+        if self.data_service and (self.cache_dir or self.imagery or self.deterministic):
+            problem = f"--data_service={self.data_service}: it decodes a dataset's images, in an order of its own."
+            raise errors.OptionError(problem, "leave it out with --cache_dir, --imagery and --deterministic")
         if self.variants and not self.cache_dir:
             problem = f"--variants={self.variants} without --cache_dir: only caches have copies."
             raise errors.OptionError(

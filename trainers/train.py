@@ -5,7 +5,9 @@
 
 On the pooled features of 800 places this takes about 30 s on 2 cores. Prints a line an epoch with the loss, the
 validation split's mean miles, and the time left; writes the run folder (trainers/runs.py says what is in it). Watch it
-with tensorboard --logdir=runs. Without --cache_dir the images go through the encoder in every epoch.
+with tensorboard --logdir=runs. Without --cache_dir the images go through the encoder in every epoch. Stop it at any
+time: the same command goes on after the last epoch, or a few seconds before it where epochs are short; with
+--deterministic it ends with the same weights, to the last bit.
 
 With --imagery they come from an imagery tree and go through the encoder once; with --follow from one that a scraper is
 filling, until its journal says that it is done (trainers/follow.py).
@@ -29,17 +31,26 @@ def main(settings: options.TrainOptions) -> None:
 
     early.of_train(settings)
     cli.import_quietly("tensorflow")
-    from trainers import cells, fitting, follow, runs
+    from trainers import devices, fitting, follow, runs
 
     fitting.prepare(settings)
-    if settings.imagery:
-        follow.train(settings)
-        return
+    with runs.claim(settings.run_dir), devices.spread(settings.devices):
+        if settings.imagery:
+            follow.train(settings)
+        else:
+            _train(settings)
+
+
+def _train(settings: options.TrainOptions) -> None:
+    """Trains on a cache or on images."""
+    from trainers import cells, fitting, runs
+
+    runs.refuse_finished(settings)
     chosen = cells.of_run(settings)
     parts = _parts(settings, chosen)
-    folder = runs.start(settings, chosen)
+    folder = runs.start(settings, chosen, parts.train.source)
     fitting.announce(parts, chosen)
-    measured = fitting.fit(parts, chosen, settings, folder)
+    measured = fitting.fit(parts, chosen, settings, folder, runs.snapshot(folder))
     if settings.members > 1:
         parts = _joined_by_others(parts, settings, chosen, folder)
     fitting.save(parts, parts.backbone or _backbone_of_cache(settings), chosen, settings, folder)
@@ -53,7 +64,7 @@ def _joined_by_others(
     import keras
 
     from model import geolocator
-    from trainers import fitting
+    from trainers import fitting, runs
 
     classifiers = [first.classifier]
     for number in range(1, settings.members):
@@ -61,7 +72,7 @@ def _joined_by_others(
         own = dataclasses.replace(settings, seed=settings.seed + number)
         keras.utils.set_random_seed(own.seed)
         parts = _parts(own, chosen)
-        fitting.fit(parts, chosen, own, folder / f"member{number}")
+        fitting.fit(parts, chosen, own, folder / f"member{number}", runs.snapshot(folder, number))
         classifiers.append(parts.classifier)
     return dataclasses.replace(first, classifier=geolocator.join_classifiers(classifiers))
 

@@ -29,7 +29,7 @@ class Cache(Protocol):
 
 
 class DrawnCache:
-    """Several caches of the same views, one of them drawn for each row each time it is taken.
+    """Several caches of the same views, one of them drawn for each row, anew each epoch.
 
     Attributes:
         feature_shape: Shape of one row.
@@ -51,10 +51,15 @@ class DrawnCache:
                 raise errors.CacheError(problem, "extract again with --overwrite and the same flags")
         self._caches, self._rng = caches, np.random.default_rng([seed, len(caches)])
         self.feature_shape, self.rows = first.feature_shape, first.rows
+        self.draw()
+
+    def draw(self) -> None:
+        """Draws for all rows; not while they are taken, so that how often Keras looks at a batch does not count."""
+        self._drawn = self._rng.integers(len(self._caches), size=len(self.rows))
 
     def take(self, rows: np.ndarray) -> np.ndarray:
         """Copies rows `[n]` out, `[n, *feature_shape]`, each from a cache drawn for it."""
-        drawn = self._rng.integers(len(self._caches), size=len(rows))
+        drawn = self._drawn[rows]
         result = self._caches[0].take(rows)
         for number in np.unique(drawn[drawn > 0]):
             here = np.flatnonzero(drawn == number)

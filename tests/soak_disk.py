@@ -1,0 +1,173 @@
+"""What every writer must stand: a disk with any number of bytes free, and one that must not be written.
+
+    python tests/soak_disk.py --part=writers,programs --step_kb=64
+
+In a namespace of its own it mounts a small disk in memory and fills it, each time with 64 kB more of it free, until
+what is to be written fits. `writers` are the functions that write a file, `programs` building, extracting, training and
+evaluating. Each says which file does not fit, how many bytes are needed and how many are free; what was there before
+stays as it was, and nothing is left beside it; with room again, the same program ends as an undisturbed one.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from test_tools_scrape import NAMESPACE
+
+from geods import errors
+
+_SIZE_KB, _TIMES = 8192, 100
+_INSIDE = "--inside"
+_NEEDED = r"[\d,]+ bytes are needed, [\d,]+ are free"
+
+
+def mount(place: pathlib.Path, *options: str) -> None:
+    """Mounts a disk in memory, or changes one."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", ",".join(options), "none", place], check=True)
+
+
+def fill(place: pathlib.Path, free_kb: int) -> None:
+    """Fills a disk so far that so much is free."""
+    status = os.statvfs(place)
+    size = status.f_bavail * status.f_frsize - free_kb * 1024
+    (place / "filler").write_bytes(bytes(max(0, size)))
+
+
+def contents(folder: pathlib.Path) -> dict[str, bytes]:
+    """Returns all files below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def empty(place: pathlib.Path) -> pathlib.Path:
+    """Removes all from a disk, and returns a new folder on it."""
+    (place / "filler").unlink(missing_ok=True)
+    shutil.rmtree(place / "work", ignore_errors=True)
+    (place / "work").mkdir()
+    return place / "work"
+
+
+def refused(write: Callable[[], object], folder: pathlib.Path, said: str) -> bool:
+    """Writes; returns whether that was refused as it should be, in one message with the path and what comes next."""
+    told = None
+    try:
+        write()
+    except errors.GeodsError as error:
+        told = error
+    if told:
+        assert re.search(said, told.problem), told
+        assert str(folder) in told.problem, told
+        assert told.next_step, told
+    return told is not None
+
+
+def writers(place: pathlib.Path, step_kb: int) -> dict:
+    """Runs each function that writes."""
+    import writers as functions
+
+    seen = {}
+    for name, write in functions.WRITERS.items():
+        folder, free_kb = empty(place), 0
+        written = write(folder, _TIMES)
+        new = written.read_bytes()
+        while True:
+            old = write(empty(place), 1).read_bytes()
+            before = set(contents(folder))
+            fill(place, free_kb)
+            if not refused(lambda: write(folder, _TIMES), folder, _NEEDED):  # noqa: B023
+                break
+            assert written.read_bytes() in (old, new), name
+            assert set(contents(folder)) <= before | {"index.json"}, name
+            free_kb += step_kb
+        before = contents(folder)
+        mount(place, "remount", "ro")
+        assert refused(lambda: write(folder, _TIMES), folder, "cannot be written"), name  # noqa: B023
+        mount(place, "remount", "rw")
+        assert contents(folder) == before, name
+        seen[name] = free_kb // step_kb
+    return {"refusals": seen}
+
+
+def programs(place: pathlib.Path, step_kb: int) -> dict:
+    """Runs each program."""
+    import kill_works
+    import killing
+
+    seen = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        made = kill_works.Road(pathlib.Path(scratch))
+        for part in ("build", "extract", "train", "evaluate"):
+            work, free_kb = made.work(part), 0
+            folder, whole = place / "work", made.folder / "whole"
+            _begin(work, place)
+            killing.run(lambda: work.do(folder), made.log)  # noqa: B023
+            shutil.copytree(folder, whole)
+            while not _ends(work, place, free_kb, made.log):
+                (place / "filler").unlink()
+                killing.run(lambda: work.do(folder), made.log)  # noqa: B023
+                kill_works.judge_end(folder, whole, work)
+                free_kb += step_kb
+            kill_works.judge_end(folder, whole, work)
+            shutil.rmtree(whole)
+            seen[part] = free_kb // step_kb
+    return {"refusals": seen, "that went on with room as if undisturbed": sum(seen.values())}
+
+
+def _begin(work: Any, place: pathlib.Path) -> None:
+    """Makes the folder on the disk as it is before a program."""
+    empty(place).rmdir()
+    work.prepare(place / "work")
+
+
+def _ends(work: Any, place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bool:
+    """Runs a program with so much room; returns False if it was refused, as it should be."""
+    import killing
+
+    _begin(work, place)
+    fill(place, free_kb)
+    log.unlink(missing_ok=True)
+    child = killing.Child(lambda: work.do(place / "work"), log)
+    if child.wait() == 0:
+        return True
+    said = log.read_text(encoding="utf-8")
+    # TensorFlow does not say how large its events and shards are.
+    assert re.search(rf"errors\.\w+Error: {place / 'work'}\S*: .*({_NEEDED}|more bytes)", said), said[-3000:]
+    return False
+
+
+def _all(place: pathlib.Path, sizes: argparse.Namespace) -> None:
+    """Runs the parts on a disk."""
+    for part in sizes.part.split(","):
+        began = time.monotonic()
+        seen = {"writers": writers, "programs": programs}[part](place, sizes.step_kb)
+        print(f"{part}: {json.dumps(seen)} in {time.monotonic() - began:,.0f} s", flush=True)
+
+
+def main() -> None:
+    """Runs all writers on disks of every size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", default="writers,programs")
+    parser.add_argument("--step_kb", type=int, default=64)
+    parser.add_argument(_INSIDE, action="store_true", help=argparse.SUPPRESS)
+    sizes = parser.parse_args()
+    if not sizes.inside:
+        sys.exit(subprocess.run([*NAMESPACE, sys.executable, *sys.argv, _INSIDE], check=False).returncode)
+    with tempfile.TemporaryDirectory() as scratch:
+        place = pathlib.Path(scratch)
+        mount(place, f"size={_SIZE_KB}k")
+        try:
+            _all(place, sizes)
+        finally:
+            subprocess.run(["umount", place], check=True)
+
+
+if __name__ == "__main__":
+    main()

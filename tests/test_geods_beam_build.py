@@ -1,0 +1,51 @@
+"""A dataset that is built on Beam is the one that is built without, file by file."""
+
+import functools
+
+import drawn_trees
+import pytest
+import tensorflow_datasets as tfds
+import test_geods_dataset_builder as building
+import test_geods_reproducible as reproducible
+from apache_beam.options import pipeline_options
+
+from geods import bad_images, beam_shards, errors, geods_dataset_builder, plans
+
+
+def build(root, data_dir, **more):
+    builder = geods_dataset_builder.Builder(data_dir=data_dir, config="random")
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=root, **more))
+    return reproducible.hashes(data_dir)
+
+
+on_beam = functools.partial(build, beam_options=pipeline_options.PipelineOptions(["--runner=DirectRunner"]))
+
+
+def test_every_file_is_the_same_on_beam_with_bad_images_left_out(tmp_path, monkeypatch):
+    root = building.make_tree(tmp_path / "tree")
+    building.spoil(root)
+    monkeypatch.setenv(bad_images.ACTION_VARIABLE, "skip")
+    monkeypatch.setenv(bad_images.FRACTION_VARIABLE, "0.1")
+    here = build(root, tmp_path / "here", num_shards=2)
+    assert on_beam(root, tmp_path / "beam", num_shards=2) == here
+    assert len([name for name in here if ".tfrecord-" in name]) == 6
+
+
+def test_an_image_that_changes_after_its_check_is_told(tmp_path):
+    root = building.make_tree(tmp_path / "tree", 1)
+    plan = plans.make(root, "random", 0, bad_images.Policy())
+    (place, cell), *_ = plan.by_split["train"]
+    task = {"path": str(tmp_path / "shard"), "places": [beam_shards._to_row(place, cell, plan.facts)]}
+    others = {"cells": plan.cell_count, "provenance": {}, "file_format": "tfrecord"}
+    assert beam_shards.write_shard(task, **others) == (1, beam_shards._size_bytes(plan, [(place, cell)]))
+    (tmp_path / "shard").unlink()
+    place.views[1].path.write_bytes(drawn_trees.jpeg(99))
+    with pytest.raises(errors.DatasetError, match=r"90_2012-05\.jpg: has changed since it was checked"):
+        beam_shards.write_shard(task, **others)
+    assert not (tmp_path / "shard").exists()
+
+
+def test_a_runner_object_is_refused(tmp_path):
+    root = building.make_tree(tmp_path / "tree", 3)
+    with pytest.raises(errors.OptionError, match="workers are started by options alone"):
+        build(root, tmp_path / "ds", beam_runner="DirectRunner")

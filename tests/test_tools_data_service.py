@@ -1,0 +1,134 @@
+"""The tf.data service as real processes: an epoch through two workers, and one of them killed in the middle."""
+
+import collections
+import contextlib
+import dataclasses
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import road
+import tensorflow as tf
+import tensorflow_datasets as tfds
+import test_geods_dataset_builder as building
+
+from geods import data_service, datasets, errors, geods_dataset_builder, pipeline
+from trainers import options
+
+PLACES, SHARDS = 120, 12
+
+
+def free_port() -> int:
+    with socket.socket() as holder:
+        holder.bind(("localhost", 0))
+        return holder.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serving(role: str, port: int, *more: str):
+    """Starts the real program and waits until it listens."""
+    command = [sys.executable, "-m", "tools.data_service", f"--role={role}", f"--port={port}", *more]
+    process = subprocess.Popen(command, cwd=road.REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        line = process.stdout.readline()
+        assert f"{role} listens on port {port}" in line, line
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@dataclasses.dataclass
+class Service:
+    address: str
+    port: int
+    worker: subprocess.Popen
+
+
+@pytest.fixture(scope="module")
+def service():
+    """A dispatcher and two workers; the second is the one to kill."""
+    first, *ports = free_port(), free_port(), free_port()
+    to = f"--dispatcher=localhost:{first}"
+    with (
+        serving("dispatcher", first),
+        serving("worker", ports[0], to),
+        serving("worker", ports[1], to) as worker,
+    ):
+        yield Service(f"localhost:{first}", ports[1], worker)
+
+
+@pytest.fixture(scope="module")
+def builder(tmp_path_factory) -> tfds.core.DatasetBuilder:
+    folder = tmp_path_factory.mktemp("service")
+    root = building.make_tree(folder / "tree", PLACES)
+    config = tfds.download.DownloadConfig(manual_dir=root, num_shards=SHARDS)
+    built = geods_dataset_builder.Builder(data_dir=folder / "ds", config="report")
+    built.download_and_prepare(download_config=config)
+    return datasets.open_builder(folder / "ds", "report")
+
+
+def epoch(builder, address: str) -> tf.data.Dataset:
+    shape = pipeline.PipelineOptions(16, 24, batch_size=4, shuffle=True, deterministic=False, service=address)
+    return pipeline.batches(builder, "train", shape)
+
+
+def ids(batch) -> list[str]:
+    return [name.decode() for name in batch["location_id"].numpy()]
+
+
+def test_an_epoch_has_every_location_once_and_a_killed_worker_costs_its_shards(builder, service):
+    wanted = set(datasets.index(builder, "train").location_ids.tolist())
+    seen = collections.Counter(name for batch in epoch(builder, service.address) for name in ids(batch))
+    assert seen == collections.Counter(wanted)
+
+    batches = iter(epoch(builder, service.address))
+    seen = collections.Counter(ids(next(batches)))
+    service.worker.send_signal(signal.SIGKILL)
+    service.worker.wait()
+    with serving("worker", service.port, f"--dispatcher={service.address}"):
+        for batch in batches:
+            seen.update(ids(batch))
+        print(f"{len(wanted)} locations, {len(seen)} of them seen in the epoch of the kill")
+        assert set(seen.values()) == {1}
+        again = collections.Counter(name for batch in epoch(builder, service.address) for name in ids(batch))
+    assert again == collections.Counter(wanted)
+
+
+def test_who_is_not_there_is_told_at_once(builder, tmp_path):
+    port = free_port()
+    with pytest.raises(errors.OptionError, match=f"localhost:{port}: no tf.data service answers there"):
+        epoch(builder, f"localhost:{port}")
+    done = road.program(
+        "tools.data_service", "--role=worker", f"--port={port}", f"--dispatcher=localhost:{port}", expect=2
+    )
+    assert f"start one: python -m tools.data_service --port={port}" in done.stderr
+    for address in ("5050", "localhost:", ":5050", "host:x"):
+        with pytest.raises(errors.OptionError, match="is not host:port"):
+            data_service.require(address)
+    with pytest.raises(errors.OptionError, match="in an order of its own"):
+        options.TrainOptions(data_service="localhost:5050", cache_dir="cache")
+
+
+def test_a_port_that_is_taken_is_told(service):
+    port = service.address.rpartition(":")[2]
+    done = road.program("tools.data_service", f"--port={port}", expect=2)
+    assert f"--port={port}: no dispatcher can be started there" in done.stderr
+
+
+def test_a_training_is_fed_by_it(builder, service, tmp_path):
+    folder = pathlib.Path(builder.data_path).parents[2]
+    flags = [
+        f"--data_dir={folder}",
+        "--config=report",
+        *road.SIZE,
+        "--backbone=mobilenet_v2",
+        "--backbone_weights=random",
+    ]
+    flags += ["--pooling=avg", "--head=linear", "--validation_split=", f"--data_service={service.address}"]
+    done = road.program("trainers.train", *flags, "--epochs=2", f"--run_dir={tmp_path / 'run'}")
+    assert "epoch 2/2: loss" in done.stdout

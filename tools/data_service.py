@@ -1,0 +1,47 @@
+"""Reads and decodes for trainings that run elsewhere: a dispatcher, and as many workers as it takes.
+
+    python -m tools.data_service --role=dispatcher --port=5050
+    python -m tools.data_service --role=worker --port=5051 --dispatcher=localhost:5050
+    python -m trainers.train --data_dir=data --data_service=localhost:5050
+
+Every worker must see the dataset under the path the training gives, and run the same TensorFlow. A worker takes all
+cores of its machine. Prints where it listens, then nothing until it is stopped by Ctrl-C or SIGTERM.
+"""
+
+import dataclasses
+import signal
+from typing import Literal
+
+from geods import cli, errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What to start, and where it listens."""
+
+    role: Literal["dispatcher", "worker"] = cli.option("dispatcher", "Which of the two to be.")
+    port: int = cli.option(5050, "Port to listen on.")
+    host: str = cli.option("localhost", "Name or address under which trainings reach this worker.")
+    dispatcher: str = cli.option("localhost:5050", "host:port of the dispatcher that a worker reports to.")
+    work_dir: str = cli.option("", "Folder of the dispatcher's journal, to go on from after a restart; none if empty.")
+
+    def __post_init__(self) -> None:
+        """Checks the port."""
+        if not 0 < self.port < 1 << 16:
+            raise errors.OptionError(f"--port={self.port}: is not a port.", "give one of 1 to 65535, such as 5050")
+
+
+def main(settings: Options) -> None:
+    """Serves until it is stopped."""
+    cli.import_quietly("tensorflow")
+    from geods import data_service
+
+    # Kept, because a server ends with its object.
+    server = data_service.start(settings.role, settings.port, settings.host, settings.dispatcher, settings.work_dir)
+    print(f"{settings.role} listens on port {settings.port}; stop it with Ctrl-C", flush=True)
+    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    del server
+
+
+if __name__ == "__main__":
+    cli.run(Options, main)

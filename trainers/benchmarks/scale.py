@@ -1,0 +1,97 @@
+"""Datasets of many tiny images, and the programs that are run on them to see what grows."""
+
+import os
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from geods import survey
+from trainers.benchmarks import stages, trees
+
+_SOUTH, _NORTH, _WEST, _EAST = 30.0, 48.0, -120.0, -70.0
+_CELL_DEG = 2.0
+# A file takes at most 65,000 links on ext4.
+_PICTURES = 64
+_SIZE = ("--height_px=32", "--width_px=32")
+_ENCODER = ("--backbone=mobilenet_v2", "--backbone_weights=random", "--layer=block_1_expand_relu", "--pooling=avg")
+
+_EPOCH = """
+import sys
+from geods import datasets, pipeline
+shape = pipeline.PipelineOptions(32, 32, batch_size=64, views="single", shuffle=True, deterministic=False)
+builder = datasets.open_builder(sys.argv[1], "random")
+print(sum(len(batch["cell"]) for batch in pipeline.batches(builder, "train", shape)))
+"""
+_LABEL = """
+import sys
+import numpy as np
+from geods import partition
+cells = partition.read(sys.argv[1])
+rng = np.random.default_rng(0)
+for _ in range(int(sys.argv[2]) // 1_000_000):
+    print((cells.label(rng.uniform(30, 48, 1_000_000), rng.uniform(-120, -70, 1_000_000)) >= 0).mean())
+"""
+_SCORE = """
+import sys
+import numpy as np
+from geods import partition
+from trainers import scoring
+cells, count = partition.read(sys.argv[1]), int(sys.argv[2])
+rng = np.random.default_rng(0)
+truth = np.column_stack([rng.uniform(30, 48, count), rng.uniform(-120, -70, count)])
+top = rng.integers(len(cells), size=(count, 5))
+guesses = scoring.Guesses(truth, cells.label(truth[:, 0], truth[:, 1]), cells.centroids[top[:, 0]], top)
+print(scoring.evaluate(guesses, cells)["mean_miles"])
+"""
+
+
+def tiny_tree(folder: pathlib.Path, count: int) -> pathlib.Path:
+    """Writes an imagery tree of `count` locations with one picture of 24 x 32 pixels each, unless it is there."""
+    import shapely
+    from PIL import Image
+
+    from geods import boundary, fishnet, partition, tree
+
+    done = folder / survey.PARTITION_NAME
+    if done.is_file():
+        return folder
+    box = shapely.box(_WEST, _SOUTH, _EAST, _NORTH)
+    cells = fishnet.make(boundary.Boundary(box, "", "box"), _CELL_DEG)
+    rng = np.random.default_rng(0)
+    coords = rng.uniform((_SOUTH, _WEST), (_NORTH, _EAST), (count, 2)).round(6)
+    pictures = folder / ".pictures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for number in range(_PICTURES):
+        noise = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+        noise.resize((32, 24)).save(pictures / f"{number}.jpg")
+    for number, ((lat_deg, lon_deg), cell) in enumerate(zip(coords, cells.label(*coords.T), strict=True)):
+        place = folder / str(cell) / f"{lat_deg},{lon_deg}"
+        place.mkdir(parents=True, exist_ok=True)
+        view = place / tree.view_name(0.0, "2012-05")
+        if not view.exists():
+            os.link(pictures / f"{number % _PICTURES}.jpg", view)
+    partition.write(cells, done)
+    return folder
+
+
+def programs(work: pathlib.Path, count: int) -> Iterator[stages.Measured]:
+    """Runs the whole road on `count` locations, and yields what each program took."""
+    root = tiny_tree(work / f"tree{count}", count)
+    data, cache, run = (str(work / f"{name}{count}") for name in ("data", "cache", "run"))
+    of_data = (f"--data_dir={data}", "--config=random")
+    log = work / "log.txt"
+    yield stages.run("build", trees.build_words(str(root), data, "random"), log)
+    extract = ("-m", "trainers.extract", *of_data, *_ENCODER, *_SIZE, f"--cache_dir={cache}", "--overwrite")
+    yield stages.run("extract", extract, log)
+    yield stages.run("an epoch of images", ("-c", _EPOCH, data), log)
+    train = ("-m", "trainers.train", *of_data, f"--cache_dir={cache}", f"--run_dir={run}", "--overwrite")
+    yield stages.run("train, one epoch on features", (*train, "--head=linear", "--epochs=1"), log)
+    yield stages.run("evaluate the train split", ("-m", "trainers.evaluate", f"--run_dir={run}", "--split=train"), log)
+
+
+def lookups(work: pathlib.Path, points: int, predictions: int) -> Iterator[stages.Measured]:
+    """Labels points and scores predictions, each in a process of its own."""
+    cells, log = str(tiny_tree(work / "tree100", 100) / survey.PARTITION_NAME), work / "log.txt"
+    yield stages.run(f"labels of {points:,} points", ("-c", _LABEL, cells, str(points)), log)
+    yield stages.run(f"figures of {predictions:,} predictions", ("-c", _SCORE, cells, str(predictions)), log)
