@@ -65,9 +65,16 @@ def folder(
     def busy(process: str) -> errors.GeodsError:
         return error(f"{path}: process {process} is writing there.", f"wait until it ends, or {otherwise}")
 
-    with exclusive(lock or pathlib.Path(path, NAME), busy, keep_file=False), disk.told(path):
-        files.sweep(path)
-        yield
+    new = not pathlib.Path(path).exists()
+    try:
+        with exclusive(lock or pathlib.Path(path, NAME), busy, keep_file=False), disk.told(path):
+            files.sweep(path)
+            yield
+    finally:
+        if new:
+            # Of a block that wrote nothing.
+            with contextlib.suppress(OSError):
+                pathlib.Path(path).rmdir()
 
 
 def _locked(path: pathlib.Path, busy: Callable[[str], Exception]) -> IO[bytes]:
@@ -100,9 +107,12 @@ def _opened(path: pathlib.Path) -> IO[bytes]:
         UnwritableError: If its folder must not be written.
     """
     with disk.told(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Without a buffer: what does not fit would be tried once more when the file is closed.
-        return path.open("ab+", buffering=0)
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # The folder may be removed between the two, by a process that made it and did not use it.
+            with contextlib.suppress(FileNotFoundError):
+                # Without a buffer: what does not fit would be tried once more when the file is closed.
+                return path.open("ab+", buffering=0)
 
 
 def _take(holder: IO[bytes]) -> bool:

@@ -4,7 +4,6 @@ import pathlib
 
 import psutil
 import pytest
-import road
 
 from geods import datasets, errors, headroom
 from trainers import inputs, memorise, options
@@ -44,13 +43,3 @@ def test_a_regression_of_more_places_than_fit_is_refused():
         errors.MemoryShortError, match=r"--most_places=1000000: .* would take 48,[\d,.]+ GB.*\nNext: lower"
     ):
         memorise._require_memory(10**6, (4, 6, 16), 10)
-
-
-def test_a_program_refuses_in_one_message(data_dir, tmp_path):
-    done = road.program(
-        *("trainers.train", f"--data_dir={data_dir}", "--config=random", *road.ENCODER, f"--run_dir={tmp_path}"),
-        *("--batch_size=1000000000", "--train_views=single"),
-        expect=2,
-    )
-    assert "of memory" in done.stderr
-    assert "Traceback" not in done.stderr

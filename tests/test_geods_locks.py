@@ -104,6 +104,12 @@ while done < 200:
 """
 
 
+def test_a_folder_that_was_made_and_not_used_is_gone(tmp_path):
+    with locks.folder(tmp_path / "new", errors.RunError, ""):
+        pass
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_lock_that_is_removed_each_time_is_never_held_twice(tmp_path):
     (tmp_path / "count").write_text("0")
     command = [sys.executable, "-c", COUNT, str(tmp_path)]

@@ -8,9 +8,12 @@ writes RUN/fold0 and so on, and metrics.json, predictions.csv and probabilities.
 finished are not done again, so a run that was cut off goes on with the same command; --overwrite begins anew.
 """
 
+import contextlib
+import ctypes
 import dataclasses
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +25,7 @@ from geods import cli, errors, files, locks, partition
 from trainers import evaluate, options, predictions, runs, scoring
 
 _DEFAULT_FOLDS = 5
+_PR_SET_PDEATHSIG = 1
 # Of what a failed program said: the error and its next step.
 _LINES_SHOWN = 6
 
@@ -105,12 +109,23 @@ def _run(*words: str) -> None:
         TrainingError: If it fails; what it said comes with it.
     """
     done = subprocess.run(
-        [sys.executable, "-m", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        [sys.executable, "-m", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        preexec_fn=_end_with_parent,
     )
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-_LINES_SHOWN:]
         problem = f"{' '.join(words)}: failed: {' | '.join(said) or f'exit code {done.returncode}'}"
         raise errors.TrainingError(problem, "mend that; the same command goes on with the folds that are left")
+
+
+def _end_with_parent() -> None:
+    """Lets a process end when its parent is killed, or it would hold its folder while the parent is started again."""
+    # Linux alone knows it.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _joined(settings: options.TrainOptions, folder: pathlib.Path) -> dict[str, Any]:
