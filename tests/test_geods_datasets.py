@@ -57,3 +57,11 @@ def test_the_configs_named_are_those_of_the_builder():
     from geods import geods_dataset_builder
 
     assert tuple(config.name for config in geods_dataset_builder.Builder.BUILDER_CONFIGS) == datasets._CONFIGS
+
+
+@pytest.mark.parametrize("split", ["train", "train[10:40]", "train[:50%]"])
+def test_a_part_begins_at_a_location(data_dir, split):
+    builder = datasets.open_builder(data_dir, "random")
+    whole = datasets.index(builder, split).location_ids.tolist()
+    for start in (0, 1, 17):
+        assert datasets.index(builder, datasets.part_from(builder, split, start)).location_ids.tolist() == whole[start:]
