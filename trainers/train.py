@@ -26,17 +26,9 @@ if TYPE_CHECKING:
 def main(settings: options.TrainOptions) -> None:
     """Trains and saves one run."""
     cli.import_quietly("tensorflow")
-    from trainers import devices, fitting
-
-    fitting.prepare(settings)
-    with devices.spread(settings.devices):
-        _train(settings)
-
-
-def _train(settings: options.TrainOptions) -> None:
-    """Trains and saves one run on the devices that were chosen."""
     from trainers import cells, fitting, follow, runs
 
+    fitting.prepare(settings)
     if settings.imagery:
         follow.train(settings)
         return
