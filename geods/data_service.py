@@ -68,14 +68,22 @@ def start(
         OptionError: If the port is taken, or no dispatcher answers.
     """
     service = tf.data.experimental.service
-    try:
-        if role == "dispatcher":
-            config = service.DispatcherConfig(port=port, work_dir=work_dir or None, fault_tolerant_mode=bool(work_dir))
-            return service.DispatchServer(config)
-        require(dispatcher)
-        return service.WorkerServer(
-            service.WorkerConfig(dispatcher_address=dispatcher, worker_address=f"{host}:{port}", port=port)
-        )
-    except tf.errors.OpError as error:
-        problem = f"--port={port}: no {role} can be started there ({error.message})."
-        raise errors.OptionError(problem, "choose a free port") from error
+    _require_free(port)
+    if role == "dispatcher":
+        config = service.DispatcherConfig(port=port, work_dir=work_dir or None, fault_tolerant_mode=bool(work_dir))
+        return service.DispatchServer(config)
+    require(dispatcher)
+    return service.WorkerServer(
+        service.WorkerConfig(dispatcher_address=dispatcher, worker_address=f"{host}:{port}", port=port)
+    )
+
+
+def _require_free(port: int) -> None:
+    """Refuses a port on which somebody listens: TensorFlow would share it, and each would get half of the calls."""
+    with socket.socket() as holder:
+        # One whose last user has just died is free.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            holder.bind(("", port))
+        except OSError as error:
+            raise errors.OptionError(f"--port={port}: is taken ({error.strerror}).", "choose a free port") from error

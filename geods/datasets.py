@@ -75,8 +75,10 @@ def require_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
 
 def part_from(builder: tfds.core.DatasetBuilder, split: str, start: int) -> str:
     """Returns the part of a split from its location number `start` on, of which TFDS reads no shard before that."""
+    if not start:
+        return split
     (whole,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(builder.info.splits)
-    return f"{whole.splitname}[{whole.from_ + start}:{whole.to}]" if start else split
+    return f"{whole.splitname}[{(whole.from_ or 0) + start}:{'' if whole.to is None else whole.to}]"
 
 
 def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:

@@ -73,3 +73,11 @@ def test_an_order_of_an_epoch_follows_from_its_number(data_dir):
     number.assign(1)
     assert ids(again) == second
     assert ids(datasets.epochs(builder, "train", seed=1)[0]) != first
+
+
+@pytest.mark.parametrize("split", ["train", "train[10:40]", "train[:50%]"])
+def test_a_part_begins_at_a_location(data_dir, split):
+    builder = datasets.open_builder(data_dir, "random")
+    whole = datasets.index(builder, split).location_ids.tolist()
+    for start in (0, 1, 17):
+        assert datasets.index(builder, datasets.part_from(builder, split, start)).location_ids.tolist() == whole[start:]

@@ -117,7 +117,7 @@ def test_who_is_not_there_is_told_at_once(builder, tmp_path):
 def test_a_port_that_is_taken_is_told(service):
     port = service.address.rpartition(":")[2]
     done = road.program("tools.data_service", f"--port={port}", expect=2)
-    assert f"--port={port}: no dispatcher can be started there" in done.stderr
+    assert f"--port={port}: is taken" in done.stderr
 
 
 def test_a_training_is_fed_by_it(builder, service, tmp_path):

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Literal
 
 from geods import beam_jobs, cli, errors
-from trainers import devices
 
 # These look at every training place once instead of being trained.
 FITTED_HEADS = ("neighbours", "kernel")
@@ -151,13 +150,11 @@ class TrainOptions(EncoderOptions):
     lr_schedule: Literal["constant", "cosine"] = cli.option("cosine", "How the learning rate falls over all epochs.")
     weight_decay: float = cli.option(1e-3, "Of AdamW; 0 is plain Adam.")
     deterministic: bool = cli.option(False, "Whether the same seed gives the same weights to the last bit; slower.")
-    devices: int = cli.option(1, "GPUs of this machine, or devices of JAX, that share every batch.")
 
     def __post_init__(self) -> None:
         """Checks what no other module checks."""
         super().__post_init__()
-        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members", "shuffle_locations", "devices"))
-        devices.require(self.devices, self.batch_size)
+        require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members", "shuffle_locations"))
         require_at_least(self, 2, ("most_places",))
         require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg"))
         for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1"), ("temperature", "1")):

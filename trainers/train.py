@@ -31,10 +31,10 @@ def main(settings: options.TrainOptions) -> None:
 
     early.of_train(settings)
     cli.import_quietly("tensorflow")
-    from trainers import devices, fitting, follow, runs
+    from trainers import fitting, follow, runs
 
     fitting.prepare(settings)
-    with runs.claim(settings.run_dir), devices.spread(settings.devices):
+    with runs.claim(settings.run_dir):
         if settings.imagery:
             follow.train(settings)
         else:
