@@ -24,7 +24,7 @@ demo: install
 	$(BIN)/python -m tools.demo --out=demo
 
 test: install lint
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 bench: install
 	for name in $(BENCHMARKS); do $(BIN)/python -m tools.benchmark_$$name --images=$(IMAGES) || exit; done

@@ -1,7 +1,9 @@
 """One small road for all tests that need it: tree -> dataset -> cache -> run, made by the real programs."""
 
+import fcntl
 import os
 import pathlib
+import shutil
 
 import canary
 import drawn_trees
@@ -26,6 +28,16 @@ if hypothesis.settings.get_current_profile_name() == "default":
     hypothesis.settings.load_profile("unhurried")
 
 
+# These start programs, for seconds each.
+_SLOW = ("test_kills", "test_tools_", "test_trainers_")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Puts slow files first: each goes to one process as a whole, and nobody has work left beside a last slow one."""
+    items.sort(key=lambda item: not item.path.name.startswith(_SLOW))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
     """Fails a test whose captured output and log, from its set-up on, hold the key."""
@@ -46,35 +58,56 @@ def _no_key_in_any_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def tree_dir(tmp_path_factory) -> pathlib.Path:
-    """An imagery tree of 150 places with three views; the first has one, the second two."""
-    root = tmp_path_factory.mktemp("road") / "tree"
-    cells = drawn_trees.cells()
-    ids = drawn_trees.location_ids(road.LOCATIONS)
-    coords = np.array([[float(part) for part in name.split(",")] for name in ids])
-    labels = cells.label(coords[:, 0], coords[:, 1])
-    for number, (name, cell, place) in enumerate(zip(ids, labels, coords, strict=True)):
-        folder = root / str(cell) / name
-        folder.mkdir(parents=True)
-        for heading in drawn_trees.HEADINGS[: number + 1]:
-            road.draw(*place, heading).save(folder / f"{heading}_2012-05.jpg")
-    partition.write(cells, root / "partition.geojson")
-    return root
+def made_once(tmp_path_factory):
+    """Has a folder of the small road made by the first process that needs it; the others wait, and nobody changes it.
+
+    The folder above those of the processes of pytest-xdist is new in each run of the tests
+    (pytest-xdist.readthedocs.io/en/stable/how-to.html, "Making session-scoped fixtures execute only once").
+    """
+    base = tmp_path_factory.getbasetemp()
+    road_dir = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "road"
+    road_dir.mkdir(exist_ok=True)
+
+    def made(name: str, make) -> pathlib.Path:
+        folder, whole = road_dir / name, road_dir / f"{name}.whole"
+        with open(road_dir / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not whole.exists():
+                # What a process that failed has left.
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                canary.assert_no_key(folder)
+                whole.touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def data_dir(tree_dir) -> pathlib.Path:
+def tree_dir(made_once) -> pathlib.Path:
+    """An imagery tree of 150 places with three views; the first has one, the second two."""
+
+    def make(root: pathlib.Path) -> None:
+        cells = drawn_trees.cells()
+        ids = drawn_trees.location_ids(road.LOCATIONS)
+        coords = np.array([[float(part) for part in name.split(",")] for name in ids])
+        labels = cells.label(coords[:, 0], coords[:, 1])
+        for number, (name, cell, place) in enumerate(zip(ids, labels, coords, strict=True)):
+            folder = root / str(cell) / name
+            folder.mkdir(parents=True)
+            for heading in drawn_trees.HEADINGS[: number + 1]:
+                road.draw(*place, heading).save(folder / f"{heading}_2012-05.jpg")
+        partition.write(cells, root / "partition.geojson")
+
+    return made_once("tree", make)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tree_dir, made_once) -> pathlib.Path:
     """The tree as a TFDS dataset, config `random` (few places fill all its splits)."""
-    folder = tree_dir.parent / "data"
-    road.program(
-        "tensorflow_datasets.scripts.cli.main",
-        "build",
-        "geods",
-        "--config=random",
-        f"--manual_dir={tree_dir}",
-        f"--data_dir={folder}",
-    )
-    return folder
+    flags = ("build", "geods", "--config=random", f"--manual_dir={tree_dir}")
+    tfds = "tensorflow_datasets.scripts.cli.main"
+    return made_once("data", lambda folder: road.program(tfds, *flags, f"--data_dir={folder}"))
 
 
 @pytest.fixture(scope="session")
@@ -84,25 +117,24 @@ def extract_flags(data_dir) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def maps_of(data_dir, tmp_path_factory):
+def maps_of(data_dir, made_once):
     """Extracts the maps of a layer of the small road's encoder, float32, and returns their cache_dir."""
     from trainers import extract, options
 
     def extracted(layer: str) -> pathlib.Path:
-        folder = tmp_path_factory.mktemp("maps")
-        where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder)}
-        extract.main(options.ExtractOptions(**where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32"))
-        return folder
+        def make(folder: pathlib.Path) -> None:
+            where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder)}
+            extract.main(options.ExtractOptions(**where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32"))
+
+        return made_once(f"maps {layer}", make)
 
     return extracted
 
 
 @pytest.fixture(scope="session")
-def cache_dir(tree_dir, extract_flags) -> pathlib.Path:
+def cache_dir(extract_flags, made_once) -> pathlib.Path:
     """Pooled features of the dataset."""
-    folder = tree_dir.parent / "cache"
-    road.program("trainers.extract", *extract_flags, f"--cache_dir={folder}")
-    return folder
+    return made_once("cache", lambda folder: road.program("trainers.extract", *extract_flags, f"--cache_dir={folder}"))
 
 
 @pytest.fixture(scope="session")
@@ -112,9 +144,11 @@ def train_flags(data_dir, cache_dir) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def run_dir(tree_dir, train_flags) -> pathlib.Path:
+def run_dir(train_flags, made_once) -> pathlib.Path:
     """A finished run on the cache."""
-    folder = tree_dir.parent / "run"
-    done = road.program("trainers.train", *train_flags, "--epochs=20", f"--run_dir={folder}")
-    (folder / "stdout.txt").write_text(done.stdout)
-    return folder
+
+    def make(folder: pathlib.Path) -> None:
+        done = road.program("trainers.train", *train_flags, "--epochs=20", f"--run_dir={folder}")
+        (folder / "stdout.txt").write_text(done.stdout)
+
+    return made_once("run", make)

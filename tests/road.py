@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from geods.imagery import mapillary_options, street_view_options
+from trainers import cache_files
 
 REPO = pathlib.Path(__file__).parent.parent
 LOCATIONS = 150
@@ -73,6 +75,18 @@ def _starter(*libraries: str) -> subprocess.Popen:
     starter = subprocess.Popen(command, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     atexit.register(starter.communicate)
     return starter
+
+
+def cache_of_others(cache_dir: pathlib.Path, target: pathlib.Path, old: str, new: str) -> pathlib.Path:
+    """Copies a cache and has its indexes say something else, as a cache of that would hold it: with their own hash."""
+    shutil.copytree(cache_dir, target)
+    for path in target.glob(f"*/{cache_files.INDEX}"):
+        text = path.read_text()
+        assert old in text
+        index = json.loads(text.replace(old, new))
+        del index["index_sha256"]
+        cache_files.write_index(path.parent, index)
+    return target
 
 
 def draw(lat_deg: float, lon_deg: float, heading_deg: float) -> Image.Image:

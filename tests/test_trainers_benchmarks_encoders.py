@@ -10,7 +10,8 @@ from tools import benchmark_features
 from trainers.benchmarks import encoders, flops
 
 SIZE = {"height_px": 32, "width_px": 48}
-SPEC = {"name": "mobilenet_v2", "weights": "random", "pooling": "none", **SIZE}
+# A fifth of the layers: XLA compiles the whole of it for minutes.
+SPEC = {"name": "mobilenet_v2", "weights": "random", "layer": "block_3_expand_relu", "pooling": "none", **SIZE}
 
 
 @pytest.fixture

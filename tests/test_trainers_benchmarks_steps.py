@@ -11,7 +11,9 @@ from tools import benchmark_head
 from trainers import extract, options
 from trainers.benchmarks import harness, report_job, steps
 
-ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 128, "width_px": 128}
+# Maps of 4x4 as the whole encoder has of 128x128, with a third of its layers.
+ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "layer": "block_6_expand_relu"}
+ENCODER |= {"height_px": 32, "width_px": 32}
 TRAIN = {"head": "report_75k", "train_views": "single", "loss": "one_hot", "batch_size": 4, "weight_decay": 0.0}
 
 

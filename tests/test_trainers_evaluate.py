@@ -15,9 +15,14 @@ from trainers import predictions, predictor, runs
 
 
 @pytest.fixture(scope="module")
-def evaluated(run_dir):
-    done = road.program("trainers.evaluate", f"--run_dir={run_dir}")
-    return done, json.loads((run_dir / runs.METRICS).read_text())
+def run(run_dir, tmp_path_factory):
+    return shutil.copytree(run_dir, tmp_path_factory.mktemp("evaluated") / "run")
+
+
+@pytest.fixture(scope="module")
+def evaluated(run):
+    done = road.program("trainers.evaluate", f"--run_dir={run}")
+    return done, json.loads((run / runs.METRICS).read_text())
 
 
 def test_the_model_beats_the_constant_guess_by_far(evaluated):
@@ -27,18 +32,18 @@ def test_the_model_beats_the_constant_guess_by_far(evaluated):
     assert metrics["intervals"]["mean_miles_minus_constant_guess"][1] < 0
 
 
-def test_the_table_is_printed_with_what_was_written(evaluated, run_dir):
+def test_the_table_is_printed_with_what_was_written(evaluated, run):
     done, metrics = evaluated
     assert f"{metrics['locations']} locations" in done.stdout
     assert "95 % intervals" in done.stdout
-    assert f"next: python -m tools.render --run_dir={run_dir}" in done.stdout
+    assert f"next: python -m tools.render --run_dir={run}" in done.stdout
 
 
-def test_predictions_are_one_line_a_location_and_agree_with_the_probabilities(evaluated, run_dir):
+def test_predictions_are_one_line_a_location_and_agree_with_the_probabilities(evaluated, run):
     _, metrics = evaluated
-    with (run_dir / runs.PREDICTIONS).open(newline="") as source:
+    with (run / runs.PREDICTIONS).open(newline="") as source:
         rows = list(csv.DictReader(source))
-    probabilities = np.load(run_dir / runs.PROBABILITIES)
+    probabilities = np.load(run / runs.PROBABILITIES)
     assert len(rows) == len(probabilities) == metrics["locations"]
     assert np.allclose(probabilities.astype(float).sum(axis=1), 1, atol=5e-3)
     for row, shares in zip(rows, probabilities, strict=True):
@@ -46,7 +51,7 @@ def test_predictions_are_one_line_a_location_and_agree_with_the_probabilities(ev
         assert [row["lat_deg"], row["lon_deg"]] == [repr(float(part)) for part in row["location_id"].split(",")]
     mean_km = np.mean([float(row["distance_km"]) for row in rows])
     assert mean_km == pytest.approx(metrics["mean_km"], abs=1e-3)
-    assert len(predictions.read(run_dir, 15)) == len(rows)
+    assert len(predictions.read(run, 15)) == len(rows)
 
 
 def test_images_and_cache_give_the_same_figures(evaluated, run_dir, tmp_path):
@@ -76,11 +81,9 @@ def test_a_tree_never_seen_is_evaluated_on_its_images(run_dir, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--run_dir=nowhere"], "there is no such folder"),
         (["--imagery=nowhere", "--out={tmp}/out"], "nowhere"),
         (["--imagery={tmp}/tree"], "--imagery without --out"),
         (["--imagery={tmp}/tree", "--out={tmp}/out"], "does not decode|cut short|truncated|not a"),
-        (["--split=dev"], "no split 'dev'"),
     ],
 )
 def test_mistakes_end_in_one_short_error_and_write_nothing(run_dir, tmp_path, flags, message):
@@ -115,8 +118,8 @@ def test_a_partition_of_another_run_is_refused(run_dir, tmp_path):
         predictor.Predictor.load(folder)
 
 
-def test_a_cache_of_another_encoder_is_refused(run_dir, extract_flags, tmp_path):
-    road.program("trainers.extract", *extract_flags, f"--cache_dir={tmp_path / 'other'}", "--splits=test", "--seed=7")
+def test_a_cache_of_another_encoder_is_refused(run_dir, cache_dir, tmp_path):
+    road.cache_of_others(cache_dir, tmp_path / "other", '"weights_sha256": "', '"weights_sha256": "0')
     folder = copy_of(run_dir, tmp_path)
     flags = folder / runs.FLAGS
     lines = [line for line in flags.read_text().splitlines() if not line.startswith("--cache_dir")]

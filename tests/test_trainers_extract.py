@@ -1,6 +1,7 @@
 """Extraction by the real program: right features, whatever kills it."""
 
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,14 +34,6 @@ def test_features_are_what_the_encoder_says_of_the_views_in_order(cache_dir, dat
     assert np.array_equal(cache.rows.headings, batch["heading"])
 
 
-def test_the_end_says_what_was_written_and_what_comes_next(extract_flags, tmp_path):
-    done = road.program("trainers.extract", *extract_flags, f"--cache_dir={tmp_path}", "--splits=test")
-    assert "test: " in done.stdout
-    assert "MB" in done.stdout
-    assert "next: python -m trainers.train" in done.stdout
-    assert "views/s" in done.stderr
-
-
 def blocks_of(folder: pathlib.Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("train/blocks/0*.npy")}
 
@@ -65,8 +58,8 @@ def test_a_killed_extraction_keeps_its_blocks_and_ends_the_same(extract_flags, c
 
 
 def test_a_gap_in_the_middle_is_filled(extract_flags, cache_dir, tmp_path):
+    shutil.copytree(cache_dir / "train", tmp_path / "train")
     flags = [*extract_flags, f"--cache_dir={tmp_path}", "--splits=train"]
-    road.program("trainers.extract", *flags)
     (tmp_path / "train" / "blocks" / "00001.npy").unlink()
     road.program("trainers.extract", *flags)
     mended, whole = features.FeatureCache(tmp_path / "train"), features.FeatureCache(cache_dir / "train")
@@ -74,13 +67,18 @@ def test_a_gap_in_the_middle_is_filled(extract_flags, cache_dir, tmp_path):
 
 
 def test_a_stale_cache_is_refused_and_overwritten_on_demand(extract_flags, cache_dir, tmp_path):
+    shutil.copytree(cache_dir / "test", tmp_path / "test")
     flags = [*extract_flags, f"--cache_dir={tmp_path}", "--splits=test"]
-    road.program("trainers.extract", *flags)
     refused = road.program("trainers.extract", *flags, "--height_px=40", expect=2)
     assert "height_px is 32, wanted 40" in refused.stderr
     assert len([line for line in refused.stderr.splitlines() if line]) <= 12
-    road.program("trainers.extract", *flags, "--height_px=40", "--overwrite")
+    done = road.program("trainers.extract", *flags, "--height_px=40", "--overwrite")
     assert features.FeatureCache(tmp_path / "test").key.height_px == 40
+    # The end says what was written and what comes next.
+    assert "test: " in done.stdout
+    assert "MB" in done.stdout
+    assert "next: python -m trainers.train" in done.stdout
+    assert "views/s" in done.stderr
 
 
 def test_an_unknown_split_is_refused_before_anything_is_computed(extract_flags, tmp_path):
