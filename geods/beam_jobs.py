@@ -21,12 +21,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-import psutil
-import tqdm
+from typing import TYPE_CHECKING, Any
 
 from geods import beam_worker, errors, files
+
+if TYPE_CHECKING:
+    import tqdm
 
 _POLL_S = 0.5
 # Attempts that bring nothing; the local runner waits for ever for a worker process that is gone.
@@ -59,6 +59,9 @@ class Workers:
             GeodsError: The first that a task has raised.
             BeamError: If the runner cannot be reached, fails, or goes on losing workers.
         """
+        # Here and below: the options of the programs check their --beam_pipeline_options by this module.
+        import tqdm
+
         folder = self.folder / secrets.token_hex(4)
         count = 0
         for count, task in enumerate(tasks, 1):
@@ -116,7 +119,7 @@ def _with_defaults(flags: Sequence[str]) -> Iterator[str]:
             yield default
 
 
-def _drive(folder: pathlib.Path, bar: tqdm.tqdm) -> int:
+def _drive(folder: pathlib.Path, bar: "tqdm.tqdm") -> int:
     """Runs the job once; returns 0 if it ended well, or the number of a worker process that is gone.
 
     Raises:
@@ -142,7 +145,7 @@ def _drive(folder: pathlib.Path, bar: tqdm.tqdm) -> int:
     return lost
 
 
-def _watch(driver: subprocess.Popen[bytes], folder: pathlib.Path, bar: tqdm.tqdm) -> int:
+def _watch(driver: subprocess.Popen[bytes], folder: pathlib.Path, bar: "tqdm.tqdm") -> int:
     """Moves the bar until the runner has ended or lost a worker; returns 0 or that worker's number."""
     seen, tasks = set[int](), sum(1 for _ in folder.glob("task-*.json"))
     while True:
@@ -161,6 +164,8 @@ def _watch(driver: subprocess.Popen[bytes], folder: pathlib.Path, bar: tqdm.tqdm
 
 def _worker_processes(driver: int) -> Iterator[int]:
     """Yields the worker processes that the local runner has started; other runners have none here."""
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(driver).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):

@@ -8,7 +8,6 @@ is started by `geods.beam_jobs` and by nobody else. FOLDER holds job.json, a fil
 import functools
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -39,11 +38,14 @@ def result_path(folder: str | os.PathLike[str], number: int) -> pathlib.Path:
 @functools.lru_cache(maxsize=1)
 def version() -> str:
     """Returns a text that differs between two copies of this project, or of what decides its bytes."""
+    # Only here: this module is imported for --help too, which would take 10 ms longer.
+    from importlib import metadata
+
     digest = hashlib.sha256()
     for package in _CODE:
         for path in sorted((_FOLDER / package).rglob("*.py")):
             digest.update(f"{path.relative_to(_FOLDER).as_posix()}\n".encode() + path.read_bytes())
-    others = (f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", "keras", "tensorflow-datasets"))
+    others = (f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras", "tensorflow-datasets"))
     return ", ".join([f"geods {digest.hexdigest()[:12]}", *others])
 
 

@@ -19,7 +19,7 @@ from geods import cli, files, partition, seals
 cli.import_quietly("tensorflow")
 import test_geods_dataset_builder as building  # noqa: E402
 
-from trainers import evaluate, extract, fitting, follow, options, predictor, runs, train  # noqa: E402,F401
+from trainers import evaluate, evaluation, extract, fitting, follow, options, predictor, runs, train  # noqa: E402,F401
 
 # What training changes at random, so that a lost state of random numbers would show.
 CHANGES = {"feature_dropout": 0.2, "dropout": 0.3}

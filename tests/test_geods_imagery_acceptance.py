@@ -3,13 +3,13 @@
 import pytest
 
 from geods import errors, geometry
-from geods.imagery import acceptance, source
+from geods.imagery import acceptance, acceptance_options, source
 
 HERE = (46.4, 10.0)
 
 
-def options(**changes) -> acceptance.AcceptanceOptions:
-    return acceptance.AcceptanceOptions(**changes)
+def options(**changes) -> acceptance_options.AcceptanceOptions:
+    return acceptance_options.AcceptanceOptions(**changes)
 
 
 def panorama(distance_km=0.0, date="2014-04", copyright_text="© Google") -> source.Panorama:

@@ -14,7 +14,10 @@ PROGRAMS = [
     for path in sorted((REPO / package).glob("*.py"))
     if "cli.run(" in path.read_text(encoding="utf-8")
 ]
-HEAVY = ("tensorflow", "keras", "tensorflow_datasets", "matplotlib", "fiona", "apache_beam", "scipy")
+HEAVY = (
+    *("numpy", "shapely", "tqdm", "PIL", "requests", "fiona", "scipy", "matplotlib"),
+    *("tensorflow", "keras", "tensorflow_datasets", "apache_beam"),
+)
 
 
 def name_of(path: pathlib.Path) -> str:

@@ -7,7 +7,7 @@ import pytest
 import road
 
 from geods import errors
-from trainers import calibrate, runs
+from trainers import calibrate, calibration, runs
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def test_it_writes_what_it_prints_and_predict_gives_regions(run, tree_dir):
 def test_a_damaged_file_names_the_program_that_makes_it_anew(tmp_path):
     (tmp_path / runs.CALIBRATION).write_text('{"temperature": "warm"}')
     with pytest.raises(errors.RunError, match=r"is damaged(.|\n)*trainers\.calibrate"):
-        calibrate.read(tmp_path)
+        calibration.read(tmp_path)
     (tmp_path / runs.CALIBRATION).unlink()
-    assert calibrate.read(tmp_path) is None
+    assert calibration.read(tmp_path) is None
 
 
 def test_one_part_is_refused():

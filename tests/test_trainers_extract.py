@@ -13,7 +13,7 @@ import road
 
 from geods import datasets, pipeline
 from model import backbones
-from trainers import cache_files, extract, features, options
+from trainers import cache_files, extraction, features, options
 
 
 def spec() -> backbones.BackboneSpec:
@@ -90,14 +90,14 @@ def test_an_unknown_split_is_refused_before_anything_is_computed(extract_flags, 
 @pytest.mark.parametrize("sizes", [[5], [1, 1, 1], [4, 4, 2], [3, 7], [10]])
 def test_rows_are_regrouped(sizes):
     batches = iter([np.arange(0, 4), np.arange(4, 5), np.arange(5, 10)])
-    blocks = list(extract.regroup(batches, sizes))
+    blocks = list(extraction.regroup(batches, sizes))
     assert [len(block) for block in blocks] == sizes
     assert np.array_equal(np.concatenate(blocks), np.arange(sum(sizes)))
 
 
 def test_runs_of_blocks():
-    assert extract._consecutive([]) == []
-    assert extract._consecutive([0, 1, 3, 5, 6]) == [[0, 1], [3], [5, 6]]
+    assert extraction._consecutive([]) == []
+    assert extraction._consecutive([0, 1, 3, 5, 6]) == [[0, 1], [3], [5, 6]]
 
 
 def test_the_key_tells_every_field_of_the_encoder_apart():
@@ -110,4 +110,4 @@ def test_the_key_tells_every_field_of_the_encoder_apart():
         48,
         "own",
     )
-    assert extract.spec_of(options.ExtractOptions(backbone="vgg16", backbone_weights="random")).name == "vgg16"
+    assert extraction.spec_of(options.ExtractOptions(backbone="vgg16", backbone_weights="random")).name == "vgg16"

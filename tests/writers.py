@@ -11,7 +11,7 @@ import shapely
 
 from geods import files, manifests, partition, seals
 from model import geolocator, heads
-from trainers import cache_files, cache_writer, evaluate, resume, scoring
+from trainers import cache_files, cache_writer, predictions, resume, scoring
 
 
 def _partition(folder: pathlib.Path, times: int) -> pathlib.Path:
@@ -74,7 +74,7 @@ def _probabilities(folder: pathlib.Path, times: int) -> pathlib.Path:
     truth, cells = np.zeros((100 * times, 2)), drawn_trees.cells()
     probabilities = np.full((len(truth), len(cells)), 1 / len(cells))
     guesses = scoring.Guesses(truth, np.zeros(len(truth), int), truth, scoring.top_cells(probabilities))
-    evaluate.write(folder, ["0,0"] * len(truth), guesses, probabilities, {})
+    predictions.write(folder, ["0,0"] * len(truth), guesses, probabilities, {})
     return folder / "predictions.csv"
 
 

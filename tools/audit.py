@@ -13,8 +13,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from geods import cli, errors, files, splits
-from trainers import leaks
+from geods import cli, errors, files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +29,8 @@ class Options:
 def main(settings: Options) -> None:
     """Prints the audit."""
     cli.import_quietly("tensorflow")
-    from geods import datasets
+    from geods import datasets, splits
+    from trainers import leaks
 
     builder = datasets.open_builder(settings.data_dir, settings.config)
     panoramas = _panoramas(settings.tree)
@@ -58,6 +58,8 @@ def _panoramas(tree_dir: str) -> dict[str, frozenset[str]]:
     Raises:
         MissingFileError: If the tree has none.
     """
+    from trainers import leaks
+
     if not tree_dir:
         return {}
     path = files.require_file(pathlib.Path(tree_dir, "views.csv"), "only trees that tools.scrape made have one")

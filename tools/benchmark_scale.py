@@ -13,7 +13,7 @@ import pathlib
 
 from geods import cli, errors
 from trainers import options
-from trainers.benchmarks import results, scale, stages
+from trainers.benchmarks import results, stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Options:
 
 def main(settings: Options) -> None:
     """Measures and prints."""
+    from trainers.benchmarks import scale
+
     work = pathlib.Path(settings.work_dir)
     before: dict[str, stages.Measured] = {}
     rows, lines, last = [], [], 0

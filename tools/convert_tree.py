@@ -10,13 +10,9 @@ replaced. 3,000 images of 25 kB take 3 s. The last lines say how many images wer
 
 import dataclasses
 import pathlib
-import shutil
-from collections.abc import Sequence
 from typing import Literal
 
-import tqdm
-
-from geods import cli, errors, files, partition, split_lists, survey, tree, tree_layouts
+from geods import cli, errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,79 +39,25 @@ class Options:
 
 def main(options: Options) -> None:
     """Copies the images and prints what was done."""
+    from geods import partition, split_lists, survey, tree_copies, tree_layouts
+
     locations = tree_layouts.read(options.source, options.layout)
     cells = partition.read(options.partition) if options.partition else None
-    numbers = _cell_numbers(locations, cells)
+    numbers = tree_copies.cell_numbers(locations, cells)
     out = pathlib.Path(options.out)
-    copied = _copy_all(locations, numbers, options.to, out)
+    copied = tree_copies.copy_images(locations, numbers, options.to, out)
     lists = split_lists.find(options.source, locations)
     if lists is not None:
         split_lists.write(
             out, lists, {place.location_id: number for place, number in zip(locations, numbers, strict=True)}
         )
-    _copy_companions(options, out)
-    print(f"{len(locations):,} locations: {copied:,} images copied to {out}, {_views(locations) - copied:,} were there")
+    tree_copies.copy_companions(pathlib.Path(options.source), options.partition, out)
+    there = len(survey.view_paths(locations)) - copied
+    print(f"{len(locations):,} locations: {copied:,} images copied to {out}, {there:,} were there")
     if cells is not None:
         print(survey.summary(survey.label(locations, cells), len(cells)))
     if lists is not None:
         print(f"  split lists: {split_lists.TRAIN_NAME} and {split_lists.TEST_NAME}, from {lists.path}")
-
-
-def _cell_numbers(locations: Sequence[tree.Location], cells: partition.Partition | None) -> list[int]:
-    """Returns the cell of each location, by the partition if there is one, else by its folder."""
-    if cells is not None:
-        numbers: list[int] = survey.label(locations, cells).cells.tolist()
-        return numbers
-    for place in locations:
-        if place.folder_cell is None:
-            raise errors.TreeError(
-                f"{place.views[0].path}: its name tells no cell.", "give the partition by --partition=PATH"
-            )
-    return [place.folder_cell for place in locations if place.folder_cell is not None]
-
-
-def _copy_all(
-    locations: Sequence[tree.Location], numbers: Sequence[int], to: tree_layouts.WritableLayout, out: pathlib.Path
-) -> int:
-    """Copies all views with a bar on stderr; returns how many were not there before."""
-    copied = 0
-    with tqdm.tqdm(total=_views(locations), desc="copying", unit=" images") as bar:
-        for place, number in zip(locations, numbers, strict=True):
-            for view in place.views:
-                copied += _copy(view.path, out / tree_layouts.name(to, number, place, view))
-                bar.update()
-    return copied
-
-
-def _copy(source: pathlib.Path, target: pathlib.Path) -> bool:
-    """Copies one file whole; returns False if it was there.
-
-    Raises:
-        TreeError: If other bytes are there.
-    """
-    content = source.read_bytes()
-    if target.exists():
-        if target.read_bytes() != content:
-            raise errors.TreeError(f"{target}: is there with other bytes than {source}.", "name an empty --out")
-        return False
-    files.write_bytes(target, content)
-    return True
-
-
-def _copy_companions(options: Options, out: pathlib.Path) -> None:
-    """Copies the partition and the provenance of the source into the new tree."""
-    source = pathlib.Path(options.source)
-    found = [(pathlib.Path(options.partition or source / survey.PARTITION_NAME), survey.PARTITION_NAME)]
-    found.append((source / survey.PROVENANCE_NAME, survey.PROVENANCE_NAME))
-    for path, name in found:
-        if path.is_file():
-            with files.atomic_path(out / name) as temporary:
-                shutil.copyfile(path, temporary)
-
-
-def _views(locations: Sequence[tree.Location]) -> int:
-    """Returns the number of views."""
-    return sum(len(place.views) for place in locations)
 
 
 if __name__ == "__main__":

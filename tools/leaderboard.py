@@ -16,9 +16,13 @@ import pathlib
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from geods import cli, errors, files
-from trainers import cross_validate, options, scoring, standings
+from trainers import options
+
+if TYPE_CHECKING:
+    from trainers import standings
 
 RECIPES = pathlib.Path(options.__file__).parent / "recipes"
 # The features that our recipes stand on; those of others are written after an @.
@@ -103,6 +107,8 @@ def recipe_of(text: str) -> Recipe:
 
 def main(settings: Options) -> None:
     """Makes the table."""
+    from trainers import standings
+
     recipes = [recipe_of(text) for text in settings.recipes]
     out = pathlib.Path(settings.out)
     for features in dict.fromkeys(recipe.features for recipe in recipes):
@@ -131,17 +137,19 @@ def _extract(settings: Options, features: pathlib.Path) -> None:
         raise errors.CacheError(f"features {features.stem}: extraction failed.", "mend what it says, and start again")
 
 
-def _measure(settings: Options, recipe: Recipe) -> standings.Standing:
+def _measure(settings: Options, recipe: Recipe) -> "standings.Standing":
     """Trains and evaluates one recipe; returns its row."""
+    from trainers import cross_validation, standings
+
     given = {name: getattr(settings, name) for name in ("data_dir", "config", "folds", "seed", "epochs")}
     given |= {"cache_dir": _cache_dir(settings, recipe.features), "run_dir": pathlib.Path(settings.out, recipe.name)}
     words = [f"--{name}={value}" for name, value in given.items() if value is not None]
     run = cli.from_flagfile(options.TrainOptions, recipe.path, *words)
     print(f"recipe {recipe.name}", flush=True)
     if settings.folds:
-        cross_validate.main(run)
+        cross_validation.cross_validate(run)
     else:
-        cross_validate.train_and_evaluate(dataclasses.replace(run, overwrite=True))
+        cross_validation.train_and_evaluate(dataclasses.replace(run, overwrite=True))
     folder = pathlib.Path(run.run_dir)
     row = standings.read(recipe.name, folder, 0, 0.0)
     one_model = folder / "fold0" if settings.folds else folder
@@ -163,9 +171,9 @@ def _cache_dir(settings: Options, features: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(settings.out, "features", features.stem)
 
 
-def _draw(found: Sequence[standings.Standing], path: pathlib.Path) -> None:
+def _draw(found: "Sequence[standings.Standing]", path: pathlib.Path) -> None:
     """Draws the report's Figure 9."""
-    from trainers import figures
+    from trainers import figures, scoring
 
     metrics = [one.metrics for one in found]
     limits = [(one["intervals"]["mean_miles"][0], one["intervals"]["mean_miles"][1]) for one in metrics]

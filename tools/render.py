@@ -15,10 +15,12 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from geods import cli, errors, files
-from trainers import predictions, runs
+
+if TYPE_CHECKING:
+    from trainers import predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ def main(options: Options) -> None:
 
 def draw_map(options: Options) -> None:
     """Writes map.png and map.html."""
-    from trainers import cartography, figures, map_page
+    from trainers import cartography, figures, map_page, predictions
 
     cells = predictions.read_partition(options.run_dir)
     folder = options.predictions or options.run_dir
@@ -93,6 +95,8 @@ def draw_comparison(run_dirs: Sequence[str], out: str, human_miles: float) -> No
 
 def _read_metrics(folder: pathlib.Path) -> tuple[float, tuple[float, float], float]:
     """Returns the mean miles of a run, their interval, and the constant guess's mean miles."""
+    from trainers import runs
+
     path = folder / runs.METRICS
     evaluate = f"evaluate the run: python -m trainers.evaluate --run_dir={folder}"
     if not path.is_file():
@@ -112,13 +116,13 @@ def _names(run_dirs: Sequence[str]) -> list[str]:
     return names if len(set(names)) == len(names) else [os.path.normpath(folder) for folder in run_dirs]
 
 
-def _standing(entries: Sequence[predictions.Prediction], row: int) -> str:
+def _standing(entries: "Sequence[predictions.Prediction]", row: int) -> str:
     """Says how many predictions are better than one."""
     better = sum(entry.distance_km < entries[row].distance_km for entry in entries)
     return f"{better:,} better"
 
 
-def _top(shown: predictions.Prediction, count: int = 3) -> str:
+def _top(shown: "predictions.Prediction", count: int = 3) -> str:
     """Returns the most probable cells of a prediction."""
     best = shown.probabilities.argsort()[::-1][:count]
     return ", ".join(f"{cell} ({shown.probabilities[cell]:.1%})" for cell in best)

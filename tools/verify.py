@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 from geods import cli, dataset_files, errors, seals
-from trainers import cache_check, cache_files, runs
 
 Kind = Literal["dataset", "cache", "run"]
 
@@ -90,6 +89,8 @@ def verify(folder: pathlib.Path, kind: Kind) -> Verdict:
 
 def _kind_of(files: set[str], folders: set[str]) -> Kind | None:
     """Returns what a folder with these files and folders is; some of them may be lost."""
+    from trainers import cache_files, runs
+
     if dataset_files.INFO in files or any(".tfrecord-" in name for name in files):
         return "dataset"
     if cache_files.INDEX in files or (cache_files.ARRAYS in files and "blocks" in folders):
@@ -110,6 +111,8 @@ def _dataset(folder: pathlib.Path) -> Verdict:
 
 def _run(folder: pathlib.Path) -> Verdict:
     """Reads a run folder."""
+    from trainers import runs
+
     step = "put back a copy of it, or train again: "
     step += f"python -m trainers.train --flagfile={folder / runs.FLAGS} --overwrite"
     if not seals.is_sealed(folder):
@@ -128,6 +131,8 @@ def _sealed(folder: pathlib.Path, next_step: str) -> Verdict:
 
 def _cache(folder: pathlib.Path) -> Verdict:
     """Reads a feature cache."""
+    from trainers import cache_check, cache_files
+
     try:
         damage = cache_check.damaged(folder)
     except errors.CacheError as error:

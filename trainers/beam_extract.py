@@ -35,9 +35,9 @@ def write_blocks(
     Raises:
         BeamError: If the runner fails, or a worker's encoder has other weights.
     """
-    from trainers import extract
+    from trainers import extraction
 
-    tasks = [(block, *extract.start_of(block, writer.rows, settings), writer.rows_of(block)) for block in missing]
+    tasks = [(block, *extraction.start_of(block, writer.rows, settings), writer.rows_of(block)) for block in missing]
     seen = dataclasses.replace(settings, data_dir=str(pathlib.Path(settings.data_dir).absolute()))
     arguments = {
         "settings": json.dumps(dataclasses.asdict(seen)),
@@ -59,13 +59,13 @@ def write_block(
     weights_sha256: str,
 ) -> int:
     """Computes and writes one block on a worker; returns its bytes."""
-    from trainers import extract
+    from trainers import extraction
 
     block, row, place, skip, count = task
     # One at a time: an encoder takes all cores, and OpenVINO's has one request.
     with _ENCODER:
         features = _features(settings, weights_sha256)
-        _, found = extract.regroup(features.of(split, variant, row, place), [skip, count])
+        _, found = extraction.regroup(features.of(split, variant, row, place), [skip, count])
         return cache_files.write_block(pathlib.Path(folder), block, found, features.settings.cache_dtype)
 
 
@@ -78,11 +78,11 @@ def _features(settings: str, weights_sha256: str) -> "image_features.ImageFeatur
     """
     from geods import datasets
     from model import backbones
-    from trainers import extract
+    from trainers import extraction
 
     values: dict[str, Any] = json.loads(settings)
     chosen = options.ExtractOptions(**values | {"splits": tuple(values["splits"])})
-    features, backbone = extract.prepare(chosen, datasets.open_builder(chosen.data_dir, chosen.config))
+    features, backbone = extraction.prepare(chosen, datasets.open_builder(chosen.data_dir, chosen.config))
     if backbones.weights_sha256(backbone) != weights_sha256:
         problem = f"a worker's {chosen.backbone} with --backbone_weights={chosen.backbone_weights} has other weights."
         raise errors.BeamError(problem, "give a file of weights that all workers see under one path")

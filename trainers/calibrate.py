@@ -12,12 +12,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-import numpy as np
-
-from geods import cli, errors, files, geometry, partition
-from trainers import calibration, predictions, runs
-
-_SAMPLES = 1000
+from geods import cli, errors, files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,66 +35,17 @@ class Options:
 
 def main(settings: Options) -> None:
     """Fits, measures, writes and prints."""
+    from trainers import calibration, predictions, runs
+
     folder = pathlib.Path(settings.run_dir)
     cells = predictions.read_partition(folder)
     with runs.claim(folder):
-        _calibrate(folder, cells, settings)
-
-
-def _calibrate(folder: pathlib.Path, cells: partition.Partition, settings: Options) -> None:
-    """Calibrates the predictions in a folder."""
-    found = predictions.read(folder, len(cells))
-    probabilities = np.array([one.probabilities for one in found], dtype=np.float64)
-    truth, guessed = np.array([one.truth for one in found]), np.array([one.predicted for one in found])
-    labels = cells.label(truth[:, 0], truth[:, 1])
-    fitted = calibration.fit(probabilities, labels, cells.areas_km2, settings.level)
-    scaled, regions = calibration.cross_fitted(probabilities, truth, cells, settings.level, settings.parts)
-    expected_km = np.einsum("nc,nc->n", scaled, geometry.pairwise_km(guessed, cells.centroids))
-    distance_km = geometry.haversine_km(truth, guessed)
-    measured = {
-        **dataclasses.asdict(fitted),
-        "locations": len(found),
-        "calibration_error_before": calibration.expected_calibration_error(probabilities, labels),
-        "calibration_error_after": calibration.expected_calibration_error(scaled, labels),
-        **_of_regions(regions, labels, cells),
-        "risk_by_coverage": calibration.risk_by_coverage(expected_km, distance_km),
-    }
-    with runs.resealing(folder, runs.CALIBRATION):
-        files.write_json(folder / runs.CALIBRATION, measured)
-    _draw(measured, folder / "calibration.png")
-    _tell(measured)
-    print(f"wrote {folder / runs.CALIBRATION} and calibration.png")
-
-
-def read(folder: pathlib.Path) -> calibration.Calibration | None:
-    """Reads what was fitted for a run; None if nothing was.
-
-    Raises:
-        RunError: If the file is damaged.
-    """
-    path = folder / runs.CALIBRATION
-    if not path.is_file():
-        return None
-    try:
-        found: dict[str, Any] = files.parse_json(path.read_bytes())
-        return calibration.Calibration(*(float(found[name]) for name in ("temperature", "level", "mass")))
-    except (ValueError, KeyError, TypeError) as error:
-        problem = f"{path}: is damaged ({type(error).__name__}: {error})."
-        raise errors.RunError(problem, f"python -m trainers.calibrate --run_dir={folder}") from error
-
-
-def _of_regions(regions: np.ndarray, labels: np.ndarray, cells: partition.Partition) -> dict[str, Any]:
-    """Returns how many truths the regions hold, with a 95 % bootstrap interval, and how large they are."""
-    held = regions[np.arange(len(labels)), np.maximum(labels, 0)] & (labels >= 0)
-    rng = np.random.default_rng(0)
-    means = [held[rng.integers(len(held), size=len(held))].mean() for _ in range(_SAMPLES)]
-    area_km2 = regions @ cells.areas_km2
-    return {
-        "coverage": float(held.mean()),
-        "coverage_interval": np.percentile(means, [2.5, 97.5]).tolist(),
-        "median_region_km2": float(np.median(area_km2)),
-        "median_region_share": float(np.median(area_km2) / cells.areas_km2.sum()),
-    }
+        measured = calibration.measure(predictions.read(folder, len(cells)), cells, settings.level, settings.parts)
+        with runs.resealing(folder, runs.CALIBRATION):
+            files.write_json(folder / runs.CALIBRATION, measured)
+        _draw(measured, folder / "calibration.png")
+        _tell(measured)
+        print(f"wrote {folder / runs.CALIBRATION} and calibration.png")
 
 
 def _tell(measured: dict[str, Any]) -> None:

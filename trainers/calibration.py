@@ -6,12 +6,16 @@ whole blocks of 1 degree.
 
 import dataclasses
 import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from geods import errors, geometry, partition, splits
+from geods import errors, files, geometry, partition, splits
+from trainers import predictions, runs
 
-_BINS = 15
+_BINS, _SAMPLES = 15, 1000
 _GOLDEN = (math.sqrt(5) - 1) / 2
 # Of log T: from 0.05 to 20. 40 steps of golden section narrow it to 1e-8.
 _SEARCHED, _STEPS = 3.0, 40
@@ -153,6 +157,68 @@ def cross_fitted(
         scaled[here] = tempered(probabilities[here], fitted.temperature)
         regions[here] = region(probabilities[here], cells.areas_km2, fitted)
     return scaled, regions
+
+
+def measure(
+    found: Sequence[predictions.Prediction], cells: partition.Partition, level: float, parts: int
+) -> dict[str, Any]:
+    """Calibrates predictions, and measures on each part of them what was fitted on the others.
+
+    Args:
+        found: Predictions of one run.
+        cells: Its partition.
+        level: Share of truths that a credible region is to hold.
+        parts: Into how many parts to divide the locations, by blocks.
+
+    Returns:
+        The content of calibration.json.
+    """
+    probabilities = np.array([one.probabilities for one in found], dtype=np.float64)
+    truth, guessed = np.array([one.truth for one in found]), np.array([one.predicted for one in found])
+    labels = cells.label(truth[:, 0], truth[:, 1])
+    fitted = fit(probabilities, labels, cells.areas_km2, level)
+    scaled, regions = cross_fitted(probabilities, truth, cells, level, parts)
+    expected_km = np.einsum("nc,nc->n", scaled, geometry.pairwise_km(guessed, cells.centroids))
+    distance_km = geometry.haversine_km(truth, guessed)
+    return {
+        **dataclasses.asdict(fitted),
+        "locations": len(found),
+        "calibration_error_before": expected_calibration_error(probabilities, labels),
+        "calibration_error_after": expected_calibration_error(scaled, labels),
+        **_of_regions(regions, labels, cells),
+        "risk_by_coverage": risk_by_coverage(expected_km, distance_km),
+    }
+
+
+def read(folder: pathlib.Path) -> Calibration | None:
+    """Reads what was fitted for a run; None if nothing was.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    path = folder / runs.CALIBRATION
+    if not path.is_file():
+        return None
+    try:
+        found: dict[str, Any] = files.parse_json(path.read_bytes())
+        return Calibration(*(float(found[name]) for name in ("temperature", "level", "mass")))
+    except (ValueError, KeyError, TypeError) as error:
+        problem = f"{path}: is damaged ({type(error).__name__}: {error})."
+        raise errors.RunError(problem, f"python -m trainers.calibrate --run_dir={folder}") from error
+
+
+def _of_regions(regions: np.ndarray, labels: np.ndarray, cells: partition.Partition) -> dict[str, Any]:
+    """Returns how many truths the regions hold, with a 95 % bootstrap interval, and how large they are."""
+    held = regions[np.arange(len(labels)), np.maximum(labels, 0)] & (labels >= 0)
+    rng = np.random.default_rng(0)
+    means = [held[rng.integers(len(held), size=len(held))].mean() for _ in range(_SAMPLES)]
+    area_km2 = regions @ cells.areas_km2
+    return {
+        "coverage": float(held.mean()),
+        "coverage_interval": np.percentile(means, [2.5, 97.5]).tolist(),
+        "median_region_km2": float(np.median(area_km2)),
+        "median_region_share": float(np.median(area_km2) / cells.areas_km2.sum()),
+    }
 
 
 def _needed(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ from trainers import (
     callbacks,
     collection,
     encoding,
-    extract,
+    extraction,
     fitting,
     memory,
     options,
@@ -42,7 +42,7 @@ def train(settings: options.TrainOptions) -> None:
         KeyboardInterrupt: After Ctrl-C; what was trained by then is saved.
     """
     runs.refuse_finished(settings)
-    backbone = backbones.build(extract.spec_of(settings))
+    backbone = backbones.build(extraction.spec_of(settings))
     source = arrivals.open_source(settings)
     whole = partition.read(settings.partition or survey.find_partition(settings.imagery))
     cells = run_cells.finer(settings, whole)
@@ -115,7 +115,7 @@ class Follower:
             self._say("no location falls into validation: nothing chooses the epoch, so the last one counts")
         # As at the start: what the rounds drew must not change the result.
         keras.utils.set_random_seed(self._settings.seed)
-        shape, spec = self._gathered.feature_shape, extract.spec_of(self._settings)
+        shape, spec = self._gathered.feature_shape, extraction.spec_of(self._settings)
         parts = fitting.on_features(self._settings, spec, shape, self._cells, train_split, validation)
         fitting.announce(parts, self._cells)
         self._parts = parts

@@ -7,7 +7,7 @@ import time
 import tensorflow as tf
 
 from geods import partition, splits
-from trainers import callbacks, collection, extract, fitting, options, runs
+from trainers import callbacks, collection, extraction, fitting, options, runs
 
 
 class Rounds:
@@ -46,7 +46,7 @@ class Rounds:
         """Returns the head of the rounds before, or a new one, with what to train and measure it on."""
         train, validation = gathered.splits()
         if self.parts is None:
-            shape, spec = gathered.feature_shape, extract.spec_of(self._settings)
+            shape, spec = gathered.feature_shape, extraction.spec_of(self._settings)
             self.parts = fitting.on_features(self._settings, spec, shape, self._cells, train, validation)
             fitting.compile_network(self.parts, self._cells, self._settings)
         self.parts = dataclasses.replace(self.parts, train=train, validation=validation)

@@ -123,13 +123,13 @@ def _refuse_stale(cache: "features.FeatureCache | folds.JoinedCache", settings: 
 def _from_images(settings: options.TrainOptions, chosen: "partition.Partition") -> "fitting.Parts":
     """Returns the whole network on images."""
     from model import backbones
-    from trainers import extract, fitting, inputs, networks
+    from trainers import extraction, fitting, inputs, networks
 
     train = inputs.from_images(settings, settings.train_split, chosen, train=True)
     validation = None
     if settings.validation_split:
         validation = inputs.from_images(settings, settings.validation_split, chosen, train=False)
-    spec = extract.spec_of(settings)
+    spec = extraction.spec_of(settings)
     backbone = backbones.build(spec)
     backbone.trainable = settings.train_backbone
     classifier = networks.classifier_of(settings, spec, tuple(backbone.output_shape[1:]), len(chosen))

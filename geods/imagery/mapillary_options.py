@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal
 
 from geods import cli, errors
-from geods.imagery import acceptance, secret, urls
+from geods.imagery import acceptance_options, secret, urls
 
 TOKEN_ENV = "MAPILLARY_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
 GRAPH = "https://graph.mapillary.com"
@@ -14,7 +14,7 @@ _MOST_PX = 2048
 
 
 @dataclasses.dataclass(frozen=True)
-class MapillaryOptions(acceptance.MonthOptions):
+class MapillaryOptions(acceptance_options.MonthOptions):
     """What to ask for; size, field of view and pitch as for Street View.
 
     Attributes:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from geods import cli, errors
-from geods.imagery import acceptance, secret, urls
+from geods.imagery import acceptance_options, secret, urls
 
 KEY_ENV, SIGNING_SECRET_ENV = "GOOGLE_MAPS_API_KEY", "GOOGLE_MAPS_SIGNING_SECRET"
 GOOGLE = "https://maps.googleapis.com"
@@ -12,7 +12,7 @@ _MOST_PX = 640
 
 
 @dataclasses.dataclass(frozen=True)
-class StreetViewOptions(acceptance.AcceptanceOptions):
+class StreetViewOptions(acceptance_options.AcceptanceOptions):
     """What to ask for; the defaults are the course report's.
 
     Attributes:

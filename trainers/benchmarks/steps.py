@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from geods import partition
 from model import backbones
-from trainers import callbacks, cells, extract, features, fitting, inputs, networks, options
+from trainers import callbacks, cells, extraction, features, fitting, inputs, networks, options
 from trainers.benchmarks import report_job
 
 
@@ -162,7 +162,7 @@ def _on_cache(
 
 def _on_images(settings: options.TrainOptions, chosen: partition.Partition, split: inputs.Split) -> fitting.Parts:
     """Returns the network that trainers.train trains on images."""
-    spec = extract.spec_of(settings)
+    spec = extraction.spec_of(settings)
     backbone = backbones.build(spec)
     # Building the encoder has drawn random numbers; the head is to start as it does on a cache.
     keras.utils.set_random_seed(settings.seed)

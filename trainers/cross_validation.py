@@ -1,0 +1,165 @@
+"""Cross-validation: trains and evaluates every fold in a process of its own, and joins what they predict."""
+
+import contextlib
+import ctypes
+import dataclasses
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from geods import cli, errors, files, locks, partition
+from trainers import options, predictions, runs, scoring
+
+_DEFAULT_FOLDS = 5
+_PR_SET_PDEATHSIG = 1
+# Of what a failed program said: the error and its next step.
+_LINES_SHOWN = 6
+
+
+def cross_validate(settings: options.TrainOptions) -> None:
+    """Trains and evaluates all folds that are not finished, joins what they predict, and prints the table."""
+    settings = dataclasses.replace(settings, folds=settings.folds or _DEFAULT_FOLDS, fold=0)
+    with runs.claim(settings.run_dir):
+        _validate(settings, pathlib.Path(settings.run_dir))
+
+
+def _validate(settings: options.TrainOptions, folder: pathlib.Path) -> None:
+    """Does what `cross_validate` says, in a folder that no other process writes to."""
+    _keep_flags(settings, folder)
+    started_s = time.monotonic()
+    for fold, own in enumerate(_folds(settings)):
+        metrics = train_and_evaluate(own)
+        print(
+            f"fold {fold + 1}/{settings.folds}: {metrics['locations']} locations, "
+            f"{metrics['mean_miles']:,.1f} mean miles, {metrics['median_miles']:,.1f} median, "
+            f"{time.monotonic() - started_s:,.0f} s",
+            flush=True,
+        )
+    cli.import_quietly("tensorflow")
+    print(scoring.table(_joined(settings, folder)))
+    print(f"wrote {folder / runs.METRICS}, {runs.PREDICTIONS} and {runs.PROBABILITIES}")
+
+
+def _folds(settings: options.TrainOptions) -> list[options.TrainOptions]:
+    """Returns the options of each fold's run."""
+    folder = pathlib.Path(settings.run_dir)
+    return [
+        dataclasses.replace(settings, fold=fold, run_dir=str(folder / f"fold{fold}"), overwrite=True)
+        for fold in range(settings.folds)
+    ]
+
+
+def _keep_flags(settings: options.TrainOptions, folder: pathlib.Path) -> None:
+    """Writes the flags down; what other flags have left is an error, or goes with --overwrite.
+
+    Raises:
+        RunError: If the folder holds a cross-validation with other flags.
+    """
+    text = cli.to_flagfile(dataclasses.replace(settings, overwrite=False))
+    path = folder / runs.FLAGS
+    if settings.overwrite:
+        for found in folder.iterdir():
+            if found.name != locks.NAME:
+                files.discard(found)
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        problem = f"{folder}: holds folds that were trained with other flags ({path})."
+        raise errors.RunError(problem, "name another --run_dir, or begin anew with --overwrite")
+    files.write_text(path, text)
+
+
+def train_and_evaluate(own: options.TrainOptions) -> dict[str, Any]:
+    """Trains a run and evaluates it, unless that is done; returns its metrics, with the seconds it took.
+
+    Raises:
+        TrainingError: If a program fails.
+    """
+    folder = pathlib.Path(own.run_dir)
+    path = folder / runs.METRICS
+    if not path.is_file():
+        started_s = time.monotonic()
+        flags = folder.with_suffix(".cfg")
+        files.write_text(flags, cli.to_flagfile(own))
+        _run("trainers.train", f"--flagfile={flags}")
+        _run("trainers.evaluate", f"--run_dir={folder}")
+        measured = json.loads(path.read_text(encoding="utf-8"))
+        with runs.resealing(folder, runs.METRICS):
+            files.write_json(path, measured | {"seconds": round(time.monotonic() - started_s, 1)})
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _run(*words: str) -> None:
+    """Runs a program in a process of its own: what a fold leaves in Keras and in memory must not change the next.
+
+    Raises:
+        TrainingError: If it fails; what it said comes with it.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+        preexec_fn=_end_with_parent,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-_LINES_SHOWN:]
+        problem = f"{' '.join(words)}: failed: {' | '.join(said) or f'exit code {done.returncode}'}"
+        raise errors.TrainingError(problem, "mend that; the same command goes on with the folds that are left")
+
+
+def _end_with_parent() -> None:
+    """Lets a process end when its parent is killed, or it would hold its folder while the parent is started again."""
+    # Linux alone knows it.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _joined(settings: options.TrainOptions, folder: pathlib.Path) -> dict[str, Any]:
+    """Joins the predictions of all folds, by location, and measures them; writes what trainers.evaluate writes."""
+    from trainers import cells as cells_of_runs
+
+    common = partition.read(folder / "fold0" / runs.PARTITION)
+    own = [partition.read(folder / f"fold{fold}" / runs.PARTITION) for fold in range(settings.folds)]
+    if any(cells.fingerprint != common.fingerprint for cells in own):
+        common = cells_of_runs.given(settings)
+    found = [one for fold, cells in enumerate(own) for one in _on_common(folder / f"fold{fold}", cells, common)]
+    found.sort(key=lambda one: one.location_id)
+    truth = np.array([one.truth for one in found])
+    probabilities = np.array([one.probabilities for one in found], dtype=np.float64)
+    guesses = scoring.Guesses(
+        truth,
+        common.label(truth[:, 0], truth[:, 1]),
+        np.array([one.predicted for one in found]),
+        scoring.top_cells(probabilities),
+    )
+    seconds = sum(train_and_evaluate(own)["seconds"] for own in _folds(settings))
+    metrics = {"run": str(folder), "on": f"{settings.folds} folds", **scoring.evaluate(guesses, common)}
+    metrics["seconds"] = round(seconds, 1)
+    predictions.write(folder, [one.location_id for one in found], guesses, probabilities, metrics)
+    partition.write(common, folder / runs.PARTITION)
+    return metrics
+
+
+def _on_common(
+    folder: pathlib.Path, cells: partition.Partition, common: partition.Partition
+) -> list[predictions.Prediction]:
+    """Reads the predictions of a fold, with probabilities over the cells that all folds share.
+
+    A fold with cells of its own gives the probability of each to the common cell that its centroid lies in.
+    """
+    found = predictions.read(folder, len(cells))
+    if cells.fingerprint == common.fingerprint:
+        return found
+    into = common.label(cells.centroids[:, 0], cells.centroids[:, 1])
+    inside = into >= 0
+
+    def moved(values: np.ndarray) -> np.ndarray:
+        return np.bincount(into[inside], weights=values[inside].astype(np.float64), minlength=len(common))
+
+    return [dataclasses.replace(one, probabilities=moved(one.probabilities)) for one in found]
