@@ -130,5 +130,5 @@ def test_a_training_is_fed_by_it(builder, service, tmp_path):
         "--backbone_weights=random",
     ]
     flags += ["--pooling=avg", "--head=linear", "--validation_split=", f"--data_service={service.address}"]
-    done = road.program("trainers.train", *flags, "--epochs=2", f"--run_dir={tmp_path / 'run'}")
+    done = road.cold_program("trainers.train", *flags, "--epochs=2", f"--run_dir={tmp_path / 'run'}")
     assert "epoch 2/2: loss" in done.stdout
