@@ -83,7 +83,10 @@ def _warm_status(
 def _starter(*libraries: str) -> subprocess.Popen:
     """The warm process of this test process that has imported these."""
     command = [sys.executable, str(pathlib.Path(__file__).with_name("warm_start.py")), *libraries]
-    starter = subprocess.Popen(command, cwd=REPO, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # As cli.run sets it, which in a fork comes after TensorFlow has looked.
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    starter = subprocess.Popen(command, cwd=REPO, env=environment, **pipes, text=True)
     atexit.register(starter.communicate)
     return starter
 

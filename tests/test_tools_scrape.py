@@ -167,7 +167,7 @@ def test_a_full_disk_and_a_read_only_one_lose_nothing(folder, server, scraped, t
     assert f"could not write {place / 'tree'}/cells.csv" in first
     assert "locations are there" in second
     assert "make room, then run the same command again" in done.stderr
-    assert "make it writable, or name another folder" in done.stderr
+    assert "make it writable, or name another place" in done.stderr
     assert "36 of 36 locations" in fourth
     assert soak.contents(tmp_path / "disk.kept") == soak.contents(folder / "tree")
 
