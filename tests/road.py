@@ -40,20 +40,9 @@ def program(*arguments: object, expect: int = 0) -> subprocess.CompletedProcess:
         said = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
         status = _warm_status(_HEAVY, words, dict(os.environ), said)
         stdout, stderr = (pathlib.Path(path).read_text(encoding="utf-8") for path in said.values())
-    return _checked(subprocess.CompletedProcess(words, status, stdout, stderr), expect)
-
-
-def cold_program(*arguments: object, expect: int = 0) -> subprocess.CompletedProcess:
-    """Runs `python -m ...` from nothing: gRPC, by which a tf.data service is asked, waits for ever in a fork."""
-    command = [sys.executable, "-m", *map(str, arguments)]
-    return _checked(subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False), expect)
-
-
-def _checked(done: subprocess.CompletedProcess, expect: int) -> subprocess.CompletedProcess:
-    """Returns a program that has ended, if it showed no key and has the exit code."""
-    canary.assert_clean(done.stdout + done.stderr)
-    assert done.returncode == expect, f"{done.args}\n{done.stdout}\n{done.stderr}"
-    return done
+    canary.assert_clean(stdout + stderr)
+    assert status == expect, f"{words}\n{stdout}\n{stderr}"
+    return subprocess.CompletedProcess(words, status, stdout, stderr)
 
 
 def without_tensorflow(words: list[str], output: pathlib.Path) -> tuple[int, str]:

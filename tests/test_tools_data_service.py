@@ -49,9 +49,9 @@ class Service:
     worker: subprocess.Popen
 
 
-@pytest.fixture(scope="module")
-def service():
-    """A dispatcher and two workers; the second is the one to kill."""
+@contextlib.contextmanager
+def started():
+    """Starts a dispatcher and two workers; the second is the one to kill."""
     first, *ports = free_port(), free_port(), free_port()
     to = f"--dispatcher=localhost:{first}"
     with (
@@ -60,6 +60,13 @@ def service():
         serving("worker", ports[1], to) as worker,
     ):
         yield Service(f"localhost:{first}", ports[1], worker)
+
+
+@pytest.fixture(scope="module")
+def service():
+    """A service for the tests that leave it as it is."""
+    with started() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,12 @@ def ids(batch) -> list[str]:
     return [name.decode() for name in batch["location_id"].numpy()]
 
 
-def test_an_epoch_has_every_location_once_and_a_killed_worker_costs_its_shards(builder, service):
+def test_an_epoch_has_every_location_once_and_a_killed_worker_costs_its_shards(builder):
+    with started() as service:
+        the_epochs(builder, service)
+
+
+def the_epochs(builder, service):
     wanted = set(datasets.index(builder, "train").location_ids.tolist())
     seen = collections.Counter(name for batch in epoch(builder, service.address) for name in ids(batch))
     assert seen == collections.Counter(wanted)
@@ -130,5 +142,5 @@ def test_a_training_is_fed_by_it(builder, service, tmp_path):
         "--backbone_weights=random",
     ]
     flags += ["--pooling=avg", "--head=linear", "--validation_split=", f"--data_service={service.address}"]
-    done = road.cold_program("trainers.train", *flags, "--epochs=2", f"--run_dir={tmp_path / 'run'}")
+    done = road.program("trainers.train", *flags, "--epochs=2", f"--run_dir={tmp_path / 'run'}")
     assert "epoch 2/2: loss" in done.stdout
