@@ -77,12 +77,12 @@ def _refuse_foreign(folder: pathlib.Path) -> None:
 
 
 def refuse_other_split(name: str, there: Collection[str], split: str) -> None:
-    """Refuses a split that a dataset does not have; parts such as "train[:10%]" are fine.
+    """Refuses a split that a dataset does not have; parts and sums such as "train[:10%]+test" are fine.
 
     Raises:
         DatasetError: If `split` is not one of those `there`.
     """
-    if split.split("[")[0] not in there:
+    if any(part.split("[")[0] not in there for part in split.split("+")):
         raise errors.DatasetError(f"{name}: has no split {split!r}; it has {', '.join(there)}.", "choose one of those")
 
 

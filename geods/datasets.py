@@ -7,15 +7,16 @@ datasets.index(builder, "train").coords  # [n, 2]
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import dataset_files, errors, partition
+from geods import dataset_files, errors, partition, records
 
-_SHUFFLE_LOCATIONS = 4096
+_RECORDS_AT_ONCE = 256
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,15 +65,6 @@ def fingerprint_of(builder: tfds.core.DatasetBuilder) -> str:
     return f"{builder.info.full_name} {metadata.get('content_fingerprint') or metadata['source_fingerprint']}"
 
 
-def require_split(builder: tfds.core.DatasetBuilder, split: str) -> None:
-    """Refuses a split that a dataset does not have; parts such as "train[:10%]" are fine.
-
-    Raises:
-        DatasetError: If there is no such split.
-    """
-    dataset_files.refuse_other_split(builder.info.full_name, builder.info.splits, split)
-
-
 def part_from(builder: tfds.core.DatasetBuilder, split: str, start: int) -> str:
     """Returns the part of a split from its location number `start` on, of which TFDS reads no shard before that."""
     if not start:
@@ -87,18 +79,40 @@ def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
     Raises:
         DatasetError: If there is no such split.
     """
-    # Without the images, which would be kept as long as the list is.
-    bare = examples(builder, split, shuffle=False, seed=0).map(_without_images)
-    rows = list(bare.as_numpy_iterator())
-    views = [row["views"] for row in rows]
+    of_view = ("heading", "date")
+    found = list(_parsed(builder, split, of_view))
+    views: dict[str, list[np.ndarray]] = {
+        name: [batch["views"][name].values.numpy() for batch in found] for name in of_view
+    }
+    counts = [batch["views"]["heading"].row_lengths().numpy() for batch in found]
     return Index(
-        location_ids=np.array([row["location_id"].decode() for row in rows], dtype=np.str_),
-        coords=np.array([row["coords"] for row in rows], dtype=np.float64).reshape(-1, 2),
-        cells=np.array([row["cell"] for row in rows], dtype=np.int32),
-        views=np.array([len(view["heading"]) for view in views], dtype=np.int64),
-        headings=np.concatenate([view["heading"] for view in views] or [np.zeros(0, np.float32)]),
-        dates=np.array([date.decode() for view in views for date in view["date"]], dtype=np.str_),
+        location_ids=_texts([batch["location_id"].numpy() for batch in found]),
+        coords=np.concatenate([batch["coords"].numpy() for batch in found] or [np.zeros((0, 2))]),
+        cells=np.concatenate([batch["cell"].numpy() for batch in found] or [np.zeros(0)]).astype(np.int32),
+        views=np.concatenate(counts or [np.zeros(0, np.int64)]),
+        headings=np.concatenate(views["heading"] or [np.zeros(0, np.float32)]),
+        dates=_texts(views["date"]),
     )
+
+
+def hashes(builder: tfds.core.DatasetBuilder, split: str) -> list[list[str]]:
+    """Reads the SHA-256 of the views of each location of a split, in the order of the dataset.
+
+    Raises:
+        DatasetError: If there is no such split.
+    """
+    rows = (batch["views"]["sha256"].to_list() for batch in _parsed(builder, split, ("sha256",)))
+    return [[text.decode() for text in row] for batch in rows for row in batch]
+
+
+def most_views(builder: tfds.core.DatasetBuilder, split: str) -> int:
+    """Returns the most views a location of a split has, 0 if there is none.
+
+    Raises:
+        DatasetError: If there is no such split.
+    """
+    parsed = _parsed(builder, split, ("heading",))
+    return max((int(batch["views"]["heading"].bounding_shape(axis=1)) for batch in parsed), default=0)
 
 
 def buffer_bytes(builder: tfds.core.DatasetBuilder, split: str, buffer: int) -> float:
@@ -107,48 +121,10 @@ def buffer_bytes(builder: tfds.core.DatasetBuilder, split: str, buffer: int) -> 
     return found.num_bytes * min(1.0, buffer / max(1, found.num_examples))
 
 
-def examples(
-    builder: tfds.core.DatasetBuilder,
-    split: str,
-    shuffle: bool,
-    seed: int | tf.Tensor,
-    buffer: int = _SHUFFLE_LOCATIONS,
-    at_once: int = 0,
-) -> tf.data.Dataset:
-    """Returns a split's locations with their JPEGs undecoded, shuffled by `seed` or in the order of the shards.
-
-    Args:
-        builder: From `open_builder`.
-        split: Split, or part of one as TFDS writes it.
-        shuffle: Whether to shuffle.
-        seed: Of the order.
-        buffer: Locations to shuffle at once.
-        at_once: Shards to read side by side for one of many readers, who does not see the whole split; 0 for one that
-            does.
-
-    Raises:
-        DatasetError: If there is no such split.
-    """
-    require_split(builder, split)
-    config = tfds.ReadConfig(
-        # A small dataset would be kept decoded in memory and a benchmark would measure that.
-        try_autocache=False,
-        shuffle_seed=seed,
-        # Shards read side by side come in one order only if asked for.
-        interleave_cycle_length=at_once or (16 if shuffle else 1),
-        assert_cardinality=not at_once,
-        add_tfds_id=False,
-        skip_prefetch=True,
-    )
-    decoders = {"views": {"image": tfds.decode.SkipDecoding()}}
-    found = builder.as_dataset(split=split, decoders=decoders, shuffle_files=shuffle, read_config=config)
-    return found.shuffle(buffer, seed=seed) if shuffle else found
-
-
 def epochs(
-    builder: tfds.core.DatasetBuilder, split: str, seed: int, buffer: int = _SHUFFLE_LOCATIONS
+    builder: tfds.core.DatasetBuilder, split: str, seed: int, buffer: int = records.SHUFFLE_LOCATIONS
 ) -> tuple[tf.data.Dataset, tf.Variable]:
-    """Returns a split as `examples` shuffles it, whose order follows from the seed and the number of the epoch alone.
+    """Returns a split as `records.read` shuffles it, in an order that follows from the seed and the epoch alone.
 
     TensorFlow's own order of an epoch follows from how often the dataset was begun before, which a training that goes
     on in another process cannot repeat.
@@ -160,9 +136,8 @@ def epochs(
         buffer: Locations to shuffle at once; their JPEGs wait in memory.
 
     Returns:
-        The dataset, and the number of the epoch that comes when it is next begun, int64 `[]`; it counts itself.
+        The records, and the number of the epoch that comes when it is next begun, int64 `[]`; it counts itself.
     """
-    require_split(builder, split)
     # On the CPU also where there is a GPU: the dataset reads it there.
     with tf.device("/cpu:0"):
         number = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -171,14 +146,20 @@ def epochs(
     def shuffled(count: tf.Tensor) -> tf.data.Dataset:
         # Of this function's graph alone. Not 0, with which TensorFlow would compare the tensor below.
         tf.random.set_seed(seed + 1)
-        return examples(builder, split, True, count, buffer)
+        return records.read(builder, split, True, count, buffer)
 
     return tf.data.Dataset.range(1).map(lambda _: number.assign_add(1)).flat_map(shuffled), number
 
 
-def _without_images(row: dict[str, Any]) -> dict[str, Any]:
-    """Returns an example with no JPEGs."""
-    return {**row, "views": {name: row["views"][name] for name in ("heading", "date")}}
+def _parsed(builder: tfds.core.DatasetBuilder, split: str, of_view: Sequence[str]) -> tf.data.Dataset:
+    """Returns a split's records in the order of the dataset, parsed in batches."""
+    found = records.read(builder, split).batch(_RECORDS_AT_ONCE)
+    return found.map(lambda serialized: records.parse(serialized, of_view), num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _texts(batches: list[np.ndarray]) -> np.ndarray:
+    """Returns batches of UTF-8 as one array of text."""
+    return np.array([text.decode() for batch in batches for text in batch], dtype=np.str_)
 
 
 def _metadata(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:

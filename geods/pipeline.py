@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import data_service, datasets, decoding, errors, images, tree
+from geods import data_service, datasets, decoding, errors, images, records, tree
 
-_SHUFFLE_LOCATIONS = 4096
+# Few, so that the images of a last batch are not parsed long before they are decoded.
+_RECORDS_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,7 @@ def batches(
     split: str,
     options: PipelineOptions,
     then: Callable[[dict[str, tf.Tensor]], Any] | None = None,
-    examples: tf.data.Dataset | None = None,
+    serialized: tf.data.Dataset | None = None,
 ) -> tf.data.Dataset:
     """Reads a split's shards in parallel, decodes, batches and prefetches.
 
@@ -78,7 +79,8 @@ def batches(
         split: Split, or part of one as TFDS writes it.
         options: How to batch.
         then: Applied to each batch before it is prefetched, such as to leave out the text.
-        examples: The split in an order of its own, such as `datasets.epochs`; else it is shuffled as `options` say.
+        serialized: The split's records in an order of their own, such as `datasets.epochs`; else they are shuffled as
+            `options` say.
 
     Returns:
         A dataset of dicts: with views="all" `image` uint8 `[b, v, h, w, 3]`, `view_mask` bool `[b, v]` and `heading`
@@ -89,11 +91,15 @@ def batches(
     Raises:
         DatasetError: If there is no such split.
     """
-    if examples is None:
+    if serialized is None:
         at_once = data_service.READ_AT_ONCE if options.service else 0
-        examples = datasets.examples(builder, split, options.shuffle, options.seed, at_once=at_once)
-    most_views = _most_views(builder, split) if options.views == "all" else 1
-    rows = _batched(examples, most_views, options)
+        serialized = records.read(builder, split, options.shuffle, options.seed, at_once=at_once)
+    if options.views == "single":
+        rows = _single_views(serialized, options)
+    else:
+        places = _repeated(serialized.skip(options.skip), options)
+        parsed = places.map(records.parse_one, num_parallel_calls=tf.data.AUTOTUNE)
+        rows = _all_views(parsed, datasets.most_views(builder, split), options)
     if options.service:
         rows = data_service.distributed(rows, options.service)
     return _prefetched(rows, then)
@@ -110,7 +116,7 @@ def encoded_batches(builder: tfds.core.DatasetBuilder, split: str, options: Pipe
     Raises:
         DatasetError: If there is no such split.
     """
-    rows = _views(datasets.examples(builder, split, options.shuffle, options.seed), options)
+    rows = _views(records.read(builder, split, options.shuffle, options.seed), options)
     return rows.batch(options.batch_size, drop_remainder=options.drop_remainder).prefetch(2)
 
 
@@ -137,10 +143,11 @@ def tree_batches(locations: Sequence[tree.Location], options: PipelineOptions) -
     }
     examples = tf.data.Dataset.from_tensor_slices(rows)
     if options.shuffle:
-        examples = examples.shuffle(_SHUFFLE_LOCATIONS, seed=options.seed)
+        examples = examples.shuffle(records.SHUFFLE_LOCATIONS, seed=options.seed)
     most_views = max(len(place.views) for place in locations)
     examples = examples.map(_read_files, num_parallel_calls=tf.data.AUTOTUNE)
-    return _prefetched(_batched(examples, most_views, options), None)
+    places = _repeated(examples.skip(options.skip), options)
+    return _prefetched(_all_views(places, most_views, options), None)
 
 
 def _read_files(row: dict[str, Any]) -> dict[str, Any]:
@@ -150,26 +157,24 @@ def _read_files(row: dict[str, Any]) -> dict[str, Any]:
     return {"location_id": row["location_id"], "coords": row["coords"], "views": views}
 
 
-def _most_views(builder: tfds.core.DatasetBuilder, split: str) -> int:
-    """Returns the most views a location of the split has."""
-    counts = datasets.examples(builder, split, shuffle=False, seed=0).map(
-        lambda row: tf.shape(row["views"]["heading"])[0]
-    )
-    return int(counts.reduce(0, tf.maximum).numpy())
+def _single_views(serialized: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
+    """Parses records, decodes and batches their views."""
+    rows = _views(serialized, options)
+    rows = rows.map(lambda row: _decode_single(row, options), num_parallel_calls=tf.data.AUTOTUNE)
+    return _batched(rows, options)
 
 
-def _batched(examples: tf.data.Dataset, most_views: int, options: PipelineOptions) -> tf.data.Dataset:
-    """Decodes and batches examples."""
-    if options.views == "single":
-        rows = _views(examples, options)
-        rows = rows.map(lambda row: _decode_single(row, options), num_parallel_calls=tf.data.AUTOTUNE)
-    else:
-        rows = _repeated(examples.skip(options.skip), options)
-        rows = rows.map(lambda row: _decode_all(row, most_views, options), num_parallel_calls=tf.data.AUTOTUNE)
-    rows = rows.batch(options.batch_size, drop_remainder=options.drop_remainder)
+def _all_views(places: tf.data.Dataset, most_views: int, options: PipelineOptions) -> tf.data.Dataset:
+    """Decodes and batches locations."""
+    rows = places.map(lambda row: _decode_all(row, most_views, options), num_parallel_calls=tf.data.AUTOTUNE)
+    return _batched(rows, options)
+
+
+def _batched(rows: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
+    """Batches rows, in their order if that is asked for."""
     settings = tf.data.Options()
     settings.deterministic = options.deterministic
-    return rows.with_options(settings)
+    return rows.batch(options.batch_size, drop_remainder=options.drop_remainder).with_options(settings)
 
 
 def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], Any] | None) -> tf.data.Dataset:
@@ -182,23 +187,16 @@ def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], An
     return rows.prefetch(2)
 
 
-def _views(examples: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
+def _views(serialized: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
     """Returns a row for each view, each with what belongs to its location."""
-    rows = examples.map(_one_row_a_view, num_parallel_calls=tf.data.AUTOTUNE).unbatch().skip(options.skip)
-    return _repeated(rows, options)
+    places = serialized.batch(_RECORDS_AT_ONCE)
+    rows = places.map(records.parse_views, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+    return _repeated(rows.skip(options.skip), options)
 
 
 def _repeated(rows: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
     """Begins again at the end, if that is wanted."""
     return rows.repeat() if options.repeat else rows
-
-
-def _one_row_a_view(row: dict[str, Any]) -> dict[str, Any]:
-    """Turns one location into rows, one a view."""
-    views = {key: row["views"][key] for key in ("image", "heading")}
-    count = tf.shape(views["heading"])[0]
-    rest = {key: row[key] for key in row if key in ("location_id", "coords", "cell")}
-    return {**{key: tf.repeat(value[tf.newaxis], count, axis=0) for key, value in rest.items()}, **views}
 
 
 def _decode_single(row: dict[str, Any], options: PipelineOptions) -> dict[str, Any]:

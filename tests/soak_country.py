@@ -81,12 +81,12 @@ def _wrong(
         hashlib.sha256((folder / "tree" / row["file"]).read_bytes()).hexdigest(): row["pano_id"] for row in views
     }
     cli.import_quietly("tensorflow")
-    from geods import datasets
+    from geods import datasets, records
 
     builder = datasets.open_builder(folder / "data")
     images = wrong_label = wrong_place = wrong_picture = 0
     for split in SPLITS:
-        for example in datasets.examples(builder, split, shuffle=False, seed=0).as_numpy_iterator():
+        for example in records.read(builder, split).map(records.parse_one).as_numpy_iterator():
             for content in example["views"]["image"]:
                 images += 1
                 pano_id = pano_of[hashlib.sha256(content).hexdigest()]

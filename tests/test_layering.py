@@ -31,7 +31,7 @@ GEODS_LEVELS = [
     {"imagery", "quadtree", "survey", "tree_layouts"},
     {"named_images", "photos", "scraping", "simulation", "split_lists", "tree_copies"},
     {"recorded", "scrape", "sources"},
-    {"examples", "plans", "tree_report"},
+    {"examples", "plans", "records", "tree_report"},
     {"beam_shards", "buffers", "data_service", "datasets", "decoding", "gpu_jpegs"},
     {"geods_dataset_builder", "jpeg_threads", "pipeline"},
     {"loader"},
@@ -53,7 +53,7 @@ GEODS_WITH_TENSORFLOW = {
         "geods.examples",
         "geods.geods_dataset_builder",
     ),
-    *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.record_bytes"),
+    *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.record_bytes", "geods.records"),
 }
 
 

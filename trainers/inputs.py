@@ -230,7 +230,7 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
             service=service,
         ),
         then=lambda batch: _with_truth(batch, cells),
-        examples=shuffled,
+        serialized=shuffled,
     )
     examples = int(index.views.sum()) if single else len(index)
     # Of single views TensorFlow does not know how many there are, and Keras warns that they ran out.

@@ -12,6 +12,8 @@ from geods import geometry, partition
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
 
+    from geods import datasets
+
 NEAR_KM = (0.1, 1, 10, 50)
 _QUANTILES = (0.0, 0.05, 0.5, 0.95)
 _DATES_NEAREST = 30
@@ -50,15 +52,19 @@ def read(builder: "DatasetBuilder", split: str, panoramas: Mapping[str, frozense
     """
     from geods import datasets
 
-    rows = list(datasets.examples(builder, split, shuffle=False, seed=0).as_numpy_iterator())
-    names = [row["location_id"].decode() for row in rows]
-    dates = [next((date.decode() for date in row["views"]["date"] if date), "") for row in rows]
+    found = datasets.index(builder, split)
     return Side(
-        np.array([row["coords"] for row in rows], dtype=np.float64).reshape(-1, 2),
-        [frozenset(text.decode() for text in row["views"]["sha256"]) for row in rows],
-        [panoramas.get(name, frozenset()) for name in names],
-        np.array([months_of(date) for date in dates]),
+        found.coords,
+        [frozenset(hashes) for hashes in datasets.hashes(builder, split)],
+        [panoramas.get(name, frozenset()) for name in found.location_ids],
+        np.array([months_of(date) for date in _first_dates(found)]),
     )
+
+
+def _first_dates(found: "datasets.Index") -> list[str]:
+    """Returns the first date that is known of each location, "" where none is."""
+    of_location = np.split(found.dates, np.cumsum(found.views)[:-1])
+    return [next((str(date) for date in dates if date), "") for dates in of_location]
 
 
 def nearest_km(coords: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -1,0 +1,125 @@
+"""The records of a dataset's shards, read side by side and parsed many at once.
+
+    rows = records.read(builder, "train").batch(64).map(records.parse)
+    next(iter(rows))["coords"]      # float64 [64, 2]
+
+TFDS parses one record at a time and names every feature of it: 0.4 ms of processor time an image of 28 kB on the cores
+at hand, a quarter of what decoding it takes. Here it is 0.1 ms, and what is not asked for is not copied.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from geods import dataset_files, errors
+
+SHUFFLE_LOCATIONS = 4096
+_SHARDS_AT_ONCE = 16
+# As `examples.features` has them; TFDS writes a sequence of dicts as a list for each key.
+_OF_LOCATION = {
+    "location_id": tf.io.FixedLenFeature((), tf.string),
+    "coords": tf.io.FixedLenFeature((), tf.string),
+    "cell": tf.io.FixedLenFeature((), tf.int64),
+}
+_OF_VIEW = {"image": tf.string, "heading": tf.float32, "date": tf.string, "sha256": tf.string}
+
+
+def read(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    shuffle: bool = False,
+    seed: int | tf.Tensor = 0,
+    buffer: int = SHUFFLE_LOCATIONS,
+    at_once: int = 0,
+) -> tf.data.Dataset:
+    """Returns a split's locations as the bytes of their records, shuffled by `seed` or in the order of the shards.
+
+    Args:
+        builder: From `datasets.open_builder`.
+        split: Split, or part of one as TFDS writes it.
+        shuffle: Whether to shuffle.
+        seed: Of the order.
+        buffer: Locations to shuffle at once; their bytes wait in memory.
+        at_once: Shards to read side by side for one of many readers, who does not see the whole split; 0 for one that
+            does.
+
+    Raises:
+        DatasetError: If there is no such split, or its shards are no TFRecords.
+    """
+    dataset_files.refuse_other_split(builder.info.full_name, builder.info.splits, split)
+    _require_tfrecords(builder)
+    parts = builder.info.splits[split].file_instructions
+    # As int64 also where there is none, or a list of nothing would be of floats.
+    takes = [np.array([getattr(part, name) for part in parts], np.int64) for name in ("skip", "take")]
+    shards = tf.data.Dataset.from_tensor_slices(([str(part.filename) for part in parts], *takes))
+    if shuffle:
+        shards = shards.shuffle(len(parts), seed=seed)
+    # Shards read side by side come in one order only if asked for.
+    found = shards.interleave(
+        lambda path, skip, take: tf.data.TFRecordDataset(path).skip(skip).take(take),
+        cycle_length=at_once or (_SHARDS_AT_ONCE if shuffle else 1),
+        block_length=16,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    if not at_once:
+        found = found.apply(tf.data.experimental.assert_cardinality(sum(part.take for part in parts)))
+    return found.shuffle(buffer, seed=seed) if shuffle else found
+
+
+def parse(serialized: tf.Tensor, of_view: Sequence[str] = ("image", "heading")) -> dict[str, Any]:
+    """Parses records.
+
+    Args:
+        serialized: Text `[b]`, the bytes of records.
+        of_view: What to read of each view: some of image, heading, date and sha256.
+
+    Returns:
+        `location_id` text `[b]`, `coords` float64 `[b, 2]` degrees, `cell` int64 `[b]`, and `views`, a dict of ragged
+        tensors `[b, (views)]`.
+    """
+    lists = {f"views/{name}": tf.io.RaggedFeature(_OF_VIEW[name], row_splits_dtype=tf.int64) for name in of_view}
+    found = tf.io.parse_example(serialized, {**_OF_LOCATION, **lists})
+    return {
+        "location_id": found["location_id"],
+        "coords": tf.ensure_shape(tf.io.decode_raw(found["coords"], tf.float64), (None, 2)),
+        "cell": found["cell"],
+        "views": {name: found[f"views/{name}"] for name in of_view},
+    }
+
+
+def parse_one(serialized: tf.Tensor) -> dict[str, Any]:
+    """Parses the record of one location: `parse` without its first axis, its views tensors `[views]`."""
+    row = parse(serialized[tf.newaxis])
+    first = {name: row[name][0] for name in _OF_LOCATION}
+    return {**first, "views": {name: value.values for name, value in row["views"].items()}}
+
+
+def parse_views(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Parses records to a row a view, each with what belongs to its location.
+
+    Args:
+        serialized: Text `[b]`, the bytes of records.
+
+    Returns:
+        `location_id`, `coords`, `cell`, `image` and `heading`, each `[views of all, ...]`.
+    """
+    rows = parse(serialized)
+    counts = rows["views"]["heading"].row_lengths()
+    repeated = {name: tf.repeat(rows[name], counts, axis=0) for name in _OF_LOCATION}
+    return {**repeated, **{name: value.values for name, value in rows["views"].items()}}
+
+
+def _require_tfrecords(builder: tfds.core.DatasetBuilder) -> None:
+    """Refuses shards of another kind.
+
+    Raises:
+        DatasetError: If they are none of TFRecords.
+    """
+    kind = builder.info.file_format
+    if kind is not tfds.core.FileFormat.TFRECORD:
+        problem = f"{builder.info.full_name}: its shards are {kind.value}; geods reads TFRecords."
+        raise errors.DatasetError(problem, "build it without --file_format: tfds build geods --overwrite")
