@@ -44,8 +44,8 @@ def on_the_cpu(contents: list[bytes]) -> list[np.ndarray | None]:
 @pytest.mark.parametrize("changed", [{}, {"skip": 5}, {"shuffle": True, "seed": 3}, {"drop_remainder": True}])
 def test_simplejpeg_gives_the_batches_of_tensorflow(builder, changed):
     options = dataclasses.replace(OPTIONS, **changed)
-    theirs = list(loader.view_batches(builder, "train", options, "tensorflow"))
-    ours = list(loader.view_batches(builder, "train", options, "simplejpeg"))
+    theirs = list(loader.ViewBatches(builder, "train", options, "tensorflow"))
+    ours = list(loader.ViewBatches(builder, "train", options, "simplejpeg"))
     assert len(ours) == len(theirs) > 10
     for mine, other in zip(ours, theirs, strict=True):
         assert mine.keys() == other.keys()
@@ -54,8 +54,18 @@ def test_simplejpeg_gives_the_batches_of_tensorflow(builder, changed):
             assert np.array_equal(mine[name], value)
 
 
+@pytest.mark.parametrize("decode", ["tensorflow", "simplejpeg"])
+def test_an_epoch_left_early_does_not_change_the_next(builder, decode):
+    batches = loader.ViewBatches(builder, "train", OPTIONS, decode)
+    first = next(iter(batches))["image"].numpy()
+    names = [np.concatenate([batch["location_id"] for batch in batches]).tolist() for _ in range(2)]
+    assert names[0] == names[1]
+    assert np.array_equal(next(iter(batches))["image"], first)
+    batches.close()
+
+
 def test_batches_stay_as_they_were_while_later_ones_are_decoded(builder):
-    kept = [(batch["image"], batch["image"].numpy().copy()) for batch in loader.view_batches(builder, "train", OPTIONS)]
+    kept = [(batch["image"], batch["image"].numpy().copy()) for batch in loader.ViewBatches(builder, "train", OPTIONS)]
     assert all(np.array_equal(tensor, copy) for tensor, copy in kept)
 
 
@@ -64,7 +74,7 @@ def test_a_loop_that_ends_early_leaves_no_thread(builder):
         "import sys; from geods import datasets, loader, pipeline; "
         "b = datasets.open_builder(sys.argv[1], 'random'); "
         "o = pipeline.PipelineOptions(40, 60, batch_size=4, views='single'); "
-        "print(next(iter(loader.view_batches(b, 'train', o, 'simplejpeg')))['image'].shape)"
+        "print(next(iter(loader.ViewBatches(b, 'train', o, 'simplejpeg')))['image'].shape)"
     )
     folder = builder.data_path.parent.parent.parent
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, timeout=120, cwd=road.REPO)
@@ -135,12 +145,12 @@ def test_without_a_gpu_auto_takes_the_threads_and_gpu_is_refused(builder):
     with pytest.raises(errors.OptionError, match=r"--decode=gpu: (.|\n)*--decode=auto"):
         loader.choose("gpu")
     with pytest.raises(errors.OptionError, match="--decode=gpu"):
-        next(loader.view_batches(builder, "train", OPTIONS, "gpu"))
+        loader.ViewBatches(builder, "train", OPTIONS, "gpu")
 
 
 def test_all_views_at_once_are_refused(builder):
     with pytest.raises(errors.OptionError, match=r"views='all'(.|\n)*pipeline.batches"):
-        next(loader.view_batches(builder, "train", dataclasses.replace(OPTIONS, views="all")))
+        loader.ViewBatches(builder, "train", dataclasses.replace(OPTIONS, views="all"))
 
 
 def test_without_simplejpeg_auto_takes_tensorflow_and_simplejpeg_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """The images of a dataset through a frozen encoder, in order, from any row on."""
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
@@ -40,13 +41,14 @@ class ImageFeatures:
         height_px, width_px = self.settings.height_px, self.settings.width_px
         rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=place[1])
         part = datasets.part_from(self.builder, split, place[0])
-        for batch in loader.view_batches(self.builder, part, rows, self.settings.decode):
-            count = len(batch["image"])
-            images = _padded(batch["image"], size)
-            if variant:
-                images = self._changed(images, draws(self.settings.seed, variant, row, size))
-            yield self.forward(images)[:count]
-            row += size
+        with contextlib.closing(loader.ViewBatches(self.builder, part, rows, self.settings.decode)) as batches:
+            for batch in batches:
+                count = len(batch["image"])
+                images = _padded(batch["image"], size)
+                if variant:
+                    images = self._changed(images, draws(self.settings.seed, variant, row, size))
+                yield self.forward(images)[:count]
+                row += size
 
     @functools.cached_property
     def _changed(self) -> Callable[[Any, np.ndarray], Any]:

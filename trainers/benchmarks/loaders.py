@@ -19,13 +19,12 @@ class Ours(passes.Pass):
     """geods from TFRecords."""
 
     def __init__(self, data_dir: str, height_px: int, width_px: int, decode: loader.Decode) -> None:
-        self._builder = datasets.open_builder(data_dir, "random")
-        self._options = pipeline.PipelineOptions(height_px, width_px, batch_size=passes.BATCH, views="single")
-        self._decode = decode
+        options = pipeline.PipelineOptions(height_px, width_px, batch_size=passes.BATCH, views="single")
+        self._batches = loader.ViewBatches(datasets.open_builder(data_dir, "random"), "train", options, decode)
 
     def batches(self) -> Iterator[tuple[Any, Any]]:
         """Yields (images, labels)."""
-        for batch in loader.view_batches(self._builder, "train", self._options, self._decode):
+        for batch in self._batches:
             yield batch["image"], batch["cell"]
 
 
