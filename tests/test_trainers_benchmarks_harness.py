@@ -42,11 +42,23 @@ def test_a_ratio_is_the_rate_over_the_bursts_beside_it():
 def test_readings_beside_a_slow_burst_are_dropped():
     found = of((50, 90, 100), (10, 84, 100), (10, 100, 20))
     assert found.ratios == [50 / 95]
-    assert results.rounds(found) == "1, 2"
+    assert results.rounds(found) == "1, 2, 1"
     nothing = of((50, 10, 10))
     assert results.spread(nothing.ratios) == "no clean round"
     assert results.against(found, nothing) == results.rate(nothing) == ""
     assert results.as_json("input", nothing)["median"] is None
+    assert results.legend([found]) == ""
+
+
+def test_where_none_is_clean_those_between_alike_bursts_stand_in():
+    slow = of((10, 50, 50), (12, 48, 50), (90, 20, 60))
+    assert not slow.ratios
+    assert results.shares(slow) == "~0.222 [0.200..0.245]"
+    assert results.shares(slow, 10.0).startswith("~2.22")
+    assert results.against(slow, of((50, 100, 100))) == "~0.44"
+    assert results.rounds(slow) == "0, 3, 2"
+    assert "as fast before as after" in results.legend([slow])
+    assert results.as_json("input", slow)["steady_rounds"] == 2
 
 
 def test_rounds_of_real_processes():

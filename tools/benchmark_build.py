@@ -82,16 +82,16 @@ def _report(measured: list[harness.Result], work: pathlib.Path) -> None:
             result.contender.name,
             results.rate(result),
             results.against(result, measured[number - number % 2]),
-            results.spread(result.ratios),
+            results.shares(result),
             f"{result.peak_rss_mb:,.0f}",
             results.rounds(result),
         ]
         for number, result in enumerate(measured)
     ]
     results.append(work / "build.jsonl", [results.as_json("build", result) for result in measured])
-    columns = ["way", "images/s", "of the copy", "per MB/s of sha256", "peak MB", "rounds, dropped"]
+    columns = ["way", "images/s", "of the copy", "per MB/s of sha256", "peak MB", "clean, dropped, steady"]
     print(results.table(columns, rows))
-    print(f"wrote {work / 'build.jsonl'}")
+    print(f"{results.legend(measured)}wrote {work / 'build.jsonl'}")
 
 
 if __name__ == "__main__":

@@ -147,15 +147,14 @@ def _report(
     for result in measured:
         # The reference counts in 10^9 operations, so a ratio is images per 10^9 operations of the float32 product.
         gflop = result.facts.get("gflop", 1.0)
-        shares = [ratio * gflop for ratio in result.ratios]
-        of_bf16 = [share / faster for share in shares] if faster else []
+        of_bf16 = [ratio * gflop / faster for ratio in result.ratios] if faster else []
         name = result.contender.name
         similar = cosine(features[name], features[PLAIN]) if name in features else None
         rows.append(
             [
                 name,
                 results.rate(result, 1) if name in features else "",
-                results.spread(shares),
+                results.shares(result, gflop),
                 f"{statistics.median(of_bf16):.3f}" if of_bf16 else "",
                 results.against(result, measured[0]) if name in features else "",
                 "" if similar is None else f"{similar:.6f}",
@@ -169,8 +168,8 @@ def _report(
     size = f"{settings.height_px}x{settings.width_px}, {settings.batch_size} images a batch"
     print(f"{settings.backbone} ({settings.backbone_weights}) at {size}, {gflop:.2f} GFLOP an image")
     columns = ["runtime", "images/s", "share of f32 product", "of bf16 product", f"times {PLAIN}", "least cosine"]
-    print(results.table([*columns, "peak MB", "rounds, dropped"], rows))
-    print(f"wrote {work / 'features.jsonl'}")
+    print(results.table([*columns, "peak MB", "clean, dropped, steady"], rows))
+    print(f"{results.legend(measured)}wrote {work / 'features.jsonl'}")
 
 
 if __name__ == "__main__":

@@ -176,7 +176,7 @@ def _report(measured: list[harness.Result], furthest: float, settings: Options, 
                 results.rate(result, 1),
                 *compared,
                 results.against(result, synthetic) if synthetic else "",
-                results.spread(result.ratios),
+                results.shares(result),
                 f"{result.peak_rss_mb:,.0f}",
                 results.rounds(result),
             ]
@@ -191,8 +191,8 @@ def _report(measured: list[harness.Result], furthest: float, settings: Options, 
         "of synthetic",
         "per GFLOP/s of f32 product",
     ]
-    print(results.table([*columns, "peak MB", "rounds, dropped"], rows))
-    print(f"wrote {work / 'head.jsonl'}")
+    print(results.table([*columns, "peak MB", "clean, dropped, steady"], rows))
+    print(f"{results.legend(measured)}wrote {work / 'head.jsonl'}")
 
 
 if __name__ == "__main__":

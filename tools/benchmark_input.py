@@ -41,6 +41,7 @@ class Options:
     work_dir: str = cli.option("benchmark", "Folder for the images in each form, and for the results.")
     height_px: int = cli.option(300, "Height of the images; those of another size are resized beforehand.")
     width_px: int = cli.option(600, "Width of the images.")
+    locations: int = cli.option(0, "Places to take, each with up to three images; 0 for all. Few make short readings.")
     rounds: int = cli.option(5, "Clean readings of each loader.")
     only: tuple[str, ...] = cli.option((), "Names of the loaders to measure; all if not given.")
 
@@ -51,6 +52,7 @@ class Options:
             OptionError: If one is below 1.
         """
         options.require_at_least(self, 1, ("height_px", "width_px", "rounds"))
+        options.require_at_least(self, 0, ("locations",))
 
 
 def main(settings: Options) -> None:
@@ -62,7 +64,7 @@ def main(settings: Options) -> None:
         raise errors.BenchmarkError(problem, 'pip install "geods[fast]"')
     work = pathlib.Path(settings.work_dir)
     source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
-    found = image_sets.prepare(source, work / "input", settings.height_px, settings.width_px)
+    found = image_sets.prepare(source, work / "input", settings.height_px, settings.width_px, settings.locations)
     chosen = results.chosen(contenders(found), settings.only)
     print(f"{len(found.paths):,} images of {found.height_px}x{found.width_px}, {settings.rounds} rounds", flush=True)
     expected = checks.of_files(found.paths)
@@ -135,7 +137,7 @@ def _report(measured: list[harness.Result], expected: dict[str, Any], work: path
         rows.append(
             [
                 result.contender.name,
-                results.spread(result.ratios),
+                results.shares(result),
                 results.against(measured[0], result),
                 results.rate(result),
                 f"{result.first:,.0f}",
@@ -147,9 +149,17 @@ def _report(measured: list[harness.Result], expected: dict[str, Any], work: path
         )
         lines.append(results.as_json("input", result, identical=identical, dtype=result.facts["dtype"]))
     results.append(work / "input.jsonl", lines)
-    columns = ["loader", "share of the limit", "times ours", "images/s", "first pass", "images/CPU s", "as Pillow"]
-    print(results.table([*columns, "peak MB", "rounds, dropped"], rows))
-    print(f"wrote {work / 'input.jsonl'}")
+    columns = [
+        "loader",
+        "share of the limit",
+        "times ours",
+        "images/s",
+        "first pass",
+        "images/CPU s",
+        "as Pillow",
+    ]
+    print(results.table([*columns, "peak MB", "clean, dropped, steady"], rows))
+    print(f"{results.legend(measured)}wrote {work / 'input.jsonl'}")
 
 
 if __name__ == "__main__":

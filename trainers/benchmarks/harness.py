@@ -3,6 +3,8 @@
 A virtual machine gives its cores less time after seconds of load, and says so nowhere. So each contender runs in a
 process of its own that stays, each of its readings is divided by the mean of the reference bursts before and after it,
 and a reading whose bursts are below 0.85 of the best burst of all is dropped. Every other round goes in reverse order.
+Where neighbours slow the cores most of the time, few readings are left; those whose two bursts at least agree, at
+whatever speed, are kept apart as steady.
 """
 
 import contextlib
@@ -62,6 +64,11 @@ class Reading:
         """Rate as a share of the reference's."""
         return self.rate / statistics.fmean(self.bursts)
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether the machine was as fast after it as before, which may be slow."""
+        return min(self.bursts) >= CLEAN * max(self.bursts)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
@@ -72,6 +79,7 @@ class Result:
         first: The first run, with all that starts only once; not among the readings.
         readings: Clean readings.
         dropped: Number of readings beside a slow burst.
+        steady: All readings, clean or not, between bursts that agree.
         items_per_cpu_s: Items a second of processor time, median.
         peak_rss_mb: Most memory the process and those it started had held after the first run.
         facts: What the contender says of itself, if it was asked.
@@ -81,6 +89,7 @@ class Result:
     first: float
     readings: Sequence[Reading]
     dropped: int
+    steady: Sequence[Reading]
     items_per_cpu_s: float
     peak_rss_mb: float
     facts: dict[str, Any]
@@ -89,6 +98,11 @@ class Result:
     def ratios(self) -> list[float]:
         """Ratios of the clean readings, in order."""
         return [reading.ratio for reading in self.readings]
+
+    @property
+    def steady_ratios(self) -> list[float]:
+        """Ratios of the steady readings, in order."""
+        return [reading.ratio for reading in self.steady]
 
 
 class Worker:
@@ -231,4 +245,5 @@ def _result(
     """Sums up a contender."""
     clean = _clean(readings, best)
     per_cpu_s = statistics.median(reading.per_cpu_s for reading in readings)
-    return Result(worker.contender, first, clean, len(readings) - len(clean), per_cpu_s, peak_mb, facts)
+    steady = [reading for reading in readings if reading.is_steady]
+    return Result(worker.contender, first, clean, len(readings) - len(clean), steady, per_cpu_s, peak_mb, facts)

@@ -35,7 +35,7 @@ class ImageSet:
     width_px: int
 
 
-def prepare(source: pathlib.Path, work: pathlib.Path, height_px: int, width_px: int) -> ImageSet:
+def prepare(source: pathlib.Path, work: pathlib.Path, height_px: int, width_px: int, most: int = 0) -> ImageSet:
     """Makes every form of a tree's images, unless they are there.
 
     Args:
@@ -43,11 +43,12 @@ def prepare(source: pathlib.Path, work: pathlib.Path, height_px: int, width_px: 
         work: Folder for the forms.
         height_px: Height of the images; those of another size are resized.
         width_px: Width of the images.
+        most: Locations to take, spread over the tree; 0 for all.
 
     Raises:
         BenchmarkError: If `work` holds those of other images.
     """
-    root = trees.resized(source, work / "tree", height_px, width_px)
+    root = trees.resized(source, work / "tree", height_px, width_px, most)
     data, folders, done = work / "data", work / "folders", work / "forms"
     if not done.is_file():
         stages.run("build", trees.build_words(str(root), str(data), _CONFIG), work / "build.log")

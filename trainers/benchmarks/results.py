@@ -43,6 +43,8 @@ def as_json(benchmark: str, result: harness.Result, **more: Any) -> dict[str, An
         "most": max(ratios, default=None),
         "rounds": len(ratios),
         "dropped": result.dropped,
+        "steady_median": statistics.median(result.steady_ratios) if result.steady else None,
+        "steady_rounds": len(result.steady),
         "items_per_s": statistics.median(reading.rate for reading in result.readings) if ratios else None,
         "first_items_per_s": result.first,
         "items_per_cpu_s": result.items_per_cpu_s,
@@ -78,8 +80,8 @@ def rate(result: harness.Result, digits: int = 0) -> str:
 
 
 def rounds(result: harness.Result) -> str:
-    """Returns how many rounds count and how many were dropped."""
-    return f"{len(result.readings)}, {result.dropped}"
+    """Returns how many rounds count, how many were dropped, and how many of all were steady."""
+    return f"{len(result.readings)}, {result.dropped}, {len(result.steady)}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -100,8 +102,23 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
     return f"{statistics.median(values):,.{digits}f} [{least:,.{digits}f}..{most:,.{digits}f}]"
 
 
+def shares(result: harness.Result, scale: float = 1.0) -> str:
+    """Returns the spread of a result's ratios, times `scale`; where none is clean, of the steady ones, after "~"."""
+    found = result.ratios or result.steady_ratios
+    mark = "~" if found and not result.ratios else ""
+    return mark + spread([ratio * scale for ratio in found])
+
+
 def against(ours: harness.Result, other: harness.Result) -> str:
-    """Returns how many times as fast ours is: the ratio of the medians, "" if one has none."""
-    if not ours.ratios or not other.ratios:
+    """Returns how many times as fast ours is: the ratio of the medians, as `shares` has them; "" if one has none."""
+    for mark, mine, theirs in (("", ours.ratios, other.ratios), ("~", ours.steady_ratios, other.steady_ratios)):
+        if mine and theirs:
+            return f"{mark}{statistics.median(mine) / statistics.median(theirs):.2f}"
+    return ""
+
+
+def legend(results: Sequence[harness.Result]) -> str:
+    """Returns a line that says what "~" means, "" where it does not occur."""
+    if all(result.ratios for result in results):
         return ""
-    return f"{statistics.median(ours.ratios) / statistics.median(other.ratios):.2f}"
+    return "~: the cores were never as fast as at their best, but as fast before as after the reading\n"
