@@ -43,7 +43,7 @@ def test_readings_beside_a_slow_burst_are_dropped():
     found = of((50, 90, 100), (10, 84, 100), (10, 100, 20))
     assert found.ratios == [50 / 95]
     assert results.rounds(found) == "1, 2, 1"
-    nothing = of((50, 10, 10))
+    nothing = of((50, 10, 20))
     assert results.spread(nothing.ratios) == "no clean round"
     assert results.against(found, nothing) == results.rate(nothing) == ""
     assert results.as_json("input", nothing)["median"] is None
@@ -99,7 +99,8 @@ def test_a_contender_that_fails_says_why():
 def test_what_children_do_counts():
     (found,) = measured(contender("Parent", 30))
     assert found.peak_rss_mb > 200
-    assert 30 < found.items_per_cpu_s < 101, "0.3 s of a processor for 30 items"
+    # The clock of processor time counts in hundredths of a second, for the parent and for the child.
+    assert 30 < found.items_per_cpu_s < 30 / (0.3 - 0.02), "0.3 s of a processor for 30 items"
 
 
 def test_lines_of_json_are_added_with_versions(tmp_path):
