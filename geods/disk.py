@@ -12,9 +12,11 @@ from geods import errors
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
-# TensorFlow, HDF5 and NumPy raise errors of their own kinds, with or without a number.
+# TensorFlow, HDF5, NumPy and SQLite raise errors of their own kinds, with or without a number.
 _FULL_IN_WORDS = re.compile(
-    r"No space left on device|Disk quota exceeded|File too large|\d+ requested and \d+ written", re.IGNORECASE
+    r"No space left on device|Disk quota exceeded|File too large|\d+ requested and \d+ written"
+    r"|database or disk is full",
+    re.IGNORECASE,
 )
 _MAKE_ROOM = "make room, then run the same command again"
 

@@ -1,11 +1,12 @@
 """What every writer must stand: a disk with any number of bytes free, and one that must not be written.
 
-    python tests/soak_disk.py --part=writers,programs --step_kb=64
+    python tests/soak_disk.py --part=writers,programs,tools --step_kb=64
 
 In a namespace of its own it mounts a small disk in memory and fills it, each time with 64 kB more of it free, until
 what is to be written fits. `writers` are the functions that write a file, `programs` building, extracting, training and
-evaluating. Each says which file does not fit, how many bytes are needed and how many are free; what was there before
-stays as it was, and nothing is left beside it; with room again, the same program ends as an undisturbed one.
+evaluating, `tools` those that make trees and pictures. Each says which file does not fit, how many bytes are needed and
+how many are free; what was there before stays as it was, and nothing is left beside it; with room again, the same
+program ends as an undisturbed one.
 """
 
 import argparse
@@ -121,6 +122,31 @@ def programs(place: pathlib.Path, step_kb: int) -> dict:
     return {"refusals": seen, "that went on with room as if undisturbed": sum(seen.values())}
 
 
+def tools(place: pathlib.Path, step_kb: int) -> dict:
+    """Runs each program that makes a tree or a picture."""
+    import disk_works
+    import kill_works
+    import killing
+
+    seen = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        made = kill_works.Road(pathlib.Path(scratch))
+        for name, do in disk_works.works(made).items():
+            folder, free_kb = place / "work", 0
+            empty(place).rmdir()
+            killing.run(lambda: do(folder), made.log)  # noqa: B023
+            whole = disk_works.contents(folder)
+            while not _does(lambda: do(folder), place, free_kb, made.log):  # noqa: B023
+                assert disk_works.contents(folder).items() <= whole.items(), name
+                (place / "filler").unlink()
+                killing.run(lambda: do(folder), made.log)  # noqa: B023
+                assert disk_works.contents(folder) == whole, name
+                free_kb += step_kb
+            assert disk_works.contents(folder) == whole, name
+            seen[name] = free_kb // step_kb
+    return {"refusals": seen, "that went on with room as if undisturbed": sum(seen.values())}
+
+
 def _begin(work: Any, place: pathlib.Path) -> None:
     """Makes the folder on the disk as it is before a program."""
     empty(place).rmdir()
@@ -129,12 +155,23 @@ def _begin(work: Any, place: pathlib.Path) -> None:
 
 def _ends(work: Any, place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bool:
     """Runs a program with so much room; returns False if it was refused, as it should be."""
+    _begin(work, place)
+    return _goes(lambda: work.do(place / "work"), place, free_kb, log)
+
+
+def _does(do: Callable[[], object], place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bool:
+    """As `_ends`, for a program that begins with nothing."""
+    empty(place).rmdir()
+    return _goes(do, place, free_kb, log)
+
+
+def _goes(do: Callable[[], object], place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bool:
+    """Fills the disk but for so much and runs a program; returns False if it was refused, as it should be."""
     import killing
 
-    _begin(work, place)
     fill(place, free_kb)
     log.unlink(missing_ok=True)
-    child = killing.Child(lambda: work.do(place / "work"), log)
+    child = killing.Child(do, log)
     if child.wait() == 0:
         return True
     said = log.read_text(encoding="utf-8")
@@ -147,14 +184,14 @@ def _all(place: pathlib.Path, sizes: argparse.Namespace) -> None:
     """Runs the parts on a disk."""
     for part in sizes.part.split(","):
         began = time.monotonic()
-        seen = {"writers": writers, "programs": programs}[part](place, sizes.step_kb)
+        seen = {"writers": writers, "programs": programs, "tools": tools}[part](place, sizes.step_kb)
         print(f"{part}: {json.dumps(seen)} in {time.monotonic() - began:,.0f} s", flush=True)
 
 
 def main() -> None:
     """Runs all writers on disks of every size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", default="writers,programs")
+    parser.add_argument("--part", default="writers,programs,tools")
     parser.add_argument("--step_kb", type=int, default=64)
     parser.add_argument(_INSIDE, action="store_true", help=argparse.SUPPRESS)
     sizes = parser.parse_args()

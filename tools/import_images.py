@@ -84,7 +84,7 @@ class Options:
 
 def main(options: Options) -> None:
     """Imports what is new and prints what was done."""
-    from geods import files, partition
+    from geods import disk, files, partition
     from geods.photos import claim, import_journal, place
 
     source = files.require_folder(options.source, _source_hint(options.source))
@@ -95,7 +95,7 @@ def main(options: Options) -> None:
     is_new = mine.is_new()
     refused = False
     try:
-        with import_journal.Journal(root) as journal:
+        with disk.told(root), import_journal.Journal(root) as journal:
             refused = is_new
             with journal.transaction():
                 tally = _scan(options, source, columns, cells, journal)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from geods import errors, geometry
+from geods import disk, errors, geometry
 from geods.photos import photo
 
 NAME = "import.sqlite"
@@ -67,6 +67,7 @@ class Journal:
 
     Raises:
         TreeError: If another process holds it, or it cannot be read or written.
+        DiskFullError: If it does not fit.
     """
 
     def __init__(self, root: pathlib.Path) -> None:
@@ -85,6 +86,8 @@ class Journal:
             self._database.executescript(_SCHEMA)
         except sqlite3.Error as error:
             self._database.close()
+            if refusal := disk.refusal(self.path, error):
+                raise refusal from error
             locked = "locked" in str(error)
             problem = "another import is writing this tree" if locked else f"cannot be used ({error})"
             step = "wait until it has ended" if locked else "import into a new folder"
@@ -107,7 +110,9 @@ class Journal:
         try:
             yield
         except BaseException:
-            self._database.execute("ROLLBACK")
+            # A full disk has undone it already.
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
 
@@ -118,7 +123,8 @@ class Journal:
         try:
             yield
         finally:
-            self._database.execute("COMMIT")
+            if self._database.in_transaction:
+                self._database.execute("COMMIT")
 
     def __len__(self) -> int:
         """Returns the number of photographs noted."""
