@@ -4,8 +4,9 @@
 # make bench-scale  what grows with the number of locations: SIZES=1000,10000,100000,1000000 for more, hours
 # make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then
 #               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree; then 1,000 kills of
-#               building, extracting, training and evaluating, resumed trainings of every kind, and full disks; then all
-#               mistakes of users, a million cases of the properties, and an environment for each extra
+#               building, extracting, training and evaluating, resumed trainings of every kind, full disks, and memory
+#               used against memory said; then all mistakes of users, a million cases of the properties, and an
+#               environment for each extra
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
 
 PYTHON ?= python3
@@ -38,6 +39,7 @@ soak: install
 	$(BIN)/python tests/soak_trust.py
 	$(BIN)/python tests/soak_kills.py
 	$(BIN)/python tests/soak_disk.py
+	$(BIN)/python tests/soak_memory.py
 	$(BIN)/python tests/soak_mistakes.py
 
 lint: install

@@ -56,7 +56,12 @@ def test_what_must_not_be_written_is_named(tmp_path, number):
 
 
 @pytest.mark.parametrize(
-    "said", ["[Errno 28] Can't write data: No space left on device", "9000 requested and 8192 written"]
+    "said",
+    [
+        "[Errno 28] Can't write data: No space left on device",
+        "9000 requested and 8192 written",
+        "database or disk is full",
+    ],
 )
 def test_libraries_that_give_no_number_are_understood(tmp_path, said):
     refusal = disk.refusal(tmp_path / "a", RuntimeError(said), size_bytes=9000)

@@ -13,13 +13,9 @@ from typing import Any, Literal, Protocol
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
-from geods import datasets, errors, headroom, partition, pipeline, splits
-from trainers import cache_files, features, folds, options, variants
-
-# One in the network, two prefetched, one being put together.
-_BATCHES_AHEAD = 4
+from geods import datasets, errors, partition, pipeline, splits
+from trainers import cache_files, features, folds, image_memory, options, variants
 
 
 class FeatureRows(Protocol):
@@ -212,7 +208,7 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
     service = settings.data_service if train else ""
     shuffled, epoch = None, None
     if train:
-        _require_memory(settings, builder, split, 1 if single else int(index.views.max()))
+        image_memory.require(settings, builder, split, 1 if single else int(index.views.max()))
     if train and not service:
         # A variable holds the number of the epoch, and workers elsewhere do not have it.
         shuffled, epoch = datasets.epochs(builder, split, settings.seed, settings.shuffle_locations)
@@ -250,19 +246,6 @@ def _split_of(
     """Returns a split whose batches come from caches, or from memory if there are none."""
     source = "\n".join(str(cache.key) for cache in caches)
     return Split(batches, location_ids, coords, labels, batches.examples, source, batches.forward, batches.chunks)
-
-
-def _require_memory(settings: options.TrainOptions, builder: tfds.core.DatasetBuilder, split: str, views: int) -> None:
-    """Refuses to shuffle and batch more images than fit into memory.
-
-    Raises:
-        MemoryShortError: If they do not.
-    """
-    waiting_bytes = datasets.buffer_bytes(builder, split, settings.shuffle_locations)
-    pixels = settings.batch_size * views * settings.height_px * settings.width_px * 3
-    what = f"--shuffle_locations={settings.shuffle_locations} and --batch_size={settings.batch_size} images of "
-    what += f"{settings.height_px} x {settings.width_px} pixels, {views} a location,"
-    headroom.require(what, waiting_bytes + _BATCHES_AHEAD * pixels, "lower --shuffle_locations, or --batch_size")
 
 
 def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:

@@ -1,7 +1,5 @@
 """The heads that are not trained step by step: they look at every training place once and remember it."""
 
-import math
-
 import keras
 import numpy as np
 
@@ -32,8 +30,8 @@ def _neighbours(
     settings: options.TrainOptions, feature_shape: tuple[int, ...], cells: partition.Partition, train: inputs.Split
 ) -> keras.Model:
     """Returns a density of nearest neighbours."""
-    count = train.examples * math.prod(feature_shape)
-    headroom.require(f"the looks of {train.examples:,} places", 12 * count, "pool the features, or train on fewer")
+    needed = neighbours_bytes(train.examples, feature_shape)
+    headroom.require(f"the looks of {train.examples:,} places", needed, "pool the features, or train on fewer")
     density = neighbours.NeighbourDensity(
         train.examples, cells.centroids, settings.neighbours, settings.sigma_km, settings.sharpness, name="density"
     )
@@ -69,25 +67,51 @@ def _require_memory(places: int, feature_shape: tuple[int, ...], cells: int) -> 
     Raises:
         MemoryShortError: If it would not.
     """
-    features = keras.KerasTensor((None, None, *feature_shape))
-    size = moments.SecondMoments().compute_output_spec(features, keras.KerasTensor((None, None), "bool")).shape[-1]
-    # At its peak six matrices of all pairs in float64; the looks in float64, twice in float32, and in the network; four
-    # tables over the cells.
-    needed = 48 * places**2 + 20 * places * size + 32 * places * cells
+    size = _moments_of(feature_shape)
+    needed = kernel_bytes(places, feature_shape, cells)
     headroom.require(f"--most_places={places}: {size:,} moments a place and all their pairs", needed, "lower it")
+
+
+def neighbours_bytes(places: int, feature_shape: tuple[int, ...]) -> int:
+    """Returns the memory that remembering so many places takes: their pooled looks in float32.
+
+    Once as gathered, once as a tensor, and twice in the network while they are stored; measured 17 bytes a number by
+    `tests/soak_memory.py`.
+    """
+    return 18 * places * feature_shape[-1]
+
+
+def kernel_bytes(places: int, feature_shape: tuple[int, ...], cells: int) -> int:
+    """Returns the memory that fitting a kernel regression takes at its peak.
+
+    Six matrices of all pairs in float64; the looks in float64, twice in float32, and in the network; four tables over
+    the cells. `tests/soak_memory.py` holds it against what is used.
+    """
+    return 48 * places**2 + 20 * places * _moments_of(feature_shape) + 32 * places * cells
+
+
+def _moments_of(feature_shape: tuple[int, ...]) -> int:
+    """Returns how many moments a place has."""
+    features = keras.KerasTensor((None, None, *feature_shape))
+    found = moments.SecondMoments().compute_output_spec(features, keras.KerasTensor((None, None), "bool"))
+    return int(found.shape[-1])
 
 
 def _looks(look: keras.layers.Layer, train: inputs.Split, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns what the first `most` examples look like `[n, d]`, in the order of the training, and where they are."""
-    looks: list[np.ndarray] = []
-    coords: list[np.ndarray] = []
+    looks, coords, there = np.zeros((most, 0), np.float32), np.zeros((most, 2)), 0
     for number in range(len(train.inputs)):
-        if sum(map(len, looks)) >= most:
+        if there == most:
             break
         batch, truth = train.inputs[number]
-        looks.append(keras.ops.convert_to_numpy(look(batch["features"], batch["view_mask"])))
-        coords.append(truth[:, :2])
-    return np.concatenate(looks)[:most], np.concatenate(coords)[:most].astype(np.float64)
+        found = keras.ops.convert_to_numpy(look(batch["features"], batch["view_mask"]))[: most - there]
+        if not there:
+            # In place and not joined in the end, when all would be there twice.
+            looks = np.empty((most, found.shape[1]), np.float32)
+        looks[there : there + len(found)] = found
+        coords[there : there + len(found)] = truth[: len(found), :2]
+        there += len(found)
+    return looks[:there], coords[:there]
 
 
 def _blocks(coords: np.ndarray) -> np.ndarray:
