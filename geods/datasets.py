@@ -56,7 +56,9 @@ def open_builder(data_dir: str | os.PathLike[str], config: str = "blocked") -> t
 
 def partition_of(builder: tfds.core.DatasetBuilder) -> partition.Partition:
     """Returns the partition a dataset was labelled with."""
-    return partition.Partition.from_geojson(json.dumps(_metadata(builder)["partition"]))
+    found = _metadata(builder)["partition"]
+    # Datasets built before hold it as an object.
+    return partition.Partition.from_geojson(found if isinstance(found, str) else json.dumps(found))
 
 
 def fingerprint_of(builder: tfds.core.DatasetBuilder) -> str:

@@ -1,11 +1,11 @@
-"""What one example of the dataset holds: its features, and their values for a location of a tree."""
+"""What one example of the dataset holds: its features, and the record of a location of a tree."""
 
 import hashlib
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from geods import survey, tree
@@ -46,40 +46,51 @@ def name_cells(features_of: tfds.features.FeaturesDict, count: int) -> None:
     features_of["cell"].names = [str(number) for number in range(count)]
 
 
-def content_of(view: tree.View) -> bytes:
-    """Returns the bytes of a view's file."""
-    return view.path.read_bytes()
+def content_of(view: tree.View) -> tuple[bytes, str]:
+    """Returns the bytes of a view's file and their SHA-256 in hexadecimal."""
+    content = view.path.read_bytes()
+    return content, hashlib.sha256(content).hexdigest()
 
 
-def of_location(
+def record_of(
     place: tree.Location,
     cell: int,
     provenance: survey.Provenance,
-    read: Callable[[tree.View], bytes] = content_of,
-) -> dict[str, Any]:
-    """Returns the example of a location.
+    read: Callable[[tree.View], tuple[bytes, str]] = content_of,
+) -> bytes:
+    """Returns the record of a location: what TFDS would write of these features, by a third of the work.
+
+    A tf.train.Example holds its features in a map, which protobuf writes in an order that differs from process to
+    process unless it is asked to sort it: https://protobuf.dev/programming-guides/serialization-not-canonical/. TFDS
+    4.9.10 does not ask, so two builds of one tree gave shards of which no record was equal.
 
     Args:
         place: The location.
         cell: Its cell.
         provenance: Source and licence of the images.
-        read: Gives the JPEG of a view.
+        read: Gives the JPEG of a view and its SHA-256.
     """
-    return {
-        "location_id": place.location_id,
-        "coords": np.array([place.lat_deg, place.lon_deg], dtype=np.float64),
-        "cell": cell,
-        "views": [_of_view(view, read(view)) for view in place.views],
-        "source": provenance.source,
-        "licence": provenance.licence,
+    found = [read(view) for view in place.views]
+    headings = [math.nan if view.heading_deg is None else view.heading_deg for view in place.views]
+    values = {
+        "location_id": _texts(place.location_id),
+        "coords": _bytes(np.array([place.lat_deg, place.lon_deg], dtype="<f8").tobytes()),
+        "cell": tf.train.Feature(int64_list=tf.train.Int64List(value=[cell])),
+        "views/image": _bytes(*(content for content, _ in found)),
+        "views/heading": tf.train.Feature(float_list=tf.train.FloatList(value=headings)),
+        "views/date": _texts(*(view.date or "" for view in place.views)),
+        "views/sha256": _texts(*(sha256 for _, sha256 in found)),
+        "source": _texts(provenance.source),
+        "licence": _texts(provenance.licence),
     }
+    return bytes(tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True))
 
 
-def _of_view(view: tree.View, content: bytes) -> dict[str, Any]:
-    """Returns the example of one view."""
-    return {
-        "image": content,
-        "heading": math.nan if view.heading_deg is None else view.heading_deg,
-        "date": view.date or "",
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+def _texts(*values: str) -> tf.train.Feature:
+    """Returns a feature of texts."""
+    return _bytes(*(value.encode() for value in values))
+
+
+def _bytes(*values: bytes) -> tf.train.Feature:
+    """Returns a feature of bytes."""
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))

@@ -25,12 +25,12 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
+from tensorflow_datasets.core import dataset_builder
 
 from geods import (
     bad_images,
     beam_checks,
     beam_jobs,
-    beam_shards,
     cli,
     dataset_files,
     disk,
@@ -41,10 +41,9 @@ from geods import (
     locks,
     manifests,
     plans,
-    record_bytes,
     seals,
+    shards,
     sources,
-    split_lists,
     splits,
     survey,
 )
@@ -73,7 +72,7 @@ class GeodsConfig(tfds.core.BuilderConfig):
                 )
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(dataset_builder.FileReaderBuilder):
     """Builds the dataset from an imagery tree and its partition."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -134,23 +133,23 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         """Returns the features; the names of the cells follow from the partition when the dataset is built."""
         return self.dataset_info_from_configs(features=examples.features(), metadata=tfds.core.MetadataDict())
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        """Reads and checks the whole tree, then returns one generator a split."""
-        plan = self._plan(dl_manager, images.check_files)
-        return {name: self._generate_examples(places, plan.provenance) for name, places in plan.by_split.items()}
-
-    def _generate_splits(
+    def _splits_written(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
     ) -> Sequence[tfds.core.SplitInfo]:
         """Writes all splits: here, or on Beam where the command has options for that."""
         if not (flags := _beam_flags(download_config)):
-            splits_here: Sequence[tfds.core.SplitInfo] = super()._generate_splits(dl_manager, download_config)
-            return splits_here
+            return self._write(self._plan(dl_manager, images.check_files), download_config, None)
         with beam_jobs.workers(flags, self.data_path) as crew:
             plan = self._plan(dl_manager, functools.partial(beam_checks.check_files, crew=crew))
-            templates = {name: self._get_filename_template(split_name=name) for name in plan.by_split}
-            most, config = download_config.max_examples_per_split, download_config.get_shard_config()
-            return beam_shards.write(plan.at_most(most), templates, config, self.info.file_format, crew)
+            return self._write(plan, download_config, crew)
+
+    def _write(
+        self, plan: plans.Plan, download_config: tfds.download.DownloadConfig, crew: beam_jobs.Workers | None
+    ) -> Sequence[tfds.core.SplitInfo]:
+        """Writes the shards of a plan."""
+        templates = {name: self._get_filename_template(split_name=name) for name in plan.by_split}
+        most, config = download_config.max_examples_per_split, download_config.get_shard_config()
+        return shards.write(plan.at_most(most), templates, config, self.info.file_format, crew)
 
     def _plan(self, dl_manager: tfds.download.DownloadManager, check: plans.Check) -> plans.Plan:
         """Reads and checks the whole tree, and notes what the dataset will be made of."""
@@ -165,10 +164,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         print(f"{self.info.full_name}: {plan.summary}")
         return plan
 
-    def _download_and_prepare(self, dl_manager: tfds.download.DownloadManager, **kwargs: Any) -> None:  # noqa: ANN401 - as the base class
+    def _download_and_prepare(
+        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
+    ) -> None:
         """Writes the dataset into the temporary folder that TFDS renames in the end, and seals it there."""
-        with record_bytes.deterministic():
-            super()._download_and_prepare(dl_manager, **kwargs)
+        # A split of nothing cannot be written, so TFDS takes this for "no data".
+        if download_config.max_examples_per_split != 0:
+            splits_of = self._splits_written(dl_manager, download_config)
+            self.info.set_splits(tfds.core.splits.SplitDict(splits_of))
         # TFDS writes the same once more after this; in a folder that is renamed, the seal must already be there.
         self.info.download_size = dl_manager.downloaded_size
         self.info.write_to_directory(self.data_dir)
@@ -179,13 +182,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         """Writes descriptions anew, which `tfds build --update_metadata_only` asks for."""
         super()._update_dataset_info()
         seals.renew(pathlib.Path(self.data_dir), [dataset_files.INFO, dataset_files.METADATA])
-
-    def _generate_examples(
-        self, places: Sequence[split_lists.Labelled], provenance: survey.Provenance
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yields (location_id, example)."""
-        for place, cell in places:
-            yield place.location_id, examples.of_location(place, cell, provenance)
 
     def _refuse_stale(self, download_config: tfds.download.DownloadConfig | None) -> None:
         """Raises DatasetError if the dataset is there, but of other images or another partition than the given tree.

@@ -1,7 +1,6 @@
 """What a build will write, decided before anything is written: the images that are good, their cells, their splits."""
 
 import dataclasses
-import json
 import pathlib
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any
@@ -89,7 +88,8 @@ def make(
     by_split = split_lists.by_split(inside, policy, seed, lists)
     made_of = sources.of(root, facts, bad, cells, (policy, seed), lists)
     metadata = {
-        "partition": json.loads(cells.to_geojson()),
+        # As text, which is written and read at once; TFDS writes nested JSON number by number, in Python.
+        "partition": cells.to_geojson().decode(),
         "source_fingerprint": survey.fingerprint(root, facts),
         "content_fingerprint": sources.content_fingerprint(by_split, facts),
         "sources": made_of.to_metadata(),

@@ -180,28 +180,33 @@ def _goes(do: Callable[[], object], place: pathlib.Path, free_kb: int, log: path
     return False
 
 
-def _all(place: pathlib.Path, sizes: argparse.Namespace) -> None:
-    """Runs the parts on a disk."""
-    for part in sizes.part.split(","):
-        began = time.monotonic()
-        seen = {"writers": writers, "programs": programs, "tools": tools}[part](place, sizes.step_kb)
-        print(f"{part}: {json.dumps(seen)} in {time.monotonic() - began:,.0f} s", flush=True)
+def _run(place: pathlib.Path, part: str, step_kb: int) -> None:
+    """Runs one part on a disk."""
+    began = time.monotonic()
+    seen = PARTS[part](place, step_kb)
+    print(f"{part}: {json.dumps(seen)} in {time.monotonic() - began:,.0f} s", flush=True)
+
+
+PARTS = {"writers": writers, "programs": programs, "tools": tools}
 
 
 def main() -> None:
     """Runs all writers on disks of every size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", default="writers,programs,tools")
+    parser.add_argument("--part", default=",".join(PARTS))
     parser.add_argument("--step_kb", type=int, default=64)
     parser.add_argument(_INSIDE, action="store_true", help=argparse.SUPPRESS)
     sizes = parser.parse_args()
     if not sizes.inside:
-        sys.exit(subprocess.run([*NAMESPACE, sys.executable, *sys.argv, _INSIDE], check=False).returncode)
+        # Each in a process of its own: the writers leave TensorFlow's threads behind, in whose forks locks stay closed.
+        for part in sizes.part.split(","):
+            subprocess.run([*NAMESPACE, sys.executable, *sys.argv, f"--part={part}", _INSIDE], check=True)
+        return
     with tempfile.TemporaryDirectory() as scratch:
         place = pathlib.Path(scratch)
         mount(place, f"size={_SIZE_KB}k")
         try:
-            _all(place, sizes)
+            _run(place, sizes.part, sizes.step_kb)
         finally:
             subprocess.run(["umount", place], check=True)
 

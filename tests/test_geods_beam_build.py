@@ -9,7 +9,7 @@ import test_geods_dataset_builder as building
 import test_geods_reproducible as reproducible
 from apache_beam.options import pipeline_options
 
-from geods import bad_images, beam_shards, errors, geods_dataset_builder, plans
+from geods import bad_images, errors, geods_dataset_builder, plans, shards
 
 
 def build(root, data_dir, **more):
@@ -35,13 +35,15 @@ def test_an_image_that_changes_after_its_check_is_told(tmp_path):
     root = building.make_tree(tmp_path / "tree", 1)
     plan = plans.make(root, "random", 0, bad_images.Policy())
     (place, cell), *_ = plan.by_split["train"]
-    task = {"path": str(tmp_path / "shard"), "places": [beam_shards._to_row(place, cell, plan.facts)]}
-    others = {"cells": plan.cell_count, "provenance": {}, "file_format": "tfrecord"}
-    assert beam_shards.write_shard(task, **others) == (1, beam_shards._size_bytes(plan, [(place, cell)]))
+    task = {"path": str(tmp_path / "shard"), "places": [shards._to_row(place, cell, plan.facts)]}
+    others = {"provenance": {}, "file_format": "tfrecord"}
+    size_bytes = shards.write_shard(task, **others)
+    assert size_bytes == (tmp_path / "shard").stat().st_size - 16
+    assert size_bytes == pytest.approx(shards._size_bytes(plan, [(place, cell)]), abs=100)
     (tmp_path / "shard").unlink()
     place.views[1].path.write_bytes(drawn_trees.jpeg(99))
     with pytest.raises(errors.DatasetError, match=r"90_2012-05\.jpg: has changed since it was checked"):
-        beam_shards.write_shard(task, **others)
+        shards.write_shard(task, **others)
     assert not (tmp_path / "shard").exists()
 
 

@@ -2,7 +2,6 @@
 
 import collections
 import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -119,7 +118,7 @@ def test_cells_come_from_coordinates(built):
 def test_metadata_tells_partition_source_and_counts(root, built):
     again = tfds.builder_from_directory(built.data_dir)
     metadata = again.info.metadata
-    kept = partition.Partition.from_geojson(json.dumps(metadata["partition"]))
+    kept = partition.Partition.from_geojson(metadata["partition"])
     assert kept.fingerprint == drawn_trees.cells().fingerprint
     lines = [f"{p.relative_to(root)} {hashlib.sha256(p.read_bytes()).hexdigest()}\n" for p in root.rglob("*.jpg")]
     assert metadata["source_fingerprint"] == hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The same tree gives the same bytes, and the one workaround that this takes is still needed."""
+"""The same tree gives the same bytes."""
 
 import os
 import pathlib
@@ -6,11 +6,9 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import test_geods_dataset_builder as building
-from tensorflow_datasets.core import example_serializer, features
 
-from geods import files, manifests, record_bytes
+from geods import files, manifests
 
 REPO = pathlib.Path(__file__).parent.parent
 
@@ -67,23 +65,3 @@ def test_the_list_of_images_is_one_that_sha256sum_checks(tmp_path):
     assert manifests.read(tmp_path / "list") == wanted
     done = subprocess.run(["sha256sum", "--check", "--quiet", tmp_path / "list"], cwd=root, check=False)
     assert done.returncode == 0
-
-
-def serialized() -> tuple[bytes, bytes]:
-    """An example of 40 features as TFDS writes it now, and with its map sorted."""
-    spec = {f"feature{number}": features.TensorInfo(shape=(), dtype=np.int64) for number in range(40)}
-    serializer = example_serializer.ExampleSerializer(spec)
-    example = {name: np.int64(number) for number, name in enumerate(spec)}
-    return serializer.serialize_example(example), serializer.get_tf_example(example).SerializeToString(
-        deterministic=True
-    )
-
-
-def test_the_workaround_is_needed_and_ends_with_its_block():
-    written, in_order = serialized()
-    assert written != in_order, "TFDS sorts the maps of its records by itself now: delete geods/record_bytes.py"
-    with record_bytes.deterministic():
-        written, in_order = serialized()
-        assert written == in_order
-    written, in_order = serialized()
-    assert written != in_order

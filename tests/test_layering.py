@@ -21,7 +21,6 @@ GEODS_LEVELS = [
         "locks",
         "manifests",
         "polygons",
-        "record_bytes",
         "seals",
         "vector_files",
     },
@@ -32,7 +31,7 @@ GEODS_LEVELS = [
     {"named_images", "photos", "scraping", "simulation", "split_lists", "tree_copies"},
     {"recorded", "scrape", "sources"},
     {"examples", "plans", "records", "tree_report"},
-    {"beam_shards", "buffers", "data_service", "datasets", "decoding", "gpu_jpegs"},
+    {"buffers", "data_service", "datasets", "decoding", "gpu_jpegs", "shards"},
     {"geods_dataset_builder", "jpeg_threads", "pipeline"},
     {"loader"},
 ]
@@ -46,14 +45,14 @@ MODEL_MAY_USE_OF_GEODS = {"geods.errors", "geods.files", "geods.geometry"}
 TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
 GEODS_WITH_TENSORFLOW = {
     *(
-        "geods.beam_shards",
+        "geods.shards",
         "geods.data_service",
         "geods.datasets",
         "geods.decoding",
         "geods.examples",
         "geods.geods_dataset_builder",
     ),
-    *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.record_bytes", "geods.records"),
+    *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.records"),
 }
 
 
