@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import road
@@ -144,3 +145,24 @@ def test_a_training_is_fed_by_it(builder, service, tmp_path):
     flags += ["--pooling=avg", "--head=linear", "--validation_split=", f"--data_service={service.address}"]
     done = road.program("trainers.train", *flags, "--epochs=2", f"--run_dir={tmp_path / 'run'}")
     assert "epoch 2/2: loss" in done.stdout
+
+
+def test_a_training_ends_when_a_worker_is_gone_for_good(builder, tmp_path):
+    folder = pathlib.Path(builder.data_path).parents[2]
+    words = [f"--data_dir={folder}", "--config=report", *road.SIZE, "--backbone=mobilenet_v2", "--head=linear"]
+    words += ["--backbone_weights=random", "--pooling=avg", "--validation_split=", "--batch_size=40", "--epochs=1000"]
+    words += [f"--run_dir={tmp_path / 'run'}", "--data_service_wait_s=15"]
+    with started() as service, open(tmp_path / "log.txt", "w+") as log:
+        command = [sys.executable, "-m", "trainers.train", *words, f"--data_service={service.address}"]
+        training = subprocess.Popen(command, cwd=road.REPO, stdout=log, stderr=log)
+        wait_for(lambda: "epoch 1/1000" in pathlib.Path(log.name).read_text(), training)
+        service.worker.send_signal(signal.SIGKILL)
+        assert training.wait(timeout=120) == 2
+        said = pathlib.Path(log.name).read_text()
+    assert "no step ended for 15 s; a worker may be gone.\nNext: start it again under its port" in said
+
+
+def wait_for(ready, training):
+    while not ready():
+        assert training.poll() is None
+        time.sleep(0.1)

@@ -9,7 +9,7 @@ import keras
 
 from geods import partition
 from model import backbones, decode, geolocator, losses, metrics, optimizers
-from trainers import callbacks, chunked, inputs, memorise, networks, options, resume, runs, scoring
+from trainers import callbacks, chunked, inputs, memorise, networks, options, resume, runs, scoring, stalls
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -123,6 +123,8 @@ def fit(
     # In this order: the others print, write and keep what the validation has measured.
     watchers = [callbacks.StopOnNaN(), *([measured] if measured else [])]
     watchers += [callbacks.Progress(settings.epochs, measured), callbacks.Board(folder, cells, measured), kept]
+    if settings.data_service:
+        watchers.append(stalls.Stall(settings.data_service, settings.data_service_wait_s))
     if parts.train.forward:
         parts.train.forward(kept.epochs)
     parts.network.fit(

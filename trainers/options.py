@@ -100,6 +100,7 @@ class TrainOptions(EncoderOptions):
     validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
     cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
     data_service: str = cli.option("", "host:port of a tf.data service that decodes images; empty to decode here.")
+    data_service_wait_s: int = cli.option(300, "Seconds without a step after which a tf.data service counts as gone.")
     partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
     cells: Literal["partition", "quadtree"] = cli.option(
         "partition", "Cells of the partition, or of a quadtree over the training places (PlaNet)."
