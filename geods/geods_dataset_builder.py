@@ -112,9 +112,17 @@ class Builder(dataset_builder.FileReaderBuilder):
         """Keeps other builds of the config out, and removes what killed ones left."""
         folder = pathlib.Path(self.data_path).parent
         # Not in the folder: a build that fails removes it.
-        lock = pathlib.Path(self._data_dir_root, f".{self.name}-{folder.name}.lock")
-        with locks.folder(folder, errors.DatasetError, "give another --data_dir", lock):
-            for left in folder.glob("incomplete.*"):
+        lock_of = {
+            config.name: pathlib.Path(self._data_dir_root, f".{self.name}-{config.name}.lock")
+            for config in self.BUILDER_CONFIGS
+        }
+        mine = lock_of.pop(folder.name)
+        with locks.folder(folder, errors.DatasetError, "give another --data_dir", mine):
+            lefts = list(folder.glob("incomplete.*"))
+            # Builds of all configs write there, for a moment.
+            if not any(map(locks.is_held, lock_of.values())):
+                lefts += (folder.parent / ".config").glob("incomplete.*")
+            for left in lefts:
                 files.discard(left)
             yield
 

@@ -85,8 +85,7 @@ def train_and_evaluate(own: options.TrainOptions) -> dict[str, Any]:
         started_s = time.monotonic()
         flags = folder.with_suffix(".cfg")
         files.write_text(flags, cli.to_flagfile(own))
-        _run("trainers.train", f"--flagfile={flags}")
-        _run("trainers.evaluate", f"--run_dir={folder}")
+        _run("trainers.fold", f"--flagfile={flags}")
         measured = json.loads(path.read_text(encoding="utf-8"))
         with runs.resealing(folder, runs.METRICS):
             files.write_json(path, measured | {"seconds": round(time.monotonic() - started_s, 1)})
