@@ -139,7 +139,10 @@ class Builder(dataset_builder.FileReaderBuilder):
 
     def _info(self) -> tfds.core.DatasetInfo:
         """Returns the features; the names of the cells follow from the partition when the dataset is built."""
-        return self.dataset_info_from_configs(features=examples.features(), metadata=tfds.core.MetadataDict())
+        info = self.dataset_info_from_configs(features=examples.features(), metadata=tfds.core.MetadataDict())
+        # TFDS 4.9.10 would look for it in Google's bucket, and leave an empty folder behind in /tmp each time.
+        info.initialize_from_bucket = lambda: None
+        return info
 
     def _splits_written(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig

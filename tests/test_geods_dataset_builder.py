@@ -295,3 +295,10 @@ def test_what_killed_builds_left_is_removed_but_not_what_others_write(tmp_path):
     assert [path.exists() for path in torn] == [False, True]
     build(root, data, "report")
     assert not torn[1].exists()
+
+
+def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    build(make_tree(tmp_path / "tree", 10), tmp_path / "data", "random")
+    assert not list((tmp_path / "temporary").iterdir())
