@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import example_serializer, file_adapters, hashing, naming, writer
 from tensorflow_datasets.core.utils import shard_utils
 
-from geods import beam_jobs, errors, examples, files, images, plans, record_bytes, split_lists, survey, tree
+from geods import beam_jobs, errors, examples, fact_table, files, plans, record_bytes, split_lists, survey, tree
 
 
 def write(
@@ -122,7 +122,7 @@ def _size_bytes(plan: plans.Plan, places: Sequence[split_lists.Labelled]) -> int
     serialize = _serializer(plan.cell_count)
 
     def blank(view: tree.View) -> bytes:
-        return bytes(plan.facts[view.path].size_bytes)
+        return bytes(plan.facts[view.row].size_bytes)
 
     return sum(len(serialize(examples.of_location(*item, plan.provenance, blank))) for item in places)
 
@@ -135,10 +135,10 @@ def _serializer(cells: int) -> Callable[[dict[str, Any]], bytes]:
     return lambda example: record_bytes.serialized(serializer, features.encode_example(example))
 
 
-def _to_row(place: tree.Location, cell: int, facts: Mapping[pathlib.Path, images.ImageFacts]) -> list[Any]:
+def _to_row(place: tree.Location, cell: int, facts: fact_table.FactTable) -> list[Any]:
     """Returns a location as JSON holds it."""
     views = [
-        (os.fspath(view.path.absolute()), view.heading_deg, view.date, view.index, facts[view.path].sha256)
+        (os.fspath(view.path.absolute()), view.heading_deg, view.date, view.index, facts.sha256(view.row))
         for view in place.views
     ]
     return [place.location_id, place.lat_deg, place.lon_deg, cell, views]

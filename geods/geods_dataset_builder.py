@@ -43,6 +43,7 @@ from geods import (
     plans,
     record_bytes,
     seals,
+    shuffle_memory,
     sources,
     split_lists,
     splits,
@@ -136,7 +137,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         """Reads and checks the whole tree, then returns one generator a split."""
-        plan = self._plan(dl_manager, images.check_files)
+        plan = self._plan(dl_manager, images.checked)
         return {name: self._generate_examples(places, plan.provenance) for name, places in plan.by_split.items()}
 
     def _generate_splits(
@@ -158,8 +159,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment(), check)
         examples.name_cells(self.info.features, plan.cell_count)
         self.info.metadata.update(plan.metadata)
-        paths = survey.view_paths([place for places in plan.by_split.values() for place, _ in places])
-        self._size_bytes = sum(path.stat().st_size for path in paths)
+        views = (view for places in plan.by_split.values() for place, _ in places for view in place.views)
+        self._size_bytes = sum(int(plan.facts.sizes_bytes[view.row]) for view in views)
         disk.require_room(self.data_path, self._size_bytes)
         manifests.write(self.data_path / manifests.NAME, plan.sources.images)
         print(f"{self.info.full_name}: {plan.summary}")
@@ -167,7 +168,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _download_and_prepare(self, dl_manager: tfds.download.DownloadManager, **kwargs: Any) -> None:  # noqa: ANN401 - as the base class
         """Writes the dataset into the temporary folder that TFDS renames in the end, and seals it there."""
-        with record_bytes.deterministic():
+        with record_bytes.deterministic(), shuffle_memory.small():
             super()._download_and_prepare(dl_manager, **kwargs)
         # TFDS writes the same once more after this; in a folder that is renamed, the seal must already be there.
         self.info.download_size = dl_manager.downloaded_size

@@ -11,7 +11,7 @@ import pathlib
 import re
 from collections.abc import Mapping
 
-from geods import errors, files
+from geods import errors, files, sorted_rows
 
 NAME = "images.sha256"
 _LINE = re.compile(r"(\\?)([0-9a-f]{64}) [ *](.+)", re.ASCII)
@@ -24,7 +24,9 @@ def write(path: str | os.PathLike[str], hashes: Mapping[str, str]) -> None:
         path: The file.
         hashes: SHA-256 in hexadecimal by name, relative to the folder the list is about.
     """
-    files.write_text(path, "".join(_line(name, hashes[name]) for name in sorted(hashes)))
+    size_bytes = sum(len(_line(*item).encode("utf-8")) for item in hashes.items())
+    with files.atomic_path(path, size_bytes) as temporary, open(temporary, "wb") as target:
+        target.writelines(_line(*row).encode("utf-8") for row in sorted_rows.in_order(hashes.items()))
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ import pathlib
 import sqlite3
 from collections.abc import Sequence
 
-from geods import errors, images, manifests, tree
+from geods import errors, fact_table, images, manifests, tree
 from geods.photos import import_journal
 from geods.scraping import manifest, records
 
@@ -52,6 +52,18 @@ def compare(root: str | os.PathLike[str], facts: Sequence[images.ImageFacts]) ->
     """
     known = hashes(root)
     return [_compared(fact, known.get(fact.name_below(root))) for fact in facts]
+
+
+def compared(root: str | os.PathLike[str], facts: fact_table.FactTable) -> fact_table.FactTable:
+    """Returns a table of facts as `compare` returns a list.
+
+    Raises:
+        TreeError: If a journal or list is damaged.
+    """
+    if not (known := hashes(root)):
+        return facts
+    found = (_compared(fact, known.get(fact.name_below(root))).problem for fact in facts)
+    return facts.with_problems({row: problem for row, problem in enumerate(found) if problem})
 
 
 def missing(root: str | os.PathLike[str], facts: Sequence[images.ImageFacts]) -> list[str]:

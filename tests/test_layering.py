@@ -11,7 +11,7 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
     {"errors", "installed"},
-    {"disk", "geometry", "headroom", "jpeg_claims", "licences", "outline", "texts"},
+    {"disk", "geometry", "headroom", "jpeg_claims", "licences", "outline", "sorted_rows", "texts"},
     {"files"},
     {
         "beam_worker",
@@ -23,11 +23,13 @@ GEODS_LEVELS = [
         "polygons",
         "record_bytes",
         "seals",
+        "shuffle_memory",
         "vector_files",
     },
-    {"bad_images", "beam_jobs", "boundary", "dataset_files", "geojson"},
+    {"bad_images", "beam_jobs", "boundary", "dataset_files", "fact_table", "geojson"},
     {"beam_checks", "partition"},
     {"fishnet", "splits", "tree"},
+    {"places"},
     {"imagery", "quadtree", "survey", "tree_layouts"},
     {"named_images", "photos", "scraping", "simulation", "split_lists", "tree_copies"},
     {"recorded", "scrape", "sources"},
@@ -53,7 +55,14 @@ GEODS_WITH_TENSORFLOW = {
         "geods.examples",
         "geods.geods_dataset_builder",
     ),
-    *("geods.gpu_jpegs", "geods.loader", "geods.pipeline", "geods.record_bytes", "geods.records"),
+    *(
+        "geods.gpu_jpegs",
+        "geods.loader",
+        "geods.pipeline",
+        "geods.record_bytes",
+        "geods.records",
+        "geods.shuffle_memory",
+    ),
 }
 
 
