@@ -7,9 +7,8 @@ list of the images that it was built of: cd TREE && sha256sum --check --quiet DA
 """
 
 import os
-import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from geods import errors, files, sorted_rows
 
@@ -35,19 +34,28 @@ def read(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         TreeError: If a line is not one of such a list.
     """
-    hashes = {}
+    return dict(rows(path))
+
+
+def rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+    """Yields the names and SHA-256 of a list, line by line.
+
+    Raises:
+        TreeError: If a line is not one of such a list.
+    """
     try:
-        # Not read_text, which would take a carriage return in a name for the end of a line.
-        lines = pathlib.Path(path).read_bytes().decode("utf-8").split("\n")
+        # Not as text, which would take a carriage return in a name for the end of a line.
+        with open(path, "rb") as source:
+            for number, line in enumerate(source, 1):
+                text = line.removesuffix(b"\n").decode("utf-8")
+                match = _LINE.fullmatch(text)
+                if match:
+                    yield _plain(match[3]) if match[1] else match[3], match[2]
+                elif text:
+                    problem = f"{path} line {number}: is not <SHA-256>  <file>."
+                    raise errors.TreeError(problem, "delete the list or put it back")
     except (OSError, UnicodeDecodeError) as error:
         raise errors.TreeError(f"{path}: cannot be read ({error}).", "delete it or put it back") from error
-    for number, line in enumerate(lines, 1):
-        match = _LINE.fullmatch(line)
-        if match:
-            hashes[_plain(match[3]) if match[1] else match[3]] = match[2]
-        elif line:
-            raise errors.TreeError(f"{path} line {number}: is not <SHA-256>  <file>.", "delete the list or put it back")
-    return hashes
 
 
 def _line(name: str, sha256: str) -> str:

@@ -85,8 +85,8 @@ class Predictor:
             problem = f"{cache.folder}: holds features of {cache.key.backbone} that are not those of {self.folder}."
             raise errors.CacheError(problem, "evaluate with --from_images, or extract with the run's encoder")
         truth = np.broadcast_to(np.zeros(3, np.float32), (len(cache.rows.coords), 3))
-        chosen = np.arange(len(truth)) if locations is None else locations
-        everything = inputs.CachedBatches(cache, truth, chosen, "all", batch_size)
+        locations = np.arange(len(truth), dtype=np.int32) if locations is None else locations
+        everything = inputs.CachedBatches(cache, truth, locations, "all", batch_size)
         at_once = -(-DECODED_AT_ONCE // batch_size)
         for start in range(0, len(everything), at_once):
             numbers = range(start, min(start + at_once, len(everything)))
