@@ -47,6 +47,9 @@ def atomic_path(path: str | os.PathLike[str], size_bytes: int | None = None) -> 
         sync(temporary)
         temporary.replace(final)
         sync(final.parent)
+    # It says all already, as one of another file that is written inside the block.
+    except errors.GeodsError:
+        raise
     # Whatever it is: TensorFlow, HDF5 and NumPy have errors of their own for a disk that is full.
     except Exception as error:
         written_bytes = temporary.stat().st_size if temporary.exists() else 0

@@ -45,7 +45,6 @@ from geods import (
     shards,
     sources,
     splits,
-    survey,
 )
 
 _BUILD_COMMAND = "tfds build geods --manual_dir=TREE --data_dir=DIR"
@@ -149,7 +148,7 @@ class Builder(dataset_builder.FileReaderBuilder):
     ) -> Sequence[tfds.core.SplitInfo]:
         """Writes all splits: here, or on Beam where the command has options for that."""
         if not (flags := _beam_flags(download_config)):
-            return self._write(self._plan(dl_manager, images.check_files), download_config, None)
+            return self._write(self._plan(dl_manager, images.checked), download_config, None)
         with beam_jobs.workers(flags, self.data_path) as crew:
             plan = self._plan(dl_manager, functools.partial(beam_checks.check_files, crew=crew))
             return self._write(plan, download_config, crew)
@@ -168,8 +167,8 @@ class Builder(dataset_builder.FileReaderBuilder):
         plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment(), check)
         examples.name_cells(self.info.features, plan.cell_count)
         self.info.metadata.update(plan.metadata)
-        paths = survey.view_paths([place for places in plan.by_split.values() for place, _ in places])
-        self._size_bytes = sum(path.stat().st_size for path in paths)
+        views = (view for places in plan.by_split.values() for place, _ in places for view in place.views)
+        self._size_bytes = sum(int(plan.facts.sizes_bytes[view.row]) for view in views)
         disk.require_room(self.data_path, self._size_bytes)
         manifests.write(self.data_path / manifests.NAME, plan.sources.images)
         print(f"{self.info.full_name}: {plan.summary}")

@@ -7,13 +7,14 @@ Every bit of a file is decoded, but only the mean of each 8 x 8 block is made of
 show: libjpeg reads the same codes for a picture of an eighth of the size, and a file that claims much costs little.
 """
 
+import collections
 import concurrent.futures
 import dataclasses
 import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import tqdm
 from PIL import Image, JpegImagePlugin
@@ -34,6 +35,8 @@ _OTHER_KINDS = (
     (b"<", "a web page (HTML or XML), perhaps the answer to a refused request"),
 )
 _SHOWN, _KIND_BYTES = 5, 512
+# Files in the hands of threads; one that waits takes 2 kB.
+_AHEAD = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,9 +139,28 @@ def check_files(paths: Sequence[pathlib.Path], description: str = "checking imag
     Returns:
         One ImageFacts a path, in the order of `paths`.
     """
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        checked = pool.map(check_file, paths)
-        return list(tqdm.tqdm(checked, desc=description, total=len(paths), unit=" images", disable=not paths))
+    return list(checked(paths, description))
+
+
+def checked(paths: Sequence[pathlib.Path], description: str = "checking images") -> Iterator[ImageFacts]:
+    """Yields what `check_files` returns, as it comes; few files are looked at ahead of what was taken."""
+    waiting: collections.deque[concurrent.futures.Future[ImageFacts]] = collections.deque()
+    with (
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm.tqdm(desc=description, total=len(paths), unit=" images", disable=not len(paths)) as bar,
+    ):
+        try:
+            for path in paths:
+                waiting.append(pool.submit(check_file, path))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+                    bar.update()
+            while waiting:
+                yield waiting.popleft().result()
+                bar.update()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def refuse_bad(facts: Sequence[ImageFacts], root: str | os.PathLike[str], next_step: str) -> None:

@@ -7,11 +7,10 @@ list of the images that it was built of: cd TREE && sha256sum --check --quiet DA
 """
 
 import os
-import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from geods import errors, files
+from geods import errors, files, sorted_rows
 
 NAME = "images.sha256"
 _LINE = re.compile(r"(\\?)([0-9a-f]{64}) [ *](.+)", re.ASCII)
@@ -24,7 +23,9 @@ def write(path: str | os.PathLike[str], hashes: Mapping[str, str]) -> None:
         path: The file.
         hashes: SHA-256 in hexadecimal by name, relative to the folder the list is about.
     """
-    files.write_text(path, "".join(_line(name, hashes[name]) for name in sorted(hashes)))
+    size_bytes = sum(len(_line(*item).encode("utf-8")) for item in hashes.items())
+    with files.atomic_path(path, size_bytes) as temporary, open(temporary, "wb") as target:
+        target.writelines(_line(*row).encode("utf-8") for row in sorted_rows.in_order(hashes.items()))
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -33,19 +34,28 @@ def read(path: str | os.PathLike[str]) -> dict[str, str]:
     Raises:
         TreeError: If a line is not one of such a list.
     """
-    hashes = {}
+    return dict(rows(path))
+
+
+def rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+    """Yields the names and SHA-256 of a list, line by line.
+
+    Raises:
+        TreeError: If a line is not one of such a list.
+    """
     try:
-        # Not read_text, which would take a carriage return in a name for the end of a line.
-        lines = pathlib.Path(path).read_bytes().decode("utf-8").split("\n")
+        # Not as text, which would take a carriage return in a name for the end of a line.
+        with open(path, "rb") as source:
+            for number, line in enumerate(source, 1):
+                text = line.removesuffix(b"\n").decode("utf-8")
+                match = _LINE.fullmatch(text)
+                if match:
+                    yield _plain(match[3]) if match[1] else match[3], match[2]
+                elif text:
+                    problem = f"{path} line {number}: is not <SHA-256>  <file>."
+                    raise errors.TreeError(problem, "delete the list or put it back")
     except (OSError, UnicodeDecodeError) as error:
         raise errors.TreeError(f"{path}: cannot be read ({error}).", "delete it or put it back") from error
-    for number, line in enumerate(lines, 1):
-        match = _LINE.fullmatch(line)
-        if match:
-            hashes[_plain(match[3]) if match[1] else match[3]] = match[2]
-        elif line:
-            raise errors.TreeError(f"{path} line {number}: is not <SHA-256>  <file>.", "delete the list or put it back")
-    return hashes
 
 
 def _line(name: str, sha256: str) -> str:

@@ -8,12 +8,13 @@ journal of a scrape or its views.csv, in the journal of an import, and in images
 import contextlib
 import csv
 import dataclasses
+import itertools
 import os
 import pathlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from geods import errors, images, manifests, tree
+from geods import errors, fact_table, images, manifests, sorted_rows, tree
 from geods.photos import import_journal
 from geods.scraping import manifest, records
 
@@ -30,18 +31,7 @@ def hashes(root: str | os.PathLike[str]) -> dict[str, tuple[str, str]]:
     Raises:
         TreeError: If a journal or list is damaged.
     """
-    folder = pathlib.Path(root)
-    found: dict[str, tuple[str, str]] = {}
-    # The later ones count: a journal is the truth, views.csv is written from it.
-    for name, read in (
-        (manifests.NAME, manifests.read),
-        (manifest.NAME, _of_views),
-        (import_journal.NAME, _of_import),
-        (records.NAME, _of_scrape),
-    ):
-        if (folder / name).is_file():
-            found |= {file: (sha256, name) for file, sha256 in read(folder / name).items()}
-    return found
+    return {file: (sha256, _SOURCES[int(source)][0]) for file, source, _, sha256 in _written(pathlib.Path(root))}
 
 
 def compare(root: str | os.PathLike[str], facts: Sequence[images.ImageFacts]) -> list[images.ImageFacts]:
@@ -52,6 +42,25 @@ def compare(root: str | os.PathLike[str], facts: Sequence[images.ImageFacts]) ->
     """
     known = hashes(root)
     return [_compared(fact, known.get(fact.name_below(root))) for fact in facts]
+
+
+def compared(root: str | os.PathLike[str], facts: fact_table.FactTable) -> fact_table.FactTable:
+    """Returns a table of facts as `compare` returns a list.
+
+    Raises:
+        TreeError: If a journal or list is damaged.
+    """
+    folder = pathlib.Path(root)
+    if not any((folder / name).is_file() for name, _ in _SOURCES):
+        return facts
+    # Both in order of the files, so that neither has to be in memory.
+    known = sorted_rows.in_order(_written(folder))
+    found = sorted_rows.in_order((fact.name_below(root), str(row)) for row, fact in enumerate(facts))
+    problems = dict(facts.problems)
+    for row, entry in _both(found, known):
+        if problem := _compared(facts[row], entry).problem:
+            problems[row] = problem
+    return facts.with_problems(problems)
 
 
 def missing(root: str | os.PathLike[str], facts: Sequence[images.ImageFacts]) -> list[str]:
@@ -68,30 +77,60 @@ def _compared(fact: images.ImageFacts, known: tuple[str, str] | None) -> images.
     return dataclasses.replace(fact, problem=f"has changed since {known[1]} recorded its SHA-256{also}")
 
 
-def _of_views(path: pathlib.Path) -> dict[str, str]:
+def _both(found: Iterable[sorted_rows.Row], known: Iterable[sorted_rows.Row]) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Yields the row of each image that is written down, with its last SHA-256 and the name of the file of that.
+
+    Args:
+        found: (name, row) of images, by name.
+        known: What `_written` yields, by name.
+    """
+    groups = itertools.groupby(known, key=lambda entry: entry[0])
+    end: tuple[str | None, Iterable[sorted_rows.Row]] = (None, ())
+    name, entries = next(groups, end)
+    for file, row in found:
+        while name is not None and name < file:
+            name, entries = next(groups, end)
+        if name == file:
+            *_, (_, source, _, sha256) = entries
+            yield int(row), (sha256, _SOURCES[int(source)][0])
+
+
+def _written(folder: pathlib.Path) -> Iterator[sorted_rows.Row]:
+    """Yields (file, number of the source, number of the line, SHA-256) of all that is written down.
+
+    The greatest numbers of a file count.
+    """
+    for source, (name, read) in enumerate(_SOURCES):
+        if (folder / name).is_file():
+            for line, (file, sha256) in enumerate(read(folder / name)):
+                yield file, str(source), f"{line:012d}", sha256
+
+
+def _of_views(path: pathlib.Path) -> Iterator[tuple[str, str]]:
     """Reads views.csv."""
     try:
         with path.open(encoding="utf-8", newline="") as source:
-            return {row["file"]: row["sha256"] for row in csv.DictReader(source) if row["sha256"]}
+            yield from ((row["file"], row["sha256"]) for row in csv.DictReader(source) if row["sha256"])
     except (OSError, ValueError, KeyError, csv.Error) as error:
         raise _damaged(path, error) from error
 
 
-def _of_scrape(path: pathlib.Path) -> dict[str, str]:
+def _of_scrape(path: pathlib.Path) -> Iterator[tuple[str, str]]:
     """Reads the journal of a scrape; also while it goes on."""
     with records.open_to_read(path) as connection:
         rows = connection.execute(
             "SELECT cell, location_id, heading_deg, date, sha256 FROM arrival JOIN panorama USING (pano_id)"
             " JOIN image USING (pano_id) WHERE sha256 IS NOT NULL"
-        ).fetchall()
-    return {f"{cell}/{place}/{tree.view_name(heading, date)}": digest for cell, place, heading, date, digest in rows}
+        )
+        for cell, place, heading, date, digest in rows:
+            yield f"{cell}/{place}/{tree.view_name(heading, date)}", digest
 
 
-def _of_import(path: pathlib.Path) -> dict[str, str]:
+def _of_import(path: pathlib.Path) -> Iterator[tuple[str, str]]:
     """Reads the journal of an import."""
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            return dict(connection.execute("SELECT target, sha256 FROM photos WHERE state = 'placed'").fetchall())
+            yield from connection.execute("SELECT target, sha256 FROM photos WHERE state = 'placed'")
     except sqlite3.Error as error:
         raise _damaged(path, error) from error
 
@@ -99,3 +138,12 @@ def _of_import(path: pathlib.Path) -> dict[str, str]:
 def _damaged(path: pathlib.Path, error: Exception) -> errors.TreeError:
     """Returns the error for a file that cannot be read."""
     return errors.TreeError(f"{path}: cannot be read ({error}).", "wait for the program that writes it, or put it back")
+
+
+# The later ones count: a journal is the truth, views.csv is written from it.
+_SOURCES: tuple[tuple[str, Callable[[pathlib.Path], Iterator[tuple[str, str]]]], ...] = (
+    (manifests.NAME, manifests.rows),
+    (manifest.NAME, _of_views),
+    (import_journal.NAME, _of_import),
+    (records.NAME, _of_scrape),
+)

@@ -7,18 +7,18 @@ is written.
 """
 
 import dataclasses
-import itertools
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 from tensorflow_datasets.core import file_adapters, hashing, naming, writer
 from tensorflow_datasets.core.utils import shard_utils
 
-from geods import beam_jobs, errors, examples, files, images, plans, split_lists, survey, tree
+from geods import beam_jobs, errors, examples, fact_table, files, places, plans, survey, tree
 
 # Of a record, beside the JPEGs: names and the coordinates; heading, date and hash.
 _LOCATION_BYTES, _VIEW_BYTES = 260, 90
@@ -34,7 +34,7 @@ class Shard:
     """
 
     path: str
-    places: Sequence[split_lists.Labelled]
+    places: Sequence[places.Labelled]
 
 
 def write(
@@ -54,7 +54,7 @@ def write(
         crew: Who writes them; None for this process.
 
     Raises:
-        DatasetError: If an image is not any more what was checked, or two locations have one name.
+        DatasetError: If an image is not any more what was checked.
         BeamError: If the runner fails.
     """
     by_split = {name: shards_of(plan, name, templates[name], config) for name in plan.by_split}
@@ -75,27 +75,26 @@ def write(
 def shards_of(
     plan: plans.Plan, split: str, template: naming.ShardedFileTemplate, config: shard_utils.ShardConfig
 ) -> list[Shard]:
-    """Returns the shards of a split, filled as TFDS' Writer would.
-
-    Raises:
-        DatasetError: If two locations have one name, so that their order would not be known.
-    """
-    hasher = hashing.Hasher(split)
-    keyed = sorted(
-        ((hasher.hash_key(item[0].location_id), item) for item in plan.by_split[split]), key=lambda pair: pair[0]
-    )
-    for (key, (place, _)), (other, (second, _)) in itertools.pairwise(keyed):
-        if key == other:
-            problem = f"{second.views[0].path.parent}: is the same location as {place.views[0].path.parent}."
-            raise errors.DatasetError(problem, "delete one of the two folders")
-    size_bytes = 0 if config.num_shards else _size_bytes(plan, [item for _, item in keyed])
-    count = config.get_number_shards(size_bytes, len(keyed))
-    found, start = [], 0
-    for number, end in enumerate(shard_utils.get_shard_boundaries(len(keyed), count)):
+    """Returns the shards of a split, filled as TFDS' Writer would."""
+    found = plan.by_split[split]
+    order = _order(split, found)
+    size_bytes = 0 if config.num_shards else _size_bytes(plan, found)
+    count = config.get_number_shards(size_bytes, len(order))
+    shards, start = [], 0
+    for number, end in enumerate(shard_utils.get_shard_boundaries(len(order), count)):
         path = template.sharded_filepath(shard_index=number, num_shards=count)
-        found.append(Shard(os.fspath(path), [item for _, item in keyed[start:end]]))
+        shards.append(Shard(os.fspath(path), places.pick(found, order[start:end])))
         start = end
-    return found
+    return shards
+
+
+def _order(split: str, found: Sequence[places.Labelled]) -> np.ndarray:
+    """Returns the numbers of locations in the order of the hashes of their names, which TFDS calls keys."""
+    hasher = hashing.Hasher(split)
+    keys = (hasher.hash_key(place.location_id) for place, _ in found)
+    halves = (half for key in keys for half in divmod(key, 1 << 64))
+    upper, lower = np.fromiter(halves, np.uint64, 2 * len(found)).reshape(-1, 2).T
+    return np.lexsort((lower, upper))
 
 
 def write_shard(shard: Mapping[str, Any], provenance: Mapping[str, str], file_format: str) -> int:
@@ -103,7 +102,9 @@ def write_shard(shard: Mapping[str, Any], provenance: Mapping[str, str], file_fo
     rows = [_from_row(row) for row in shard["places"]]
     hashes = {path: sha256 for *_, of_place in rows for path, sha256 in of_place.items()}
     found = Shard(shard["path"], [(place, cell) for place, cell, _ in rows])
-    return _written(found, survey.Provenance(**provenance), file_adapters.FileFormat(file_format), hashes.__getitem__)
+    return _written(
+        found, survey.Provenance(**provenance), file_adapters.FileFormat(file_format), lambda view: hashes[view.path]
+    )
 
 
 def _here(plan: plans.Plan, shards: Sequence[Shard], file_format: file_adapters.FileFormat) -> Iterator[int]:
@@ -111,7 +112,7 @@ def _here(plan: plans.Plan, shards: Sequence[Shard], file_format: file_adapters.
     count = sum(len(shard.places) for shard in shards)
     with tqdm.tqdm(total=count, desc="writing shards", unit=" locations") as bar:
         for shard in shards:
-            yield _written(shard, plan.provenance, file_format, lambda path: plan.facts[path].sha256, bar)
+            yield _written(shard, plan.provenance, file_format, lambda view: plan.facts.sha256(view.row), bar)
 
 
 def _there(
@@ -127,7 +128,7 @@ def _written(
     shard: Shard,
     provenance: survey.Provenance,
     file_format: file_adapters.FileFormat,
-    sha256_of: Callable[[pathlib.Path], str],
+    sha256_of: Callable[[tree.View], str],
     bar: "tqdm.tqdm[Any] | None" = None,
 ) -> int:
     """Writes one shard of images that must be what they were when they were checked; returns its records' bytes."""
@@ -135,7 +136,7 @@ def _written(
 
     def read(view: tree.View) -> tuple[bytes, str]:
         content, sha256 = examples.content_of(view)
-        if sha256 != sha256_of(view.path):
+        if sha256 != sha256_of(view):
             problem = f"{view.path}: has changed since it was checked, while the dataset was built."
             raise errors.DatasetError(problem, "build again when nobody writes into the tree")
         return content, sha256
@@ -154,16 +155,16 @@ def _written(
     return size_bytes
 
 
-def _size_bytes(plan: plans.Plan, places: Sequence[split_lists.Labelled]) -> int:
+def _size_bytes(plan: plans.Plan, found: Sequence[places.Labelled]) -> int:
     """Returns about how long the records of locations will be, which decides how many shards they fill."""
-    views = [view for place, _ in places for view in place.views]
-    return _LOCATION_BYTES * len(places) + sum(_VIEW_BYTES + plan.facts[view.path].size_bytes for view in views)
+    sizes = (_VIEW_BYTES + int(plan.facts.sizes_bytes[view.row]) for place, _ in found for view in place.views)
+    return _LOCATION_BYTES * len(found) + sum(sizes)
 
 
-def _to_row(place: tree.Location, cell: int, facts: Mapping[pathlib.Path, images.ImageFacts]) -> list[Any]:
+def _to_row(place: tree.Location, cell: int, facts: fact_table.FactTable) -> list[Any]:
     """Returns a location as JSON holds it."""
     views = [
-        (os.fspath(view.path.absolute()), view.heading_deg, view.date, view.index, facts[view.path].sha256)
+        (os.fspath(view.path.absolute()), view.heading_deg, view.date, view.index, facts.sha256(view.row))
         for view in place.views
     ]
     return [place.location_id, place.lat_deg, place.lon_deg, cell, views]

@@ -2,12 +2,12 @@
 
 import collections
 import dataclasses
-import hashlib
+import functools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from geods import files, images, partition, split_lists, survey
+from geods import fact_table, files, images, partition, split_lists, survey
 
 _SHOWN = 3
 
@@ -38,7 +38,7 @@ class Sources:
 
     def to_metadata(self) -> dict[str, Any]:
         """Returns all but the images, for metadata.json; `from_metadata` joins the two again."""
-        content = dataclasses.asdict(self)
+        content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del content["images"]
         return content | {"provenance": list(self.provenance)}
 
@@ -75,9 +75,59 @@ class Sources:
         return lines
 
 
+class ImageHashes(Mapping[str, str]):
+    """SHA-256 of each image by its path below a tree; a dict of them is only made when one is looked up.
+
+    Args:
+        root: The tree.
+        facts: Of all images.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], facts: Collection[images.ImageFacts]) -> None:
+        self._root, self._facts = root, facts
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, str]:
+        """All of them."""
+        return dict(self.items())
+
+    def __getitem__(self, name: str) -> str:
+        """Returns the one of an image."""
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the names."""
+        return (name for name, _ in self.items())
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self._facts)
+
+    def items(self) -> "_Items":
+        """Returns the pairs, made when they are looked at."""
+        return _Items(self)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yields names with their SHA-256."""
+        return ((fact.name_below(self._root), fact.sha256) for fact in self._facts)
+
+
+class _Items(ItemsView[str, str]):
+    """The pairs of `ImageHashes`."""
+
+    def __init__(self, hashes: ImageHashes) -> None:
+        """Takes the hashes."""
+        super().__init__(hashes)
+        self._hashes = hashes
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Yields the pairs."""
+        return self._hashes.pairs()
+
+
 def of(
     root: str | os.PathLike[str],
-    facts: Iterable[images.ImageFacts],
+    facts: Collection[images.ImageFacts],
     left_out: Iterable[images.ImageFacts],
     cells: partition.Partition,
     split: tuple[str, int],
@@ -94,10 +144,9 @@ def of(
         lists: What it is split by, if there are lists.
     """
     given = survey.provenance(root)
-    names = {fact.path: fact.name_below(root) for fact in facts}
     return Sources(
-        images={names[fact.path]: fact.sha256 for fact in facts},
-        left_out={names[fact.path]: fact.problem for fact in left_out},
+        images=ImageHashes(root, facts),
+        left_out={fact.name_below(root): fact.problem for fact in left_out},
         partition=cells.fingerprint,
         cells=len(cells),
         provenance=(given.source, given.licence),
@@ -107,22 +156,18 @@ def of(
     )
 
 
-def content_fingerprint(
-    by_split: Mapping[str, Sequence[split_lists.Labelled]], facts: Iterable[images.ImageFacts]
-) -> str:
+def content_fingerprint(by_split: Mapping[str, Sequence[split_lists.Labelled]], facts: fact_table.FactTable) -> str:
     """Returns one SHA-256 for the examples of all splits without their cells, which no encoder sees.
 
     Feature caches go by it: a tree that has only got another partition needs no new features, one that is split
     otherwise does.
     """
-    digests = {fact.path: fact.sha256 for fact in facts}
-    lines = [
-        f"{split} {place.location_id} {view.heading_deg} {view.date} {digests[view.path]}\n"
+    return survey.digest_of_sorted(
+        f"{split} {place.location_id} {view.heading_deg} {view.date} {facts.sha256(view.row)}\n"
         for split, places in by_split.items()
         for place, _ in places
         for view in place.views
-    ]
-    return hashlib.sha256("".join(sorted(lines)).encode("utf-8")).hexdigest()
+    )
 
 
 def _image_changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

@@ -14,17 +14,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from geods import errors, files, splits, tree, tree_layouts
+from geods import errors, files, places, splits, tree, tree_layouts
 
 TRAIN_NAME, TEST_NAME = "trainFiles.npy", "testFiles.npy"
 
 _REPAIR = "save it again with numpy.save, or move it away to split at random"
 
+_AT_ONCE = 4096
+
 # (location_id, view name in the standard tree, or "" for all views)
 Entry = tuple[str, str]
 
-# A location with its cell; in a split by image with the views of that split only.
-Labelled = tuple[tree.Location, int]
+# In a split by image with the views of that split only.
+Labelled = places.Labelled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,12 +61,12 @@ class SplitLists:
 
 
 def by_split(
-    places: Sequence[Labelled], policy: splits.Policy, seed: int, lists: SplitLists | None
-) -> dict[str, list[Labelled]]:
+    found: Sequence[Labelled], policy: splits.Policy, seed: int, lists: SplitLists | None
+) -> dict[str, Sequence[Labelled]]:
     """Returns the locations of each split that has any.
 
     Args:
-        places: Locations with their cells.
+        found: Locations with their cells.
         policy: How to split.
         seed: Another seed is another split.
         lists: What policy "report" goes by; it shuffles the images where there are none.
@@ -72,20 +74,20 @@ def by_split(
     Raises:
         DatasetError: If there are none to train with.
     """
-    groups = _by_view(places, lists, seed) if policy == "report" else _by_location(places, policy, seed)
+    groups = _by_view(found, lists, seed) if policy == "report" else _by_location(found, policy, seed)
     if not groups[splits.TRAIN]:
         raise errors.DatasetError(
-            f"split {policy!r}: none of the {len(places)} locations falls into train.",
+            f"split {policy!r}: none of the {len(found)} locations falls into train.",
             "add locations, or build with another seed or --config",
         )
     return {name: items for name, items in groups.items() if items}
 
 
-def summary(places: Sequence[Labelled], groups: Mapping[str, Sequence[Labelled]], lists: SplitLists | None) -> str:
-    """Returns the lines that say how `places` fell into the splits `groups`."""
+def summary(found: Sequence[Labelled], groups: Mapping[str, Sequence[Labelled]], lists: SplitLists | None) -> str:
+    """Returns the lines that say how `found` fell into the splits `groups`."""
     lines = [f"  {name}: {len(items):,} locations, {_views(items):,} views" for name, items in groups.items()]
     if lists is not None:
-        unlisted = _views(places) - sum(map(_views, groups.values()))
+        unlisted = _views(found) - sum(map(_views, groups.values()))
         lines.append(f"  split by {lists.path} and its test list; {unlisted:,} views are in neither and left out")
     return "\n".join(lines)
 
@@ -126,19 +128,23 @@ def write(root: str | os.PathLike[str], lists: SplitLists, cell_of: Mapping[str,
         files.write_bytes(pathlib.Path(root, name), buffer.getvalue())
 
 
-def _by_location(places: Sequence[Labelled], policy: splits.Policy, seed: int) -> dict[str, list[Labelled]]:
+def _by_location(found: Sequence[Labelled], policy: splits.Policy, seed: int) -> dict[str, Sequence[Labelled]]:
     """Splits whole locations by hash."""
-    locations = [place for place, _ in places]
-    if policy == "blocked":
-        names = splits.blocked(tree.coords(locations), seed)
-    else:
-        names = splits.random([place.location_id for place in locations], seed)
-    return {name: [item for item, its in zip(places, names, strict=True) if its == name] for name in splits.NAMES}
+    codes = np.zeros(len(found), np.int8)
+    for start in range(0, len(found), _AT_ONCE):
+        locations = [place for place, _ in found[start : start + _AT_ONCE]]
+        if policy == "blocked":
+            names = splits.blocked(tree.coords(locations), seed)
+        else:
+            names = splits.random([place.location_id for place in locations], seed)
+        codes[start : start + _AT_ONCE] = [splits.NAMES.index(name) for name in names.tolist()]
+    numbers = {name: np.flatnonzero(codes == code) for code, name in enumerate(splits.NAMES)}
+    return {name: places.pick(found, chosen) for name, chosen in numbers.items()}
 
 
-def _by_view(places: Sequence[Labelled], lists: SplitLists | None, seed: int) -> dict[str, list[Labelled]]:
+def _by_view(found: Sequence[Labelled], lists: SplitLists | None, seed: int) -> dict[str, Sequence[Labelled]]:
     """Splits image by image: a location can be in both splits, in each with the views of that split."""
-    locations = [place for place, _ in places]
+    locations = [place for place, _ in found]
     if lists is not None:
         of_views = lists.splits(locations)
     else:
@@ -148,12 +154,12 @@ def _by_view(places: Sequence[Labelled], lists: SplitLists | None, seed: int) ->
         flat = iter(splits.by_image(names, seed).tolist())
         of_views = [tuple(next(flat) for _ in place.views) for place in locations]
     groups: dict[str, list[Labelled]] = {splits.TRAIN: [], splits.TEST: []}
-    for (place, cell), of_place in zip(places, of_views, strict=True):
+    for (place, cell), of_place in zip(found, of_views, strict=True):
         for name, items in groups.items():
             views = tuple(view for view, its in zip(place.views, of_place, strict=True) if its == name)
             if views:
                 items.append((dataclasses.replace(place, views=views), cell))
-    return groups
+    return {**groups}
 
 
 def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
@@ -203,6 +209,6 @@ def _view_name(view: tree.View) -> str:
     return tree.view_name(view.heading_deg, view.date, view.index)
 
 
-def _views(places: Sequence[Labelled]) -> int:
+def _views(found: Sequence[Labelled]) -> int:
     """Returns the number of views."""
-    return sum(len(place.views) for place, _ in places)
+    return sum(len(place.views) for place, _ in found)

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from geods import errors, files, images, partition, tree
+from geods import errors, files, images, partition, sorted_rows, tree
 
 PARTITION_NAME = "partition.geojson"
 PARTITION_VARIABLE = "GEODS_PARTITION"
 PROVENANCE_NAME = "provenance.json"
+_AT_ONCE = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,8 @@ def label(locations: Sequence[tree.Location], cells: partition.Partition) -> Lab
         CoordinateError: If none lies in a cell.
     """
     coords = tree.coords(locations)
-    labels = cells.label(coords[:, 0], coords[:, 1])
+    parts = np.split(coords, range(_AT_ONCE, len(coords), _AT_ONCE))
+    labels = np.concatenate([cells.label(part[:, 0], part[:, 1]) for part in parts])
     if np.all(labels < 0):
         lat_min, lat_max, lon_min, lon_max = cells.bounds
         problem = (
@@ -158,8 +160,15 @@ def fingerprint(root: str | os.PathLike[str], facts: Iterable[images.ImageFacts]
 
     It is taken over the sorted lines "<path relative to root> <SHA-256 of the bytes>".
     """
-    lines = sorted(f"{fact.name_below(root)} {fact.sha256}\n" for fact in facts)
-    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+    return digest_of_sorted(f"{fact.name_below(root)} {fact.sha256}\n" for fact in facts)
+
+
+def digest_of_sorted(lines: Iterable[str]) -> str:
+    """Returns the SHA-256 of lines in their order, in hexadecimal."""
+    digest = hashlib.sha256()
+    for (line,) in sorted_rows.in_order((line,) for line in lines):
+        digest.update(line.encode("utf-8"))
+    return digest.hexdigest()
 
 
 def duplicates(facts: Iterable[images.ImageFacts]) -> list[list[pathlib.Path]]:

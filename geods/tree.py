@@ -18,7 +18,8 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -41,12 +42,14 @@ class View:
         heading_deg: Compass direction of the camera in [0, 360], clockwise from north; None if not known.
         date: Month it was taken, as "YYYY-MM"; None if not known.
         index: Number of the view where the heading is not known, else 0.
+        row: Number of the view among all of its tree, where `geods.places` holds that; else -1.
     """
 
     path: pathlib.Path
     heading_deg: float | None
     date: str | None
     index: int = 0
+    row: int = dataclasses.field(default=-1, compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +85,20 @@ def read(root: str | os.PathLike[str]) -> list[Location]:
         TreeError: If it holds something that is no part of a tree.
         CoordinateError: If a name holds an impossible latitude or longitude.
     """
+    return in_order(scan(root), pathlib.Path(root))
+
+
+def scan(root: str | os.PathLike[str]) -> Iterator[Location]:
+    """Yields the locations of a standard tree, cell by cell; those without an image have no views.
+
+    Raises:
+        MissingFileError: If `root` is not a folder.
+        TreeError: If it holds something that is no part of a tree.
+        CoordinateError: If a name holds an impossible latitude or longitude.
+    """
     folder = files.require_folder(
         root, "name an imagery tree: a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg"
     )
-    locations = []
     refuse_stray_images(folder)
     for cell in subfolders(folder):
         if not is_cell_name(cell.name):
@@ -94,8 +107,7 @@ def read(root: str | os.PathLike[str]) -> list[Location]:
                 f"move it out of the tree, or convert it: python -m tools.convert_tree --source={folder} --out=TREE",
             )
         refuse_stray_images(cell)
-        locations += [read_location(place, place.name, int(cell.name)) for place in subfolders(cell)]
-    return in_order(locations, folder)
+        yield from (read_location(place, place.name, int(cell.name)) for place in subfolders(cell))
 
 
 def read_location(folder: pathlib.Path, location_id: str, cell: int | None) -> Location:
@@ -112,18 +124,28 @@ def in_order(locations: Iterable[Location], root: pathlib.Path) -> list[Location
         TreeError: If there is none, or two have the same id.
     """
     kept = sorted((place for place in locations if place.views), key=lambda place: place.location_id)
-    if not kept:
+    require_some(len(kept), root)
+    for first, second in itertools.pairwise(kept):
+        if first.location_id == second.location_id:
+            refuse_twice(first, second)
+    return kept
+
+
+def require_some(count: int, root: pathlib.Path) -> None:
+    """Raises TreeError if there is no location with an image."""
+    if not count:
         raise errors.TreeError(
             f"{root}: holds no image of an imagery tree.",
             "name a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg",
         )
-    for first, second in itertools.pairwise(kept):
-        if first.location_id == second.location_id:
-            raise errors.TreeError(
-                f"{second.views[0].path}: this location is also in another cell, as {first.views[0].path}.",
-                "delete one of the two, or give both the same cell",
-            )
-    return kept
+
+
+def refuse_twice(first: Location, second: Location) -> NoReturn:
+    """Raises TreeError for two locations of one id."""
+    raise errors.TreeError(
+        f"{second.views[0].path}: this location is also in another cell, as {first.views[0].path}.",
+        "delete one of the two, or give both the same cell",
+    )
 
 
 def is_cell_name(name: str) -> bool:
@@ -194,7 +216,8 @@ def write_view(
 
 def coords(locations: Sequence[Location]) -> np.ndarray:
     """Returns the coordinates, `[n, 2]` float64 degrees, (lat, lon)."""
-    return np.array([(place.lat_deg, place.lon_deg) for place in locations], dtype=np.float64).reshape(-1, 2)
+    numbers = (number for place in locations for number in (place.lat_deg, place.lon_deg))
+    return np.fromiter(numbers, np.float64, 2 * len(locations)).reshape(-1, 2)
 
 
 def sort_views(views: Iterable[View]) -> tuple[View, ...]:

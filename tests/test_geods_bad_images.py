@@ -9,7 +9,7 @@ import mutants
 import pytest
 import zoo
 
-from geods import bad_images, errors, images, manifests, partition, plans, recorded, survey, tree
+from geods import bad_images, errors, fact_table, images, manifests, partition, plans, recorded, survey, tree
 from tools import check_tree
 
 IDS = drawn_trees.location_ids(6)
@@ -136,7 +136,11 @@ def test_the_environment_says_what_to_do(monkeypatch):
 
 
 def facts_of(root: pathlib.Path) -> list[images.ImageFacts]:
-    return recorded.compare(root, images.check_files(survey.view_paths(tree.read(root))))
+    found = images.check_files(survey.view_paths(tree.read(root)))
+    facts = recorded.compare(root, found)
+    # A build goes through both in order, which comes to the same.
+    assert list(recorded.compared(root, fact_table.FactTable(found, [fact.path for fact in found]))) == facts
+    return facts
 
 
 def test_every_mutant_of_a_recorded_tree_is_found_and_named(tmp_path):
@@ -163,6 +167,9 @@ def test_hashes_of_a_scrape_and_an_import_are_found(tmp_path):
         root / name: "has changed since views.csv recorded its SHA-256",
         root / other: "has changed since views.csv recorded its SHA-256",
     }
+    (root / "images.sha256").write_text(f"{'0' * 64}  {name}\n{'1' * 64}  gone.jpg\n")
+    assert "views.csv" in facts_of(root)[0].problem
+    (root / "images.sha256").unlink()
     (root / other).unlink()
     assert recorded.missing(root, facts_of(root)) == [other]
 

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 import test_geods_dataset_builder as building
 from tensorflow_datasets.core import example_serializer, writer
 
-from geods import bad_images, errors, examples, files, plans, shards, survey, tree
+from geods import bad_images, examples, files, plans, shards, survey, tree
 
 
 def as_tfds_has_it(place, cell: int, provenance: survey.Provenance) -> dict:
@@ -85,10 +85,3 @@ def test_the_order_is_that_of_tfds(tmp_path, plan):
             for record in records
         ]
         assert [place.location_id for place, _ in shard.places] == ids
-
-
-def test_two_locations_of_one_name_are_told(tmp_path, plan):
-    plan.by_split["train"].append(plan.by_split["train"][0])
-    config = tfds.download.DownloadConfig().get_shard_config()
-    with pytest.raises(errors.DatasetError, match=r"is the same location as (.|\n)*delete one"):
-        shards.shards_of(plan, "train", None, config)

@@ -11,7 +11,7 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
     {"errors", "installed"},
-    {"disk", "geometry", "headroom", "jpeg_claims", "licences", "outline"},
+    {"disk", "geometry", "headroom", "jpeg_claims", "licences", "outline", "sorted_rows", "texts"},
     {"files"},
     {
         "beam_worker",
@@ -24,9 +24,10 @@ GEODS_LEVELS = [
         "seals",
         "vector_files",
     },
-    {"bad_images", "beam_jobs", "boundary", "dataset_files", "geojson"},
+    {"bad_images", "beam_jobs", "boundary", "dataset_files", "fact_table", "geojson"},
     {"beam_checks", "partition"},
     {"fishnet", "splits", "tree"},
+    {"places"},
     {"imagery", "quadtree", "survey", "tree_layouts"},
     {"named_images", "photos", "scraping", "simulation", "split_lists", "tree_copies"},
     {"recorded", "scrape", "sources"},

@@ -3,12 +3,14 @@
 import dataclasses
 import fcntl
 import json
+import pathlib
+import re
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from geods import errors
+from geods import errors, texts
 from trainers import cache_files, cache_writer, features
 
 KEY = cache_files.CacheKey(
@@ -25,9 +27,7 @@ KEY = cache_files.CacheKey(
     dtype="float32",
 )
 VIEWS = np.array([3, 1, 2, 3, 1])
-ROWS = cache_files.Rows(
-    np.array(["a", "b", "c", "d", "e"]), np.arange(10.0).reshape(5, 2), VIEWS, np.arange(10, dtype=np.float32)
-)
+ROWS = cache_files.Rows(texts.Texts.of("abcde"), np.arange(10.0).reshape(5, 2), VIEWS, np.arange(10, dtype=np.float32))
 SHAPE = (2, 3)
 VALUES = np.random.default_rng(0).normal(size=(10, *SHAPE)).astype(np.float32)
 
@@ -166,3 +166,25 @@ def test_one_writer_at_a_time(tmp_path):
             pytest.fail("the lock was given twice")
     with cache_writer.lock(tmp_path):
         pass
+
+
+def test_what_was_read_does_not_stay_mapped(tmp_path):
+    rows = 100_000
+    of = cache_files.Rows(texts.Texts(np.zeros(rows, "S1")), np.zeros((rows, 2)), np.ones(rows, int), np.zeros(rows))
+    writer = cache_writer.CacheWriter(tmp_path / "c", KEY, {}, of, (128,), rows // 4)
+    for block in writer.missing():
+        writer.write(block, np.full((rows // 4, 128), block, np.float32))
+    writer.finish()
+    cache = features.FeatureCache(tmp_path / "c")
+
+    def mapped_mb() -> float:
+        status = pathlib.Path("/proc/self/status").read_text()
+        return int(re.search(r"RssFile:\s+(\d+)", status)[1]) / 1024
+
+    before_mb, most_mb = mapped_mb(), 0.0
+    for start in range(0, rows, 10_000):
+        taken = cache.take(np.arange(start, start + 10_000))
+        assert (taken[:, 0] == np.arange(start, start + 10_000) // (rows // 4)).all()
+        most_mb = max(most_mb, mapped_mb())
+    # Of 51 MB.
+    assert most_mb < before_mb + 15

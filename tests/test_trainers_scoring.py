@@ -75,6 +75,26 @@ def test_the_random_guess_is_uniform_by_area_and_seeded():
     assert np.array_equal(drawn.points, again.points)
 
 
+def test_of_many_locations_each_is_guessed_less_often_and_then_not_all():
+    for count, guessed in ((25_000, 20 * 25_000), (30_000, 16 * 30_000), (600_000, 300_000)):
+        truth = np.zeros((count, 2))
+        found = scoring.Guesses(truth, np.arange(count), truth, np.zeros((count, 1), int))
+        drawn = scoring.random_guess(found, CELLS, np.random.default_rng(0))
+        assert len(drawn) == len(drawn.points) == guessed
+        assert np.array_equal(drawn.cells, np.tile(np.arange(0, count, count // 300_000 or 1), guessed // count or 1))
+
+
+def test_figures_of_many_locations_are_those_of_one_array():
+    rng = np.random.default_rng(5)
+    truth, points = rng.uniform((30, -120), (48, -70), (2, 70_000, 2))
+    found = guesses(truth, points)
+    figures, distance_km = scoring.measure(found, CELLS), geometry.haversine_km(truth, points)
+    assert (figures["mean_km"], figures["median_km"]) == (distance_km.mean(), np.median(distance_km))
+    assert figures["score_world"] == geometry.geoguessr_score(distance_km, geometry.WORLD_DIAGONAL_KM).mean()
+    true, guessed = CELLS.centroids[found.cells], CELLS.centroids[found.top_cells[:, 0]]
+    assert figures["report_mean_miles"] == geometry.haversine_miles_report(true, guessed).mean()
+
+
 def test_intervals_hold_the_figure_and_shrink_with_more_locations():
     rng = np.random.default_rng(3)
 

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import shapely
 
-from geods import files, manifests, partition, seals
+from geods import files, manifests, partition, seals, texts
 from model import geolocator, heads
-from trainers import cache_files, cache_writer, predictions, resume, scoring
+from trainers import cache_files, cache_writer, prediction_writer, resume, scoring
 
 
 def _partition(folder: pathlib.Path, times: int) -> pathlib.Path:
@@ -36,7 +36,7 @@ def _seal(folder: pathlib.Path, times: int) -> pathlib.Path:
 def _cache(folder: pathlib.Path, times: int, rows: int = 1) -> cache_writer.CacheWriter:
     key = cache_files.CacheKey("d", "s", "b", "w", 1, 1, "own", "", "avg", "float32", "float32")
     of = cache_files.Rows(
-        np.array(["1,2"] * rows), np.zeros((rows, 2)), np.ones(rows, np.int64), np.zeros(rows, np.float32)
+        texts.Texts.of(["1,2"] * rows), np.zeros((rows, 2)), np.ones(rows, np.int64), np.zeros(rows, np.float32)
     )
     with contextlib.suppress(OSError):
         (folder / cache_files.INDEX).unlink(missing_ok=True)
@@ -74,7 +74,7 @@ def _probabilities(folder: pathlib.Path, times: int) -> pathlib.Path:
     truth, cells = np.zeros((100 * times, 2)), drawn_trees.cells()
     probabilities = np.full((len(truth), len(cells)), 1 / len(cells))
     guesses = scoring.Guesses(truth, np.zeros(len(truth), int), truth, scoring.top_cells(probabilities))
-    predictions.write(folder, ["0,0"] * len(truth), guesses, probabilities, {})
+    prediction_writer.write(folder, ["0,0"] * len(truth), guesses, probabilities, {})
     return folder / "predictions.csv"
 
 

@@ -14,16 +14,18 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from geods import errors, files
+from geods import errors, files, texts
 
 FORMAT = 1
 DTYPES = ("float32", "float16", "bfloat16")
 INDEX, ARRAYS, _BLOCKS = "index.json", "index.npz", "blocks"
+_NUMBERS = ("coords", "views", "headings")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,13 +88,13 @@ class Rows:
     """What the rows of a cache belong to.
 
     Attributes:
-        location_ids: `[locations]` text.
+        location_ids: `[locations]`.
         coords: `[locations, 2]` float64 degrees, (lat, lon).
         views: `[locations]` int64, number of rows of each location.
         headings: `[rows]` float32 degrees, NaN where not known.
     """
 
-    location_ids: np.ndarray
+    location_ids: texts.Texts
     coords: np.ndarray
     views: np.ndarray
     headings: np.ndarray
@@ -101,6 +103,12 @@ class Rows:
     def starts(self) -> np.ndarray:
         """`[locations + 1]` int64: location i has rows starts[i] to starts[i + 1]."""
         return np.concatenate([[0], np.cumsum(self.views)])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Rows"]) -> "Rows":
+        """Returns the rows of several, one after the other."""
+        numbers = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS}
+        return cls(texts.Texts.joined([part.location_ids for part in parts]), **numbers)
 
     def place_of(self, row: int) -> tuple[int, int]:
         """Returns the location that a row belongs to, and how many of that location's rows come before it."""
@@ -184,13 +192,18 @@ def _check_types(index: dict[str, Any]) -> None:
         raise ValueError("rows, block_rows or feature_shape is not above 0")
 
 
+def to_arrays(rows: Rows) -> dict[str, np.ndarray]:
+    """Returns what index.npz holds; caches of before hold the ids as NumPy's text."""
+    return {"location_ids": rows.location_ids.encoded, **{name: getattr(rows, name) for name in _NUMBERS}}
+
+
 def read_rows(folder: pathlib.Path) -> Rows:
     """Reads index.npz."""
     path = folder / ARRAYS
     try:
         files.refuse_bomb(path)
         with np.load(path, allow_pickle=False) as arrays:
-            return Rows(**{field.name: arrays[field.name] for field in dataclasses.fields(Rows)})
+            return Rows(texts.Texts(arrays["location_ids"]), **{name: arrays[name] for name in _NUMBERS})
     # A header may claim more than there is memory for.
     except (OSError, ValueError, KeyError, MemoryError) as error:
         raise errors.CacheError(f"{path}: is missing or damaged ({error}).", anew(folder)) from error

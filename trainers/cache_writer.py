@@ -57,7 +57,7 @@ class CacheWriter:
         self._known: list[str] = []
         if (self.folder / cache_files.INDEX).exists():
             self._adopt(key, block_rows)
-        arrays = {field.name: getattr(rows, field.name) for field in dataclasses.fields(rows)}
+        arrays = cache_files.to_arrays(rows)
         size_bytes = sum(array.nbytes for array in arrays.values())
         with files.atomic_path(self.folder / cache_files.ARRAYS, size_bytes) as temporary:
             np.savez(temporary, allow_pickle=False, **arrays)

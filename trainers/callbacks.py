@@ -3,6 +3,7 @@
 import math
 import pathlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from geods import errors, partition
 from model import decode, geolocator
-from trainers import figures, inputs, runs, scoring
+from trainers import figures, inputs, predictor, runs, scoring
 
 
 class StopOnNaN(keras.callbacks.Callback):
@@ -84,16 +85,31 @@ class Validation(keras.callbacks.Callback):
 
     def measure(self) -> dict[str, float]:
         """Returns val_* figures of the network as it is now."""
-        log_probabilities = np.asarray(self._network.predict(self._split.inputs, verbose=0))
-        self.points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
-        guesses = scoring.Guesses(
-            self._split.coords, self._split.cells, self.points, scoring.top_cells(log_probabilities)
-        )
+        found = [self._guess(log_probabilities) for log_probabilities in self._pieces()]
+        self.points = np.concatenate([points for points, _ in found])
+        top_cells = np.concatenate([top for _, top in found])
+        guesses = scoring.Guesses(self._split.coords, self._split.cells, self.points, top_cells)
         measured = scoring.measure(guesses, self._cells)
         figures_of = {
             f"val_{name}": measured[name] for name in ("mean_miles", "median_miles", "top1_cell", "score_map")
         }
         return figures_of | {f"val_within_{limit}_km": share for limit, share in measured["within_km"].items()}
+
+    def _pieces(self) -> Iterator[np.ndarray]:
+        """Yields log-probabilities `[b, cells]` of the next locations, as many as are decoded at once."""
+        batches: list[np.ndarray] = []
+        for batch in _batches_of(self._split.inputs):
+            batches.append(np.asarray(self._network.predict_on_batch(batch[0])))
+            if sum(map(len, batches)) >= predictor.DECODED_AT_ONCE:
+                yield np.concatenate(batches)
+                batches = []
+        if batches:
+            yield np.concatenate(batches)
+
+    def _guess(self, log_probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns points `[b, 2]`, degrees, and the most probable cells `[b, k]` of log-probabilities `[b, cells]`."""
+        points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
+        return points, scoring.top_cells(log_probabilities).astype(np.int32)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Puts the best weights back."""
@@ -109,6 +125,14 @@ class Validation(keras.callbacks.Callback):
             geolocator.save(self._network, self._folder / runs.CHECKPOINT)
         elif epoch - self.best_epoch >= self._patience:
             self.model.stop_training = True
+
+
+def _batches_of(batches: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - as inputs.Split has them
+    """Yields the batches of a split in their order; Keras' own sequences know no end by themselves."""
+    if isinstance(batches, keras.utils.PyDataset):
+        yield from (batches[number] for number in range(len(batches)))
+    else:
+        yield from batches
 
 
 class Progress(keras.callbacks.Callback):

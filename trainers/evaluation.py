@@ -1,13 +1,36 @@
-"""A run on locations it has never seen: what it predicts there, and how good that is."""
+"""A run on locations it has never seen: what it predicts there, and how good that is.
 
+Predictions are written as they come. What stays in memory of a location is its truth, its point and its first cells,
+44 bytes, whatever the number of cells.
+"""
+
+import dataclasses
 import pathlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tqdm
 
-from geods import datasets, errors, pipeline, splits, tree, tree_layouts
-from trainers import cache_files, features, folds, options, predictions, predictor, scoring
+from geods import datasets, errors, partition, pipeline, splits, texts, tree, tree_layouts
+from trainers import cache_files, features, folds, options, prediction_writer, predictor, scoring
+
+_Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Places:
+    """What is to be predicted.
+
+    Attributes:
+        names: `[n]` location ids.
+        truth: `[n, 2]` degrees, (lat, lon).
+        pieces: Begins to predict; yields log-probabilities and points of the next locations.
+    """
+
+    names: texts.Texts
+    truth: np.ndarray
+    pieces: Callable[[], _Pieces]
 
 
 def evaluate(settings: options.EvaluateOptions, out: pathlib.Path) -> dict[str, Any]:
@@ -21,59 +44,72 @@ def evaluate(settings: options.EvaluateOptions, out: pathlib.Path) -> dict[str, 
         The content of metrics.json.
     """
     model = predictor.Predictor.load(settings.run_dir)
-    names, truth, log_probabilities, points = (
-        _on_tree(model, settings) if settings.imagery else _on_split(model, settings)
-    )
-    probabilities = np.exp(log_probabilities.astype(np.float64))
-    cells = model.partition.label(truth[:, 0], truth[:, 1])
-    guesses = scoring.Guesses(truth, cells, points, scoring.top_cells(probabilities))
-    metrics = scoring.evaluate(guesses, model.partition, settings.seed)
-    metrics = {"run": str(settings.run_dir), "on": settings.imagery or settings.split, **metrics}
-    predictions.write(out, names, guesses, probabilities, metrics)
+    places = _on_tree(model, settings) if settings.imagery else _on_split(model, settings)
+    with prediction_writer.writing(out, len(places.truth), len(model.partition)) as writer:
+        guesses = _guess(places, model.partition, writer)
+        # The features and their rows are not needed any more, and figures need memory of their own.
+        del places
+        metrics = scoring.evaluate(guesses, model.partition, settings.seed)
+        metrics = {"run": str(settings.run_dir), "on": settings.imagery or settings.split, **metrics}
+        writer.metrics = metrics
     return metrics
 
 
-def _on_split(
-    model: predictor.Predictor, settings: options.EvaluateOptions
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """Predicts a split; returns location ids, truths, log-probabilities, points."""
+def _guess(places: _Places, cells: partition.Partition, writer: prediction_writer.Writer) -> scoring.Guesses:
+    """Predicts all places and writes each down; returns what the figures need."""
+    count = len(places.truth)
+    points, labels = np.empty((count, 2)), np.empty(count, np.int32)
+    top = np.empty((count, min(scoring.TOP, len(cells))), np.int32)
+    end = 0
+    for log_probabilities, found in places.pieces():
+        piece = slice(end, end + len(found))
+        end = piece.stop
+        probabilities = np.exp(log_probabilities.astype(np.float64))
+        truth = places.truth[piece]
+        guesses = scoring.Guesses(truth, cells.label(truth[:, 0], truth[:, 1]), found, scoring.top_cells(probabilities))
+        writer.add(places.names[piece].tolist(), guesses, probabilities)
+        labels[piece], points[piece], top[piece] = guesses.cells, guesses.points, guesses.top_cells
+    return scoring.Guesses(places.truth, labels, points, top)
+
+
+def _on_split(model: predictor.Predictor, settings: options.EvaluateOptions) -> _Places:
+    """Returns the places of a split."""
     if model.options.folds:
         return _on_fold(model, settings)
     folder = pathlib.Path(model.options.cache_dir, settings.split)
     if model.options.cache_dir and not settings.from_images and (folder / cache_files.INDEX).exists():
         cache = features.FeatureCache(folder)
-        log_probabilities, points = model.predict_features(cache, settings.batch_size)
-        return cache.rows.location_ids.tolist(), cache.rows.coords, log_probabilities, points
+        return _Places(
+            cache.rows.location_ids, cache.rows.coords, lambda: model.feature_pieces(cache, settings.batch_size)
+        )
     builder = datasets.open_builder(model.options.data_dir, model.options.config)
     index = datasets.index(builder, settings.split)
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
     batches = pipeline.batches(builder, settings.split, shape)
-    steps = -(-len(index) // settings.batch_size)
-    log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc=settings.split, unit=" batches"))
-    return index.location_ids.tolist(), index.coords, log_probabilities, points
+    bar = tqdm.tqdm(batches, total=-(-len(index) // settings.batch_size), desc=settings.split, unit=" batches")
+    return _Places(index.location_ids, index.coords, lambda: model.pieces(bar))
 
 
-def _on_fold(
-    model: predictor.Predictor, settings: options.EvaluateOptions
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """Predicts a part of the run's fold of all splits: "test" is what was held out."""
+def _on_fold(model: predictor.Predictor, settings: options.EvaluateOptions) -> _Places:
+    """Returns the places of a part of the run's fold of all splits: "test" is what was held out."""
     if settings.from_images or settings.split not in splits.NAMES:
         problem = f"{settings.run_dir}: was trained on fold {model.options.fold} of a cache's rows."
         step = f"evaluate it on its cache, with --split as one of {', '.join(splits.NAMES)}"
         raise errors.RunError(problem, step)
     cache = folds.open_all(model.options.cache_dir)
     chosen = folds.parts(model.options, cache.rows.coords)[settings.split]
-    log_probabilities, points = model.predict_features(cache, settings.batch_size, chosen)
-    return cache.rows.location_ids[chosen].tolist(), cache.rows.coords[chosen], log_probabilities, points
+    return _Places(
+        cache.rows.location_ids[chosen],
+        cache.rows.coords[chosen],
+        lambda: model.feature_pieces(cache, settings.batch_size, chosen),
+    )
 
 
-def _on_tree(
-    model: predictor.Predictor, settings: options.EvaluateOptions
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """Predicts an imagery tree; returns location ids, truths, log-probabilities, points."""
+def _on_tree(model: predictor.Predictor, settings: options.EvaluateOptions) -> _Places:
+    """Returns the places of an imagery tree."""
     locations = tree_layouts.read(settings.imagery)
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
     batches = pipeline.tree_batches(locations, shape)
-    steps = -(-len(locations) // settings.batch_size)
-    log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc="imagery", unit=" batches"))
-    return [place.location_id for place in locations], tree.coords(locations), log_probabilities, points
+    bar = tqdm.tqdm(batches, total=-(-len(locations) // settings.batch_size), desc="imagery", unit=" batches")
+    names = texts.Texts.of(place.location_id for place in locations)
+    return _Places(names, tree.coords(locations), lambda: model.pieces(bar))

@@ -41,12 +41,7 @@ class JoinedCache:
             first.feature_shape,
             first.folder.parent,
         )
-        self.rows = cache_files.Rows(
-            *(
-                np.concatenate([getattr(cache.rows, field.name) for cache in caches])
-                for field in dataclasses.fields(cache_files.Rows)
-            )
-        )
+        self.rows = cache_files.Rows.joined([cache.rows for cache in caches])
 
     def __len__(self) -> int:
         """Returns the number of rows (views)."""

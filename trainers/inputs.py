@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from geods import datasets, errors, partition, pipeline, splits
+from geods import datasets, errors, partition, pipeline, splits, texts
 from trainers import cache_files, features, folds, image_memory, options, variants
 
 
@@ -39,7 +39,7 @@ class Split:
 
     Attributes:
         inputs: For fit or predict: a keras.utils.PyDataset or a tf.data.Dataset.
-        location_ids: `[n]` text, in the order of the inputs where they are not shuffled.
+        location_ids: `[n]`, in the order of the inputs where they are not shuffled.
         coords: `[n, 2]` float64 degrees, (lat, lon).
         cells: `[n]` int32, -1 outside the run's partition.
         examples: Number of examples an epoch.
@@ -50,7 +50,7 @@ class Split:
     """
 
     inputs: Any
-    location_ids: np.ndarray
+    location_ids: texts.Texts
     coords: np.ndarray
     cells: np.ndarray
     examples: int
@@ -87,12 +87,16 @@ class CachedBatches(keras.utils.PyDataset):
         self._width = 1 if views == "single" else int(counts.max(initial=1))
         # One line an example: its location, its first row, its number of rows.
         if views == "single":
-            first = np.concatenate([np.arange(n) for n in counts]) if len(counts) else np.zeros(0, np.int64)
             of = np.repeat(locations, counts)
-            self._examples = np.stack([of, rows.starts[of] + first, np.ones_like(of)], axis=1)
+            first = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
+            columns = [of, rows.starts[of] + first, np.ones_like(of)]
         else:
-            self._examples = np.stack([locations, rows.starts[locations], counts], axis=1)
-        self._order = np.arange(len(self._examples))
+            columns = [locations, rows.starts[locations], counts]
+        # Half of the 32 bytes an example that NumPy's own integers take.
+        self._examples = np.stack(
+            columns, axis=1, dtype=np.int32 if len(rows) < 2**31 else np.int64, casting="same_kind"
+        )
+        self._order = np.arange(len(self._examples), dtype=self._examples.dtype)
         self._rng = None if seed is None else np.random.default_rng(seed)
         self.on_epoch_end()
 
@@ -183,7 +187,7 @@ def from_fold(settings: options.TrainOptions, cache: folds.JoinedCache, cells: p
 def from_memory(settings: options.TrainOptions, memory: FeatureRows, cells: partition.Partition, train: bool) -> Split:
     """Returns all locations of features in memory, by id, so that the order in which they came does not count."""
     rows = memory.rows
-    order = np.argsort(rows.location_ids, kind="stable")
+    order = rows.location_ids.order()
     labels = cells.label(rows.coords[:, 0], rows.coords[:, 1])
     truth = np.column_stack([rows.coords, labels]).astype(np.float32)
     views = settings.train_views if train else "all"
@@ -238,7 +242,7 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
 
 def _split_of(
     batches: CachedBatches,
-    location_ids: np.ndarray,
+    location_ids: texts.Texts,
     coords: np.ndarray,
     labels: np.ndarray,
     caches: Sequence[variants.Cache],

@@ -63,7 +63,7 @@ def read(builder: "DatasetBuilder", split: str, panoramas: Mapping[str, frozense
 
 def _first_dates(found: "datasets.Index") -> list[str]:
     """Returns the first date that is known of each location, "" where none is."""
-    of_location = np.split(found.dates, np.cumsum(found.views)[:-1])
+    of_location = np.split(np.asarray(found.dates), np.cumsum(found.views)[:-1])
     return [next((str(date) for date in dates if date), "") for dates in of_location]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from geods import tree
+from geods import texts, tree
 from trainers import cache_files
 
 DTYPE = np.dtype(np.float16)
@@ -29,8 +29,7 @@ class FeatureMemory:
 
     def __init__(self, feature_shape: tuple[int, ...]) -> None:
         self.feature_shape = feature_shape
-        empty = np.zeros(0)
-        self.rows = cache_files.Rows(empty.astype(np.str_), np.zeros((0, 2)), empty.astype(np.int64), empty)
+        self.rows = _rows_of([])
         self._blocks: list[np.ndarray] = []
         self._starts = np.zeros(1, np.int64)
 
@@ -45,14 +44,7 @@ class FeatureMemory:
             locations: The locations.
             features: `[views, *feature_shape]` float16, those of the first location first.
         """
-        headings = [np.nan if v.heading_deg is None else v.heading_deg for place in locations for v in place.views]
-        old = self.rows
-        self.rows = cache_files.Rows(
-            np.concatenate([old.location_ids, np.array([place.location_id for place in locations], np.str_)]),
-            np.concatenate([old.coords, tree.coords(locations)]),
-            np.concatenate([old.views, np.array([len(place.views) for place in locations], np.int64)]),
-            np.concatenate([old.headings, np.array(headings, np.float32)]),
-        )
+        self.rows = cache_files.Rows.joined([self.rows, _rows_of(locations)])
         self._blocks.append(np.ascontiguousarray(features, dtype=DTYPE))
         self._starts = np.append(self._starts, self._starts[-1] + len(features))
 
@@ -71,6 +63,17 @@ class FeatureMemory:
             here = np.flatnonzero(block_of == block)
             result[here] = self._blocks[block][rows[here] - self._starts[block]]
         return result
+
+
+def _rows_of(locations: Sequence[tree.Location]) -> cache_files.Rows:
+    """Returns what the views of some locations belong to."""
+    headings = [np.nan if v.heading_deg is None else v.heading_deg for place in locations for v in place.views]
+    return cache_files.Rows(
+        texts.Texts.of(place.location_id for place in locations),
+        tree.coords(locations),
+        np.array([len(place.views) for place in locations], np.int64),
+        np.array(headings, np.float32),
+    )
 
 
 def bytes_a_row(feature_shape: tuple[int, ...]) -> int:

@@ -1,10 +1,9 @@
-"""What an evaluation predicted, written and read: predictions.csv, probabilities.npy and the partition they are of."""
+"""What an evaluation predicted, read: predictions.csv, probabilities.npy and the partition they are of."""
 
 import csv
 import dataclasses
 import difflib
 import functools
-import io
 import math
 import os
 import pathlib
@@ -12,14 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from geods import errors, files, geometry, partition
-from trainers import runs, scoring
+from geods import errors, geometry, partition
+from trainers import runs
 
 _COORDINATES = ("lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg")
 # Two ways of writing one place differ by less than this; 1e-6 degrees are 0.1 m.
 _SAME_DEG = 1e-6
 _SUGGESTIONS = 3
-_DIGITS = 6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,30 +40,6 @@ class Prediction:
     def distance_km(self) -> float:
         """Great-circle distance between the two points."""
         return float(geometry.haversine_km(self.truth, self.predicted))
-
-
-def write(
-    out: pathlib.Path,
-    names: list[str],
-    guesses: scoring.Guesses,
-    probabilities: np.ndarray,
-    metrics: dict[str, object],
-) -> None:
-    """Writes the three files of an evaluation; metrics.json last, so that it speaks of the others.
-
-    Args:
-        out: Folder to write to.
-        names: `[n]` location ids.
-        guesses: Truths and guesses.
-        probabilities: `[n, cells]`.
-        metrics: Content of metrics.json.
-    """
-    with runs.resealing(out, runs.PREDICTIONS, runs.PROBABILITIES, runs.METRICS):
-        files.write_text(out / runs.PREDICTIONS, _csv(names, guesses, probabilities))
-        stored = probabilities.astype(np.float16)
-        with files.atomic_path(out / runs.PROBABILITIES, stored.nbytes) as temporary:
-            np.save(temporary, stored, allow_pickle=False)
-        files.write_json(out / runs.METRICS, metrics)
 
 
 def read(folder: str | os.PathLike[str], cells: int) -> list[Prediction]:
@@ -143,25 +117,6 @@ def find(predictions: Sequence[Prediction], text: str) -> int:
     nearest = np.argsort(geometry.haversine_km(np.array(place), truths), kind="stable")[:_SUGGESTIONS]
     close = [names[row] for row in nearest]
     raise errors.RunError(f"--location={text}: no such location.", f"the nearest ones are {_list(close)}")
-
-
-def _csv(names: list[str], guesses: scoring.Guesses, probabilities: np.ndarray) -> str:
-    """Returns predictions.csv: one line a location, truth, guess, distance, and the most probable cells."""
-    distance_km = geometry.haversine_km(guesses.truth, guesses.points)
-    count = guesses.top_cells.shape[1]
-    header = ["location_id", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg"]
-    header += ["distance_km", "distance_miles", "cell"]
-    header += [f"top{k + 1}_{what}" for k in range(count) for what in ("cell", "probability")]
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(header)
-    for row, name in enumerate(names):
-        top = guesses.top_cells[row].tolist()
-        numbers = [*guesses.truth[row].tolist(), *guesses.points[row].round(_DIGITS).tolist()]
-        numbers += [round(float(distance_km[row]), 3), round(float(distance_km[row] / geometry.KM_PER_MILE), 3)]
-        cells = [value for cell in top for value in (cell, round(float(probabilities[row, cell]), _DIGITS))]
-        lines.writerow([name, *numbers, int(guesses.cells[row]), *cells])
-    return text.getvalue()
 
 
 def _read_csv(path: pathlib.Path) -> list[tuple[str, list[float]]]:

@@ -1,7 +1,7 @@
 """A finished run as something that predicts."""
 
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,9 @@ import numpy as np
 from geods import errors, partition
 from model import backbones, geolocator
 from trainers import features, folds, inputs, runs
+
+# Locations whose log-probabilities become points in one step: a decoder over a lattice holds 15 kB for each.
+DECODED_AT_ONCE = 1024
 
 
 class Predictor:
@@ -47,25 +50,32 @@ class Predictor:
         return cls(run_dir)
 
     def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts from images.
+        """Predicts from images; returns what `pieces` yields, all of it at once."""
+        return _joined(self.pieces(batches))
+
+    def pieces(self, batches: Iterable[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Predicts from images, batch by batch.
 
         Args:
             batches: As `pipeline.batches` and `pipeline.tree_batches` give them, with all views.
 
-        Returns:
-            Log-probabilities float32 `[n, cells]`, and points float64 `[n, 2]`, (lat, lon) in degrees.
+        Yields:
+            Log-probabilities float32 `[b, cells]`, and points float64 `[b, 2]`, (lat, lon) in degrees.
         """
-        log_probabilities, points = [], []
         for batch in batches:
             result = self._network.predict_on_batch({"image": batch["image"], "view_mask": batch["view_mask"]})
-            log_probabilities.append(np.asarray(result["log_probabilities"]))
-            points.append(np.asarray(result["coords"], dtype=np.float64))
-        return np.concatenate(log_probabilities), np.concatenate(points)
+            yield np.asarray(result["log_probabilities"]), np.asarray(result["coords"], dtype=np.float64)
 
     def predict_features(
         self, cache: features.FeatureCache | folds.JoinedCache, batch_size: int, locations: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts from the cached features of locations `[n]`, all if not given; returns what `predict` does.
+        """Predicts from the cached features; returns what `feature_pieces` yields, all of it at once."""
+        return _joined(self.feature_pieces(cache, batch_size, locations))
+
+    def feature_pieces(
+        self, cache: features.FeatureCache | folds.JoinedCache, batch_size: int, locations: np.ndarray | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Predicts from the cached features of locations `[n]`, all if not given; yields what `pieces` does.
 
         Raises:
             CacheError: If the features are not those of this run's encoder.
@@ -74,11 +84,18 @@ class Predictor:
         if mine != cache.key.weights_sha256 or cache.feature_shape != self._classifier.input["features"].shape[2:]:
             problem = f"{cache.folder}: holds features of {cache.key.backbone} that are not those of {self.folder}."
             raise errors.CacheError(problem, "evaluate with --from_images, or extract with the run's encoder")
-        truth = np.zeros((len(cache.rows.coords), 3), np.float32)
-        chosen = np.arange(len(truth)) if locations is None else locations
-        everything = inputs.CachedBatches(cache, truth, chosen, "all", batch_size)
-        log_probabilities = [
-            np.asarray(self._classifier(everything[number][0], training=False)) for number in range(len(everything))
-        ]
-        joined = np.concatenate(log_probabilities)
-        return joined, np.asarray(self._decoder(joined), dtype=np.float64)
+        truth = np.broadcast_to(np.zeros(3, np.float32), (len(cache.rows.coords), 3))
+        locations = np.arange(len(truth), dtype=np.int32) if locations is None else locations
+        everything = inputs.CachedBatches(cache, truth, locations, "all", batch_size)
+        at_once = -(-DECODED_AT_ONCE // batch_size)
+        for start in range(0, len(everything), at_once):
+            numbers = range(start, min(start + at_once, len(everything)))
+            found = [np.asarray(self._classifier(everything[number][0], training=False)) for number in numbers]
+            log_probabilities = np.concatenate(found)
+            yield log_probabilities, np.asarray(self._decoder(log_probabilities), dtype=np.float64)
+
+
+def _joined(pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the log-probabilities and the points of all pieces."""
+    log_probabilities, points = zip(*pieces, strict=True)
+    return np.concatenate(log_probabilities), np.concatenate(points)

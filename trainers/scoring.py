@@ -7,6 +7,7 @@ hand and of the world.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,12 @@ from geods import geometry, partition
 WITHIN_KM = (1, 25, 200, 750, 2500)
 # 50 guesses of GeoGuessr players at places in the US, the only measured sample there is.
 HUMAN_MEAN_MILES, HUMAN_MEDIAN_MILES = 587.0, 439.0
-_TOP = 5
+TOP = 5
 _BOOTSTRAP_SAMPLES = 1000
-_RANDOM_GUESSES = 20
+# For each location, but in all no more: with half a million chance moves their mean by less than a mile.
+_RANDOM_GUESSES, _MOST_RANDOM_GUESSES = 20, 500_000
+# What is computed between arrays of a number a location, in pieces that take 0.5 MB each.
+_AT_ONCE = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +46,7 @@ class Guesses:
         return len(self.truth)
 
 
-def top_cells(probabilities: np.ndarray, count: int = _TOP) -> np.ndarray:
+def top_cells(probabilities: np.ndarray, count: int = TOP) -> np.ndarray:
     """Returns the most probable cells of `[n, cells]`, `[n, min(count, cells)]`; among equals the lowest number."""
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
 
@@ -70,7 +74,7 @@ def evaluate(guesses: Guesses, cells: partition.Partition, seed: int = 0) -> dic
 
 def measure(guesses: Guesses, cells: partition.Partition) -> dict[str, Any]:
     """Returns the figures of one set of guesses."""
-    distance_km = geometry.haversine_km(guesses.truth, guesses.points)
+    distance_km = _in_pieces(geometry.haversine_km, guesses.truth, guesses.points)
     hits = guesses.top_cells == guesses.cells[:, None]
     return {
         "mean_miles": float(distance_km.mean() / geometry.KM_PER_MILE),
@@ -82,7 +86,7 @@ def measure(guesses: Guesses, cells: partition.Partition) -> dict[str, Any]:
         "score_map": float(geometry.geoguessr_score(distance_km, cells.diagonal_km).mean()),
         "score_world": float(geometry.geoguessr_score(distance_km, geometry.WORLD_DIAGONAL_KM).mean()),
         "top1_cell": float(hits[:, :1].any(axis=1).mean()),
-        "top5_cell": float(hits[:, :_TOP].any(axis=1).mean()),
+        "top5_cell": float(hits[:, :TOP].any(axis=1).mean()),
     }
 
 
@@ -94,23 +98,32 @@ def constant_guess(guesses: Guesses, cells: partition.Partition) -> Guesses:
     mean_km = np.zeros(len(cells))
     for start in range(0, len(guesses), 4096):
         mean_km += geometry.pairwise_km(guesses.truth[start : start + 4096], cells.centroids).sum(axis=0)
-    order = np.argsort(mean_km, kind="stable")[:_TOP]
-    points = np.repeat(cells.centroids[order[:1]], len(guesses), axis=0)
-    return dataclasses.replace(guesses, points=points, top_cells=np.repeat(order[None], len(guesses), axis=0))
+    order = np.argsort(mean_km, kind="stable")[:TOP]
+    points = np.broadcast_to(cells.centroids[order[0]], (len(guesses), 2))
+    return dataclasses.replace(guesses, points=points, top_cells=np.broadcast_to(order, (len(guesses), len(order))))
 
 
 def random_guess(guesses: Guesses, cells: partition.Partition, rng: np.random.Generator) -> Guesses:
-    """Returns guesses uniform by area over the map, 20 for each location, so that chance hardly moves the figures."""
-    n = len(guesses) * _RANDOM_GUESSES
+    """Returns guesses uniform by area over the map, many for each location, so that chance hardly moves the figures.
+
+    They are 20 for each, fewer where there are more than 25,000 locations; of more than 500,000 locations every second,
+    every third and so on is guessed once.
+    """
+    every = -(-len(guesses) // _MOST_RANDOM_GUESSES)
+    truth, labels = guesses.truth[::every], guesses.cells[::every]
+    times = max(1, min(_RANDOM_GUESSES, _MOST_RANDOM_GUESSES // len(guesses)))
+    n = len(truth) * times
     share = cells.areas_km2 / cells.areas_km2.sum()
-    drawn = rng.choice(len(cells), size=n, p=share)
+    top = np.empty((n, TOP), np.int32)
+    top[:, 0] = rng.choice(len(cells), size=n, p=share)
     points = np.empty((n, 2))
-    for cell in np.unique(drawn):
-        here = drawn == cell
+    for cell in np.unique(top[:, 0]):
+        here = top[:, 0] == cell
         points[here] = cells.sample(int(cell), int(here.sum()), rng)
-    others = rng.choice(len(cells), size=(n, _TOP - 1), p=share)
-    truth, labels = np.tile(guesses.truth, (_RANDOM_GUESSES, 1)), np.tile(guesses.cells, _RANDOM_GUESSES)
-    return Guesses(truth, labels, points, np.column_stack([drawn, others]))
+    for start in range(0, n, _AT_ONCE):
+        rows = top[start : start + _AT_ONCE, 1:]
+        rows[:] = rng.choice(len(cells), size=rows.shape, p=share)
+    return Guesses(np.tile(truth, (times, 1)), np.tile(labels, times), points, top)
 
 
 def intervals(
@@ -120,25 +133,38 @@ def intervals(
 
     `mean_miles_minus_constant_guess` is paired: both are resampled together, so below 0 the model is better.
     """
-    distance_km = geometry.haversine_km(guesses.truth, guesses.points)
-    constant_km = geometry.haversine_km(constant.truth, constant.points)
+    distance_km = _in_pieces(geometry.haversine_km, guesses.truth, guesses.points)
+    behind_km = distance_km - _in_pieces(geometry.haversine_km, constant.truth, constant.points)
     score = geometry.geoguessr_score(distance_km, cells.diagonal_km)
+    sample = np.empty(len(guesses))
     draws: dict[str, list[float]] = {}
     for _ in range(_BOOTSTRAP_SAMPLES):
         chosen = rng.integers(len(guesses), size=len(guesses))
-        sample_km = distance_km[chosen]
-        figures = {
-            "mean_miles": sample_km.mean() / geometry.KM_PER_MILE,
-            "median_miles": np.median(sample_km) / geometry.KM_PER_MILE,
-            "mean_km": sample_km.mean(),
-            "median_km": np.median(sample_km),
-            "score_map": score[chosen].mean(),
-            "mean_miles_minus_constant_guess": (sample_km - constant_km[chosen]).mean() / geometry.KM_PER_MILE,
-            **{f"within_{limit}_km": (sample_km <= limit).mean() for limit in WITHIN_KM},
-        }
-        for name, value in figures.items():
+        for name, value in _resampled(distance_km, behind_km, score, chosen, sample).items():
             draws.setdefault(name, []).append(float(value))
     return {name: np.percentile(values, [2.5, 97.5]).tolist() for name, values in draws.items()}
+
+
+def _resampled(
+    distance_km: np.ndarray, behind_km: np.ndarray, score: np.ndarray, chosen: np.ndarray, sample: np.ndarray
+) -> dict[str, float]:
+    """Returns the figures of one sample, the locations `chosen` `[n]`, which are gathered into `sample` `[n]`."""
+    # Clipped, which changes nothing here, as NumPy would write to an array of its own before it checked.
+    mean_score = np.take(score, chosen, out=sample, mode="clip").mean()
+    mean_behind_km = np.take(behind_km, chosen, out=sample, mode="clip").mean()
+    np.take(distance_km, chosen, out=sample, mode="clip")
+    within = {f"within_{limit}_km": (sample <= limit).mean() for limit in WITHIN_KM}
+    mean_km = sample.mean()
+    median_km = np.median(sample, overwrite_input=True)
+    return {
+        "mean_miles": mean_km / geometry.KM_PER_MILE,
+        "median_miles": median_km / geometry.KM_PER_MILE,
+        "mean_km": mean_km,
+        "median_km": median_km,
+        "score_map": mean_score,
+        "mean_miles_minus_constant_guess": mean_behind_km / geometry.KM_PER_MILE,
+        **within,
+    }
 
 
 def table(metrics: dict[str, Any]) -> str:
@@ -178,5 +204,20 @@ def _report_mean_miles(guesses: Guesses, cells: partition.Partition) -> float:
     inside = guesses.cells >= 0
     if not inside.any():
         return float("nan")
-    true, guessed = cells.centroids[guesses.cells[inside]], cells.centroids[guesses.top_cells[inside, 0]]
-    return float(geometry.haversine_miles_report(true, guessed).mean())
+    true, guessed = guesses.cells[inside], guesses.top_cells[inside, 0]
+
+    def miles(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        return geometry.haversine_miles_report(cells.centroids[start], cells.centroids[end])
+
+    return float(_in_pieces(miles, true, guessed).mean())
+
+
+def _in_pieces(
+    function: Callable[[np.ndarray, np.ndarray], np.ndarray], first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """Returns a function of the rows of two arrays, a number each, `[n]`, computed piece by piece."""
+    found = np.empty(len(first))
+    for start in range(0, len(first), _AT_ONCE):
+        piece = slice(start, start + _AT_ONCE)
+        found[piece] = function(first[piece], second[piece])
+    return found

@@ -23,11 +23,13 @@ class Measured:
         name: What the table calls it.
         seconds: From its start to its end.
         peak_rss_mb: Most memory that it held.
+        processor_s: Of all its threads; on a busy machine this is what it costs.
     """
 
     name: str
     seconds: float
     peak_rss_mb: float
+    processor_s: float
 
 
 def run(name: str, words: Sequence[str], log: pathlib.Path) -> Measured:
@@ -53,4 +55,4 @@ def run(name: str, words: Sequence[str], log: pathlib.Path) -> Measured:
         said = " | ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_SAID_LINES:])
         problem = f"{name}: ended with code {process.returncode}: {said}"
         raise errors.BenchmarkError(problem, f"run it alone: python {' '.join(words)}")
-    return Measured(name, seconds, usage.ru_maxrss / 1024)
+    return Measured(name, seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)

@@ -1,0 +1,76 @@
+"""What the check of all images of a tree found, in 44 bytes an image."""
+
+import array
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import overload
+
+import numpy as np
+
+from geods import images
+
+_DIGEST_BYTES = 32
+
+
+class FactTable(Sequence[images.ImageFacts]):
+    """Facts by row; made when they are looked at.
+
+    Args:
+        facts: Of all images, in the order of their rows.
+        paths: Their files.
+    """
+
+    def __init__(self, facts: Iterable[images.ImageFacts], paths: Sequence[pathlib.Path]) -> None:
+        digests, sizes, pixels = bytearray(), array.array("q"), array.array("H")
+        self.problems: dict[int, str] = {}
+        for row, fact in enumerate(facts):
+            digests += bytes.fromhex(fact.sha256)
+            sizes.append(fact.size_bytes)
+            pixels.extend((fact.height_px, fact.width_px))
+            if fact.problem:
+                self.problems[row] = fact.problem
+        self._digests, self.sizes_bytes = bytes(digests), np.array(sizes)
+        self._pixels, self._paths = np.array(pixels).reshape(-1, 2), paths
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self.sizes_bytes)
+
+    @overload
+    def __getitem__(self, chosen: int) -> images.ImageFacts: ...
+
+    @overload
+    def __getitem__(self, chosen: slice) -> list[images.ImageFacts]: ...
+
+    def __getitem__(self, chosen: int | slice) -> images.ImageFacts | list[images.ImageFacts]:
+        """Returns the facts of one, or of a slice."""
+        rows = range(len(self))[chosen]
+        return self._make(rows) if isinstance(rows, int) else [self._make(row) for row in rows]
+
+    def sha256(self, row: int) -> str:
+        """Returns the SHA-256 of an image, in hexadecimal."""
+        return self._digests[row * _DIGEST_BYTES : (row + 1) * _DIGEST_BYTES].hex()
+
+    def with_problems(self, problems: Mapping[int, str]) -> "FactTable":
+        """Returns the table with other problems, by row."""
+        other = FactTable([], self._paths)
+        other._digests, other.sizes_bytes, other._pixels = self._digests, self.sizes_bytes, self._pixels
+        other.problems = dict(problems)
+        return other
+
+    @property
+    def is_good(self) -> np.ndarray:
+        """`[n]` bool, whether an image has no problem."""
+        found = np.ones(len(self), bool)
+        found[list(self.problems)] = False
+        return found
+
+    def bad(self) -> list[images.ImageFacts]:
+        """Returns the facts of images with a problem."""
+        return [self._make(row) for row in sorted(self.problems)]
+
+    def _make(self, row: int) -> images.ImageFacts:
+        """Returns the facts of a row."""
+        height_px, width_px = self._pixels[row].tolist()
+        size_bytes, problem = int(self.sizes_bytes[row]), self.problems.get(row, "")
+        return images.ImageFacts(self._paths[row], self.sha256(row), size_bytes, height_px, width_px, problem)

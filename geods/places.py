@@ -1,0 +1,204 @@
+"""A whole tree in memory: 40 bytes for a location of one view, where objects of Python take 2 kB.
+
+    found = places.Places("tree", tree.scan("tree"))
+    found[0].views[0].path
+
+Locations are made when they are looked at. Their numbers are parsed from their ids again, and their files are named by
+cell, id and one of the few names that the views of a tree have; other layouts hold the path of every file.
+"""
+
+import array
+import copy
+import itertools
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+from typing import overload
+
+import numpy as np
+
+from geods import texts, tree
+
+_NO_CELL = np.iinfo(np.int64).min
+_AT_ONCE = 4096
+
+# The end of the path, heading, date and index of views.
+_Kind = tuple[str, float | None, str | None, int]
+
+# A location with its cell.
+Labelled = tuple[tree.Location, int]
+
+
+class Places(Sequence[tree.Location]):
+    """The locations of a tree, sorted by location_id.
+
+    A view's `row` is its number among all views.
+
+    Args:
+        root: The folder that all files are below.
+        locations: The locations; those without views are left out.
+
+    Raises:
+        TreeError: If there is none, or two have the same id.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], locations: Iterable[tree.Location]) -> None:
+        self._start = os.fspath(pathlib.Path(root, "x"))[:-1]
+        ids, cells, counts, kinds = [], array.array("q"), array.array("i"), array.array("i")
+        known: dict[_Kind, int] = {}
+        source = (place for place in locations if place.views)
+        while part := list(itertools.islice(source, _AT_ONCE)):
+            ids.append(texts.Texts.of(place.location_id for place in part))
+            cells.extend(_NO_CELL if place.folder_cell is None else place.folder_cell for place in part)
+            counts.extend(len(place.views) for place in part)
+            found = (self._kind_of(place, view) for place in part for view in place.views)
+            kinds.extend(known.setdefault(kind, len(known)) for kind in found)
+        tree.require_some(len(cells), pathlib.Path(root))
+        self._kinds = list(known)
+        self._ids, self._cells = texts.Texts.joined(ids), np.array(cells)
+        self._starts = _starts(np.array(counts))
+        self._of_view, self._rows = np.array(kinds), np.arange(len(kinds), dtype=np.int32)
+        self._sort()
+
+    def __len__(self) -> int:
+        """Returns the number of locations."""
+        return len(self._ids)
+
+    @overload
+    def __getitem__(self, chosen: int) -> tree.Location: ...
+
+    @overload
+    def __getitem__(self, chosen: slice) -> list[tree.Location]: ...
+
+    def __getitem__(self, chosen: int | slice) -> tree.Location | list[tree.Location]:
+        """Returns one, or those of a slice."""
+        if isinstance(chosen, slice):
+            return [self._make(number) for number in range(*chosen.indices(len(self)))]
+        return self._make(range(len(self))[chosen])
+
+    @property
+    def paths(self) -> "Paths":
+        """The files of all views."""
+        return Paths(self)
+
+    @property
+    def views(self) -> int:
+        """How many views there are."""
+        return len(self._of_view)
+
+    def path(self, at: int) -> pathlib.Path:
+        """Returns the file of the view number `at` of those that are here."""
+        number = int(np.searchsorted(self._starts, at, side="right")) - 1
+        return self._path(self._ids[number], int(self._cells[number]), self._kinds[self._of_view[at]][0])
+
+    def keep(self, wanted: np.ndarray) -> "Places":
+        """Returns the places with the views of a mask `[views]`, without those that have no other; rows stay."""
+        counts = np.add.reduceat(wanted.astype(np.int32), self._starts[:-1])
+        kept = copy.copy(self)
+        kept._ids, kept._cells = self._ids[counts > 0], self._cells[counts > 0]
+        kept._starts = _starts(counts[counts > 0])
+        kept._of_view, kept._rows = self._of_view[wanted], self._rows[wanted]
+        return kept
+
+    def _sort(self) -> None:
+        """Sorts the locations by id.
+
+        Raises:
+            TreeError: If two have the same.
+        """
+        order = self._ids.order()
+        counts = np.diff(self._starts)[order]
+        starts = _starts(counts)
+        self._of_view = self._of_view[np.repeat(self._starts[order] - starts[:-1], counts) + np.arange(starts[-1])]
+        self._ids, self._cells, self._starts = self._ids[order], self._cells[order], starts
+        same = np.flatnonzero(self._ids.encoded[1:] == self._ids.encoded[:-1])
+        if same.size:
+            tree.refuse_twice(self[int(same[0])], self[int(same[0]) + 1])
+
+    def _kind_of(self, place: tree.Location, view: tree.View) -> _Kind:
+        """Returns what is kept of a view; a path that does not follow from its location is kept from the root on."""
+        path, folder = os.fspath(view.path), f"{self._start}{place.folder_cell}{os.sep}{place.location_id}{os.sep}"
+        below = path.removeprefix(folder)
+        end = below if below != path and os.sep not in below else f"{os.sep}{path.removeprefix(self._start)}"
+        return end, view.heading_deg, view.date, view.index
+
+    def _path(self, location_id: str, cell: int, end: str) -> pathlib.Path:
+        """Returns a path of which `_kind_of` kept the end."""
+        if end.startswith(os.sep):
+            return pathlib.Path(end[1:] if end.startswith(os.sep * 2) else f"{self._start}{end[1:]}")
+        return pathlib.Path(f"{self._start}{cell}{os.sep}{location_id}{os.sep}{end}")
+
+    def _make(self, number: int) -> tree.Location:
+        """Returns the location of a number."""
+        location_id, cell = self._ids[number], int(self._cells[number])
+        lat_deg, lon_deg = map(float, location_id.split(","))
+        rows = range(self._starts[number], self._starts[number + 1])
+        views = []
+        for at in rows:
+            end, heading_deg, date, index = self._kinds[self._of_view[at]]
+            path = self._path(location_id, cell, end)
+            views.append(tree.View(path, heading_deg, date, index, int(self._rows[at])))
+        return tree.Location(location_id, lat_deg, lon_deg, None if cell == _NO_CELL else cell, tuple(views))
+
+
+class Paths(Sequence[pathlib.Path]):
+    """The files of all views, made when they are looked at."""
+
+    def __init__(self, places: Places) -> None:
+        """Takes the locations."""
+        self._places = places
+
+    def __len__(self) -> int:
+        """Returns the number of views."""
+        return self._places.views
+
+    @overload
+    def __getitem__(self, chosen: int) -> pathlib.Path: ...
+
+    @overload
+    def __getitem__(self, chosen: slice) -> list[pathlib.Path]: ...
+
+    def __getitem__(self, chosen: int | slice) -> pathlib.Path | list[pathlib.Path]:
+        """Returns one, or those of a slice."""
+        rows = range(len(self))[chosen]
+        return self._places.path(rows) if isinstance(rows, int) else [self._places.path(row) for row in rows]
+
+
+class Chosen(Sequence[Labelled]):
+    """Some locations with their cells, made when they are looked at.
+
+    Args:
+        places: All locations.
+        cells: `[n]` int, the cell of each.
+        numbers: `[m]` int, which are chosen.
+    """
+
+    def __init__(self, places: Sequence[tree.Location], cells: np.ndarray, numbers: np.ndarray) -> None:
+        self._places, self._cells, self._numbers = places, cells, numbers.astype(np.int32)
+
+    def __len__(self) -> int:
+        """Returns the number of chosen locations."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, chosen: int) -> Labelled: ...
+
+    @overload
+    def __getitem__(self, chosen: slice | np.ndarray) -> "Chosen": ...
+
+    def __getitem__(self, chosen: int | slice | np.ndarray) -> "Labelled | Chosen":
+        """Returns one, or those of a slice or of numbers `[k]`."""
+        if isinstance(chosen, (slice, np.ndarray)):
+            return Chosen(self._places, self._cells, self._numbers[chosen])
+        number = int(self._numbers[chosen])
+        return self._places[number], int(self._cells[number])
+
+
+def pick(found: Sequence[Labelled], numbers: np.ndarray) -> Sequence[Labelled]:
+    """Returns the locations of some numbers `[k]`; made when they are looked at, if those they are picked from are."""
+    return found[numbers] if isinstance(found, Chosen) else [found[number] for number in numbers.tolist()]
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    """Returns where those of each begin, `[n + 1]`, of how many each has, `[n]`."""
+    return np.concatenate([[0], np.cumsum(counts)])

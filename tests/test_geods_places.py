@@ -1,0 +1,110 @@
+"""A tree in little memory holds what the tree as objects holds, in any layout."""
+
+import dataclasses
+import os
+import pathlib
+import tracemalloc
+
+import drawn_trees
+import numpy as np
+import pytest
+
+from geods import errors, fact_table, images, places, tree, tree_layouts
+
+
+def make(root: pathlib.Path) -> pathlib.Path:
+    """A tree of a few places with odd names, one without images."""
+    names = ("90_2012-05.jpg", "0_2012-05.jpg", "1 - 2012 - 05.jpg", "view2.jpg", "7.25.jpeg")
+    for number, name in enumerate(drawn_trees.location_ids(12)):
+        folder = root / ("007" if number == 3 else str(number % 5 - 1)) / name
+        folder.mkdir(parents=True)
+        for view in names[: number % 6]:
+            (folder / view).write_bytes(b"\xff\xd8\xff" + bytes([number]))
+    return root
+
+
+def rows_of(found: places.Places) -> list[int]:
+    """The rows of all views."""
+    return [view.row for place in found for view in place.views]
+
+
+def test_what_is_read_is_what_is_read_as_objects(tmp_path, monkeypatch):
+    root = make(tmp_path / "tree")
+    monkeypatch.chdir(root)
+    for start in (root, pathlib.Path(), pathlib.Path("..", "tree")):
+        found, whole = tree_layouts.read_compact(start), tree.read(start)
+        assert list(found) == whole == found[:]
+        assert found[-1] == whole[-1]
+        assert list(found.paths) == [view.path for place in whole for view in place.views] == found.paths[:]
+        assert rows_of(found) == list(range(found.views))
+
+
+@pytest.mark.parametrize("layout", ["combined_files", "combined_folders", "csv"])
+def test_other_layouts_are_read_too(tmp_path, layout):
+    whole = tree.read(make(tmp_path / "tree"))
+    root = tmp_path / "other"
+    lines = ["file,latitude,longitude"]
+    for place in whole:
+        for view in place.views:
+            name = "tree" if layout == "csv" else layout
+            target = root / tree_layouts.name(name, place.folder_cell, place, view)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(view.path, target)
+            lines.append(f'"{target.relative_to(root)}",{place.location_id}')
+    if layout == "csv":
+        (root / "images.csv").write_text("\n".join(lines))
+        root = root / "images.csv"
+    assert list(tree_layouts.read_compact(root)) == tree_layouts.read(root)
+
+
+def test_what_is_kept_keeps_its_rows(tmp_path):
+    found = tree_layouts.read_compact(make(tmp_path / "tree"))
+    wanted = np.arange(found.views) % 3 == 0
+    kept = found.keep(wanted)
+    assert rows_of(kept) == np.flatnonzero(wanted).tolist()
+    views = [view for place in found for view in place.views]
+    assert [view for place in kept for view in place.views] == [views[row] for row in rows_of(kept)]
+    assert {place.location_id for place in kept} <= {place.location_id for place in found}
+
+
+def test_one_id_in_two_cells_and_no_image_are_refused(tmp_path):
+    with pytest.raises(errors.TreeError, match="holds no image"):
+        places.Places(tmp_path, [])
+    whole = tree.read(make(tmp_path / "tree"))
+    with pytest.raises(errors.TreeError, match="this location is also in another cell"):
+        places.Places(tmp_path, [*whole, dataclasses.replace(whole[0], folder_cell=99)])
+
+
+def test_chosen_places_come_with_their_cells(tmp_path):
+    found = tree_layouts.read_compact(make(tmp_path / "tree"))
+    chosen = places.Chosen(found, np.arange(len(found)) + 5, np.array([3, 1, 2]))
+    assert list(chosen) == [(found[number], number + 5) for number in (3, 1, 2)]
+    assert list(chosen[:2]) == list(chosen)[:2]
+    assert list(chosen[np.array([2])]) == [(found[2], 7)]
+
+
+def test_facts_by_row_are_those_of_a_list(tmp_path):
+    found = tree_layouts.read_compact(make(tmp_path / "tree"))
+    facts = images.check_files(list(found.paths))
+    table = fact_table.FactTable(images.checked(found.paths), found.paths)
+    assert list(table) == facts == table[:]
+    assert table.bad() == facts  # None of these is a JPEG.
+    better = table.with_problems({2: "is odd"})
+    assert [fact.problem for fact in better.bad()] == ["is odd"]
+    assert np.flatnonzero(~better.is_good).tolist() == [2]
+    assert better.sha256(1) == facts[1].sha256
+
+
+def test_a_location_takes_less_than_60_bytes():
+    ids = [f"{lat:.6f},{lon:.6f}" for lat, lon in np.random.default_rng(0).uniform((30, -120), (48, -70), (20_000, 2))]
+    root = pathlib.Path("tree")
+    drawn = (
+        tree.Location(name, *map(float, name.split(",")), 5, (tree.View(root / "5" / name / "0.jpg", 0.0, None),))
+        for name in ids
+    )
+    tracemalloc.start()
+    found = places.Places(root, drawn)
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found[0].location_id == min(ids)
+    assert held_bytes < 60 * len(ids)
