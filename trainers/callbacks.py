@@ -14,6 +14,20 @@ from model import decode, geolocator
 from trainers import figures, inputs, runs, scoring
 
 
+class EpochNumber(keras.callbacks.Callback):
+    """Tells a split the number of each epoch, from which its order follows."""
+
+    def __init__(self, split: inputs.Split) -> None:
+        """Takes the training split."""
+        super().__init__()
+        self._begin = split.begin
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Tells it."""
+        if self._begin:
+            self._begin(epoch)
+
+
 class StopOnNaN(keras.callbacks.Callback):
     """Ends a training whose loss is not a number any more, and says where that happened."""
 
@@ -84,7 +98,9 @@ class Validation(keras.callbacks.Callback):
 
     def measure(self) -> dict[str, float]:
         """Returns val_* figures of the network as it is now."""
-        log_probabilities = np.asarray(self._network.predict(self._split.inputs, verbose=0))
+        # Behind the locations there may be rows that only fill up the last batch (trainers/shares.py).
+        predicted = self._network.predict(self._split.inputs, verbose=0)[: len(self.coords)]
+        log_probabilities = np.asarray(predicted)
         self.points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
         guesses = scoring.Guesses(
             self._split.coords, self._split.cells, self.points, scoring.top_cells(log_probabilities)
