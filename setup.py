@@ -50,6 +50,8 @@ EXTRAS = {
         "nvidia-nvjpeg-cu12>=12; platform_system == 'Linux'",
     ],
     "openvino": ["openvino>=2025.0"],
+    # Another backend for training and prediction: KERAS_BACKEND=jax.
+    "jax": ["jax>=0.6"],
     # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
     "hub": ["keras-hub>=0.32,<0.33"],
     "dev": [

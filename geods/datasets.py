@@ -147,7 +147,7 @@ def epochs(
     """Returns a split as `records.read` shuffles it, in an order that follows from the seed and the epoch alone.
 
     TensorFlow's own order of an epoch follows from how often the dataset was begun before, which a training that goes
-    on in another process cannot repeat.
+    on in another process cannot repeat; and with several devices Keras begins it more often than once an epoch.
 
     Args:
         builder: From `open_builder`.
@@ -156,7 +156,7 @@ def epochs(
         buffer: Locations to shuffle at once; their JPEGs wait in memory.
 
     Returns:
-        The records, and the number of the epoch that comes when it is next begun, int64 `[]`; it counts itself.
+        The records, and the number of the epoch that comes when it is next begun, int64 `[]`, 0 until it is assigned.
     """
     # On the CPU also where there is a GPU: the dataset reads it there.
     with tf.device("/cpu:0"):
@@ -168,7 +168,7 @@ def epochs(
         tf.random.set_seed(seed + 1)
         return records.read(builder, split, True, count, buffer)
 
-    return tf.data.Dataset.range(1).map(lambda _: number.assign_add(1)).flat_map(shuffled), number
+    return tf.data.Dataset.range(1).map(lambda _: number + 1).flat_map(shuffled), number
 
 
 def _parsed(builder: tfds.core.DatasetBuilder, split: str, of_view: Sequence[str]) -> tf.data.Dataset:

@@ -72,7 +72,8 @@ def batches(
 ) -> tf.data.Dataset:
     """Reads a split's shards in parallel, decodes, batches and prefetches.
 
-    Batches go onto the GPU, where there is one, if they hold no text: a GPU holds numbers only.
+    Batches go onto the GPU, where there is one, if they hold no text: a GPU holds numbers only. Under a strategy of
+    tf.distribute they stay on the CPU, from where it hands each device its share.
 
     Args:
         builder: From `open_builder`.
@@ -182,7 +183,7 @@ def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], An
     if then is not None:
         rows = rows.map(then, num_parallel_calls=tf.data.AUTOTUNE)
     holds_text = any(spec.dtype == tf.string for spec in tf.nest.flatten(rows.element_spec))
-    if tf.config.list_physical_devices("GPU") and not holds_text:
+    if tf.config.get_visible_devices("GPU") and not holds_text and not tf.distribute.has_strategy():
         return rows.apply(tf.data.experimental.prefetch_to_device("/gpu:0"))
     return rows.prefetch(2)
 

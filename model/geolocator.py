@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from geods import errors, files
 from model import (
@@ -119,7 +120,7 @@ def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """
     if not str(path).endswith(".keras"):
         raise errors.RunError(f"{path}: a model's file name ends in .keras.", "give it that suffix")
-    size_bytes = sum(math.prod(weight.shape) * weight.value.dtype.size for weight in model.weights)
+    size_bytes = sum(math.prod(weight.shape) * np.dtype(weight.dtype).itemsize for weight in model.weights)
     with files.atomic_path(path, size_bytes) as temporary:
         model.save(temporary)
 

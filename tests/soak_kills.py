@@ -43,6 +43,8 @@ TRAININGS: dict[str, dict] = {
     "chunks": {"schedule": "chunked", "chunk_examples": 15, "epochs": 2, **kill_works.CHANGES},
     "images, augmented, mixed_bfloat16": {"precision": "mixed_bfloat16", **IMAGES, **kill_works.CHANGES},
     "images, single views": {"train_views": "single", **IMAGES},
+    "two devices": {"devices": 2, **kill_works.CHANGES},
+    "two devices, images": {"devices": 2, **IMAGES},
 }
 
 

@@ -15,6 +15,20 @@ from model import decode, geolocator
 from trainers import figures, inputs, predictor, runs, scoring
 
 
+class EpochNumber(keras.callbacks.Callback):
+    """Tells a split the number of each epoch, from which its order follows."""
+
+    def __init__(self, split: inputs.Split) -> None:
+        """Takes the training split."""
+        super().__init__()
+        self._begin = split.begin
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Tells it."""
+        if self._begin:
+            self._begin(epoch)
+
+
 class StopOnNaN(keras.callbacks.Callback):
     """Ends a training whose loss is not a number any more, and says where that happened."""
 
@@ -86,8 +100,10 @@ class Validation(keras.callbacks.Callback):
     def measure(self) -> dict[str, float]:
         """Returns val_* figures of the network as it is now."""
         found = [self._guess(log_probabilities) for log_probabilities in self._pieces()]
-        self.points = np.concatenate([points for points, _ in found])
-        top_cells = np.concatenate([top for _, top in found])
+        # Behind the locations there may be rows that only fill up the last batch (trainers/shares.py).
+        count = len(self.coords)
+        self.points = np.concatenate([points for points, _ in found])[:count]
+        top_cells = np.concatenate([top for _, top in found])[:count]
         guesses = scoring.Guesses(self._split.coords, self._split.cells, self.points, top_cells)
         measured = scoring.measure(guesses, self._cells)
         figures_of = {
@@ -99,12 +115,20 @@ class Validation(keras.callbacks.Callback):
         """Yields log-probabilities `[b, cells]` of the next locations, as many as are decoded at once."""
         batches: list[np.ndarray] = []
         for batch in _batches_of(self._split.inputs):
-            batches.append(np.asarray(self._network.predict_on_batch(batch[0])))
+            batches.append(np.asarray(self._predicted(batch[0])))
             if sum(map(len, batches)) >= predictor.DECODED_AT_ONCE:
                 yield np.concatenate(batches)
                 batches = []
         if batches:
             yield np.concatenate(batches)
+
+    def _predicted(self, values: dict[str, Any]) -> Any:  # noqa: ANN401 - an array or a tensor
+        """Returns the log-probabilities of one batch."""
+        strategy = getattr(self._network, "distribute_strategy", None)
+        if strategy is None or strategy.num_replicas_in_sync == 1:
+            return self._network.predict_on_batch(values)
+        # predict_on_batch gives the whole batch to every device, and all of their answers.
+        return self._network.predict(values, batch_size=len(values["view_mask"]), verbose=0)
 
     def _guess(self, log_probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns points `[b, 2]`, degrees, and the most probable cells `[b, k]` of log-probabilities `[b, cells]`."""

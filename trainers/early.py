@@ -6,6 +6,7 @@ Whatever is refused here would be refused later as well, by the same functions; 
 import dataclasses
 import importlib.util
 import itertools
+import os
 import pathlib
 
 from geods import dataset_files, errors, files, gpu_jpegs, partition, tree_layouts
@@ -35,8 +36,9 @@ def of_train(settings: options.TrainOptions) -> None:
     """Refuses what trainers.train cannot begin with.
 
     Raises:
-        GeodsError: If the run is there already, or what it is to be trained on is not.
+        GeodsError: If the run is there already, or what it is to be trained with or on is not.
     """
+    _refuse_missing_backend()
     runs.refuse_finished(settings)
     if settings.partition:
         partition.read(settings.partition)
@@ -70,6 +72,12 @@ def of_evaluate(settings: options.EvaluateOptions) -> None:
         cached = pathlib.Path(trained.cache_dir, settings.split, cache_files.INDEX)
         if settings.from_images or not trained.cache_dir or not cached.exists():
             dataset_files.require(trained.data_dir, trained.config, [settings.split])
+
+
+def _refuse_missing_backend() -> None:
+    """Refuses a backend of Keras that is not there, on which the import of Keras would fail."""
+    if os.environ.get("KERAS_BACKEND") == "jax" and importlib.util.find_spec("jax") is None:
+        raise errors.OptionError("KERAS_BACKEND=jax: jax is not installed.", 'pip install "geods[jax]"')
 
 
 def _refuse_missing_encoder(settings: options.EncoderOptions) -> None:

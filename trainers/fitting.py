@@ -9,7 +9,7 @@ import keras
 
 from geods import partition
 from model import backbones, decode, geolocator, losses, metrics, optimizers
-from trainers import callbacks, chunked, inputs, memorise, networks, options, resume, runs, scoring, stalls
+from trainers import callbacks, chunked, inputs, memorise, networks, options, resume, runs, scoring, shares, stalls
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,10 +76,13 @@ def announce(parts: Parts, cells: partition.Partition) -> None:
 
 def compile_network(parts: Parts, cells: partition.Partition, settings: options.TrainOptions) -> None:
     """Gives the network its loss, its figures and its optimizer."""
+    loss = losses.GeolocationLoss(cells.centroids, settings.loss, settings.smoothing, settings.scale_km)
+    shared = settings.devices > 1
     parts.network.compile(
         optimizer=_optimizer(settings, parts.train.examples, networks.unfrozen(settings, parts.classifier)),
-        loss=losses.GeolocationLoss(cells.centroids, settings.loss, settings.smoothing, settings.scale_km),
+        loss=shares.ShareLoss(loss) if shared else loss,
         weighted_metrics=[
+            *([shares.EpochLoss(loss)] if shared else []),
             metrics.CellAccuracy(),
             metrics.MeanMiles(cells.centroids),
             *(metrics.WithinKm(cells.centroids, limit) for limit in scoring.WITHIN_KM),
@@ -121,7 +124,7 @@ def fit(
         return None
     kept = resume.Snapshots(parts.network, measured, settings.epochs, snapshot)
     # In this order: the others print, write and keep what the validation has measured.
-    watchers = [callbacks.StopOnNaN(), *([measured] if measured else [])]
+    watchers = [callbacks.EpochNumber(parts.train), callbacks.StopOnNaN(), *([measured] if measured else [])]
     watchers += [callbacks.Progress(settings.epochs, measured), callbacks.Board(folder, cells, measured), kept]
     if settings.data_service:
         watchers.append(stalls.Stall(settings.data_service, settings.data_service_wait_s))

@@ -1,6 +1,6 @@
 """Trains and evaluates one fold of a cross-validation, for `trainers.cross_validate`.
 
-    python -m trainers.fold --flagfile=runs/linear/fold0.cfg
+    python -m trainers.fold --flagfile=trainers/recipes/linear.cfg --cache_dir=cache --folds=5 --run_dir=runs/fold0
 
 Takes the flags of trainers.train and does what that and trainers.evaluate do, in one process: loading TensorFlow and
 Keras a second time takes longer than evaluating, 8 s on 2 slow cores. Prints what they print.

@@ -45,7 +45,8 @@ class Split:
         examples: Number of examples an epoch.
         source: What it is made of, as text: another one where other data would be trained on.
         forward: Takes a number of epochs and leaves them out, so that what comes next is what would come after them;
-            None of what is not shuffled.
+            None of what does not count its epochs.
+        begin: Takes the number of an epoch, from 0, before it begins; None of what counts its epochs or has one order.
         chunks: Takes a number of examples and yields the split in inputs of so many; None where it cannot be divided.
     """
 
@@ -57,6 +58,7 @@ class Split:
     source: str = ""
     forward: Callable[[int], Any] | None = None
     chunks: Callable[[int], Iterator[Any]] | None = None
+    begin: Callable[[int], Any] | None = None
 
 
 class CachedBatches(keras.utils.PyDataset):
@@ -236,8 +238,8 @@ def from_images(settings: options.TrainOptions, split: str, cells: partition.Par
     # Of single views TensorFlow does not know how many there are, and Keras warns that they ran out.
     if not service:
         batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
-    source, forward = datasets.fingerprint_of(builder), epoch.assign if epoch is not None else None
-    return Split(batches, index.location_ids, index.coords, labels, examples, source, forward)
+    source, begin = datasets.fingerprint_of(builder), epoch.assign if epoch is not None else None
+    return Split(batches, index.location_ids, index.coords, labels, examples, source, begin=begin)
 
 
 def _split_of(

@@ -150,6 +150,7 @@ class TrainOptions(EncoderOptions):
     learning_rate: float = cli.option(1e-3, "Of Adam, at the start.")
     lr_schedule: Literal["constant", "cosine"] = cli.option("cosine", "How the learning rate falls over all epochs.")
     weight_decay: float = cli.option(1e-3, "Of AdamW; 0 is plain Adam.")
+    devices: int = cli.option(0, "GPUs, or CPU cores if there is none, that share every batch; 0 or 1 for one.")
     deterministic: bool = cli.option(False, "Whether the same seed gives the same weights to the last bit; slower.")
 
     def __post_init__(self) -> None:
@@ -157,13 +158,14 @@ class TrainOptions(EncoderOptions):
         super().__post_init__()
         require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members", "shuffle_locations"))
         require_at_least(self, 2, ("most_places",))
-        require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg"))
+        require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg", "devices"))
         for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1"), ("temperature", "1")):
             if not 0 < getattr(self, name) < float("inf"):
                 problem = f"--{name}={getattr(self, name)}: must be above 0."
                 raise errors.OptionError(problem, f"{usual} is the default")
         self._refuse_what_would_do_nothing()
         self._check_folds()
+        self._check_devices()
         if self.members > 1 and not (self.cache_dir or self.imagery):
             problem = f"--members={self.members} without --cache_dir: every member would decode and encode all images."
             raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
@@ -194,6 +196,19 @@ class TrainOptions(EncoderOptions):
         if not self.cache_dir:
             problem = "--folds without --cache_dir: folds are made of the rows of a cache."
             raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
+
+    def _check_devices(self) -> None:
+        """Refuses what several devices cannot share."""
+        if self.devices < 2:
+            return
+        if self.batch_size % self.devices:
+            problem = f"--devices={self.devices} with --batch_size={self.batch_size}: they get shares of one size."
+            raise errors.OptionError(problem, f"give a multiple, such as --batch_size={32 * self.devices}")
+        fitted, chunked = self.head in FITTED_HEADS, self.schedule == "chunked"
+        alone = {"head": fitted, "imagery": self.imagery, "schedule": chunked, "data_service": self.data_service}
+        for name in filter(alone.get, alone):
+            problem = f"--devices={self.devices} with --{name}={getattr(self, name)}: that trains on one device."
+            raise errors.OptionError(problem, f"leave --devices out, or --{name}")
 
     def _check_imagery(self) -> None:
         """Refuses what does not go with a tree, whose features are computed once and split by hash.
@@ -249,9 +264,8 @@ class TrainOptions(EncoderOptions):
             raise errors.OptionError(problem, "leave it out with --cache_dir, --imagery and --deterministic")
         if self.variants and not self.cache_dir:
             problem = f"--variants={self.variants} without --cache_dir: only caches have copies."
-            raise errors.OptionError(
-                problem, "leave it out; --crop, --brightness and --contrast change images as they come"
-            )
+            step = "leave it out; --crop, --brightness and --contrast change images as they come"
+            raise errors.OptionError(problem, step)
         if self.head in FITTED_HEADS and (self.unfreeze or self.members > 1 or not self.cache_dir):
             problem = (
                 f"--head={self.head} trains nothing: with --unfreeze, --members or without --cache_dir it is idle."

@@ -31,10 +31,11 @@ def main(settings: options.TrainOptions) -> None:
 
     early.of_train(settings)
     cli.import_quietly("tensorflow")
-    from trainers import fitting, follow, runs
+    from trainers import devices, fitting, follow, runs
 
+    together = devices.sharing(settings.devices)
     fitting.prepare(settings)
-    with runs.claim(settings.run_dir):
+    with runs.claim(settings.run_dir), together:
         if settings.imagery:
             follow.train(settings)
         else:
@@ -79,7 +80,14 @@ def _joined_by_others(
 
 def _parts(settings: options.TrainOptions, chosen: "partition.Partition") -> "fitting.Parts":
     """Returns what is trained on what."""
-    return _from_cache(settings, chosen) if settings.cache_dir else _from_images(settings, chosen)
+    from trainers import shares
+
+    parts = _from_cache(settings, chosen) if settings.cache_dir else _from_images(settings, chosen)
+    if settings.devices < 2:
+        return parts
+    train = shares.full(parts.train, settings.batch_size)
+    validation = shares.full(parts.validation, settings.batch_size) if parts.validation else None
+    return dataclasses.replace(parts, train=train, validation=validation)
 
 
 def _from_cache(settings: options.TrainOptions, chosen: "partition.Partition") -> "fitting.Parts":
