@@ -1,4 +1,4 @@
-"""What the check of all images of a tree found, in 44 bytes an image."""
+"""What the check of all images of a tree found, in 40 bytes an image."""
 
 import array
 import pathlib
@@ -29,7 +29,7 @@ class FactTable(Sequence[images.ImageFacts]):
             pixels.extend((fact.height_px, fact.width_px))
             if fact.problem:
                 self.problems[row] = fact.problem
-        self._digests, self.sizes_bytes = bytes(digests), np.array(sizes)
+        self._digests, self.sizes_bytes = bytes(digests), narrow(np.array(sizes))
         self._pixels, self._paths = np.array(pixels).reshape(-1, 2), paths
 
     def __len__(self) -> int:
@@ -74,3 +74,10 @@ class FactTable(Sequence[images.ImageFacts]):
         height_px, width_px = self._pixels[row].tolist()
         size_bytes, problem = int(self.sizes_bytes[row]), self.problems.get(row, "")
         return images.ImageFacts(self._paths[row], self.sha256(row), size_bytes, height_px, width_px, problem)
+
+
+def narrow(values: np.ndarray) -> np.ndarray:
+    """Returns integers in 4 bytes each, if that is enough for all."""
+    limits = np.iinfo(np.int32)
+    fits = not values.size or (values.min() >= limits.min and values.max() <= limits.max)
+    return values.astype(np.int32) if fits else values

@@ -17,9 +17,9 @@ from typing import overload
 
 import numpy as np
 
-from geods import texts, tree
+from geods import fact_table, texts, tree
 
-_NO_CELL = np.iinfo(np.int64).min
+_NO_CELL = np.iinfo(np.int32).min
 _AT_ONCE = 4096
 
 # The end of the path, heading, date and index of views.
@@ -55,7 +55,7 @@ class Places(Sequence[tree.Location]):
             kinds.extend(known.setdefault(kind, len(known)) for kind in found)
         tree.require_some(len(cells), pathlib.Path(root))
         self._kinds = list(known)
-        self._ids, self._cells = texts.Texts.joined(ids), np.array(cells)
+        self._ids, self._cells = texts.Texts.joined(ids), fact_table.narrow(np.array(cells))
         self._starts = _starts(np.array(counts))
         self._of_view, self._rows = np.array(kinds), np.arange(len(kinds), dtype=np.int32)
         self._sort()
@@ -201,4 +201,4 @@ def pick(found: Sequence[Labelled], numbers: np.ndarray) -> Sequence[Labelled]:
 
 def _starts(counts: np.ndarray) -> np.ndarray:
     """Returns where those of each begin, `[n + 1]`, of how many each has, `[n]`."""
-    return np.concatenate([[0], np.cumsum(counts)])
+    return fact_table.narrow(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
