@@ -17,7 +17,7 @@ def main() -> None:
     if keras.backend.backend() == "tensorflow":
         print(*sorted(part.device for part in value.values))
     else:
-        print(*sorted(map(str, value.sharding.device_set)))
+        print(*sorted(f"{part.platform}:{part.id}" for part in value.sharding.device_set))
 
 
 if __name__ == "__main__":

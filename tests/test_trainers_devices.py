@@ -164,7 +164,7 @@ def test_more_devices_than_jax_has_is_refused():
 @needs_jax
 def test_a_weight_lies_on_both_devices_of_jax():
     done = shared_weights(KERAS_BACKEND="jax", XLA_FLAGS=TWO_PARTS)
-    assert done.stdout.split() == ["TFRT_CPU_0", "TFRT_CPU_1"]
+    assert done.stdout.split() == ["cpu:0", "cpu:1"]
 
 
 def shared_weights(**environment: str) -> subprocess.CompletedProcess:
