@@ -54,12 +54,13 @@ class Policy:
 
 
 def settle(
-    facts: Sequence[images.ImageFacts], root: str | os.PathLike[str], policy: Policy, next_step: str
+    bad: list[images.ImageFacts], count: int, root: str | os.PathLike[str], policy: Policy, next_step: str
 ) -> list[images.ImageFacts]:
     """Does what the policy says, and prints what was left out or moved.
 
     Args:
-        facts: What `images.check_files` returned.
+        bad: Those of the checked images that cannot be used.
+        count: How many were checked.
         root: The tree.
         policy: What to do.
         next_step: What the error of "raise" tells the user to do.
@@ -72,16 +73,15 @@ def settle(
         OptionError: If images of a table are to be moved.
         TreeError: If they cannot be moved.
     """
-    bad = [fact for fact in facts if fact.problem]
     if policy.on_bad_image == "raise":
-        images.refuse_bad(facts, root, next_step)
-    elif len(bad) > policy.max_bad_fraction * len(facts):
-        more = f"look at them, or allow as many: max_bad_fraction={len(bad) / len(facts):.2g} or more"
-        images.refuse_bad(facts, root, more)
+        images.refuse(bad, count, root, next_step)
+    elif len(bad) > policy.max_bad_fraction * count:
+        more = f"look at them, or allow as many: max_bad_fraction={len(bad) / count:.2g} or more"
+        images.refuse(bad, count, root, more)
     if bad:
         aside = _quarantine(bad, pathlib.Path(root)) if policy.on_bad_image == "quarantine" else None
         done = f"moved to {aside}" if aside else "left out"
-        print(f"  {len(bad):,} of {len(facts):,} images cannot be used and are {done}:")
+        print(f"  {len(bad):,} of {count:,} images cannot be used and are {done}:")
         print("\n".join(f"    {fact.name_below(root)}: {fact.problem}" for fact in bad))
     return bad
 

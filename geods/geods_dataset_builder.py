@@ -22,6 +22,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
@@ -40,6 +41,7 @@ from geods import (
     images,
     locks,
     manifests,
+    places,
     plans,
     seals,
     shards,
@@ -167,8 +169,8 @@ class Builder(dataset_builder.FileReaderBuilder):
         plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment(), check)
         examples.name_cells(self.info.features, plan.cell_count)
         self.info.metadata.update(plan.metadata)
-        views = (view for places in plan.by_split.values() for place, _ in places for view in place.views)
-        self._size_bytes = sum(int(plan.facts.sizes_bytes[view.row]) for view in views)
+        rows = [places.rows_of(found) for found in plan.by_split.values()]
+        self._size_bytes = int(plan.facts.sizes_bytes[np.concatenate(rows)].sum())
         disk.require_room(self.data_path, self._size_bytes)
         manifests.write(self.data_path / manifests.NAME, plan.sources.images)
         print(f"{self.info.full_name}: {plan.summary}")

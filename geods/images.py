@@ -174,13 +174,17 @@ def refuse_bad(facts: Sequence[ImageFacts], root: str | os.PathLike[str], next_s
     Raises:
         ImageError: Naming how many are bad and the first of them with their causes.
     """
-    bad = [fact for fact in facts if fact.problem]
+    refuse([fact for fact in facts if fact.problem], len(facts), root, next_step)
+
+
+def refuse(bad: Sequence[ImageFacts], count: int, root: str | os.PathLike[str], next_step: str) -> None:
+    """Does what `refuse_bad` does, of the bad images of `count`."""
     if not bad:
         return
     lines = [f"  {fact.name_below(root)}: {fact.problem}" for fact in bad[:_SHOWN]]
     if len(bad) > _SHOWN:
         lines.append(f"  and {len(bad) - _SHOWN} more")
-    share = f"{len(bad)} of {len(facts)} images cannot be used"
+    share = f"{len(bad)} of {count} images cannot be used"
     raise errors.ImageError("\n".join([f"{root}: {share}:", *lines]), next_step)
 
 

@@ -12,7 +12,7 @@ import copy
 import itertools
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
@@ -85,6 +85,17 @@ class Places(Sequence[tree.Location]):
     def views(self) -> int:
         """How many views there are."""
         return len(self._of_view)
+
+    def id_at(self, number: int) -> str:
+        """Returns the id of a location."""
+        return self._ids[number]
+
+    def rows_at(self, numbers: np.ndarray) -> np.ndarray:
+        """Returns the rows of the views of locations `[k]`, theirs in turn."""
+        counts = np.diff(self._starts)[numbers]
+        ends = np.cumsum(counts)
+        within = np.arange(counts.sum()) - np.repeat(ends - counts, counts)
+        return self._rows[np.repeat(self._starts[:-1][numbers], counts) + within]
 
     def path(self, at: int) -> pathlib.Path:
         """Returns the file of the view number `at` of those that are here."""
@@ -173,7 +184,7 @@ class Chosen(Sequence[Labelled]):
         numbers: `[m]` int, which are chosen.
     """
 
-    def __init__(self, places: Sequence[tree.Location], cells: np.ndarray, numbers: np.ndarray) -> None:
+    def __init__(self, places: Places, cells: np.ndarray, numbers: np.ndarray) -> None:
         self._places, self._cells, self._numbers = places, cells, numbers.astype(np.int32)
 
     def __len__(self) -> int:
@@ -193,10 +204,35 @@ class Chosen(Sequence[Labelled]):
         number = int(self._numbers[chosen])
         return self._places[number], int(self._cells[number])
 
+    def rows(self) -> np.ndarray:
+        """Returns the rows of all views, `[views]` int."""
+        return self._places.rows_at(self._numbers)
+
+    def ids(self) -> Iterator[str]:
+        """Yields the ids."""
+        return (self._places.id_at(int(number)) for number in self._numbers)
+
 
 def pick(found: Sequence[Labelled], numbers: np.ndarray) -> Sequence[Labelled]:
     """Returns the locations of some numbers `[k]`; made when they are looked at, if those they are picked from are."""
     return found[numbers] if isinstance(found, Chosen) else [found[number] for number in numbers.tolist()]
+
+
+def view_count(found: Sequence[Labelled]) -> int:
+    """Returns how many views locations have, without making them where that can be."""
+    return len(rows_of(found)) if isinstance(found, Chosen) else sum(len(place.views) for place, _ in found)
+
+
+def rows_of(found: Sequence[Labelled]) -> np.ndarray:
+    """Returns the rows of all views of locations, `[views]` int, without making them where that can be."""
+    if isinstance(found, Chosen):
+        return found.rows()
+    return np.array([view.row for place, _ in found for view in place.views], np.int64)
+
+
+def ids_of(found: Sequence[Labelled]) -> Iterator[str]:
+    """Yields the ids of locations, without making them where that can be."""
+    return found.ids() if isinstance(found, Chosen) else (place.location_id for place, _ in found)
 
 
 def _starts(counts: np.ndarray) -> np.ndarray:

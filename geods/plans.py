@@ -80,9 +80,8 @@ def make(
     cells = partition.read(cells_path)
     lists = split_lists.find(root, locations) if policy == "report" else None
     facts = recorded.compared(root, _checked_images(locations, check))
-    bad = bad_images.settle(
-        facts, root, on_bad, f"replace or delete them; python -m tools.check_tree --tree={root} lists all"
-    )
+    step = f"replace or delete them; python -m tools.check_tree --tree={root} lists all"
+    bad = bad_images.settle(facts.bad(), len(facts), root, on_bad, step)
     known: Sequence[images.ImageFacts] = facts
     if bad:
         locations = locations.keep(facts.is_good)
@@ -100,7 +99,7 @@ def make(
         "content_fingerprint": sources.content_fingerprint(by_split, facts),
         "sources": made_of.to_metadata(),
         "locations": len(inside),
-        "views": sum(len(place.views) for place, _ in inside),
+        "views": places.view_count(inside),
         "folder_disagreements": len(labels.disagreements),
         "outside": len(labels.outside),
     }

@@ -91,7 +91,7 @@ def shards_of(
 def _order(split: str, found: Sequence[places.Labelled]) -> np.ndarray:
     """Returns the numbers of locations in the order of the hashes of their names, which TFDS calls keys."""
     hasher = hashing.Hasher(split)
-    keys = (hasher.hash_key(place.location_id) for place, _ in found)
+    keys = map(hasher.hash_key, places.ids_of(found))
     halves = (half for key in keys for half in divmod(key, 1 << 64))
     upper, lower = np.fromiter(halves, np.uint64, 2 * len(found)).reshape(-1, 2).T
     return np.lexsort((lower, upper))
@@ -157,8 +157,8 @@ def _written(
 
 def _size_bytes(plan: plans.Plan, found: Sequence[places.Labelled]) -> int:
     """Returns about how long the records of locations will be, which decides how many shards they fill."""
-    sizes = (_VIEW_BYTES + int(plan.facts.sizes_bytes[view.row]) for place, _ in found for view in place.views)
-    return _LOCATION_BYTES * len(found) + sum(sizes)
+    rows = places.rows_of(found)
+    return _LOCATION_BYTES * len(found) + _VIEW_BYTES * len(rows) + int(plan.facts.sizes_bytes[rows].sum())
 
 
 def _to_row(place: tree.Location, cell: int, facts: fact_table.FactTable) -> list[Any]:

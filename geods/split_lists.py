@@ -211,4 +211,4 @@ def _view_name(view: tree.View) -> str:
 
 def _views(found: Sequence[Labelled]) -> int:
     """Returns the number of views."""
-    return sum(len(place.views) for place, _ in found)
+    return places.view_count(found)

@@ -109,7 +109,7 @@ def test_images_of_a_table_are_not_moved(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"bad")
     facts = images.check_files([tmp_path / "a.jpg"])
     with pytest.raises(errors.OptionError, match=r"is a table(.|\n)*use skip"):
-        bad_images.settle(facts, tmp_path / "table.csv", bad_images.Policy("quarantine", 1), "")
+        bad_images.settle(facts, 1, tmp_path / "table.csv", bad_images.Policy("quarantine", 1), "")
 
 
 def test_a_quarantine_that_cannot_be_written_is_named(tmp_path):

@@ -106,3 +106,17 @@ def test_a_location_takes_less_than_40_bytes():
     assert found[0].location_id == min(ids)
     assert sum(array.nbytes for array in arrays) < 40 * len(ids)
     assert len(found._kinds) == 1
+
+
+def test_what_is_counted_without_making_locations_is_what_they_have(tmp_path):
+    root = drawn_trees.write(tmp_path / "tree", drawn_trees.location_ids(30))
+    for path in sorted(root.rglob("*.jpg"))[::4]:
+        path.unlink()
+    everything = places.Places(root, tree.scan(root))
+    for of in (everything, everything.keep(np.arange(everything.views) % 5 > 0)):
+        numbers = np.random.default_rng(0).permutation(len(of))[:17]
+        chosen = places.Chosen(of, np.zeros(len(of), int), numbers)
+        made = list(chosen)
+        assert places.rows_of(chosen).tolist() == places.rows_of(made).tolist()
+        assert places.view_count(chosen) == places.view_count(made) == len(places.rows_of(made))
+        assert list(places.ids_of(chosen)) == list(places.ids_of(made))

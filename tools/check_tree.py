@@ -67,7 +67,8 @@ def main(options: Options) -> None:
         print("\n".join(tree_report.cells(survey.label(locations, cells), len(cells), options.names)))
     print("\n".join(tree_report.problems(facts, options.tree, options.names)))
     policy = bad_images.Policy(options.on_bad_image, options.max_bad_fraction)
-    bad_images.settle(facts, options.tree, policy, "replace or delete them; --names=N lists more")
+    bad = [fact for fact in facts if fact.problem]
+    bad_images.settle(bad, len(facts), options.tree, policy, "replace or delete them; --names=N lists more")
     if options.record:
         _record(options.tree, facts)
 
