@@ -220,7 +220,7 @@ def pick(found: Sequence[Labelled], numbers: np.ndarray) -> Sequence[Labelled]:
 
 def view_count(found: Sequence[Labelled]) -> int:
     """Returns how many views locations have, without making them where that can be."""
-    return len(rows_of(found)) if isinstance(found, Chosen) else sum(len(place.views) for place, _ in found)
+    return len(rows_of(found))
 
 
 def rows_of(found: Sequence[Labelled]) -> np.ndarray:

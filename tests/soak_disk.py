@@ -10,6 +10,7 @@ program ends as an undisturbed one.
 """
 
 import argparse
+import itertools
 import json
 import os
 import pathlib
@@ -102,23 +103,25 @@ def programs(place: pathlib.Path, step_kb: int) -> dict:
     import kill_works
     import killing
 
-    seen = {}
+    seen, folder = {}, place / "work"
     with tempfile.TemporaryDirectory() as scratch:
-        made = kill_works.Road(pathlib.Path(scratch))
+        made, whole = kill_works.Road(pathlib.Path(scratch)), pathlib.Path(scratch, "whole")
         for part in ("build", "extract", "train", "evaluate"):
-            work, free_kb = made.work(part), 0
-            folder, whole = place / "work", made.folder / "whole"
-            _begin(work, place)
+            work = made.work(part)
+
+            def begin(work: Any = work) -> None:
+                empty(place).rmdir()
+                work.prepare(folder)
+
+            def judge_end(work: Any = work) -> None:
+                kill_works.judge_end(folder, whole, work)
+
+            begin()
             killing.run(lambda: work.do(folder), made.log)  # noqa: B023
             shutil.copytree(folder, whole)
-            while not _ends(work, place, free_kb, made.log):
-                (place / "filler").unlink()
-                killing.run(lambda: work.do(folder), made.log)  # noqa: B023
-                kill_works.judge_end(folder, whole, work)
-                free_kb += step_kb
-            kill_works.judge_end(folder, whole, work)
+            do = lambda: work.do(folder)  # noqa: B023, E731
+            seen[part] = _refusals(do, begin, lambda: None, judge_end, place, step_kb, made.log)
             shutil.rmtree(whole)
-            seen[part] = free_kb // step_kb
     return {"refusals": seen, "that went on with room as if undisturbed": sum(seen.values())}
 
 
@@ -128,41 +131,57 @@ def tools(place: pathlib.Path, step_kb: int) -> dict:
     import kill_works
     import killing
 
-    seen = {}
+    seen, folder = {}, place / "work"
     with tempfile.TemporaryDirectory() as scratch:
         made = kill_works.Road(pathlib.Path(scratch))
-        for name, do in disk_works.works(made).items():
-            folder, free_kb = place / "work", 0
+        for name, work in disk_works.works(made).items():
             empty(place).rmdir()
-            killing.run(lambda: do(folder), made.log)  # noqa: B023
+            killing.run(lambda: work(folder), made.log)  # noqa: B023
             whole = disk_works.contents(folder)
-            while not _does(lambda: do(folder), place, free_kb, made.log):  # noqa: B023
-                assert disk_works.contents(folder).items() <= whole.items(), name
-                (place / "filler").unlink()
-                killing.run(lambda: do(folder), made.log)  # noqa: B023
-                assert disk_works.contents(folder) == whole, name
-                free_kb += step_kb
-            assert disk_works.contents(folder) == whole, name
-            seen[name] = free_kb // step_kb
+
+            def judge(whole: dict = whole) -> None:
+                assert disk_works.contents(folder).items() <= whole.items()
+
+            def judge_end(whole: dict = whole) -> None:
+                assert disk_works.contents(folder) == whole
+
+            do = lambda: work(folder)  # noqa: B023, E731
+            seen[name] = _refusals(do, lambda: empty(place).rmdir(), judge, judge_end, place, step_kb, made.log)
     return {"refusals": seen, "that went on with room as if undisturbed": sum(seen.values())}
 
 
-def _begin(work: Any, place: pathlib.Path) -> None:
-    """Makes the folder on the disk as it is before a program."""
-    empty(place).rmdir()
-    work.prepare(place / "work")
+def _refusals(
+    do: Callable[[], object],
+    begin: Callable[[], object],
+    judge: Callable[[], object],
+    judge_end: Callable[[], object],
+    place: pathlib.Path,
+    step_kb: int,
+    log: pathlib.Path,
+) -> int:
+    """Gives a program more and more room until it ends well; returns how often it was refused.
 
+    Args:
+        do: Runs the program.
+        begin: Makes its folder as it is before.
+        judge: Fails if a refused program left what it should not.
+        judge_end: Fails if one that has ended, at once or after a refusal with room again, differs from an undisturbed.
+        place: The disk.
+        step_kb: How much room there is more each time.
+        log: What the program says.
+    """
+    import killing
 
-def _ends(work: Any, place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bool:
-    """Runs a program with so much room; returns False if it was refused, as it should be."""
-    _begin(work, place)
-    return _goes(lambda: work.do(place / "work"), place, free_kb, log)
-
-
-def _does(do: Callable[[], object], place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bool:
-    """As `_ends`, for a program that begins with nothing."""
-    empty(place).rmdir()
-    return _goes(do, place, free_kb, log)
+    for number in itertools.count():
+        begin()
+        if _goes(do, place, number * step_kb, log):
+            judge_end()
+            return number
+        judge()
+        (place / "filler").unlink()
+        killing.run(do, log)
+        judge_end()
+    raise AssertionError
 
 
 def _goes(do: Callable[[], object], place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bool:

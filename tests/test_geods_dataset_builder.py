@@ -16,7 +16,7 @@ import pytest
 import tensorflow_datasets as tfds
 from absl import logging
 
-from geods import bad_images, errors, geods_dataset_builder, locks, partition, splits, survey, tree
+from geods import bad_images, errors, geods_dataset_builder, partition, splits, survey, tree
 
 REPO = pathlib.Path(__file__).parent.parent
 OUTSIDE = "60.5,-115.25"
@@ -281,24 +281,3 @@ def test_mistakes_name_the_file_and_leave_nothing(root, tmp_path, monkeypatch):
         with pytest.raises(error, match=rule):
             build(tmp_path / name, tmp_path / "ds")
         assert list((tmp_path / "ds").iterdir()) == []
-
-
-def test_what_killed_builds_left_is_removed_but_not_what_others_write(tmp_path):
-    root, data = make_tree(tmp_path / "tree", 10), tmp_path / "data"
-    config = data / "geods" / ".config"
-    config.mkdir(parents=True)
-    torn = (data / "geods" / "random" / "incomplete.ABC_1.0.0", config / "incomplete.0123.metadata.json")
-    torn[0].mkdir(parents=True)
-    torn[1].touch()
-    with locks.folder(data / "geods" / "blocked", errors.DatasetError, "", data / ".geods-blocked.lock"):
-        build(root, data, "random")
-    assert [path.exists() for path in torn] == [False, True]
-    build(root, data, "report")
-    assert not torn[1].exists()
-
-
-def test_nothing_is_left_in_the_folder_for_temporary_files(tmp_path, monkeypatch):
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
-    build(make_tree(tmp_path / "tree", 10), tmp_path / "data", "random")
-    assert not list((tmp_path / "temporary").iterdir())

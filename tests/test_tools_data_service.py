@@ -123,6 +123,8 @@ def test_who_is_not_there_is_told_at_once(builder, tmp_path):
     for address in ("5050", "localhost:", ":5050", "host:x"):
         with pytest.raises(errors.OptionError, match="is not host:port"):
             data_service.require(address)
+    with pytest.raises(errors.OptionError, match="--data_service_wait_s=0: must be at least 1"):
+        options.TrainOptions(data_service="localhost:5050", data_service_wait_s=0, run_dir="r")
     with pytest.raises(errors.OptionError, match="in an order of its own"):
         options.TrainOptions(data_service="localhost:5050", cache_dir="cache")
 

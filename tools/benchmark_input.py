@@ -149,15 +149,7 @@ def _report(measured: list[harness.Result], expected: dict[str, Any], work: path
         )
         lines.append(results.as_json("input", result, identical=identical, dtype=result.facts["dtype"]))
     results.append(work / "input.jsonl", lines)
-    columns = [
-        "loader",
-        "share of the limit",
-        "times ours",
-        "images/s",
-        "first pass",
-        "images/CPU s",
-        "as Pillow",
-    ]
+    columns = ["loader", "share of the limit", "times ours", "images/s", "first pass", "images/CPU s", "as Pillow"]
     print(results.table([*columns, "peak MB", "clean, dropped, steady"], rows))
     print(f"{results.legend(measured)}wrote {work / 'input.jsonl'}")
 

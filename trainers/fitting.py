@@ -123,11 +123,11 @@ def fit(
         chunked.fit(parts.network, parts.train, measured, settings, folder, snapshot)
         return None
     kept = resume.Snapshots(parts.network, measured, settings.epochs, snapshot)
-    # In this order: the others print, write and keep what the validation has measured.
-    watchers = [callbacks.EpochNumber(parts.train), callbacks.StopOnNaN(), *([measured] if measured else [])]
+    # In this order: the first stops looking before the validation begins, which has no steps; the others print, write
+    # and keep what that has measured.
+    watchers = [stalls.Stall(settings.data_service, settings.data_service_wait_s)] if settings.data_service else []
+    watchers += [callbacks.EpochNumber(parts.train), callbacks.StopOnNaN(), *([measured] if measured else [])]
     watchers += [callbacks.Progress(settings.epochs, measured), callbacks.Board(folder, cells, measured), kept]
-    if settings.data_service:
-        watchers.append(stalls.Stall(settings.data_service, settings.data_service_wait_s))
     if parts.train.forward:
         parts.train.forward(kept.epochs)
     parts.network.fit(

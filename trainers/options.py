@@ -170,13 +170,11 @@ class TrainOptions(EncoderOptions):
             problem = f"--members={self.members} without --cache_dir: every member would decode and encode all images."
             raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
         if self.train_backbone and self.cache_dir:
-            raise errors.OptionError(
-                "--train_backbone with --cache_dir: cached features cannot train the encoder.",
-                "leave --cache_dir empty to train from images",
-            )
+            problem = "--train_backbone with --cache_dir: cached features cannot train the encoder."
+            raise errors.OptionError(problem, "leave --cache_dir empty to train from images")
         if not self.run_dir:
             raise errors.OptionError("--run_dir is empty.", "name a folder, such as --run_dir=runs/mlp")
-        require_at_least(self, 1, ("follow_min_locations",))
+        require_at_least(self, 1, ("follow_min_locations", "data_service_wait_s"))
         require_at_least(self, 0.05, ("follow_poll_s",))
         require_at_least(self, 0, ("follow_timeout_s",))
         if not self.memory_gb > 0:
