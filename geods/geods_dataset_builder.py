@@ -203,7 +203,12 @@ class Builder(dataset_builder.FileReaderBuilder):
         if download_config and download_config.download_mode != tfds.download.GenerateMode.REUSE_DATASET_IF_EXISTS:
             return
         dataset_files.refuse_damaged(pathlib.Path(self.data_dir))
-        if download_config is None or not download_config.manual_dir or not self.is_prepared():
+        if not self.is_prepared():
+            return
+        if not self.info.initialized:
+            # Another process has built it since this builder was made; TFDS 4.9.10 would go on without what is known.
+            self.info.read_from_directory(self.data_dir)
+        if download_config is None or not download_config.manual_dir:
             return
         root, config = pathlib.Path(download_config.manual_dir), self.builder_config
         now = plans.sources_now(root, config.policy, config.seed, bad_images.Policy.from_environment())

@@ -164,6 +164,14 @@ def test_unknown_heading_and_date_and_given_provenance(tmp_path):
     assert (example["source"].decode(), example["licence"].decode()) == ("drawn", "CC0-1.0")
 
 
+def test_a_builder_made_before_another_process_finished_takes_what_that_one_built(root, tmp_path):
+    early = geods_dataset_builder.Builder(data_dir=tmp_path, config="random")
+    built = build(root, tmp_path, "random")
+    early.download_and_prepare(download_config=config_for(root))
+    assert early.info.metadata == built.info.metadata
+    assert len(examples(early, "test")) == len(examples(built, "test")) > 0
+
+
 def test_dataset_of_a_changed_tree_or_partition_is_not_reused(root, tmp_path):
     shutil.copytree(root, tmp_path / "tree")
     build(tmp_path / "tree", tmp_path / "ds")
