@@ -15,9 +15,9 @@ import keras
 import numpy as np
 
 from geods import errors
-from model import encoders, preprocessing, tensors, weights
+from model import encoders, moments, preprocessing, tensors, weights
 
-_POOLINGS = ("none", "avg", "max")
+_POOLINGS = ("none", "avg", "max", "moments")
 _PREPROCESSINGS = ("own", "raw")
 
 
@@ -29,9 +29,10 @@ class BackboneSpec:
         name: Encoder, one of `names()`.
         weights: "imagenet", "random", or the path of a weights file.
         layer: Layer whose output is taken; "" for the encoder's output.
-        pooling: "avg" or "max" over the feature map, "none" to keep it.
+        pooling: "avg" or "max" over the feature map, "moments" for `moments.SecondMoments` of it, "none" to keep it.
         height_px: Height of the images; 300 is the report's.
         width_px: Width of the images; 600 is the report's.
+        more_heights_px: Heights in which the encoder looks at each image once more; those features follow in order.
         preprocessing: "own" for what the encoder was trained with, "raw" for 0 to 255 as the report fed it.
         seed: Repeats "random" weights.
 
@@ -45,11 +46,14 @@ class BackboneSpec:
     pooling: str = "none"
     height_px: int = 300
     width_px: int = 600
+    more_heights_px: tuple[int, ...] = ()
     preprocessing: str = "own"
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Checks the values."""
+        # JSON has lists.
+        object.__setattr__(self, "more_heights_px", tuple(self.more_heights_px))
         encoder = encoders.find(self.name)
         for field, value, allowed in (
             ("pooling", self.pooling, _POOLINGS),
@@ -60,15 +64,28 @@ class BackboneSpec:
         if self.preprocessing == "raw" and encoder.carries_preprocessing:
             problem = f"{self.name} has its preprocessing among its own layers, so it cannot be fed raw values."
             raise errors.BackboneError(problem, "use --preprocessing=own, or another encoder such as resnet50")
-        if self.height_px < 1 or self.width_px < 1:
-            problem = f"images of {self.height_px}x{self.width_px} px have no content."
-            raise errors.BackboneError(problem, "give a positive --height_px and --width_px")
+        for height_px, width_px in self.sizes_px:
+            if height_px < 1 or width_px < 1:
+                problem = f"images of {height_px}x{width_px} px have no content."
+                raise errors.BackboneError(problem, "give a positive --height_px and --width_px")
+        if self.more_heights_px and self.pooling == "none":
+            problem = f"maps of {len(self.sizes_px)} sizes ({self.height_px} and more_heights_px) do not go into one."
+            raise errors.BackboneError(problem, "pool them, as with --pooling=moments, or look at one size")
         if not self.weights:
             raise errors.BackboneError("weights is empty.", "choose imagenet, random, or the path of a weights file")
 
+    @property
+    def sizes_px(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of all sizes it looks at, in the order of the features."""
+        others = (height_px for height_px in self.more_heights_px)
+        return (
+            (self.height_px, self.width_px),
+            *((height_px, round(self.width_px * height_px / max(1, self.height_px))) for height_px in others),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields, fit for JSON."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "more_heights_px": list(self.more_heights_px)}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "BackboneSpec":
@@ -108,19 +125,29 @@ def build(spec: BackboneSpec) -> keras.Model:
     Set `trainable` on the result, or on some of its layers, to train it.
 
     Returns:
-        keras.Model: uint8 images `[b, height_px, width_px, 3]` (RGB) -> features `[b, h', w', c]`, or `[b, c]` if
+        keras.Model: uint8 images `[b, height_px, width_px, 3]` (RGB) -> features `[b, h', w', c]`, or `[b, d]` if
         pooled; in the compute dtype of Keras' policy, pooled features in float32.
 
     Raises:
         BackboneError: If the encoder, its layer or its weights do not fit.
         MissingFileError: If the weights file is not there.
     """
-    encoder = weights.make_encoder(spec.name, spec.weights, spec.height_px, spec.width_px, spec.seed)
+    height_px, width_px = (None, None) if spec.more_heights_px else spec.sizes_px[0]
+    encoder = weights.make_encoder(spec.name, spec.weights, height_px, width_px, spec.seed)
     if spec.layer:
         encoder = keras.Model(encoder.input, _layer(encoder, spec).output, name=encoder.name)
     images = keras.Input((spec.height_px, spec.width_px, 3), dtype="uint8", name="image")
-    levels = preprocessing.Preprocessing(spec.name, spec.preprocessing, name="preprocessing")(images)
-    backbone = Backbone(images, _pool(encoder(levels), spec), name="backbone")
+    prepare = preprocessing.Preprocessing(spec.name, spec.preprocessing, name="preprocessing")
+    others = [preprocessing.Resized(*size, name=f"resized_{size[0]}")(images) for size in spec.sizes_px[1:]]
+    try:
+        looks = [_pool(encoder(prepare(levels)), spec, number) for number, levels in enumerate([images, *others])]
+    except ValueError as error:
+        if isinstance(error, errors.BackboneError) or not others:
+            raise
+        problem = f"{spec.name} cannot look at images of heights {[height for height, _ in spec.sizes_px]} px: {error}"
+        raise errors.BackboneError(problem, "leave --more_heights_px out, or take another encoder") from error
+    features = keras.layers.Concatenate(dtype="float32", name="sizes")(looks) if others else looks[0]
+    backbone = Backbone(images, features, name="backbone")
     backbone.trainable = False
     return backbone
 
@@ -164,13 +191,17 @@ def _layer(encoder: keras.Model, spec: BackboneSpec) -> keras.layers.Layer:
     return layers[spec.layer]
 
 
-def _pool(features: tensors.Tensor, spec: BackboneSpec) -> tensors.Tensor:
-    """Pools features `[b, h', w', c]` to `[b, c]` where the spec asks for it."""
+def _pool(features: tensors.Tensor, spec: BackboneSpec, number: int) -> tensors.Tensor:
+    """Pools features `[b, h', w', c]` to `[b, d]` where the spec asks for it; those of the size of some number."""
     if spec.pooling == "none":
         return features
     if len(features.shape) != 4:
         problem = f"layer {spec.layer!r} of {spec.name} gives {tuple(features.shape[1:])}, which is not a feature map."
         raise errors.BackboneError(problem, "use --pooling=none, or another layer")
-    pool = keras.layers.GlobalAveragePooling2D if spec.pooling == "avg" else keras.layers.GlobalMaxPooling2D
+    pool = {
+        "avg": keras.layers.GlobalAveragePooling2D,
+        "max": keras.layers.GlobalMaxPooling2D,
+        "moments": moments.SecondMoments,
+    }[spec.pooling]
     # float32, because a mean over hundreds of bfloat16 values would keep 8 bits of them.
-    return pool(dtype="float32", name="pooling")(features)
+    return pool(dtype="float32", name=f"pooling_{number}" if number else "pooling")(features)

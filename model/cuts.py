@@ -68,7 +68,7 @@ def layer_before(spec: backbones.BackboneSpec, unfreeze: str) -> str:
     Raises:
         BackboneError: If there is no such encoder or layer, or the encoder cannot be cut there.
     """
-    bare = dataclasses.replace(spec, weights=weights.RANDOM, layer="", pooling="none")
+    bare = dataclasses.replace(spec, weights=weights.RANDOM, layer="", pooling="none", more_heights_px=())
     encoder = weights.make_encoder(bare.name, bare.weights, bare.height_px, bare.width_px, bare.seed)
     return resolve(encoder, spec.name, unfreeze)
 

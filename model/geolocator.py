@@ -37,6 +37,7 @@ from model import (
 _ALSO_IN_FILES = (
     cuts.Blocks,
     kernel_regression.KernelRegression,
+    moments.MomentRoots,
     moments.SecondMoments,
     neighbours.NeighbourDensity,
 )

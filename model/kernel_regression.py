@@ -1,4 +1,4 @@
-"""Kernel regression of distances: the expected distance of every cell from how much a place looks like known ones.
+"""Kernel regression of distances: what a guess in each cell may cost, from how much a place looks like known ones.
 
 Nothing is trained step by step: the weights are the solution of one linear system.
 """
@@ -23,17 +23,17 @@ SPREADS_KM = (50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 600.0, 900.0)
 
 @keras.saving.register_keras_serializable(package="geods")
 class KernelRegression(keras.layers.Layer):
-    """Gives each cell its expected distance, and from that a log-probability.
+    """Gives each cell its expected cost, and from that a log-probability.
 
     looks `[b, d]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`,
 
         E(cell) = offset(cell) + sum over places i of k(look, look_i) coefficient(i, cell),  k = exp(-rate |x - y|^2),
         p(cell) ~ exp(-E(cell) / spread_km).
 
-    E is the ridge regression of the distance between place and cell, so the least E is the least expected distance
-    without any assumption on how the probability lies round a cell (Ciliberto et al. 2016, A Consistent Regularization
-    Approach for Structured Prediction, arXiv 1605.07588). Its weights on places may be negative, so it is no mean over
-    a distribution; the softmax only puts it in the words of the other classifiers.
+    E is the ridge regression of what a guess in the cell costs at a place (`cost_km`), so the least E is the least
+    expected cost without any assumption on how the probability lies round a cell (Ciliberto et al. 2016, A Consistent
+    Regularization Approach for Structured Prediction, arXiv 1605.07588). Its weights on places may be negative, so it
+    is no mean over a distribution; the softmax only puts it in the words of the other classifiers.
 
     Args:
         places: Number of places it remembers; `fit` gives them.
@@ -109,7 +109,21 @@ class Solution:
     held_out_km: float
 
 
-def fit(looks: np.ndarray, coords: np.ndarray, groups: np.ndarray, centroids: npt.ArrayLike) -> Solution:
+def cost_km(distance_km: np.ndarray, nearness_km: float) -> np.ndarray:
+    """Returns what guesses cost that are so far off, `[n, m]` km -> `[n, m]` km.
+
+    The distance d itself, and with `nearness_km` also (1 - exp(-d / nearness_km)) times the mean distance: it grows
+    ever more slowly, as the score of GeoGuessr falls, so that among places between which nothing decides it is better
+    to guess near one than in the middle of all.
+    """
+    if not nearness_km:
+        return distance_km
+    return distance_km - distance_km.mean() * np.expm1(-distance_km / nearness_km)
+
+
+def fit(
+    looks: np.ndarray, coords: np.ndarray, groups: np.ndarray, centroids: npt.ArrayLike, nearness_km: float = 0.0
+) -> Solution:
     """Solves the regression for every width and ridge, and keeps the one that is best on groups left out.
 
     Leaving a group out of a ridge regression has a closed form: with G = (K + n ridge I)^-1 and A = G Y, the residual
@@ -120,6 +134,7 @@ def fit(looks: np.ndarray, coords: np.ndarray, groups: np.ndarray, centroids: np
         coords: `[n, 2]` degrees, (lat, lon).
         groups: `[n]` int; places of one group are left out together, such as those of a block of the map.
         centroids: `[cells, 2]` degrees, (lat, lon).
+        nearness_km: Within what distance a guess counts as near; 0 for distances alone.
 
     Returns:
         Solution. n^3 work and n^2 memory: 3 s for 800 places, 18 s for 2,000, on 2 busy cores.
@@ -135,21 +150,33 @@ def fit(looks: np.ndarray, coords: np.ndarray, groups: np.ndarray, centroids: np
         problem = f"{len(looks)} places in {len(members)} groups, {usual:g} apart in looks."
         raise errors.TrainingError(problem, "train on places of at least two blocks that look different")
     apart /= usual
+    cost = cost_km(distance_km, nearness_km)
     tried = [
-        (_mean_km(distance_km, _left_out(apart, distance_km, members, *choice)[1]), *choice)
+        (_mean_km(distance_km, _left_out(apart, cost, members, *choice)[1]), *choice)
         for choice in itertools.product(WIDTHS, RIDGES)
     ]
     mean_km, width, ridge = min(tried)
-    coefficients, expected_km = _left_out(apart, distance_km, members, width, ridge)
+    coefficients, expected_km = _left_out(apart, cost, members, width, ridge)
     spread_km = _spread(expected_km, distance_km.argmin(axis=1))
-    return Solution(coefficients, distance_km.mean(axis=0), width / usual, spread_km, width, ridge, mean_km)
+    return Solution(coefficients, cost.mean(axis=0), width / usual, spread_km, width, ridge, mean_km)
 
 
-def build_classifier(regression: KernelRegression, feature_shape: tuple[int, ...]) -> keras.Model:
-    """Returns second moments and regression as a classifier like `geolocator.build_classifier`'s, on feature maps."""
+def build_classifier(regression: KernelRegression, feature_shape: tuple[int, ...], sizes: int = 1) -> keras.Model:
+    """Returns moments and regression as a classifier like `geolocator.build_classifier`'s; `looks` gives the places.
+
+    Args:
+        regression: What follows the looks.
+        feature_shape: Shape of one view's features: a map, or `(d,)` for second moments of maps.
+        sizes: In how many sizes the encoder looked at each image, where they are moments.
+    """
     features = keras.Input((None, *feature_shape), name="features")
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
-    looks = moments.SecondMoments(name="second_moments")(features, view_mask)
+    pooled, channels = features, feature_shape[-1]
+    if len(feature_shape) == 1:
+        channels = moments.channels_of(feature_shape[0], sizes * len(moments.REGIONS))
+    else:
+        pooled = views.PerView(moments.SecondMoments(name="second_moments"), name="moments")(features)
+    looks = moments.MomentRoots(channels, name="moment_roots")(pooled, view_mask)
     found = regression(looks, view_mask)
     return keras.Model({"features": features, "view_mask": view_mask}, found, name="classifier")
 
@@ -161,7 +188,7 @@ def _squared_distances(looks: np.ndarray) -> np.ndarray:
 
 
 def _left_out(
-    apart: np.ndarray, distance_km: np.ndarray, members: list[np.ndarray], width: float, ridge: float
+    apart: np.ndarray, cost: np.ndarray, members: list[np.ndarray], width: float, ridge: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Solves the regression for one width and ridge.
 
@@ -169,15 +196,15 @@ def _left_out(
         Its coefficients `[n, cells]`, and what it expects of each place without the place's group, `[n, cells]` km.
     """
     inverse = np.linalg.inv(np.exp(-width * apart) + len(apart) * ridge * np.eye(len(apart)))
-    coefficients = inverse @ (distance_km - distance_km.mean(axis=0))
-    expected_km = distance_km.copy()
+    coefficients = inverse @ (cost - cost.mean(axis=0))
+    expected_km = cost.copy()
     for group in members:
         expected_km[group] -= np.linalg.solve(inverse[np.ix_(group, group)], coefficients[group])
     return coefficients, expected_km
 
 
 def _mean_km(distance_km: np.ndarray, expected_km: np.ndarray) -> float:
-    """Returns how far off the cells of least expected distance are on average."""
+    """Returns how far off the cells of least expected cost are on average."""
     return float(distance_km[np.arange(len(distance_km)), expected_km.argmin(axis=1)].mean())
 
 

@@ -1,4 +1,4 @@
-"""The preprocessing an encoder was trained with, as a layer inside the graph."""
+"""The preprocessing an encoder was trained with, and the sizes it looks at, as layers inside the graph."""
 
 from typing import Any
 
@@ -41,3 +41,33 @@ class Preprocessing(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns what the constructor takes."""
         return {**super().get_config(), "encoder": self.encoder, "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class Resized(keras.layers.Layer):
+    """Images in another size, bilinear and smoothed first where they get smaller.
+
+    `[b, h, w, 3]` -> float32 `[b, height_px, width_px, 3]`, of the same levels.
+
+    Args:
+        height_px: Height of the result.
+        width_px: Width of the result.
+    """
+
+    def __init__(self, height_px: int, width_px: int, **options: object) -> None:
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        self.height_px, self.width_px = height_px, width_px
+
+    def call(self, images: tensors.Tensor) -> tensors.Tensor:
+        """Returns the images in the other size."""
+        levels, size = keras.ops.cast(images, "float32"), (self.height_px, self.width_px)
+        return keras.ops.image.resize(levels, size, antialias=True, data_format="channels_last")
+
+    def compute_output_spec(self, images: tensors.Tensor) -> keras.KerasTensor:
+        """Returns shape and dtype of the result without computing it."""
+        return keras.KerasTensor((images.shape[0], self.height_px, self.width_px, 3), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the constructor takes."""
+        return {**super().get_config(), "height_px": self.height_px, "width_px": self.width_px}

@@ -14,15 +14,15 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _IMAGENET_STDDEV_RGB = (0.229, 0.224, 0.225)
 
 
-def make_encoder(name: str, source: str, height_px: int, width_px: int, seed: int) -> keras.Model:
+def make_encoder(name: str, source: str, height_px: int | None, width_px: int | None, seed: int) -> keras.Model:
     """Builds an encoder without its classifier.
 
     Args:
         name: Name in model.encoders.
         source: "imagenet" (downloaded once by Keras), "random", or the path of a weights file: `.weights.h5` of
             Keras 3, or the older `.h5`.
-        height_px: Height of the images.
-        width_px: Width of the images.
+        height_px: Height of the images; None for any.
+        width_px: Width of the images; None for any.
         seed: Repeats "random" weights.
 
     Returns:
@@ -42,7 +42,8 @@ def make_encoder(name: str, source: str, height_px: int, width_px: int, seed: in
     except errors.BackboneError:
         raise
     except ValueError as error:
-        problem = f"{name} for images of {height_px}x{width_px} px: {causes.in_short(error)}"
+        size = f"{height_px}x{width_px} px" if height_px else "several sizes"
+        problem = f"{name} for images of {size}: {causes.in_short(error)}"
         step = "mend that (--height_px and --width_px set the size), or take another encoder"
         raise errors.BackboneError(problem, step) from error
     # Keras raises a bare Exception when a download fails.

@@ -71,6 +71,7 @@ def _fitted(head: str, shape: tuple[int, ...], places: int, estimate) -> tuple[f
     """Makes the features of some places and fits a head on them."""
     import numpy as np
 
+    from model import backbones
     from trainers import inputs, memorise, options
 
     cells, rng = drawn_trees.cells(), np.random.default_rng(0)
@@ -80,7 +81,7 @@ def _fitted(head: str, shape: tuple[int, ...], places: int, estimate) -> tuple[f
 
     def fit(count: int) -> None:
         split = inputs.Split(_Drawn(truth[:count], shape), [], coords, truth[:, 2], count, "", None)
-        memorise.classifier_of(settings, shape, cells, split)
+        memorise.classifier_of(settings, backbones.BackboneSpec(), shape, cells, split)
 
     fit(64)
     before_mb = _peak_mb()

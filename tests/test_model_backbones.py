@@ -8,7 +8,7 @@ import precision
 import pytest
 
 from geods import errors
-from model import backbones, encoders
+from model import backbones, encoders, moments, weights
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3), dtype="uint8")
 
@@ -42,7 +42,7 @@ def test_names_are_those_of_the_encoders():
 
 
 def test_a_spec_goes_through_json_and_back():
-    spec = spec_of(layer="block_3_add", pooling="avg", seed=3)
+    spec = spec_of(layer="block_3_add", pooling="avg", seed=3, more_heights_px=(32, 48))
     assert backbones.BackboneSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
@@ -54,12 +54,32 @@ def test_a_spec_goes_through_json_and_back():
         ({"preprocessing": "none"}, "preprocessing is 'none'"),
         ({"height_px": 0}, "images of 0x96 px have no content"),
         ({"weights": ""}, "weights is empty"),
+        ({"pooling": "avg", "more_heights_px": (0,)}, "images of 0x0 px have no content"),
+        ({"more_heights_px": (32,)}, r"maps of 2 sizes \(64 and more_heights_px\) do not go into one"),
         ({"name": "convnext_tiny", "preprocessing": "raw"}, "convnext_tiny has its preprocessing among its own layers"),
     ],
 )
 def test_a_value_that_cannot_be_had_is_refused(fields, message):
     with pytest.raises(errors.BackboneError, match=message):
         spec_of(**fields)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max", "moments"])
+def test_several_sizes_give_the_features_of_each_in_order(pooling):
+    fields = {"layer": "block_2_add", "pooling": pooling}
+    both = features_of(backbones.build(spec_of(**fields, more_heights_px=(32,))))
+    large = features_of(backbones.build(spec_of(**fields)))
+    encoder = weights.make_encoder("mobilenet_v2", weights.RANDOM, 32, 48, 0)
+    levels = keras.ops.image.resize(IMAGES.astype("float32"), (32, 48), antialias=True) / 127.5 - 1
+    small_map = keras.Model(encoder.input, encoder.get_layer("block_2_add").output)(levels)
+    pool = {"avg": keras.ops.mean, "max": keras.ops.max}.get(pooling)
+    small = pool(small_map, axis=(1, 2)) if pool else moments.SecondMoments()(small_map)
+    np.testing.assert_allclose(both, np.concatenate([large, small], axis=1), rtol=1e-3, atol=1e-4)
+
+
+def test_an_encoder_whose_branches_need_a_fixed_size_cannot_look_at_several():
+    with pytest.raises(errors.BackboneError, match=r"nasnet_mobile cannot look at images of heights \[64, 32\] px"):
+        backbones.build(spec_of(name="nasnet_mobile", pooling="avg", more_heights_px=(32,)))
 
 
 def test_an_unknown_field_is_refused():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from geods import errors, geometry
-from model import geolocator, kernel_regression
+from model import geolocator, kernel_regression, moments, views
 
 RNG = np.random.default_rng(0)
 CENTROIDS = np.array([[lat, lon] for lat in np.arange(30, 46, 2.0) for lon in np.arange(-110, -84, 2.0)])
@@ -29,17 +29,25 @@ def regression(found, places=60):
     return layer
 
 
-def solve(looks, coords, found):
+def solve(looks, coords, found, nearness_km=0.0):
     """The coefficients by a plain solve, for the choice that `fit` made; n as in `fit`, which is all places."""
     apart = ((looks[:, None].astype(np.float64) - looks[None]) ** 2).sum(axis=2)
     kernel = np.exp(-found.rate * apart)
-    target = geometry.pairwise_km(coords, CENTROIDS) - found.offset
+    target = kernel_regression.cost_km(geometry.pairwise_km(coords, CENTROIDS), nearness_km) - found.offset
     return np.linalg.solve(kernel + len(LOOKS) * found.ridge * np.eye(len(looks)), target)
 
 
-def test_the_solution_solves_the_regression():
-    found = kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS)
-    np.testing.assert_allclose(found.coefficients, solve(LOOKS, COORDS, found), rtol=1e-5, atol=1e-3)
+@pytest.mark.parametrize("nearness_km", [0.0, 500.0])
+def test_the_solution_solves_the_regression(nearness_km):
+    found = kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS, nearness_km)
+    np.testing.assert_allclose(found.coefficients, solve(LOOKS, COORDS, found, nearness_km), rtol=1e-5, atol=1e-3)
+
+
+def test_the_cost_is_the_distance_and_its_nearness_as_much_as_the_mean():
+    distance_km = np.array([[0.0, 300.0, 3000.0]])
+    expected = distance_km + 1100 * (1 - np.exp(-distance_km / 500))
+    np.testing.assert_allclose(kernel_regression.cost_km(distance_km, 500.0), expected)
+    np.testing.assert_array_equal(kernel_regression.cost_km(distance_km, 0.0), distance_km)
 
 
 def test_what_it_says_of_groups_left_out_is_what_leaving_them_out_gives():
@@ -76,12 +84,26 @@ def test_what_it_remembers_is_saved_with_it(tmp_path):
     mask = np.ones((12, 2), bool)
     layer = kernel_regression.KernelRegression(12, len(CENTROIDS), name="kernel_regression")
     classifier = kernel_regression.build_classifier(layer, (4, 4, 3))
-    looks = keras.ops.convert_to_numpy(classifier.get_layer("second_moments")(maps, mask))
+    look = keras.Model(classifier.input, classifier.get_layer("moment_roots").output)
+    looks = keras.ops.convert_to_numpy(look({"features": maps, "view_mask": mask}))
     layer.remember(looks, kernel_regression.fit(looks, COORDS[:12], GROUPS[:12], CENTROIDS))
     geolocator.save(classifier, tmp_path / "c.keras")
     inputs = {"features": maps[:3], "view_mask": mask[:3]}
     again = geolocator.load(tmp_path / "c.keras")(inputs)
     np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (again, classifier(inputs))))
+
+
+def test_pooled_moments_of_two_sizes_give_what_their_maps_give():
+    maps = [RNG.standard_normal((12, 2, height, 6, 3)).astype("float32") for height in (4, 6)]
+    pooled = [views.PerView(moments.SecondMoments())(each) for each in maps]
+    mask = np.ones((12, 2), bool)
+    layer = kernel_regression.KernelRegression(12, len(CENTROIDS), name="kernel_regression")
+    classifier = kernel_regression.build_classifier(layer, (24,), sizes=2)
+    look = keras.Model(classifier.input, classifier.get_layer("moment_roots").output)
+    features = keras.ops.convert_to_numpy(keras.ops.concatenate(pooled, axis=-1))
+    found = look({"features": features, "view_mask": mask})
+    expected = [moments.MomentRoots(3)(each, mask) for each in pooled]
+    np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=1e-6)
 
 
 def test_places_that_all_look_the_same_are_refused():

@@ -10,9 +10,15 @@ from model import moments
 RNG = np.random.default_rng(0)
 
 
+def pooled(maps, **options):
+    return keras.ops.convert_to_numpy(moments.SecondMoments(**options)(np.asarray(maps, "float32")))
+
+
 def look(features, mask, **options):
-    layer = moments.SecondMoments(**options)
-    return keras.ops.convert_to_numpy(layer(np.asarray(features, "float32"), np.asarray(mask)))
+    features = np.asarray(features, "float32")
+    vectors = pooled(features.reshape(-1, *features.shape[2:]), **options).reshape(*features.shape[:2], -1)
+    layer = moments.MomentRoots(features.shape[-1])
+    return keras.ops.convert_to_numpy(layer(vectors, np.asarray(mask)))
 
 
 def root(pixels):
@@ -20,6 +26,14 @@ def root(pixels):
     matrix = pixels.T @ pixels
     values, vectors = np.linalg.eigh(matrix / np.trace(matrix))
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def test_moments_are_means_of_products():
+    maps = RNG.standard_normal((2, 6, 5, 4))
+    row, column = np.triu_indices(4)
+    for found, one in zip(pooled(maps), maps, strict=True):
+        for part, pixels in zip(np.split(found, 2), (one.reshape(-1, 4), one[3:].reshape(-1, 4)), strict=True):
+            np.testing.assert_allclose(part, (pixels.T @ pixels / len(pixels))[row, column], rtol=1e-4, atol=1e-6)
 
 
 def test_distances_are_those_of_the_matrices():
@@ -71,11 +85,28 @@ def test_regions_without_height_are_refused(regions):
 
 @pytest.mark.parametrize("shape", [(4,), (3, 3, 513)])
 def test_features_it_cannot_stand_on_are_refused(shape):
-    features, mask = keras.Input((None, *shape)), keras.Input((None,), dtype="bool")
     with pytest.raises(errors.OptionError, match="block_12_add"):
-        moments.SecondMoments()(features, mask)
+        moments.SecondMoments()(keras.Input(shape))
 
 
-def test_it_is_rebuilt_from_its_config():
-    layer = moments.SecondMoments(((0.25, 0.75),))
-    assert moments.SecondMoments.from_config(layer.get_config()).regions == ((0.25, 0.75),)
+def test_vectors_that_are_no_moments_are_refused():
+    with pytest.raises(errors.OptionError, match="7 values of a view are no second moments of 3 channels"):
+        moments.MomentRoots(3)(keras.Input((None, 7)), keras.Input((None,), dtype="bool"))
+
+
+@pytest.mark.parametrize("matrices", [1, 2, 4])
+@pytest.mark.parametrize("channels", [1, 3, 96])
+def test_channels_follow_from_the_number_of_values(channels, matrices):
+    assert moments.channels_of(matrices * channels * (channels + 1) // 2, matrices) == channels
+
+
+@pytest.mark.parametrize(("size", "matrices"), [(0, 2), (7, 1), (12, 1), (1280, 2)])
+def test_numbers_of_values_that_cannot_be_moments_are_refused(size, matrices):
+    with pytest.raises(errors.OptionError, match="--pooling=moments"):
+        moments.channels_of(size, matrices)
+
+
+def test_they_are_rebuilt_from_their_configs():
+    pool, roots = moments.SecondMoments(((0.25, 0.75),)), moments.MomentRoots(5)
+    assert moments.SecondMoments.from_config(pool.get_config()).regions == ((0.25, 0.75),)
+    assert moments.MomentRoots.from_config(roots.get_config()).channels == 5

@@ -8,7 +8,7 @@ import pytest
 import road
 
 from geods import errors
-from trainers import features, options, predictor, runs, train
+from trainers import extract, features, options, predictor, runs, train
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,34 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
     assert np.mean(np.all(points == others, axis=1)) > 0.8
 
 
+def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(settings, data_dir, tmp_path):
+    from geods import datasets, pipeline
+
+    fields = {**road.ENCODER_FIELDS, "layer": "block_2_add", "pooling": "moments", "more_heights_px": (24,)}
+    cache, where = tmp_path / "moments", {"data_dir": str(data_dir), "config": "random"}
+    extract.main(options.ExtractOptions(**where, **fields, cache_dir=str(cache), cache_dtype="float32"))
+    train.main(dataclasses.replace(settings, cache_dir=str(cache), nearness_km=1000.0))
+    found = features.FeatureCache(cache / "test")
+    assert found.feature_shape == (2 * 2 * 24 * 25 // 2,)
+    model = predictor.Predictor.load(settings.run_dir)
+    shape = pipeline.PipelineOptions(32, 48, batch_size=16)
+    from_images, _ = model.predict(pipeline.batches(datasets.open_builder(data_dir, "random"), "test", shape))
+    np.testing.assert_allclose(model.predict_features(found, 16)[0], from_images, rtol=0.02, atol=0.05)
+
+
+def test_features_that_are_neither_maps_nor_moments_are_refused(settings, cache_dir):
+    with pytest.raises(errors.OptionError, match=r"no second moments of 2 maps(.|\n)*--pooling=moments"):
+        train.main(dataclasses.replace(settings, cache_dir=str(cache_dir)))
+
+
+def test_a_cache_of_another_set_of_sizes_is_refused(settings, data_dir, tmp_path):
+    fields = {**road.ENCODER_FIELDS, "pooling": "avg", "splits": ("test",), "cache_dir": str(tmp_path / "cache")}
+    asked = options.ExtractOptions(data_dir=str(data_dir), config="random", **fields)
+    extract.main(asked)
+    with pytest.raises(errors.CacheError, match="more_heights_px is '', wanted '24'"):
+        extract.main(dataclasses.replace(asked, more_heights_px=(24,)))
+
+
 def test_more_places_than_it_may_remember_are_drawn_from(settings, capsys):
     train.main(dataclasses.replace(settings, most_places=40))
     assert "40 of 119 places are remembered" in capsys.readouterr().out
@@ -73,6 +101,7 @@ def test_more_places_than_it_may_remember_are_drawn_from(settings, capsys):
     [
         ({"unfreeze": "last_block"}, "--head=kernel trains nothing"),
         ({"most_places": 1}, "--most_places=1: must be at least 2"),
+        ({"nearness_km": -1.0}, "--nearness_km=-1.0: must be at least 0"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(settings, changed, message):

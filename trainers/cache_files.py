@@ -39,9 +39,10 @@ class CacheKey:
         weights_sha256: Hash of the encoder's weights.
         height_px: Height of the images.
         width_px: Width of the images.
+        more_heights_px: Heights in which it looked once more, joined by commas.
         preprocessing: "own" or "raw".
         layer: Layer of the encoder, "" for its output.
-        pooling: "none", "avg" or "max".
+        pooling: "none", "avg", "max" or "moments".
         precision: Policy the encoder ran in.
         dtype: Type the features are stored in.
         variant: How the images were changed, "" if they were not.
@@ -60,6 +61,7 @@ class CacheKey:
     pooling: str
     precision: str
     dtype: str
+    more_heights_px: str = ""
     variant: str = ""
     runtime: str = "tensorflow"
     decode: str = "cpu"
@@ -71,6 +73,7 @@ class CacheKey:
             backbone=spec.name,
             height_px=spec.height_px,
             width_px=spec.width_px,
+            more_heights_px=",".join(map(str, spec.more_heights_px)),
             preprocessing=spec.preprocessing,
             layer=spec.layer,
             pooling=spec.pooling,

@@ -100,6 +100,7 @@ def _refuse_other_cache(folder: pathlib.Path, settings: options.ExtractOptions) 
         backbone=settings.backbone,
         height_px=settings.height_px,
         width_px=settings.width_px,
+        more_heights_px=",".join(map(str, settings.more_heights_px)),
         preprocessing=settings.preprocessing,
         layer=settings.layer or (found.layer if settings.unfreeze else ""),
         pooling=settings.pooling,

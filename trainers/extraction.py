@@ -44,6 +44,7 @@ def spec_of(settings: options.EncoderOptions) -> backbones.BackboneSpec:
         pooling=settings.pooling,
         height_px=settings.height_px,
         width_px=settings.width_px,
+        more_heights_px=settings.more_heights_px,
         preprocessing=settings.preprocessing,
         seed=settings.seed,
     )

@@ -60,7 +60,7 @@ def on_features(
 ) -> Parts:
     """Returns a new classifier on the features that the encoder of a spec gives; `backbone` is that, if it is built."""
     if settings.head in options.FITTED_HEADS:
-        classifier = memorise.classifier_of(settings, feature_shape, cells, train)
+        classifier = memorise.classifier_of(settings, spec, feature_shape, cells, train)
         network = keras.Model(classifier.input, classifier.output, name="trainable")
         return Parts(network, classifier, backbone, train, validation)
     classifier = networks.classifier_of(settings, spec, feature_shape, len(cells))

@@ -1,15 +1,19 @@
 """The heads that are not trained step by step: they look at every training place once and remember it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
 from geods import headroom, partition, splits
-from model import kernel_regression, moments, neighbours
+from model import backbones, kernel_regression, moments, neighbours
 from trainers import inputs, options
 
 
 def classifier_of(
     settings: options.TrainOptions,
+    spec: backbones.BackboneSpec,
     feature_shape: tuple[int, ...],
     cells: partition.Partition,
     train: inputs.Split,
@@ -18,12 +22,14 @@ def classifier_of(
 
     Args:
         settings: --head, and its flags.
+        spec: Encoder that gives the features.
         feature_shape: Shape of one view's features.
         cells: The run's partition.
         train: What to remember; from a cache.
     """
-    build = _neighbours if settings.head == neighbours.NAME else _kernel
-    return build(settings, feature_shape, cells, train)
+    if settings.head == neighbours.NAME:
+        return _neighbours(settings, feature_shape, cells, train)
+    return _kernel(settings, feature_shape, len(spec.sizes_px), cells, train)
 
 
 def _neighbours(
@@ -41,7 +47,11 @@ def _neighbours(
 
 
 def _kernel(
-    settings: options.TrainOptions, feature_shape: tuple[int, ...], cells: partition.Partition, train: inputs.Split
+    settings: options.TrainOptions,
+    feature_shape: tuple[int, ...],
+    sizes: int,
+    cells: partition.Partition,
+    train: inputs.Split,
 ) -> keras.Model:
     """Returns a regression of distances, fitted; prints what it chose."""
     places = min(train.examples, settings.most_places)
@@ -49,10 +59,10 @@ def _kernel(
         print(f"{places:,} of {train.examples:,} places are remembered (--most_places)")
     _require_memory(places, feature_shape, len(cells))
     regression = kernel_regression.KernelRegression(places, len(cells), name="kernel_regression")
-    classifier = kernel_regression.build_classifier(regression, feature_shape)
-    look = classifier.get_layer("second_moments")
-    looks, coords = _looks(look, train, places)
-    found = kernel_regression.fit(looks, coords, _blocks(coords), cells.centroids)
+    classifier = kernel_regression.build_classifier(regression, feature_shape, sizes)
+    look = keras.Model(classifier.input, classifier.get_layer("moment_roots").output, name="look")
+    looks, coords = _looks(lambda *seen: look(dict(zip(("features", "view_mask"), seen, strict=True))), train, places)
+    found = kernel_regression.fit(looks, coords, _blocks(coords), cells.centroids, settings.nearness_km)
     regression.remember(looks, found)
     print(
         f"kernel width {found.width:g}, ridge {found.ridge:g}, spread {found.spread_km:g} km: "
@@ -92,12 +102,12 @@ def kernel_bytes(places: int, feature_shape: tuple[int, ...], cells: int) -> int
 
 def _moments_of(feature_shape: tuple[int, ...]) -> int:
     """Returns how many moments a place has."""
-    features = keras.KerasTensor((None, None, *feature_shape))
-    found = moments.SecondMoments().compute_output_spec(features, keras.KerasTensor((None, None), "bool"))
-    return int(found.shape[-1])
+    if len(feature_shape) == 1:
+        return feature_shape[0]
+    return int(moments.SecondMoments().compute_output_spec(keras.KerasTensor((None, *feature_shape))).shape[-1])
 
 
-def _looks(look: keras.layers.Layer, train: inputs.Split, most: int) -> tuple[np.ndarray, np.ndarray]:
+def _looks(look: Callable[..., Any], train: inputs.Split, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns what the first `most` examples look like `[n, d]`, in the order of the training, and where they are."""
     looks, coords, there = np.zeros((most, 0), np.float32), np.zeros((most, 2)), 0
     for number in range(len(train.inputs)):

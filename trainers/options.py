@@ -26,12 +26,17 @@ class EncoderOptions:
     backbone: str = cli.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
     backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
     layer: str = cli.option("", "Layer of the encoder whose output is used; empty for the encoder's output.")
-    pooling: Literal["none", "avg", "max"] = cli.option("none", "How to pool the feature map; none keeps it.")
+    pooling: Literal["none", "avg", "max", "moments"] = cli.option(
+        "none", "How to pool the feature map; moments: how its channels vary together; none keeps it."
+    )
     unfreeze: str = cli.option(
         "", "last_block, or a layer: the encoder is cut there, and what is behind it is trained with the head."
     )
     height_px: int = cli.option(300, "Height the images are resized to.")
     width_px: int = cli.option(600, "Width the images are resized to.")
+    more_heights_px: tuple[int, ...] = cli.option(
+        (), "Heights in which the encoder looks once more, width in proportion; its pooled features are joined."
+    )
     preprocessing: Literal["own", "raw"] = cli.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
     variants: int = cli.option(
         0, "Copies of a cache with changed images: extract makes them, training draws from them."
@@ -124,6 +129,9 @@ class TrainOptions(EncoderOptions):
     most_places: int = cli.option(
         5000, "Training places --head=kernel remembers, at most; its work grows as their cube."
     )
+    nearness_km: float = cli.option(
+        0.0, "What --head=kernel counts as near, which makes near guesses worth more; 0 counts distance alone."
+    )
     dropout: float | None = cli.option(
         None, "Share of values dropped before the last layer; the head's own if not given."
     )
@@ -158,7 +166,7 @@ class TrainOptions(EncoderOptions):
         super().__post_init__()
         require_at_least(self, 1, ("epochs", "patience", "chunk_examples", "members", "shuffle_locations"))
         require_at_least(self, 2, ("most_places",))
-        require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg", "devices"))
+        require_at_least(self, 0, ("weight_decay", "cell_deg", "lattice_deg", "devices", "nearness_km"))
         for name, usual in (("learning_rate", "1e-3"), ("unfreeze_rate", "0.1"), ("temperature", "1")):
             if not 0 < getattr(self, name) < float("inf"):
                 problem = f"--{name}={getattr(self, name)}: must be above 0."
