@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import json
 import pathlib
 import signal
 import socket
@@ -17,6 +18,7 @@ import tensorflow_datasets as tfds
 import test_geods_dataset_builder as building
 
 from geods import data_service, datasets, errors, geods_dataset_builder, pipeline
+from tools import benchmark_input
 from trainers import options
 
 PLACES, SHARDS = 120, 12
@@ -148,6 +150,16 @@ def test_a_training_is_fed_by_it_and_ends_when_a_worker_is_gone_for_good(builder
         assert training.wait(timeout=120) == 2
         said = pathlib.Path(log.name).read_text()
     assert "no step ended for 15 s; a worker may be gone.\nNext: start it again under its port" in said
+
+
+def test_what_it_decodes_is_measured_like_any_loader(service, tree_dir, tmp_path):
+    flags = [f"--images={tree_dir}", f"--work_dir={tmp_path}", "--height_px=32", "--width_px=48", "--rounds=1"]
+    flags += ["--locations=30", f"--only={benchmark_input.OURS_ELSEWHERE}"]
+    done = road.program("tools.benchmark_input", *flags, f"--data_service={service.address}")
+    assert f"| {benchmark_input.OURS_ELSEWHERE} " in done.stdout
+    assert json.loads((tmp_path / "input.jsonl").read_text())["identical"] == 1
+    refused = road.program("tools.benchmark_input", *flags, f"--data_service=localhost:{free_port()}", expect=2)
+    assert "no tf.data service answers there" in refused.stderr
 
 
 def wait_for(ready, training):

@@ -6,8 +6,8 @@ Reads, decodes and batches (64, with labels) the images of an imagery tree, by g
 the course report's generator, and by PyTorch, Grain, WebDataset and Hugging Face datasets where they are installed (no
 part of geods needs them). Prints each as a share of what libjpeg-turbo decodes at the same moment in one thread a core,
 with the spread over rounds, and appends a line of JSON each to WORK_DIR/input.jsonl. Without --images it draws a
-simulated tree. Disks are not
-measured: the files are in the page cache after the first pass.
+simulated tree. With --data_service it also measures what that service's workers decode (python -m tools.data_service).
+Disks are not measured: the files are in the page cache after the first pass.
 """
 
 import contextlib
@@ -29,8 +29,9 @@ _LOADERS, _PEERS = "trainers.benchmarks.loaders", "trainers.benchmarks.peers"
 _BURST_IMAGES = 600
 _SIMULATED_PER_CELL = 5
 OURS, OURS_ALONE = "geods with simplejpeg", "geods with TensorFlow alone"
+OURS_ELSEWHERE = "geods from a tf.data service"
 # What must have Pillow's pixels to the last bit.
-_EXACT = (OURS, OURS_ALONE)
+_EXACT = (OURS, OURS_ALONE, OURS_ELSEWHERE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Options:
     width_px: int = cli.option(600, "Width of the images.")
     locations: int = cli.option(0, "Places to take, each with up to three images; 0 for all. Few make short readings.")
     rounds: int = cli.option(5, "Clean readings of each loader.")
+    data_service: str = cli.option("", "host:port of a tf.data service to measure too; its workers decode.")
     only: tuple[str, ...] = cli.option((), "Names of the loaders to measure; all if not given.")
 
     def __post_init__(self) -> None:
@@ -62,10 +64,14 @@ def main(settings: Options) -> None:
     if importlib.util.find_spec("simplejpeg") is None:
         problem = "simplejpeg, which gives the limit, is not installed."
         raise errors.BenchmarkError(problem, 'pip install "geods[fast]"')
+    if settings.data_service:
+        from geods import data_service
+
+        data_service.require(settings.data_service)
     work = pathlib.Path(settings.work_dir)
     source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
     found = image_sets.prepare(source, work / "input", settings.height_px, settings.width_px, settings.locations)
-    chosen = results.chosen(contenders(found), settings.only)
+    chosen = results.chosen(contenders(found, settings.data_service), settings.only)
     print(f"{len(found.paths):,} images of {found.height_px}x{found.width_px}, {settings.rounds} rounds", flush=True)
     expected = checks.of_files(found.paths)
     arguments = {"paths": found.paths[:_BURST_IMAGES], "images": _BURST_IMAGES}
@@ -90,8 +96,8 @@ def checker(
     return check
 
 
-def contenders(found: "image_sets.ImageSet") -> list[harness.Contender]:
-    """Returns all loaders that can run here."""
+def contenders(found: "image_sets.ImageSet", service: str = "") -> list[harness.Contender]:
+    """Returns all loaders that can run here, and the one whose images a service at this address decodes."""
     size = {"height_px": found.height_px, "width_px": found.width_px}
     listed = {"paths": found.paths, "labels": found.labels}
     cores = os.cpu_count() or 1
@@ -103,6 +109,10 @@ def contenders(found: "image_sets.ImageSet") -> list[harness.Contender]:
         one(OURS, f"{_LOADERS}:Ours", data_dir=found.data_dir, decode="simplejpeg", **size),
         one(OURS_ALONE, f"{_LOADERS}:Ours", data_dir=found.data_dir, decode="tensorflow", **size),
     ]
+    if service:
+        # Workers start in folders of their own.
+        where = str(pathlib.Path(found.data_dir).resolve())
+        ours.append(one(OURS_ELSEWHERE, f"{_LOADERS}:OursElsewhere", data_dir=where, service=service, **size))
     tensorflows = [
         one("tf.data from files", f"{_LOADERS}:TensorFlowFiles", **listed),
         one("tfds", f"{_LOADERS}:PlainTfds", data_dir=found.data_dir),

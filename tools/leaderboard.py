@@ -49,8 +49,8 @@ class Options:
     folds: int = cli.option(5, "Parts to cross-validate over; 0 for the dataset's own splits.")
     backbone: str = cli.option("mobilenet_v2", "Encoder: any of keras.applications.")
     backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
-    height_px: int = cli.option(200, "Height the images are resized to.")
-    width_px: int = cli.option(400, "Width the images are resized to.")
+    height_px: int = cli.option(200, "Height the images are resized to, unless a recipe's features say another.")
+    width_px: int = cli.option(400, "Width the images are resized to, unless a recipe's features say another.")
     epochs: int | None = cli.option(None, "Passes over the training split for all; each recipe's own if not given.")
     seed: int = cli.option(0, "Of every training.")
     out: str = cli.option("leaderboard", "Folder to write to.")
@@ -129,8 +129,10 @@ def _extract(settings: Options, features: pathlib.Path) -> None:
     Raises:
         CacheError: If that fails; the program has said why.
     """
-    words = [f"--flagfile={features}", f"--cache_dir={_cache_dir(settings, features)}", f"--config={settings.config}"]
-    for name in ("data_dir", "backbone", "backbone_weights", "height_px", "width_px", "seed"):
+    # First the sizes: features that stand on others say so in their file, and the last word counts.
+    words = [f"--height_px={settings.height_px}", f"--width_px={settings.width_px}", f"--flagfile={features}"]
+    words += [f"--cache_dir={_cache_dir(settings, features)}", f"--config={settings.config}"]
+    for name in ("data_dir", "backbone", "backbone_weights", "seed"):
         words.append(f"--{name}={getattr(settings, name)}")
     print(f"features {features.stem}", flush=True)
     if subprocess.run([sys.executable, "-m", "trainers.extract", *words], check=False).returncode:
