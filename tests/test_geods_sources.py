@@ -196,6 +196,7 @@ OTHER_KEYS = {
     "weights_sha256": "11",
     "height_px": 301,
     "width_px": 599,
+    "more_heights_px": "150",
     "preprocessing": "raw",
     "layer": "conv1",
     "pooling": "max",
