@@ -49,12 +49,22 @@ EXTRAS = {
         "nvidia-nvimgcodec-cu12>=0.6; platform_system == 'Linux'",
         "nvidia-nvjpeg-cu12>=12; platform_system == 'Linux'",
     ],
+    # Paths that are URLs, s3:// and gs://; fsspec, which both stand on, comes with TFDS already.
+    "cloud": ["s3fs>=2025.3", "gcsfs>=2025.3"],
     "openvino": ["openvino>=2025.0"],
     # Another backend for training and prediction: KERAS_BACKEND=jax.
     "jax": ["jax>=0.6"],
     # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
     "hub": ["keras-hub>=0.32,<0.33"],
     "dev": [
+        # Servers that speak S3 and Google's storage, for the tests of URLs, and what those are read with. moto[server]
+        # would bring 30 packages of other services.
+        "flask>=3",
+        "flask-cors>=5",
+        "gcp-storage-emulator>=2026.7",
+        "gcsfs>=2025.3",
+        "moto[s3]>=5.1",
+        "s3fs>=2025.3",
         # tfds.testing needs dill and does not declare it.
         "dill>=0.3.9",
         "hypothesis>=6.100",

@@ -4,14 +4,15 @@ A program declares its options once:
 
     @dataclasses.dataclass(frozen=True)
     class Options:
-        out: str = cli.option("partition.geojson", "File to write.")
-        images: tuple[str, ...] = cli.positional("IMAGE", "Images or folders to read.")
+        out: str = cli.option("partition.geojson", "File to write.", path="out")
+        images: tuple[str, ...] = cli.positional("IMAGE", "Images or folders to read.", path="in")
 
     if __name__ == "__main__":
         cli.run(Options, main)
 
 `run` defines the absl flags, builds the dataclass (whose `__post_init__` checks the values) and calls the function with
-it. Nothing below a program ever reads FLAGS.
+it. Nothing below a program ever reads FLAGS. What is declared as a path may be a URL (geods/mirror/): the function gets
+the path of its mirror, what is printed names the URL, and so does a flag file that is written.
 """
 
 import dataclasses
@@ -31,6 +32,7 @@ from typing import Any, TypeVar
 from absl import app, flags, logging
 
 from geods import errors, files
+from geods.mirror import fields, urls
 
 Options = TypeVar("Options")
 
@@ -44,20 +46,23 @@ _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
 
 
-def option(default: Any, help_text: str) -> Any:  # noqa: ANN401 - typed by the field it stands for, as dataclasses.field
+def option(default: Any, help_text: str, path: str = "", unless: str = "") -> Any:  # noqa: ANN401 - typed by the field it stands for, as dataclasses.field
     """Declares a dataclass field that is a flag of the same name.
 
     Args:
         default: The value without the flag. Its field's annotation gives the type: str, int, float, bool,
             Literal[...] (an enumeration), tuple[str, ...] or tuple[int, ...] (comma-separated), each also `| None`.
         help_text: One line for --help, with the unit.
+        path: Of a file or folder, what is done with it: "in" (read), "out" (written to), "may" (read, and in some
+            cases written to) or "local" (must be of this machine).
+        unless: Name of another option that, if it is given, takes what is written, so that this path is only read.
     """
-    return dataclasses.field(default=default, metadata={"help": help_text})
+    return dataclasses.field(default=default, metadata={"help": help_text, "path": path, "unless": unless})
 
 
-def positional(name: str, help_text: str) -> Any:  # noqa: ANN401 - as option
+def positional(name: str, help_text: str, path: str = "") -> Any:  # noqa: ANN401 - as option
     """Declares the field that takes the words after the flags, as tuple[str, ...]."""
-    return dataclasses.field(default=(), metadata={"help": help_text, "positional": name})
+    return dataclasses.field(default=(), metadata={"help": help_text, "positional": name, "path": path})
 
 
 def run(options_class: type[Options], function: Callable[[Options], None]) -> None:
@@ -104,7 +109,10 @@ def from_flags(options_class: type[Options], values: flags.FlagValues, words: Se
 
 
 def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
-    """Returns the options as the text of an absl flag file, one flag a line; None values are left out."""
+    """Returns the options as the text of an absl flag file, one flag a line; None values are left out.
+
+    A path in a mirror becomes its URL, so that what is remembered means the same on another machine.
+    """
     lines = []
     for field in _flag_fields(type(options)):
         value = getattr(options, field.name)
@@ -112,7 +120,7 @@ def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
             lines.append(f"--{field.name}={str(value).lower()}")
         elif value is not None:
             lines.append(f"--{field.name}={','.join(map(str, value)) if isinstance(value, tuple) else value}")
-    return "\n".join(lines) + "\n"
+    return urls.shown("\n".join(lines) + "\n")
 
 
 def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *more: str) -> Options:
@@ -188,11 +196,20 @@ def hide_traceback_of_user_errors() -> None:
 def _parse(argv: Sequence[str]) -> list[str]:
     """Parses the command line; a mistake in it is answered as any other."""
     try:
-        words: list[str] = flags.FLAGS(argv)
+        words: list[str] = flags.FLAGS([_brought(word) for word in argv])
+    except errors.GeodsError as error:
+        show_error(error)
+        sys.exit(_EXIT_BAD_INPUT)
     except (flags.Error, UnicodeDecodeError, RecursionError) as error:
         show_error(_mistake(error))
         sys.exit(_EXIT_BAD_INPUT)
     return words
+
+
+def _brought(word: str) -> str:
+    """Returns a word of the command line; a flag file that is a URL is brought here."""
+    flag, equals, path = word.partition("=")
+    return f"{flag}={fields.here(path)}" if equals and flag.lstrip("-") == "flagfile" and urls.is_url(path) else word
 
 
 def _mistake(error: Exception) -> errors.GeodsError:
@@ -224,7 +241,8 @@ def _call(options_class: type[Options], function: Callable[[Options], None], arg
         # TFDS logs, as warnings, its own use of its own deprecated names at every start.
         logging.set_verbosity(logging.ERROR)
     try:
-        function(from_flags(options_class, flags.FLAGS, argv[1:]))
+        with fields.mirrored(from_flags(options_class, flags.FLAGS, argv[1:])) as options:
+            function(options)
     except errors.GeodsError as error:
         if flags.FLAGS.verbosity > 0:
             raise

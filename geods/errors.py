@@ -21,6 +21,7 @@ expect, so `except ValueError` goes on working:
     +-- OptionError       (ValueError)         an option has a value it cannot have
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
+    +-- BucketError       (OSError)            a bucket does not answer, refuses, or is in use
     +-- DiskFullError     (OSError)            a disk takes no more
     +-- MemoryShortError  (MemoryError)        something would not fit into memory
     +-- UnwritableError   (PermissionError)    a file or folder must not be written
@@ -126,6 +127,10 @@ class MissingFileError(GeodsError, FileNotFoundError):
 
 class DownloadError(GeodsError, OSError):
     """A file could not be fetched."""
+
+
+class BucketError(GeodsError, OSError):
+    """A bucket does not answer, refuses, or is in use."""
 
 
 class DiskFullError(GeodsError, OSError):

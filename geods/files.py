@@ -16,7 +16,7 @@ from geods import disk, errors
 
 _CHUNK_BYTES = 1 << 20
 _BOMB_BYTES, _BOMB_RATIO = 1 << 26, 100
-_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\..+)?")
+TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\..+)?")
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def atomic_path(path: str | os.PathLike[str], size_bytes: int | None = None) -> 
 def sweep(folder: str | os.PathLike[str]) -> None:
     """Removes what killed processes left half written or half deleted in a folder, while nobody writes there."""
     for path in pathlib.Path(folder).glob(".*"):
-        if _TEMPORARY.fullmatch(path.name):
+        if TEMPORARY.fullmatch(path.name):
             _remove(path)
 
 

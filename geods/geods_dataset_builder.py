@@ -12,6 +12,8 @@ flags of a builder, so these are set in the environment:
                              TREE.quarantine, each with a file that holds the reason
     GEODS_MAX_BAD_FRACTION   more bad images than this share end a build in any case (0.01)
 
+Both folders may be URLs (geods/mirror/), which TFDS never sees: it gets the paths of their mirrors.
+
 The same tree gives the same bytes, whatever the process or path. geods/dataset_files.py says which files there are.
 """
 
@@ -32,6 +34,7 @@ from geods import (
     bad_images,
     beam_checks,
     beam_jobs,
+    build_places,
     cli,
     dataset_files,
     disk,
@@ -89,17 +92,23 @@ class Builder(dataset_builder.FileReaderBuilder):
     # Of the images, known once they were read.
     _size_bytes: int | None = None
 
+    def __init__(self, *, data_dir: Any = None, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
+        """Opens the dataset, if it is there; a `data_dir` that is a URL is brought here."""
+        with _without_traceback():
+            self._places = build_places.Places(data_dir)
+            super().__init__(data_dir=self._places.data_dir, **kwargs)
+
     def download_and_prepare(self, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
         """Builds the dataset, unless it is there and was built of the same images and partition.
 
         Raises:
             GeodsError: If the tree, its partition or an image cannot be used, the dataset there is of another tree,
-                another process builds it, or the disk cannot hold it.
+                another process builds it, the disk cannot hold it, or a bucket cannot be used.
         """
-        with _without_traceback(), self._alone():
+        with _without_traceback(), self._places.at_work(kwargs) as given, self._alone():
             try:
-                self._refuse_stale(kwargs.get("download_config"))
-                super().download_and_prepare(**kwargs)
+                self._refuse_stale(given.get("download_config"))
+                super().download_and_prepare(**given)
             except Exception as error:
                 _sweep(self.data_path, epath.Path(self._data_dir_root))
                 if isinstance(error, errors.GeodsError):

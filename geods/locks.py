@@ -42,6 +42,21 @@ def exclusive(path: str | os.PathLike[str], busy: Callable[[str], Exception], ke
 
 
 @contextlib.contextmanager
+def shared(path: str | os.PathLike[str], busy: Callable[[str], Exception]) -> Iterator[None]:
+    """Holds a lock file together with others that hold it so; `exclusive` gets it when none of them is left.
+
+    Args:
+        path: The file; it and its folder are made if need be, and stay.
+        busy: As in `exclusive`.
+
+    Raises:
+        Exception: What `busy` made, if a process holds it alone.
+    """
+    with _locked(pathlib.Path(path), busy, fcntl.LOCK_SH):
+        yield
+
+
+@contextlib.contextmanager
 def folder(
     path: str | os.PathLike[str],
     error: type[errors.GeodsError],
@@ -77,11 +92,11 @@ def folder(
                 pathlib.Path(path).rmdir()
 
 
-def _locked(path: pathlib.Path, busy: Callable[[str], Exception]) -> IO[bytes]:
+def _locked(path: pathlib.Path, busy: Callable[[str], Exception], kind: int = fcntl.LOCK_EX) -> IO[bytes]:
     """Opens and locks a lock file, or raises what `busy` makes."""
     while True:
         holder = _opened(path)
-        if not _take(holder):
+        if not _take(holder, kind):
             with holder:
                 holder.seek(0)
                 raise busy(holder.read().decode().strip() or "unknown")
@@ -115,11 +130,11 @@ def _opened(path: pathlib.Path) -> IO[bytes]:
                 return path.open("ab+", buffering=0)
 
 
-def _take(holder: IO[bytes]) -> bool:
+def _take(holder: IO[bytes], kind: int) -> bool:
     """Locks an open file; returns False if another process holds it."""
     for pause_s in (0.01, 0.02, 0.05, 0.1, 0.2, 0):
         with contextlib.suppress(OSError):
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(holder, kind | fcntl.LOCK_NB)
             return True
         # It may be one who only asks, in `is_held`: for less than a millisecond, or a slice of a busy processor.
         time.sleep(pause_s)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from geods import errors, files, images, partition, sorted_rows, tree
+from geods.mirror import fields
 
 PARTITION_NAME = "partition.geojson"
 PARTITION_VARIABLE = "GEODS_PARTITION"
@@ -122,7 +123,7 @@ def find_partition(root: str | os.PathLike[str]) -> pathlib.Path:
     if beside.is_file():
         return beside
     if named:
-        return files.require_file(named, f"correct ${PARTITION_VARIABLE}, which names it")
+        return files.require_file(fields.here(named), f"correct ${PARTITION_VARIABLE}, which names it")
     if here.is_file():
         return here
     raise errors.MissingFileError(

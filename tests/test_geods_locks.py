@@ -116,3 +116,15 @@ def test_a_lock_that_is_removed_each_time_is_never_held_twice(tmp_path):
     for process in [subprocess.Popen(command) for _ in range(3)]:
         assert process.wait() == 0
     assert (tmp_path / "count").read_text() == "600"
+
+
+def test_those_who_share_a_lock_keep_one_out_who_wants_it_alone(tmp_path):
+    path = tmp_path / ".lock"
+    alone, refused = locks.exclusive(path, busy), pytest.raises(errors.TreeError, match="process unknown is there")
+    with locks.shared(path, busy), locks.shared(path, busy), refused, alone:
+        pass
+    refused = pytest.raises(errors.TreeError, match=r"process \d+ on .* since")
+    with locks.exclusive(path, busy), refused, locks.shared(path, busy):
+        pass
+    with locks.shared(path, busy):
+        pass

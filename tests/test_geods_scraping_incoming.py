@@ -66,3 +66,17 @@ def test_leftovers_of_kills_are_swept(tmp_path, pictures):
     incoming.Incoming(tmp_path, CLAIM).discard()
     assert not list((tmp_path / ".incoming").iterdir())
     incoming.sweep(tmp_path / "new", {})
+
+
+def test_a_place_that_came_half_from_a_bucket_gives_way_to_its_images(tmp_path, pictures):
+    place = incoming.Incoming(tmp_path, CLAIM)
+    for heading in HEADINGS:
+        place.write(heading, pictures[heading])
+    half = tmp_path / "7" / "40.5,-99.5" / "0_2015-06.jpg"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(pictures[0])
+    incoming.sweep(tmp_path, {7: CLAIM})
+    assert not half.exists()
+    assert all(place.has(heading) for heading in HEADINGS)
+    place.publish()
+    assert len(list((tmp_path / "7" / "40.5,-99.5").iterdir())) == 2

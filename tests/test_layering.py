@@ -13,12 +13,13 @@ GEODS_LEVELS = [
     {"errors", "installed"},
     {"disk", "geometry", "headroom", "jpeg_claims", "licences", "outline", "sorted_rows", "texts"},
     {"files"},
+    {"locks"},
+    {"mirror"},
     {
         "beam_worker",
         "cli",
         "downloads",
         "images",
-        "locks",
         "manifests",
         "polygons",
         "seals",
@@ -32,7 +33,7 @@ GEODS_LEVELS = [
     {"named_images", "photos", "scraping", "simulation", "split_lists", "tree_copies"},
     {"recorded", "scrape", "sources"},
     {"examples", "plans", "records", "tree_report"},
-    {"buffers", "data_service", "datasets", "decoding", "gpu_jpegs", "shards"},
+    {"buffers", "build_places", "data_service", "datasets", "decoding", "gpu_jpegs", "shards"},
     {"geods_dataset_builder", "jpeg_threads", "pipeline"},
     {"loader"},
 ]

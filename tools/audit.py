@@ -20,10 +20,10 @@ from geods import cli, errors, files
 class Options:
     """What to look at."""
 
-    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.")
+    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = cli.option("blocked", "Config of the dataset.")
-    tree: str = cli.option("", "Imagery tree it was built of, whose views.csv names panoramas.")
-    out: str = cli.option("", "JSON file to write.")
+    tree: str = cli.option("", "Imagery tree it was built of, whose views.csv names panoramas.", path="in")
+    out: str = cli.option("", "JSON file to write.", path="out")
 
 
 def main(settings: Options) -> None:

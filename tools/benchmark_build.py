@@ -26,8 +26,8 @@ _SIMULATED_PER_CELL = 5
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree; empty to draw a simulated one.")
-    work_dir: str = cli.option("benchmark", "Folder for what is written, and for the results.")
+    images: str = cli.option("", "Imagery tree; empty to draw a simulated one.", path="in")
+    work_dir: str = cli.option("benchmark", "Folder for what is written, and for the results.", path="out")
     rounds: int = cli.option(5, "Clean readings of each.")
 
     def __post_init__(self) -> None:

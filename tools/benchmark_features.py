@@ -36,10 +36,10 @@ _LEAST_COSINE = 0.98
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree to take the images from; empty to draw a simulated one.")
-    work_dir: str = cli.option("benchmark", "Folder for what is drawn, and for the results.")
+    images: str = cli.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
+    work_dir: str = cli.option("benchmark", "Folder for what is drawn, and for the results.", path="out")
     backbone: str = cli.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = cli.option("random", "imagenet, random, or the path of a weights file.")
+    backbone_weights: str = cli.option("random", "imagenet, random, or the path of a weights file.", path="in")
     pooling: Literal["none", "avg", "max"] = cli.option("none", "How to pool the feature map; none keeps it.")
     height_px: int = cli.option(300, "Height of the images.")
     width_px: int = cli.option(600, "Width of the images.")

@@ -38,8 +38,8 @@ _EXACT = (OURS, OURS_ALONE, OURS_ELSEWHERE)
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree, as for tfds build; empty to draw a simulated one.")
-    work_dir: str = cli.option("benchmark", "Folder for the images in each form, and for the results.")
+    images: str = cli.option("", "Imagery tree, as for tfds build; empty to draw a simulated one.", path="in")
+    work_dir: str = cli.option("benchmark", "Folder for the images in each form, and for the results.", path="out")
     height_px: int = cli.option(300, "Height of the images; those of another size are resized beforehand.")
     width_px: int = cli.option(600, "Width of the images.")
     locations: int = cli.option(0, "Places to take, each with up to three images; 0 for all. Few make short readings.")

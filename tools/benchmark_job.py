@@ -29,11 +29,11 @@ _SIMULATED_PER_CELL = 5
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree; empty to draw a simulated one.")
-    work_dir: str = cli.option("benchmark", "Folder for what the jobs make, and for the results.")
+    images: str = cli.option("", "Imagery tree; empty to draw a simulated one.", path="in")
+    work_dir: str = cli.option("benchmark", "Folder for what the jobs make, and for the results.", path="out")
     locations: int = cli.option(0, "Places to take from the tree, spread over it; 0 for all.")
     backbone: str = cli.option("resnet50", "Encoder of both: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = cli.option("random", "imagenet, random, or the path of a weights file.")
+    backbone_weights: str = cli.option("random", "imagenet, random, or the path of a weights file.", path="in")
     height_px: int = cli.option(300, "Height of the images; those of another size are resized beforehand.")
     width_px: int = cli.option(600, "Width of the images.")
     runtime: Literal["auto", "tensorflow", "openvino"] = cli.option(

@@ -24,7 +24,9 @@ class Options:
     sizes: tuple[int, ...] = cli.option((1000, 10_000), "Numbers of locations, each larger than the one before.")
     points: int = cli.option(10_000_000, "Points to look up the cell of.")
     predictions: int = cli.option(1_000_000, "Predictions to take the figures of.")
-    work_dir: str = cli.option("benchmark/scale", "Folder for trees, datasets, caches, runs and the results.")
+    work_dir: str = cli.option(
+        "benchmark/scale", "Folder for trees, datasets, caches, runs and the results.", path="out"
+    )
 
     def __post_init__(self) -> None:
         """Checks the numbers.

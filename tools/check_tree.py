@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from geods import cli, errors
+from geods.mirror import urls
 
 if TYPE_CHECKING:
     from geods import images
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 class Options:
     """What to check."""
 
-    tree: str = cli.option("", "Imagery tree, in any layout.")
-    partition: str = cli.option("", "Partition file; looked for as by tfds build if empty.")
+    tree: str = cli.option("", "Imagery tree, in any layout.", path="may")
+    partition: str = cli.option("", "Partition file; looked for as by tfds build if empty.", path="in")
     layout: Literal["auto", "tree", "combined_files", "combined_folders", "csv"] = cli.option(
         "auto", "How the images lie; auto looks at the names."
     )
@@ -46,7 +47,7 @@ class Options:
         if self.names < 0:
             raise errors.OptionError(f"--names={self.names}: is below 0.", "give 0 or more")
         bad_images.Policy(self.on_bad_image, self.max_bad_fraction)
-        if self.record and not pathlib.Path(self.tree).is_dir():
+        if self.record and not urls.is_url(self.tree) and not pathlib.Path(self.tree).is_dir():
             raise errors.OptionError(f"--record: {self.tree} is no folder.", "name the folder of a tree")
 
 

@@ -19,13 +19,13 @@ from geods import cli, errors
 class Options:
     """What to convert."""
 
-    source: str = cli.option("", "Folder of images in any layout, or a CSV file.")
-    out: str = cli.option("", "Folder to write to; made if need be.")
+    source: str = cli.option("", "Folder of images in any layout, or a CSV file.", path="in")
+    out: str = cli.option("", "Folder to write to; made if need be.", path="out")
     to: Literal["tree", "combined_files", "combined_folders"] = cli.option("tree", "Layout to write.")
     layout: Literal["auto", "tree", "combined_files", "combined_folders", "csv"] = cli.option(
         "auto", "Layout of the source; auto looks at the names."
     )
-    partition: str = cli.option("", "Partition that numbers the cells; the source's numbers stay if empty.")
+    partition: str = cli.option("", "Partition that numbers the cells; the source's numbers stay if empty.", path="in")
 
     def __post_init__(self) -> None:
         """Checks the values."""

@@ -23,7 +23,9 @@ class Options:
     port: int = cli.option(5050, "Port to listen on.")
     host: str = cli.option("localhost", "Name or address under which trainings reach this worker.")
     dispatcher: str = cli.option("localhost:5050", "host:port of the dispatcher that a worker reports to.")
-    work_dir: str = cli.option("", "Folder of the dispatcher's journal, to go on from after a restart; none if empty.")
+    work_dir: str = cli.option(
+        "", "Folder of the dispatcher's journal, to go on from after a restart; none if empty.", path="local"
+    )
 
     def __post_init__(self) -> None:
         """Checks the port."""

@@ -38,7 +38,7 @@ _UNDER_TARGET = halt.EXIT_CODES["under_target"]
 class Options:
     """Where to, and how large."""
 
-    out: str = cli.option("demo", "Folder for everything the demo makes.")
+    out: str = cli.option("demo", "Folder for everything the demo makes.", path="out")
     cell_deg: float = cli.option(4.0, "Side of a cell's box in degrees.")
     locations_per_cell: int = cli.option(24, "Locations in each cell, with 3 views each.")
     epochs: int | None = cli.option(None, "Passes over the training split, at most; the recipe's if not given.")

@@ -38,10 +38,10 @@ _EXIF_SWAP_HINT = "check the partition; --csv=FILE takes positions from a table 
 class Options:
     """What to import."""
 
-    source: str = cli.option("", "Folder of the photographs, searched at any depth.")
-    out: str = cli.option("", "Folder of the tree; made if need be.")
-    partition: str = cli.option("partition.geojson", "Partition file.")
-    csv: str = cli.option("", "Table of the positions; the images' EXIF if empty.")
+    source: str = cli.option("", "Folder of the photographs, searched at any depth.", path="in")
+    out: str = cli.option("", "Folder of the tree; made if need be.", path="out")
+    partition: str = cli.option("partition.geojson", "Partition file.", path="in")
+    csv: str = cli.option("", "Table of the positions; the images' EXIF if empty.", path="in")
     file_column: str = cli.option("", "Column of the image's path, name or id; looked for if empty.")
     lat_column: str = cli.option("", "Column of the latitude in degrees; looked for if empty.")
     lon_column: str = cli.option("", "Column of the longitude in degrees; looked for if empty.")

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from geods import cli, errors, files
+from geods.mirror import urls
 from trainers import options
 
 if TYPE_CHECKING:
@@ -41,19 +42,21 @@ FEATURES = {
 class Options:
     """What to compare, on what."""
 
-    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.")
+    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = cli.option("blocked", "Config of the dataset.")
     recipes: tuple[str, ...] = cli.option(
-        ("linear", "mlp", "best"), "Recipes by name, or PATH.cfg@FEATURES for one's own; the last words of the table."
+        ("linear", "mlp", "best"),
+        "Recipes by name, or PATH.cfg@FEATURES for one's own; the last words of the table.",
+        path="in",
     )
     folds: int = cli.option(5, "Parts to cross-validate over; 0 for the dataset's own splits.")
     backbone: str = cli.option("mobilenet_v2", "Encoder: any of keras.applications.")
-    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
+    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
     height_px: int = cli.option(200, "Height the images are resized to, unless a recipe's features say another.")
     width_px: int = cli.option(400, "Width the images are resized to, unless a recipe's features say another.")
     epochs: int | None = cli.option(None, "Passes over the training split for all; each recipe's own if not given.")
     seed: int = cli.option(0, "Of every training.")
-    out: str = cli.option("leaderboard", "Folder to write to.")
+    out: str = cli.option("leaderboard", "Folder to write to.", path="out")
 
     def __post_init__(self) -> None:
         """Checks what the programs it starts do not check.
@@ -65,6 +68,9 @@ class Options:
             raise errors.OptionError("--recipes or --out is empty.", "name recipes, such as --recipes=linear,mlp")
         if self.folds == 1 or self.folds < 0:
             raise errors.OptionError(f"--folds={self.folds}: is no division.", "give 2 or more, or 0 for the splits")
+        if any(map(urls.is_url, self.recipes)):
+            # They are read once they are here.
+            return
         names = [recipe_of(text).name for text in self.recipes]
         if len(set(names)) < len(names):
             raise errors.OptionError(f"--recipes={','.join(self.recipes)}: two have the same name.", "leave one out")

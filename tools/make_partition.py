@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 class Options:
     """What to split, and how."""
 
-    boundary: str = cli.option("us", "us (downloaded once), demo, or the path of a .zip, .shp, .geojson or .gpkg.")
-    out: str = cli.option("partition.geojson", "File to write.")
+    boundary: str = cli.option(
+        "us", "us (downloaded once), demo, or the path of a .zip, .shp, .geojson or .gpkg.", path="in"
+    )
+    out: str = cli.option("partition.geojson", "File to write.", path="out")
     cell_deg: float = cli.option(2.0, "Side of a box in degrees.")
     merge_below: float = cli.option(0.1, "Pieces below this share of the largest one's area join a neighbour.")
     part: Literal["containing", "largest", "all"] = cli.option(

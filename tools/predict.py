@@ -25,11 +25,13 @@ from geods import cli, errors
 class Options:
     """What to predict, with which run."""
 
-    run_dir: str = cli.option("", "Run folder that trainers.train wrote.")
+    run_dir: str = cli.option("", "Run folder that trainers.train wrote.", path="in")
     top: int = cli.option(5, "How many of the most probable cells to print.")
     all_cells: bool = cli.option(False, "Print the probability of every cell too.")
     batch_size: int = cli.option(16, "Images or locations at once.")
-    images: tuple[str, ...] = cli.positional("IMAGE_OR_FOLDER", "JPEG files, folders of them, or imagery trees.")
+    images: tuple[str, ...] = cli.positional(
+        "IMAGE_OR_FOLDER", "JPEG files, folders of them, or imagery trees.", path="in"
+    )
 
     def __post_init__(self) -> None:
         """Checks the values.

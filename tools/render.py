@@ -27,11 +27,15 @@ if TYPE_CHECKING:
 class Options:
     """What to draw."""
 
-    run_dir: str = cli.option("", "Run folder that trainers.evaluate has written predictions to.")
+    run_dir: str = cli.option("", "Run folder that trainers.evaluate has written predictions to.", path="may")
     location: str = cli.option("", "LAT,LNG of a location, or its row in predictions.csv from 0; empty: median error.")
-    predictions: str = cli.option("", "Folder of other predictions by the same run (evaluate --out); empty: run_dir.")
-    out: str = cli.option("", "Folder for map.png and map.html; empty: where the predictions are. Of --compare: file.")
-    compare: tuple[str, ...] = cli.option((), "R1,R2,...: run folders to compare.")
+    predictions: str = cli.option(
+        "", "Folder of other predictions by the same run (evaluate --out); empty: run_dir.", path="may"
+    )
+    out: str = cli.option(
+        "", "Folder for map.png and map.html; empty: where the predictions are. Of --compare: file.", path="out"
+    )
+    compare: tuple[str, ...] = cli.option((), "R1,R2,...: run folders to compare.", path="in")
     human_miles: float = cli.option(587.0, "Mean miles of human players to draw in a comparison; 0: none.")
 
     def __post_init__(self) -> None:

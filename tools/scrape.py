@@ -55,9 +55,11 @@ class Options(street_view_options.StreetViewOptions, mapillary_options.Mapillary
 
     source: Literal["street_view", "mapillary"] = cli.option("street_view", "Where images come from.")
     mapillary_token_file: str = cli.option(
-        "", "File that holds Mapillary's token, readable by you alone; or set MAPILLARY_ACCESS_TOKEN."
+        "", "File that holds Mapillary's token, readable by you alone; or set MAPILLARY_ACCESS_TOKEN.", path="local"
     )
-    api_key_file: str = cli.option("", "File that holds the key, readable by you alone; or set GOOGLE_MAPS_API_KEY.")
+    api_key_file: str = cli.option(
+        "", "File that holds the key, readable by you alone; or set GOOGLE_MAPS_API_KEY.", path="local"
+    )
     accept_terms: bool = cli.option(False, "Whether you may download in bulk under the terms of the service.")
 
     def __post_init__(self) -> None:

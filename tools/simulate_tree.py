@@ -32,8 +32,8 @@ _LOCATIONS_AT_ONCE = 16
 class Options:
     """What to draw."""
 
-    partition: str = cli.option("partition.geojson", "Partition file.")
-    out: str = cli.option("", "Folder of the tree.")
+    partition: str = cli.option("partition.geojson", "Partition file.", path="in")
+    out: str = cli.option("", "Folder of the tree.", path="out")
     locations_per_cell: int = cli.option(12, "Locations in each cell.")
     headings: tuple[int, ...] = cli.option((0, 90, 180), "Headings of the views in degrees.")
     height_px: int = cli.option(300, "Height of the images.")

@@ -22,7 +22,7 @@ class Options(server_options.ServerOptions):
     """What to serve, and where."""
 
     port: int = cli.option(8090, "Port on this machine; 0 for any that is free.")
-    faults: str = cli.option("", "JSON file with a list of faults; empty for none.")
+    faults: str = cli.option("", "JSON file with a list of faults; empty for none.", path="in")
 
     def __post_init__(self) -> None:
         """Checks the values.

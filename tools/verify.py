@@ -24,7 +24,9 @@ class Options:
     """What to read."""
 
     kinds: tuple[str, ...] = cli.option(get_args(Kind), "Which kinds to read.")
-    paths: tuple[str, ...] = cli.positional("PATH", "Datasets, caches and run folders, or folders that hold some.")
+    paths: tuple[str, ...] = cli.positional(
+        "PATH", "Datasets, caches and run folders, or folders that hold some.", path="in"
+    )
 
     def __post_init__(self) -> None:
         """Checks the values."""

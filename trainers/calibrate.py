@@ -19,7 +19,7 @@ from geods import cli, errors, files
 class Options:
     """What to calibrate."""
 
-    run_dir: str = cli.option("runs/run", "Folder of an evaluated run.")
+    run_dir: str = cli.option("runs/run", "Folder of an evaluated run.", path="out")
     level: float = cli.option(0.9, "Share of truths that a credible region is to hold.")
     parts: int = cli.option(5, "Parts the locations are divided into, to fit on all but one and measure on that.")
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from geods import cli, errors, files, locks, partition
+from geods.mirror import urls
 from trainers import options, prediction_writer, predictions, runs, scoring
 
 _DEFAULT_FOLDS = 5
@@ -138,7 +139,7 @@ def _joined(settings: options.TrainOptions, folder: pathlib.Path) -> dict[str, A
         scoring.top_cells(probabilities),
     )
     seconds = sum(train_and_evaluate(own)["seconds"] for own in _folds(settings))
-    metrics = {"run": str(folder), "on": f"{settings.folds} folds", **scoring.evaluate(guesses, common)}
+    metrics = {"run": urls.shown(str(folder)), "on": f"{settings.folds} folds", **scoring.evaluate(guesses, common)}
     metrics["seconds"] = round(seconds, 1)
     prediction_writer.write(folder, [one.location_id for one in found], guesses, probabilities, metrics)
     partition.write(common, folder / runs.PARTITION)

@@ -10,6 +10,7 @@ import os
 import pathlib
 
 from geods import dataset_files, errors, files, gpu_jpegs, partition, tree_layouts
+from geods.mirror import fields
 from trainers import cache_files, features, folds, options, runs, runtimes
 
 _NO_FILE = ("imagenet", "random")
@@ -69,9 +70,9 @@ def of_evaluate(settings: options.EvaluateOptions) -> None:
     if settings.imagery:
         tree_layouts.detect(settings.imagery)
     elif not trained.folds:
-        cached = pathlib.Path(trained.cache_dir, settings.split, cache_files.INDEX)
-        if settings.from_images or not trained.cache_dir or not cached.exists():
-            dataset_files.require(trained.data_dir, trained.config, [settings.split])
+        cached = runs.cache_of(trained, settings)
+        if cached is None or not (cached / cache_files.INDEX).exists():
+            dataset_files.require(fields.here(trained.data_dir), trained.config, [settings.split])
 
 
 def _refuse_missing_backend() -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import tqdm
 
 from geods import datasets, errors, partition, pipeline, splits, texts, tree, tree_layouts
-from trainers import cache_files, features, folds, options, prediction_writer, predictor, scoring
+from geods.mirror import fields, urls
+from trainers import cache_files, features, folds, options, prediction_writer, predictor, runs, scoring
 
 _Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -50,7 +51,11 @@ def evaluate(settings: options.EvaluateOptions, out: pathlib.Path) -> dict[str, 
         # The features and their rows are not needed any more, and figures need memory of their own.
         del places
         metrics = scoring.evaluate(guesses, model.partition, settings.seed)
-        metrics = {"run": str(settings.run_dir), "on": settings.imagery or settings.split, **metrics}
+        metrics = {
+            "run": urls.shown(str(settings.run_dir)),
+            "on": urls.shown(settings.imagery) or settings.split,
+            **metrics,
+        }
         writer.metrics = metrics
     return metrics
 
@@ -76,13 +81,12 @@ def _on_split(model: predictor.Predictor, settings: options.EvaluateOptions) -> 
     """Returns the places of a split."""
     if model.options.folds:
         return _on_fold(model, settings)
-    folder = pathlib.Path(model.options.cache_dir, settings.split)
-    if model.options.cache_dir and not settings.from_images and (folder / cache_files.INDEX).exists():
+    if (folder := runs.cache_of(model.options, settings)) and (folder / cache_files.INDEX).exists():
         cache = features.FeatureCache(folder)
         return _Places(
             cache.rows.location_ids, cache.rows.coords, lambda: model.feature_pieces(cache, settings.batch_size)
         )
-    builder = datasets.open_builder(model.options.data_dir, model.options.config)
+    builder = datasets.open_builder(fields.here(model.options.data_dir), model.options.config)
     index = datasets.index(builder, settings.split)
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
     batches = pipeline.batches(builder, settings.split, shape)
@@ -96,7 +100,7 @@ def _on_fold(model: predictor.Predictor, settings: options.EvaluateOptions) -> _
         problem = f"{settings.run_dir}: was trained on fold {model.options.fold} of a cache's rows."
         step = f"evaluate it on its cache, with --split as one of {', '.join(splits.NAMES)}"
         raise errors.RunError(problem, step)
-    cache = folds.open_all(model.options.cache_dir)
+    cache = folds.open_all(str(fields.here(model.options.cache_dir)))
     chosen = folds.parts(model.options, cache.rows.coords)[settings.split]
     return _Places(
         cache.rows.location_ids[chosen],

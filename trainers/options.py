@@ -21,10 +21,10 @@ def require_at_least(options: object, least: float, names: tuple[str, ...]) -> N
 class EncoderOptions:
     """Which dataset goes through which encoder."""
 
-    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.")
+    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = cli.option("blocked", "Config of the dataset: blocked, random or report.")
     backbone: str = cli.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.")
+    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
     layer: str = cli.option("", "Layer of the encoder whose output is used; empty for the encoder's output.")
     pooling: Literal["none", "avg", "max", "moments"] = cli.option(
         "none", "How to pool the feature map; moments: how its channels vary together; none keeps it."
@@ -63,7 +63,7 @@ class ExtractOptions(EncoderOptions):
     """What to extract, from what, to where."""
 
     splits: tuple[str, ...] = cli.option(("train", "validation", "test"), "Splits to extract.")
-    cache_dir: str = cli.option("cache", "Folder to write to; each split gets a folder in it.")
+    cache_dir: str = cli.option("cache", "Folder to write to; each split gets a folder in it.", path="out")
     cache_dtype: Literal["float32", "float16", "bfloat16"] = cli.option("float16", "Type the features are stored in.")
     runtime: Literal["tensorflow", "openvino"] = cli.option(
         "tensorflow", "What runs the encoder; OpenVINO is an extra."
@@ -93,20 +93,20 @@ class ExtractOptions(EncoderOptions):
 class TrainOptions(EncoderOptions):
     """What to train, on what, how, to where. The flags of the encoder count only without --cache_dir."""
 
-    imagery: str = cli.option("", "Imagery tree to train on instead of a dataset; its views are encoded once.")
+    imagery: str = cli.option("", "Imagery tree to train on instead of a dataset; views are encoded once.", path="in")
     follow: bool = cli.option(False, "Whether a scraper is filling --imagery: train on what comes until it is done.")
     follow_min_locations: int = cli.option(100, "Training locations that must be there before the first epoch.")
     follow_poll_s: float = cli.option(5.0, "Seconds between two looks at what has come, at least.")
     follow_timeout_s: float = cli.option(3600.0, "Seconds to wait for a scraper that has stopped or not yet begun.")
     memory_gb: float = cli.option(4.0, "Memory that the features of --imagery may take, GB.")
 
-    run_dir: str = cli.option("runs/run", "Folder to write to.")
+    run_dir: str = cli.option("runs/run", "Folder to write to.", path="out")
     train_split: str = cli.option("train", "Split to train on.")
     validation_split: str = cli.option("validation", "Split that chooses the epoch; empty to train all epochs unseen.")
-    cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train end to end from images.")
+    cache_dir: str = cli.option("", "Folder that trainers.extract wrote; empty to train from images.", path="in")
     data_service: str = cli.option("", "host:port of a tf.data service that decodes images; empty to decode here.")
     data_service_wait_s: int = cli.option(300, "Seconds without a step after which a tf.data service counts as gone.")
-    partition: str = cli.option("", "Partition file to label with instead of the dataset's own.")
+    partition: str = cli.option("", "Partition file to label with instead of the dataset's own.", path="in")
     cells: Literal["partition", "quadtree"] = cli.option(
         "partition", "Cells of the partition, or of a quadtree over the training places (PlaNet)."
     )
@@ -288,10 +288,10 @@ class TrainOptions(EncoderOptions):
 class EvaluateOptions:
     """Which run to evaluate, on what."""
 
-    run_dir: str = cli.option("runs/run", "Folder that trainers.train wrote.")
+    run_dir: str = cli.option("runs/run", "Folder that trainers.train wrote.", path="out", unless="out")
     split: str = cli.option("test", "Split of the run's dataset.")
-    imagery: str = cli.option("", "Imagery tree to evaluate on instead of a split.")
-    out: str = cli.option("", "Folder to write to; the run folder if empty, which --imagery does not allow.")
+    imagery: str = cli.option("", "Imagery tree to evaluate on instead of a split.", path="in")
+    out: str = cli.option("", "Folder to write to; the run folder if empty, but not with --imagery.", path="out")
     from_images: bool = cli.option(False, "Whether to run the encoder although its features are cached.")
     batch_size: int = cli.option(32, "Locations the network sees at once.")
     seed: int = cli.option(0, "Of the random guess and the bootstrap.")

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from geods import cli, errors, files, locks, partition, seals
+from geods.mirror import fields
 from trainers import options
 
 FLAGS, PARTITION, MODEL = "flags.cfg", "partition.geojson", "model.keras"
@@ -155,6 +156,13 @@ def refuse_other_partition(folder: pathlib.Path) -> None:
     """
     if seals.is_sealed(folder) and (found := seals.damaged(folder, [PARTITION])):
         raise errors.RunError(str(found[0]), "put back the run's own partition.geojson, or train again")
+
+
+def cache_of(trained: options.TrainOptions, settings: options.EvaluateOptions) -> pathlib.Path | None:
+    """Returns the folder of the cache that a run is evaluated on, which need not be there; None if from images."""
+    if settings.from_images or not trained.cache_dir:
+        return None
+    return fields.here(trained.cache_dir, settings.split)
 
 
 def options_of(folder: pathlib.Path) -> options.TrainOptions:

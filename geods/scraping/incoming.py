@@ -78,7 +78,12 @@ class Incoming:
 def sweep(tree_dir: str | os.PathLike[str], kept: Mapping[int, writer.Claim]) -> None:
     """Removes what killed runs left in TREE/.incoming, but for the images of open claims."""
     folder = pathlib.Path(tree_dir, records.INCOMING_NAME)
-    wanted = {Incoming(tree_dir, claim)._folder.name for claim in kept.values()}
+    mine = [Incoming(tree_dir, claim) for claim in kept.values()]
+    wanted = {one._folder.name for one in mine}
+    for one in mine:
+        # A bucket cannot rename: there, a place that was on its way is in both, and whole only here.
+        if one._folder.is_dir() and one._final.is_dir():
+            files.discard(one._final)
     for found in folder.iterdir() if folder.is_dir() else ():
         if found.name not in wanted:
             shutil.rmtree(found, ignore_errors=True)

@@ -74,7 +74,8 @@ def _claim_folder(root: pathlib.Path) -> None:
     if root.exists() and not root.is_dir():
         raise errors.TreeError(f"{root}: is a file, not a folder.", "name a new folder with --out")
     root.mkdir(parents=True, exist_ok=True)
-    if any(root.iterdir()) and not (root / records.LOCK_NAME).exists():
+    # In a bucket there are no locks, so that a tree which came from one has the journal alone.
+    if any(root.iterdir()) and not any((root / name).exists() for name in (records.LOCK_NAME, records.NAME)):
         problem = f"{root}: is not empty, and not a tree that was scraped."
         raise errors.TreeError(problem, "name a new folder; images of different sources must not mix")
 

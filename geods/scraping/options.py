@@ -12,8 +12,10 @@ SAVED_NAME = "scrape.cfg"
 class ScrapeOptions:
     """How much to get, how fast, for how much."""
 
-    partition: str = cli.option("partition.geojson", "Partition file: its cells are what is sampled.")
-    out: str = cli.option("", "Folder of the imagery tree; a second run on it goes on where the first ended.")
+    partition: str = cli.option("partition.geojson", "Partition file: its cells are what is sampled.", path="in")
+    out: str = cli.option(
+        "", "Folder of the imagery tree; a second run on it goes on where the first ended.", path="out"
+    )
     locations_per_cell: int = cli.option(40, "Locations to get in each cell.")
     lookups_per_location: int = cli.option(10, "Points looked up before a cell is given up, times locations_per_cell.")
     headings: tuple[int, ...] = cli.option((0, 90, 180), "Headings of a location's views, degrees from north.")

@@ -1,0 +1,237 @@
+"""The whole road with every path a URL, against a real server: equal to the local one, killed, and without a bucket."""
+
+import os
+import pathlib
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import bucket_server
+import pytest
+import road
+
+from geods.mirror import urls
+
+TFDS = "tensorflow_datasets.scripts.cli.main"
+# A clear error must come within so many seconds; and what is started at the same time slows it.
+MOST_S = 30
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with bucket_server.s3(tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture
+def store(server, monkeypatch, tmp_path) -> str:
+    """URL of a new bucket."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GEODS_MIRROR", str(tmp_path / "mirror"))
+    name = f"bucket-{secrets.token_hex(4)}"
+    bucket_server.system().mkdir(name)
+    return f"s3://{name}"
+
+
+def put_folder(folder: pathlib.Path, url: str) -> None:
+    """Copies a folder to a place without geods."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    names = [f"{url.removeprefix('s3://')}/{path.relative_to(folder).as_posix()}" for path in paths]
+    bucket_server.system().put(list(map(str, paths)), names)
+
+
+def contents(url: str, pattern: str) -> dict[str, bytes]:
+    """The objects of a place whose keys match, without geods."""
+    system, start = bucket_server.system(), len(url) - len("s3://") + 1
+    names = [name for name in system.find(url.removeprefix("s3://")) if re.search(pattern, name)]
+    return {name[start:]: system.cat_file(name) for name in names}
+
+
+def local_contents(folder: pathlib.Path, pattern: str) -> dict[str, bytes]:
+    """The files of a folder whose paths match."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and re.search(pattern, path.as_posix())]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_the_whole_road_is_the_local_one(store, server, tree_dir, data_dir, cache_dir, extract_flags, tmp_path):
+    put_folder(tree_dir, f"{store}/tree")
+    road.program(TFDS, "build", "geods", "--config=random", f"--manual_dir={store}/tree", f"--data_dir={store}/data")
+    shards = r"/(geods-.*tfrecord.*|images.sha256|dataset_info.json)$"
+    assert contents(f"{store}/data", shards) == local_contents(data_dir, shards) != {}
+    # Already there, and the tree is compared with it: nothing is sent, and nothing brought again.
+    got, put = server.objects_got(), len(server.objects_put())
+    road.program(TFDS, "build", "geods", "--config=random", f"--manual_dir={store}/tree", f"--data_dir={store}/data")
+    assert [path for path in server.objects_put()[put:] if "claim" not in path] == []
+    # The claim is looked at.
+    assert server.objects_got() - got <= 8
+
+    flags = [flag.replace(str(data_dir), f"{store}/data") for flag in extract_flags]
+    done = road.program("trainers.extract", *flags, f"--cache_dir={store}/cache")
+    assert f"{store}/cache/train" in done.stdout
+    assert str(tmp_path / "mirror") not in done.stdout + done.stderr
+    blocks = r"/(blocks/.*npy|index.npz)$"
+    assert contents(f"{store}/cache", blocks) == local_contents(cache_dir, blocks) != {}
+
+    flags = [f"--data_dir={store}/data", "--config=random", f"--cache_dir={store}/cache", f"--run_dir={store}/runs/a b"]
+    done = road.program("trainers.train", *flags, "--epochs=2")
+    assert f"wrote {store}/runs/a b/model.keras" in done.stdout
+    assert f"--cache_dir={store}/cache\n" in contents(f"{store}/runs", "flags.cfg")["a b/flags.cfg"].decode()
+    on_other_machines(store, tree_dir)
+
+
+def on_other_machines(store: str, tree_dir: pathlib.Path) -> None:
+    """What is done with a run on a machine that has none of it: it knows where its data are."""
+    machine = pathlib.Path(os.environ["GEODS_MIRROR"])
+    shutil.rmtree(machine)
+    done = road.program("trainers.evaluate", f"--run_dir={store}/runs/a b")
+    assert f"wrote {store}/runs/a b/metrics.json" in done.stdout
+    here = [path.relative_to(machine).as_posix() for path in machine.rglob("*.tfrecord*")]
+    assert here == []
+    done = road.program("tools.render", f"--run_dir={store}/runs/a b")
+    assert f"written    {store}/runs/a b/map.html" in done.stdout
+    image = sorted(tree_dir.rglob("*.jpg"))[0].relative_to(tree_dir)
+    shutil.rmtree(machine)
+    done = road.program("tools.predict", f"--run_dir={store}/runs/a b", f"{store}/tree/{image}")
+    assert f'"file": "{store}/tree/{image}"' in done.stdout
+    done = road.program("tools.verify", f"{store}/data", f"{store}/cache", f"{store}/runs/a b")
+    assert done.stdout.count("whole") == 5
+    # The same bytes as in the bucket, and what is damaged there is named.
+    name = next(iter(contents(f"{store}/data", "tfrecord")))
+    bucket_server.system().pipe_file(f"{store}/data/{name}".removeprefix("s3://"), b"damaged")
+    done = road.program("tools.verify", f"{store}/data", expect=2)
+    assert f"damaged  {store}/data/{name}: has 7 bytes" in done.stdout
+    assert [key for key in bucket_server.keys(store.removeprefix("s3://")) if key.endswith(("claim", ".lock"))] == []
+
+
+def start(*words: object) -> subprocess.Popen:
+    """Starts a program in a process of its own, which can be killed."""
+    command = [sys.executable, "-m", *map(str, words)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=road.REPO, stdout=pipe, stderr=pipe, text=True)
+
+
+def kill_when(process: subprocess.Popen, ready) -> None:
+    """Kills a process once something is so."""
+    end_s = time.monotonic() + 120
+    while not ready():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize("mirror_is_left", [True, False])
+def test_an_extraction_that_was_killed_goes_on(
+    store, mirror_is_left, data_dir, extract_flags, made_once, monkeypatch, tmp_path
+):
+    # Many blocks, so that there is time between the first that is sent and the last that is made.
+    extract_flags = [*extract_flags, "--block_rows=8", "--batch_size=8"]
+    cache_dir = made_once(
+        "small blocks", lambda folder: road.program("trainers.extract", *extract_flags, f"--cache_dir={folder}")
+    )
+    put_folder(data_dir, f"{store}/data")
+    monkeypatch.setenv("GEODS_MIRROR_SEND_S", "0.05")
+    flags = [flag.replace(str(data_dir), f"{store}/data") for flag in extract_flags]
+    process = start("trainers.extract", *flags, f"--cache_dir={store}/cache")
+    kill_when(process, lambda: contents(f"{store}/cache", r"train/blocks/.*npy"))
+    kept = contents(f"{store}/cache", r"blocks/.*npy")
+    assert kept.items() < local_contents(cache_dir, r"blocks/.*npy").items()
+    if not mirror_is_left:
+        shutil.rmtree(tmp_path / "mirror")
+    done = road.program("trainers.extract", *flags, f"--cache_dir={store}/cache")
+    assert "Next" not in done.stderr
+    blocks = r"/(blocks/.*npy|index.npz)$"
+    assert contents(f"{store}/cache", blocks) == local_contents(cache_dir, blocks)
+    assert [key for key in bucket_server.keys(store.removeprefix("s3://")) if "claim" in key] == []
+
+
+def test_a_training_that_was_killed_goes_on_elsewhere(store, train_flags, monkeypatch, tmp_path):
+    monkeypatch.setenv("GEODS_MIRROR_SEND_S", "0.05")
+    flags = [*train_flags, "--epochs=60", "--deterministic"]
+    process = start("trainers.train", *flags, f"--run_dir={store}/run")
+    kill_when(process, lambda: contents(f"{store}/run", r"unfinished/.*npz"))
+    assert contents(f"{store}/run", "model.keras") == {}
+    shutil.rmtree(tmp_path / "mirror")
+    done = road.program("trainers.train", *flags, f"--run_dir={store}/run")
+    assert "epoch 1/60" not in done.stdout
+    assert set(contents(f"{store}/run", r"model.keras|seal.json|unfinished")) == {"model.keras", "seal.json"}
+
+
+@pytest.mark.parametrize("program", ["extract", "build"])
+@pytest.mark.parametrize("endpoint", ["refused", "silent"])
+def test_a_bucket_that_does_not_answer_is_one_error_in_time(program, endpoint, monkeypatch, tmp_path):
+    for name, value in bucket_server.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GEODS_MIRROR", str(tmp_path / "mirror"))
+    words = {
+        "extract": ("trainers.extract", "--data_dir=s3://bucket/data", f"--cache_dir={tmp_path / 'cache'}"),
+        "build": (TFDS, "build", "geods", "--manual_dir=s3://bucket/tree", "--data_dir=s3://bucket/data"),
+    }[program]
+    with bucket_server.silent() as port:
+        port = port if endpoint == "silent" else bucket_server.free_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        began_s = time.monotonic()
+        process = start(*words)
+        said = process.communicate(timeout=60)[1]
+        # With the start of TensorFlow, which a build imports first.
+        assert time.monotonic() - began_s < MOST_S
+    assert process.returncode == (2 if program == "extract" else 1)
+    assert re.search(r"error: s3://bucket/data(/geods)?: cannot be reached \(.*\)\.\nNext: check the network", said)
+    assert "Traceback" not in said
+    assert not (tmp_path / "cache").exists()
+    assert [path for path in (tmp_path / "mirror").rglob("*") if path.is_file() and ".locks" not in path.parts] == []
+
+
+def test_a_wrong_key_is_told_without_the_key(tmp_path, monkeypatch):
+    with bucket_server.s3(tmp_path, INITIAL_NO_AUTH_ACTION_COUNT="0") as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("GEODS_MIRROR", str(tmp_path / "mirror"))
+        done = road.program("tools.verify", "s3://bucket/data", expect=2)
+    assert "error: s3://bucket/data: access is refused" in done.stderr
+    assert "Next: give credentials" in done.stderr
+    assert not any(value in done.stderr for value in running.environment.values() if "us-" not in value)
+
+
+def test_a_program_that_fails_leaves_nothing_but_what_it_finished(store, tmp_path):
+    done = road.program("tools.make_partition", "--boundary=s3://nobody/b.zip", f"--out={store}/p.geojson", expect=2)
+    assert "s3://nobody/b.zip: there is no such bucket" in done.stderr
+    done = road.program("tools.make_partition", f"--boundary={store}/b.zip", f"--out={store}/p.geojson", expect=2)
+    assert f"{store}/b.zip" in done.stderr
+    assert bucket_server.keys(store.removeprefix("s3://")) == []
+    road.program("tools.make_partition", "--boundary=demo", "--cell_deg=8", f"--out={store}/a, b.geojson")
+    assert bucket_server.keys(store.removeprefix("s3://")) == ["a, b.geojson"]
+
+
+def test_a_flag_file_may_be_in_a_bucket(store, tmp_path):
+    bucket_server.system().pipe_file(
+        f"{store}/x.cfg", b"--boundary=demo\n--cell_deg=8\n--out=" + store.encode() + b"/p"
+    )
+    road.program("tools.make_partition", f"--flagfile={store}/x.cfg")
+    assert bucket_server.keys(store.removeprefix("s3://")) == ["p", "x.cfg"]
+    done = road.program("tools.make_partition", f"--flagfile={store}/y.cfg", expect=2)
+    assert f"{store}/y.cfg" in done.stderr
+
+
+def test_a_library_that_is_missing_is_named(store):
+    code = (
+        "import sys; sys.modules['s3fs'] = None; sys.argv = ['verify', 's3://bucket/data']\n"
+        "import runpy; runpy.run_module('tools.verify', run_name='__main__', alter_sys=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=road.REPO, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == 'error: s3://bucket/data: s3fs is not installed.\nNext: pip install "geods[cloud]"\n'
+
+
+def test_children_of_a_program_work_in_its_mirror(store, train_flags):
+    done = road.program("trainers.cross_validate", *train_flags, "--epochs=2", "--folds=2", f"--run_dir={store}/cv")
+    assert f"{store}/cv" in done.stdout
+    assert {"fold0/model.keras", "fold1/metrics.json", "metrics.json"} <= set(contents(f"{store}/cv", ""))
+    assert f"--run_dir={store}/cv/fold0\n" in contents(f"{store}/cv", "flags.cfg")["fold0/flags.cfg"].decode()
+    assert urls.is_url(store)
