@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from geods import beam_jobs, cli, errors
+from trainers import conflicts
 
 # These look at every training place once instead of being trained.
 FITTED_HEADS = ("neighbours", "kernel")
@@ -171,15 +172,6 @@ class TrainOptions(EncoderOptions):
             if not 0 < getattr(self, name) < float("inf"):
                 problem = f"--{name}={getattr(self, name)}: must be above 0."
                 raise errors.OptionError(problem, f"{usual} is the default")
-        self._refuse_what_would_do_nothing()
-        self._check_folds()
-        self._check_devices()
-        if self.members > 1 and not (self.cache_dir or self.imagery):
-            problem = f"--members={self.members} without --cache_dir: every member would decode and encode all images."
-            raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
-        if self.train_backbone and self.cache_dir:
-            problem = "--train_backbone with --cache_dir: cached features cannot train the encoder."
-            raise errors.OptionError(problem, "leave --cache_dir empty to train from images")
         if not self.run_dir:
             raise errors.OptionError("--run_dir is empty.", "name a folder, such as --run_dir=runs/mlp")
         require_at_least(self, 1, ("follow_min_locations", "data_service_wait_s"))
@@ -187,101 +179,7 @@ class TrainOptions(EncoderOptions):
         require_at_least(self, 0, ("follow_timeout_s",))
         if not self.memory_gb > 0:
             raise errors.OptionError(f"--memory_gb={self.memory_gb}: must be above 0.", "4 is the default")
-        if self.imagery:
-            self._check_imagery()
-        elif self.follow:
-            raise errors.OptionError("--follow without --imagery.", "name the tree a scraper fills: --imagery=TREE")
-
-    def _check_folds(self) -> None:
-        """Refuses folds that do not exist, or that nothing is divided into."""
-        if self.folds == 0 and self.fold == 0:
-            return
-        if self.folds < 2 or not 0 <= self.fold < self.folds:
-            problem = f"--folds={self.folds} --fold={self.fold}: there is no such fold."
-            raise errors.OptionError(problem, "give at least 2 folds, and one of them counted from 0")
-        if not self.cache_dir:
-            problem = "--folds without --cache_dir: folds are made of the rows of a cache."
-            raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
-
-    def _check_devices(self) -> None:
-        """Refuses what several devices cannot share."""
-        if self.devices < 2:
-            return
-        if self.batch_size % self.devices:
-            problem = f"--devices={self.devices} with --batch_size={self.batch_size}: they get shares of one size."
-            raise errors.OptionError(problem, f"give a multiple, such as --batch_size={32 * self.devices}")
-        fitted, chunked = self.head in FITTED_HEADS, self.schedule == "chunked"
-        alone = {"head": fitted, "imagery": self.imagery, "schedule": chunked, "data_service": self.data_service}
-        for name in filter(alone.get, alone):
-            problem = f"--devices={self.devices} with --{name}={getattr(self, name)}: that trains on one device."
-            raise errors.OptionError(problem, f"leave --devices out, or --{name}")
-
-    def _check_imagery(self) -> None:
-        """Refuses what does not go with a tree, whose features are computed once and split by hash.
-
-        The split of a place must not change when others come, which rules out --config=report.
-        """
-        for refused, problem, step in (
-            (
-                self.cache_dir,
-                f"--imagery with --cache_dir={self.cache_dir}: a cache is of a dataset.",
-                "leave one of the two out",
-            ),
-            (
-                self.members > 1,
-                f"--imagery with --members={self.members}: a tree trains one network.",
-                "build a dataset of the tree (tfds build geods --manual_dir=TREE), and extract its features",
-            ),
-            (
-                self.train_backbone,
-                "--imagery with --train_backbone: its views go through the encoder once.",
-                "build a dataset of the tree (tfds build geods --manual_dir=TREE), and train on that",
-            ),
-            (
-                self.config not in ("blocked", "random"),
-                f"--imagery with --config={self.config}: its splits change when images come.",
-                "give --config=blocked or --config=random",
-            ),
-            (
-                self.train_split != "train",
-                f"--imagery with --train_split={self.train_split}: a tree is trained on its train split.",
-                "leave --train_split out",
-            ),
-            (
-                self.validation_split not in ("validation", ""),
-                f"--imagery with --validation_split={self.validation_split}: only validation chooses the epoch.",
-                "leave --validation_split out, or empty to train all epochs unseen",
-            ),
-        ):
-            if refused:
-                raise errors.OptionError(problem, step)
-
-    def _refuse_what_would_do_nothing(self) -> None:
-        """Raises OptionError for flags that another flag makes idle."""
-        if self.train_backbone and self.unfreeze:
-            problem = "--train_backbone with --unfreeze: one trains the whole encoder, the other a part."
-            raise errors.OptionError(problem, "give one of them")
-        of_images = [name for name in ("brightness", "contrast", "crop") if getattr(self, name)]
-        if of_images and self.cache_dir:
-            problem = f"--{of_images[0]} with --cache_dir: cached features are of the images as they were."
-            raise errors.OptionError(problem, "give it to trainers.extract with --variants=3, and --variants=3 here")
-        if self.data_service and (self.cache_dir or self.imagery or self.deterministic):
-            problem = f"--data_service={self.data_service}: it decodes a dataset's images, in an order of its own."
-            raise errors.OptionError(problem, "leave it out with --cache_dir, --imagery and --deterministic")
-        if self.variants and not self.cache_dir:
-            problem = f"--variants={self.variants} without --cache_dir: only caches have copies."
-            step = "leave it out; --crop, --brightness and --contrast change images as they come"
-            raise errors.OptionError(problem, step)
-        if self.head in FITTED_HEADS and (self.unfreeze or self.members > 1 or not self.cache_dir):
-            problem = (
-                f"--head={self.head} trains nothing: with --unfreeze, --members or without --cache_dir it is idle."
-            )
-            raise errors.OptionError(problem, "extract features, and leave --unfreeze and --members out")
-        of_views = [name for name in ("view_mixup", "view_dropout") if getattr(self, name)]
-        of_views += ["fusion"] if self.fusion in ("attention", "lstm") else []
-        if of_views and self.train_views == "single":
-            problem = f"--{of_views[0]} with --train_views=single: it needs several views of a place."
-            raise errors.OptionError(problem, "use --train_views=all")
+        conflicts.refuse(self, self.head in FITTED_HEADS)
 
 
 @dataclasses.dataclass(frozen=True)
