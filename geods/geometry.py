@@ -154,7 +154,8 @@ def sample_box(
     Returns:
         `[n, 2]`, (lat, lon). A box with `lon_min` > `lon_max` crosses the antimeridian, as in RFC 7946, section 5.2.
     """
-    low, high = np.sin(np.radians([lat_min, lat_max]))
+    # NumPy refuses to draw from 0.0 to -0.0; adding 0.0 makes both 0.0.
+    low, high = np.sin(np.radians([lat_min, lat_max])) + 0.0
     lat = np.degrees(np.arcsin(rng.uniform(low, high, n)))
     lon = rng.uniform(lon_min, lon_max + (360 if lon_min > lon_max else 0), n)
     # The arc sine may leave the box by its last bit.

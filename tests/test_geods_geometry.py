@@ -51,7 +51,8 @@ def test_bearing_and_destination_match_published_examples():
 def test_distance_is_a_metric(a, b, c):
     ab, bc, ac = geometry.haversine_km([a, b, a], [b, c, c])
     assert geometry.haversine_km(a, a) == 0
-    assert geometry.haversine_km(b, a) == ab
+    # Of arrays again: with AVX-512, NumPy's sine of a single number differs from that of an array in the last bit.
+    assert geometry.haversine_km([b, c, c], [a, b, a])[0] == ab
     assert 0 <= ab <= HALF_TURN_KM
     # The arc sine is good to 0.2 m near antipodes.
     assert ac <= ab + bc + 1e-3
@@ -195,6 +196,12 @@ def test_samples_lie_in_their_box(lat_a, lat_b, west, east, seed):
     over = (points[:, 1] >= west) | (points[:, 1] <= east)
     assert (inside if west <= east else over).all()
     assert (np.abs(points[:, 1]) <= 180).all()
+
+
+@pytest.mark.parametrize("zeros", [(0.0, -0.0), (-0.0, 0.0), (-0.0, -0.0)])
+def test_a_box_without_height_on_the_equator_can_be_sampled(zeros):
+    points = geometry.sample_box(*zeros, *zeros, 5, np.random.default_rng(0))
+    assert not points.any()
 
 
 def test_samples_are_uniform_by_area():

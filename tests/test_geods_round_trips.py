@@ -45,6 +45,7 @@ def boxes(west_to_east: list[int], south_to_north: list[int]) -> partition.Parti
     )
 
 
+@hypothesis.example([-180, 0, 180], [0, 1], [(0.0, 1.0)])
 @hypothesis.given(EDGES, HEIGHTS, st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))
 def test_every_point_between_the_borders_has_exactly_one_cell(west_to_east, south_to_north, shares):
     made = boxes(west_to_east, south_to_north)
@@ -53,7 +54,11 @@ def test_every_point_between_the_borders_has_exactly_one_cell(west_to_east, sout
         for share, (low, *_, high) in zip(zip(*shares, strict=True), (south_to_north, west_to_east), strict=True)
     )
     labels = made.label(lat_deg, lon_deg)
-    inside = np.array([shapely.intersects_xy(shape, lon_deg, lat_deg) for shape in made.shapes])
+    # 180 E is 180 W, so a cell that begins there holds it too.
+    west_deg = np.where(lon_deg == 180, -180.0, lon_deg)
+    inside = np.array(
+        [shapely.intersects_xy(s, lon_deg, lat_deg) | shapely.intersects_xy(s, west_deg, lat_deg) for s in made.shapes]
+    )
     assert (labels >= 0).all()
     # A border belongs to both neighbours, and goes to the lower number.
     np.testing.assert_array_equal(labels, inside.argmax(axis=0))
