@@ -9,7 +9,7 @@ from geods import installed
 # Of packages whose metadata say nothing, read at https://github.com/mlcommons/croissant and .../fchollet/namex.
 _SAID_ELSEWHERE = {"mlcroissant": "Apache-2.0", "namex": "Apache-2.0"}
 _PERMISSIVE = re.compile(
-    r"\b(0BSD|Apache|BSD|CC0|HPND|ISC|MIT|PSF|Python Software Foundation|Unlicense|Zlib|ZPL)\b", re.IGNORECASE
+    r"\b(0BSD|Apache|BSD|CC0|CNRI|HPND|ISC|MIT|PSF|Python Software Foundation|Unlicense|Zlib|ZPL)\b", re.IGNORECASE
 )
 # Used as they are, these ask for nothing; changed files of theirs would have to be shared.
 _WEAK_COPYLEFT = re.compile(r"\b(MPL|Mozilla Public|LGPL|Lesser General Public)", re.IGNORECASE)

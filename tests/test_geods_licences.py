@@ -13,6 +13,7 @@ from geods import licences
         ("MIT", "ok"),
         ("BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0", "ok"),
         ("Apache Software License", "ok"),
+        ("Apache-2.0 AND CNRI-Python", "ok"),
         ("MPL-2.0 AND MIT", "note"),
         ("GNU Lesser General Public License v3 (LGPLv3)", "note"),
         ("LicenseRef-NVIDIA-Proprietary", "note"),
