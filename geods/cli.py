@@ -16,13 +16,11 @@ the path of its mirror, what is printed names the URL, and so does a flag file t
 """
 
 import dataclasses
-import difflib
 import importlib
 import math
 import os
 import pathlib
 import re
-import shlex
 import sys
 import types
 import typing
@@ -31,7 +29,7 @@ from typing import Any, TypeVar
 
 from absl import app, flags, logging
 
-from geods import errors, files
+from geods import errors, files, flag_mistakes
 from geods.mirror import fields, urls
 
 Options = TypeVar("Options")
@@ -39,8 +37,6 @@ Options = TypeVar("Options")
 # --help lists the flags of the program's own module; without this, absl takes this module for their owner.
 flags.disclaim_key_flags()
 
-# What absl says of an enumeration.
-_WRONG_WORD = re.compile(r"--(?P<name>\w+)=(?P<value>.*): value should be one of <(?P<words>.*)>")
 _INCLUDES = re.compile(r"^\s*--?flagfile\b", re.MULTILINE)
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
@@ -201,7 +197,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
         show_error(error)
         sys.exit(_EXIT_BAD_INPUT)
     except (flags.Error, UnicodeDecodeError, RecursionError) as error:
-        show_error(_mistake(error))
+        show_error(flag_mistakes.explain(error, list(flags.FLAGS)))
         sys.exit(_EXIT_BAD_INPUT)
     return words
 
@@ -210,29 +206,6 @@ def _brought(word: str) -> str:
     """Returns a word of the command line; a flag file that is a URL is brought here."""
     flag, equals, path = word.partition("=")
     return f"{flag}={fields.here(path)}" if equals and flag.lstrip("-") == "flagfile" and urls.is_url(path) else word
-
-
-def _mistake(error: Exception) -> errors.GeodsError:
-    """Returns what is wrong with a command line, and what was meant."""
-    if isinstance(error, flags.UnrecognizedFlagError):
-        close = difflib.get_close_matches(error.flagname, flags.FLAGS, n=2)
-        meant = f"write {' or '.join(f'--{name}' for name in close)}; " if close else ""
-        return errors.OptionError(f"there is no flag --{error.flagname}.", f"{meant}--help lists all flags")
-    unread = error.__context__
-    if isinstance(unread, OSError) and unread.filename:
-        path = pathlib.Path(unread.filename)
-        others = [str(other) for other in path.parent.glob(f"*{path.suffix}") if other.is_file()]
-        close = difflib.get_close_matches(str(path), others, n=2)
-        meant = f"write --flagfile={shlex.quote(close[0])}" if close else "name a flag file, such as a recipe"
-        return errors.MissingFileError(f"--flagfile={path}: {unread.strerror}.", meant)
-    if isinstance(error, flags.Error):
-        problem = f"{str(error).removesuffix('.')}."
-        if wrong := _WRONG_WORD.search(problem):
-            close = difflib.get_close_matches(wrong["value"], wrong["words"].split("|"), n=1, cutoff=0.5)
-            if close:
-                return errors.OptionError(problem, f"write --{wrong['name']}={close[0]}")
-        return errors.OptionError(problem, "--help says what each flag takes")
-    return errors.OptionError(f"--flagfile: is no flag file ({error}).", "name a text file with one flag a line")
 
 
 def _call(options_class: type[Options], function: Callable[[Options], None], argv: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ expect, so `except ValueError` goes on working:
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
     +-- BucketError       (OSError)            a bucket does not answer, refuses, or is in use
+        +-- ClaimLostError                     another process has taken over a place in one
     +-- DiskFullError     (OSError)            a disk takes no more
     +-- MemoryShortError  (MemoryError)        something would not fit into memory
     +-- UnwritableError   (PermissionError)    a file or folder must not be written
@@ -131,6 +132,10 @@ class DownloadError(GeodsError, OSError):
 
 class BucketError(GeodsError, OSError):
     """A bucket does not answer, refuses, or is in use."""
+
+
+class ClaimLostError(BucketError):
+    """Another process has taken over a place in a bucket."""
 
 
 class DiskFullError(GeodsError, OSError):

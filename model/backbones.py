@@ -141,9 +141,9 @@ def build(spec: BackboneSpec) -> keras.Model:
     others = [preprocessing.Resized(*size, name=f"resized_{size[0]}")(images) for size in spec.sizes_px[1:]]
     try:
         looks = [_pool(encoder(prepare(levels)), spec, number) for number, levels in enumerate([images, *others])]
+    except errors.GeodsError:
+        raise
     except ValueError as error:
-        if isinstance(error, errors.BackboneError) or not others:
-            raise
         problem = f"{spec.name} cannot look at images of heights {[height for height, _ in spec.sizes_px]} px: {error}"
         raise errors.BackboneError(problem, "leave --more_heights_px out, or take another encoder") from error
     features = keras.layers.Concatenate(dtype="float32", name="sizes")(looks) if others else looks[0]

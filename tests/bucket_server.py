@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,8 @@ import time
 from collections.abc import Iterator
 
 import s3fs
+
+from geods.mirror import urls
 
 REPO = pathlib.Path(__file__).parent.parent
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "of-no-use", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -82,6 +85,17 @@ def silent() -> Iterator[int]:
 def system() -> s3fs.S3FileSystem:
     """Returns the objects of the S3 server of the environment, without geods."""
     return s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
+
+
+def new(server, monkeypatch, mirror) -> str:
+    """Makes a bucket, and lets a test work on it with a mirror of its own; returns its name."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GEODS_MIRROR", str(mirror))
+    monkeypatch.delenv(urls.HELD, raising=False)
+    bucket = f"bucket-{secrets.token_hex(4)}"
+    system().mkdir(bucket)
+    return bucket
 
 
 def keys(bucket: str) -> list[str]:

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -30,12 +29,7 @@ def server(tmp_path_factory):
 @pytest.fixture
 def store(server, monkeypatch, tmp_path) -> str:
     """URL of a new bucket."""
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("GEODS_MIRROR", str(tmp_path / "mirror"))
-    name = f"bucket-{secrets.token_hex(4)}"
-    bucket_server.system().mkdir(name)
-    return f"s3://{name}"
+    return f"s3://{bucket_server.new(server, monkeypatch, tmp_path / 'mirror')}"
 
 
 def put_folder(folder: pathlib.Path, url: str) -> None:

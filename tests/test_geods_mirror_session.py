@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import secrets
 import signal
 import sqlite3
 import subprocess
@@ -30,13 +29,7 @@ def server(tmp_path_factory):
 @pytest.fixture
 def store(server, monkeypatch, tmp_path) -> str:
     """Name of a new bucket."""
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("GEODS_MIRROR", str(tmp_path / "mirror"))
-    monkeypatch.delenv(urls.HELD, raising=False)
-    name = f"bucket-{secrets.token_hex(4)}"
-    bucket_server.system().mkdir(name)
-    return name
+    return bucket_server.new(server, monkeypatch, tmp_path / "mirror")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
     {"errors", "installed"},
-    {"disk", "geometry", "headroom", "jpeg_claims", "licences", "outline", "sorted_rows", "texts"},
+    {"disk", "flag_mistakes", "geometry", "headroom", "jpeg_claims", "licences", "outline", "sorted_rows", "texts"},
     {"files"},
     {"locks"},
     {"mirror"},

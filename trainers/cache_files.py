@@ -73,7 +73,7 @@ class CacheKey:
             backbone=spec.name,
             height_px=spec.height_px,
             width_px=spec.width_px,
-            more_heights_px=",".join(map(str, spec.more_heights_px)),
+            more_heights_px=joined(spec.more_heights_px),
             preprocessing=spec.preprocessing,
             layer=spec.layer,
             pooling=spec.pooling,
@@ -84,6 +84,11 @@ class CacheKey:
         """Returns one text for each field that differs: name, own value, the other's value."""
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         return [f"{name} is {mine[name]!r}, wanted {theirs[name]!r}" for name in mine if mine[name] != theirs[name]]
+
+
+def joined(heights_px: Sequence[int]) -> str:
+    """Returns heights as a key holds them."""
+    return ",".join(map(str, heights_px))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

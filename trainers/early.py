@@ -71,7 +71,7 @@ def of_evaluate(settings: options.EvaluateOptions) -> None:
         tree_layouts.detect(settings.imagery)
     elif not trained.folds:
         cached = runs.cache_of(trained, settings)
-        if cached is None or not (cached / cache_files.INDEX).exists():
+        if cached is None:
             dataset_files.require(fields.here(trained.data_dir), trained.config, [settings.split])
 
 
@@ -101,7 +101,7 @@ def _refuse_other_cache(folder: pathlib.Path, settings: options.ExtractOptions) 
         backbone=settings.backbone,
         height_px=settings.height_px,
         width_px=settings.width_px,
-        more_heights_px=",".join(map(str, settings.more_heights_px)),
+        more_heights_px=cache_files.joined(settings.more_heights_px),
         preprocessing=settings.preprocessing,
         layer=settings.layer or (found.layer if settings.unfreeze else ""),
         pooling=settings.pooling,

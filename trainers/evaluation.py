@@ -14,7 +14,7 @@ import tqdm
 
 from geods import datasets, errors, partition, pipeline, splits, texts, tree, tree_layouts
 from geods.mirror import fields, urls
-from trainers import cache_files, features, folds, options, prediction_writer, predictor, runs, scoring
+from trainers import features, folds, options, prediction_writer, predictor, runs, scoring
 
 _Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
@@ -81,7 +81,7 @@ def _on_split(model: predictor.Predictor, settings: options.EvaluateOptions) -> 
     """Returns the places of a split."""
     if model.options.folds:
         return _on_fold(model, settings)
-    if (folder := runs.cache_of(model.options, settings)) and (folder / cache_files.INDEX).exists():
+    if folder := runs.cache_of(model.options, settings):
         cache = features.FeatureCache(folder)
         return _Places(
             cache.rows.location_ids, cache.rows.coords, lambda: model.feature_pieces(cache, settings.batch_size)

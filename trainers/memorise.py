@@ -61,7 +61,7 @@ def _kernel(
     regression = kernel_regression.KernelRegression(places, len(cells), name="kernel_regression")
     classifier = kernel_regression.build_classifier(regression, feature_shape, sizes)
     look = keras.Model(classifier.input, classifier.get_layer("moment_roots").output, name="look")
-    looks, coords = _looks(lambda *seen: look(dict(zip(("features", "view_mask"), seen, strict=True))), train, places)
+    looks, coords = _looks(lambda features, mask: look({"features": features, "view_mask": mask}), train, places)
     found = kernel_regression.fit(looks, coords, _blocks(coords), cells.centroids, settings.nearness_km)
     regression.remember(looks, found)
     print(

@@ -22,7 +22,7 @@ from typing import Any
 
 from geods import cli, errors, files, locks, partition, seals
 from geods.mirror import fields
-from trainers import options
+from trainers import cache_files, options
 
 FLAGS, PARTITION, MODEL = "flags.cfg", "partition.geojson", "model.keras"
 CHECKPOINT = "checkpoints/best.keras"
@@ -159,10 +159,11 @@ def refuse_other_partition(folder: pathlib.Path) -> None:
 
 
 def cache_of(trained: options.TrainOptions, settings: options.EvaluateOptions) -> pathlib.Path | None:
-    """Returns the folder of the cache that a run is evaluated on, which need not be there; None if from images."""
+    """Returns the folder of the cache that a run is evaluated on; None if its images go through the encoder again."""
     if settings.from_images or not trained.cache_dir:
         return None
-    return fields.here(trained.cache_dir, settings.split)
+    folder = fields.here(trained.cache_dir, settings.split)
+    return folder if (folder / cache_files.INDEX).exists() else None
 
 
 def options_of(folder: pathlib.Path) -> options.TrainOptions:

@@ -47,7 +47,7 @@ class Claim:
         """Writes it anew.
 
         Raises:
-            BucketError: If another process has taken it over.
+            ClaimLostError: If another process has taken it over.
         """
         self.check()
         self._store.write(self._url.claim, self._content())
@@ -56,13 +56,13 @@ class Claim:
         """Looks whether it is still there.
 
         Raises:
-            BucketError: If it is not.
+            ClaimLostError: If it is not.
         """
         found = self._store.read(self._url.claim)
         if found is None or _field(found[0], "token") != self._token:
             who = _who(found[0]) if found else "somebody"
             problem = f"{self._url}: {who} has taken over here, after this process was not heard of for {_STALE_S} s."
-            raise errors.BucketError(problem, "wait until that ends, then run the same command again")
+            raise errors.ClaimLostError(problem, "wait until that ends, then run the same command again")
 
     def release(self) -> None:
         """Removes it, if it is still there."""

@@ -11,7 +11,7 @@ import os
 import pathlib
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import tqdm
 
@@ -85,7 +85,9 @@ def send(found: list[Change], show: bool = True) -> None:
     for job in sorted(vouchers, key=lambda job: (local_files.rank(job[1]), -job[1].count("/"))):
         _put_all([job], show)
     for one in found:
-        _delete(one, sorted(one.gone, key=lambda key: -local_files.rank(key)))
+        for key in sorted(filter(local_files.rank, one.gone), key=lambda key: -local_files.rank(key)):
+            _delete(one, [key])
+        _delete(one, [key for key in one.gone if not local_files.rank(key)])
 
 
 def _vouchers(url: urls.Url, folder: pathlib.Path) -> dict[str, tuple[pathlib.Path, str]]:
@@ -183,11 +185,14 @@ def _put(one: Change, key: str) -> tuple[urls.Url, tuple[str, str, str] | None]:
     return one.url, (key, one.store.put(path, key).tag, text) if path.is_file() else None
 
 
-def _delete(one: Change, keys: Iterable[str]) -> None:
-    """Removes objects and notes it."""
-    for key in keys:
-        one.store.delete(key)
-        records.Records(one.url).forget([key])
+def _delete(one: Change, keys: Sequence[str]) -> None:
+    """Removes objects at the same time, and notes it."""
+    with concurrent.futures.ThreadPoolExecutor(fetching.THREADS) as pool:
+        waiting = {pool.submit(one.store.delete, key): key for key in keys}
+        concurrent.futures.wait(waiting)
+    records.Records(one.url).forget([key for done, key in waiting.items() if not done.exception()])
+    for done in waiting:
+        done.result()
 
 
 def _size(one: Change, key: str) -> int:

@@ -143,20 +143,14 @@ class Session:
         store = self._buckets[name] = self._buckets.get(name) or bucket.Bucket(url)
         with contextlib.ExitStack() as held, _alone_in_fetching(url):
             place = _Place(url, mode, store, held)
-            _lock(held, url, alone=mode == "out")
-            held.callback(place.let_go)
             if mode == "out":
+                _lock(held, url, alone=True)
+                held.callback(place.let_go)
                 sending.sweep(url)
                 place.claim = claims.Claim(store, url)
-            plan = fetching.plan(store, url, goes_on=place.claim is not None and place.claim.goes_on)
-            if plan and mode != "out":
-                # Those who read it would see files of two states.
-                held.close()
-                _lock(held, url, alone=True)
-            if plan:
-                fetching.carry_out(store, url, plan)
-            if plan and mode != "out":
-                held.close()
+                fetching.carry_out(store, url, fetching.plan(store, url, place.claim.goes_on))
+            else:
+                _bring_to_read(store, url)
                 _lock(held, url, alone=False)
                 held.callback(place.let_go)
             place.held = held.pop_all()
@@ -192,9 +186,8 @@ class Session:
         for claim in [place.claim for place in self._places if place.claim]:
             try:
                 claim.renew()
-            except errors.BucketError as error:
-                if "taken over" in error.problem:
-                    self._lost = error
+            except errors.ClaimLostError as error:
+                self._lost = error
                 raise
 
 
@@ -225,6 +218,18 @@ def close(failed: bool = False) -> None:
         if not failed:
             raise
         print(error.problem, file=sys.stderr)
+
+
+def _bring_to_read(store: bucket.Bucket, url: urls.Url) -> None:
+    """Brings a place here that nobody of this machine writes to."""
+    with contextlib.ExitStack() as held:
+        _lock(held, url, alone=False)
+        plan = fetching.plan(store, url, goes_on=False)
+    if plan:
+        with contextlib.ExitStack() as held:
+            # Those who read it would see files of two states.
+            _lock(held, url, alone=True)
+            fetching.carry_out(store, url, plan)
 
 
 @contextlib.contextmanager
