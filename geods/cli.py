@@ -15,16 +15,19 @@ it. Nothing below a program ever reads FLAGS. What is declared as a path may be 
 the path of its mirror, what is printed names the URL, and so does a flag file that is written.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import math
 import os
 import pathlib
 import re
+import select
+import signal
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from absl import app, flags, logging
@@ -40,6 +43,7 @@ flags.disclaim_key_flags()
 _INCLUDES = re.compile(r"^\s*--?flagfile\b", re.MULTILINE)
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
+_EXIT_PIPE = 128 + signal.SIGPIPE
 
 
 def option(default: Any, help_text: str, path: str = "", unless: str = "") -> Any:  # noqa: ANN401 - typed by the field it stands for, as dataclasses.field
@@ -73,7 +77,8 @@ def run(options_class: type[Options], function: Callable[[Options], None]) -> No
     for stream in (sys.stdout, sys.stderr):
         # A name of a file that is not UTF-8 could not be printed.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    app.run(lambda argv: _call(options_class, function, argv), flags_parser=_parse)
+    with _quiet_when_nobody_reads():
+        app.run(lambda argv: _call(options_class, function, argv), flags_parser=_parse)
 
 
 def define(options_class: type, values: flags.FlagValues) -> None:
@@ -187,6 +192,25 @@ def hide_traceback_of_user_errors() -> None:
             earlier(kind, error, trace)
 
     sys.excepthook = hook
+
+
+@contextlib.contextmanager
+def _quiet_when_nobody_reads() -> Iterator[None]:
+    """Ends the process as SIGPIPE would where what it prints goes to a command that has ended, such as `head`."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        reader = select.poll()
+        reader.register(1, 0)
+        # It may also have been a connection of the program.
+        if not any(event & select.POLLERR for _, event in reader.poll(0)):
+            raise
+        # Or Python would try once more to write what is left, and say that it cannot.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(_EXIT_PIPE)
 
 
 def _parse(argv: Sequence[str]) -> list[str]:

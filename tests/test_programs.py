@@ -60,3 +60,11 @@ def test_a_misspelt_flag_is_answered_in_a_few_lines(path):
     assert done.returncode != 0
     assert "no_such_flag" in done.stderr
     assert len(done.stderr.splitlines()) <= 12
+
+
+def test_a_program_whose_reader_has_ended_ends_without_a_word():
+    command = [sys.executable, "-m", "tools.predict", "--help"]
+    with subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
