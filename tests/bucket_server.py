@@ -33,6 +33,18 @@ class Server:
     def __init__(self, environment: dict[str, str], log: pathlib.Path) -> None:
         self.environment, self._log = environment, log
 
+    @contextlib.contextmanager
+    def takes_one(self, pattern: str) -> Iterator[None]:
+        """Lets one write of an object whose path matches come through, and no other until the block ends."""
+        held = held_file(self._log.parent)
+        incoming = held.with_suffix(".incoming")
+        incoming.write_text(pattern)
+        incoming.rename(held)
+        try:
+            yield
+        finally:
+            held.unlink()
+
     def requests(self) -> list[tuple[str, str]]:
         """Returns method and path of every request so far."""
         return [(found["method"], found["path"]) for found in _REQUEST.finditer(self._log.read_text())]
@@ -46,6 +58,11 @@ class Server:
         return [path.partition("?")[0] for method, path in self.requests() if method == "PUT"]
 
 
+def held_file(folder: pathlib.Path) -> pathlib.Path:
+    """Returns where tests/moto_server.py looks for what it must not take."""
+    return folder / "held"
+
+
 def free_port() -> int:
     """Returns a port that nobody listens on."""
     with socket.socket() as probe:
@@ -57,7 +74,7 @@ def free_port() -> int:
 def s3(folder: pathlib.Path, **more: str) -> Iterator[Server]:
     """Runs moto's server; `more` goes into its environment."""
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, str(REPO / "tests/moto_server.py"), str(port), str(held_file(folder))]
     with _running(command, port, folder / "s3.log", more):
         yield Server({"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", **CREDENTIALS}, folder / "s3.log")
 

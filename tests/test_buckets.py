@@ -122,9 +122,8 @@ def kill_when(process: subprocess.Popen, ready) -> None:
 
 @pytest.mark.parametrize("mirror_is_left", [True, False])
 def test_an_extraction_that_was_killed_goes_on(
-    store, mirror_is_left, data_dir, extract_flags, made_once, monkeypatch, tmp_path
+    store, server, mirror_is_left, data_dir, extract_flags, made_once, monkeypatch, tmp_path
 ):
-    # Many blocks, so that there is time between the first that is sent and the last that is made.
     extract_flags = [*extract_flags, "--block_rows=8", "--batch_size=8"]
     cache_dir = made_once(
         "small blocks", lambda folder: road.program("trainers.extract", *extract_flags, f"--cache_dir={folder}")
@@ -132,8 +131,9 @@ def test_an_extraction_that_was_killed_goes_on(
     put_folder(data_dir, f"{store}/data")
     monkeypatch.setenv("GEODS_MIRROR_SEND_S", "0.05")
     flags = [flag.replace(str(data_dir), f"{store}/data") for flag in extract_flags]
-    process = start("trainers.extract", *flags, f"--cache_dir={store}/cache")
-    kill_when(process, lambda: contents(f"{store}/cache", r"train/blocks/.*npy"))
+    with server.takes_one(f"{store.removeprefix('s3:/')}/cache/.*/blocks/.*npy"):
+        process = start("trainers.extract", *flags, f"--cache_dir={store}/cache")
+        kill_when(process, lambda: contents(f"{store}/cache", r"blocks/.*npy"))
     kept = contents(f"{store}/cache", r"blocks/.*npy")
     assert kept.items() < local_contents(cache_dir, r"blocks/.*npy").items()
     if not mirror_is_left:
@@ -145,11 +145,12 @@ def test_an_extraction_that_was_killed_goes_on(
     assert [key for key in bucket_server.keys(store.removeprefix("s3://")) if "claim" in key] == []
 
 
-def test_a_training_that_was_killed_goes_on_elsewhere(store, train_flags, monkeypatch, tmp_path):
+def test_a_training_that_was_killed_goes_on_elsewhere(store, server, train_flags, monkeypatch, tmp_path):
     monkeypatch.setenv("GEODS_MIRROR_SEND_S", "0.05")
     flags = [*train_flags, "--epochs=60", "--deterministic"]
-    process = start("trainers.train", *flags, f"--run_dir={store}/run")
-    kill_when(process, lambda: contents(f"{store}/run", r"unfinished/.*npz"))
+    with server.takes_one(f"{store.removeprefix('s3:/')}/run/(unfinished/.*npz|model.keras)"):
+        process = start("trainers.train", *flags, f"--run_dir={store}/run")
+        kill_when(process, lambda: contents(f"{store}/run", r"unfinished/.*npz"))
     assert contents(f"{store}/run", "model.keras") == {}
     shutil.rmtree(tmp_path / "mirror")
     done = road.program("trainers.train", *flags, f"--run_dir={store}/run")
