@@ -1,8 +1,8 @@
 """`python tests/moto_server.py PORT HELD`: moto's S3 server, which can be told to stop taking objects.
 
-While a file HELD is there, one write of an object whose path matches the regular expression in it is taken, and all later
-ones wait; they are refused once the file is gone. So a test can kill a program that has certainly sent something and
-certainly not all, on any machine.
+While a file HELD is there, one write of an object whose path matches the regular expression in it is taken, and all
+later ones wait; they are refused once the file is gone. So a test can kill a program that has certainly sent something
+and certainly not all, on any machine.
 """
 
 import pathlib
