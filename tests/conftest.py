@@ -4,6 +4,7 @@ import fcntl
 import os
 import pathlib
 import shutil
+import signal
 
 import canary
 import drawn_trees
@@ -19,6 +20,9 @@ from geods.imagery import mapillary_options, street_view_options
 # for `-m live`.
 for variable in (street_view_options.KEY_ENV, mapillary_options.TOKEN_ENV):
     os.environ.setdefault(variable, canary.CANARY)
+
+# Who runs the tests in the background of a script has it ignored, and so would all programs that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow without being wrong; hypothesis' own profile for continuous integration has no deadline either.
 # tests/soak_mistakes.py sets how many cases each property is tried on.

@@ -30,46 +30,54 @@ def free_port() -> int:
         return holder.getsockname()[1]
 
 
-@contextlib.contextmanager
-def serving(role: str, port: int, *more: str):
-    """Starts the real program and waits until it listens."""
-    command = [sys.executable, "-m", "tools.data_service", f"--role={role}", f"--port={port}", *more]
-    process = subprocess.Popen(command, cwd=road.REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        line = process.stdout.readline()
-        assert f"{role} listens on port {port}" in line, line
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 @dataclasses.dataclass
 class Service:
-    address: str
-    port: int
-    worker: subprocess.Popen
+    """A dispatcher and two workers, of which the second is the one to kill and to start again."""
+
+    ends: contextlib.ExitStack
+    port: int = dataclasses.field(default_factory=free_port)
+    ports: list[int] = dataclasses.field(default_factory=lambda: [free_port(), free_port()])
+    workers: list[subprocess.Popen] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self):
+        await_listening(self.start("dispatcher", self.port))
+        self.workers = [self.start("worker", port, f"--dispatcher={self.address}") for port in self.ports]
+        for worker in self.workers:
+            await_listening(worker)
+
+    @property
+    def address(self) -> str:
+        return f"localhost:{self.port}"
+
+    def start(self, role: str, port: int, *more: str) -> subprocess.Popen:
+        """Starts the real program."""
+        command = [sys.executable, "-m", "tools.data_service", f"--role={role}", f"--port={port}", *more]
+        process = subprocess.Popen(command, cwd=road.REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for end in (process.stdout.close, process.wait, process.kill):
+            self.ends.callback(end)
+        return process
+
+    def kill_worker(self) -> None:
+        """Kills the second worker."""
+        self.workers[1].send_signal(signal.SIGKILL)
+        self.workers[1].wait()
+
+    def start_worker(self) -> None:
+        """Starts the second worker again, under its port."""
+        self.workers[1] = self.start("worker", self.ports[1], f"--dispatcher={self.address}")
+        await_listening(self.workers[1])
 
 
-@contextlib.contextmanager
-def started():
-    """Starts a dispatcher and two workers; the second is the one to kill."""
-    first, *ports = free_port(), free_port(), free_port()
-    to = f"--dispatcher=localhost:{first}"
-    with (
-        serving("dispatcher", first),
-        serving("worker", ports[0], to),
-        serving("worker", ports[1], to) as worker,
-    ):
-        yield Service(f"localhost:{first}", ports[1], worker)
+def await_listening(process: subprocess.Popen) -> None:
+    line = process.stdout.readline()
+    assert "listens on port" in line, line
 
 
 @pytest.fixture(scope="module")
 def service():
-    """A service for the tests that leave it as it is."""
-    with started() as found:
-        yield found
+    """A service for all tests; a test that kills a worker starts it again."""
+    with contextlib.ExitStack() as ends:
+        yield Service(ends)
 
 
 @pytest.fixture(scope="module")
@@ -91,26 +99,20 @@ def ids(batch) -> list[str]:
     return [name.decode() for name in batch["location_id"].numpy()]
 
 
-def test_an_epoch_has_every_location_once_and_a_killed_worker_costs_its_shards(builder):
-    with started() as service:
-        the_epochs(builder, service)
-
-
-def the_epochs(builder, service):
+def test_an_epoch_has_every_location_once_and_a_killed_worker_costs_its_shards(builder, service):
     wanted = set(datasets.index(builder, "train").location_ids.tolist())
     seen = collections.Counter(name for batch in epoch(builder, service.address) for name in ids(batch))
     assert seen == collections.Counter(wanted)
 
     batches = iter(epoch(builder, service.address))
     seen = collections.Counter(ids(next(batches)))
-    service.worker.send_signal(signal.SIGKILL)
-    service.worker.wait()
-    with serving("worker", service.port, f"--dispatcher={service.address}"):
-        for batch in batches:
-            seen.update(ids(batch))
-        print(f"{len(wanted)} locations, {len(seen)} of them seen in the epoch of the kill")
-        assert set(seen.values()) == {1}
-        again = collections.Counter(name for batch in epoch(builder, service.address) for name in ids(batch))
+    service.kill_worker()
+    service.start_worker()
+    for batch in batches:
+        seen.update(ids(batch))
+    print(f"{len(wanted)} locations, {len(seen)} of them seen in the epoch of the kill")
+    assert set(seen.values()) == {1}
+    again = collections.Counter(name for batch in epoch(builder, service.address) for name in ids(batch))
     assert again == collections.Counter(wanted)
 
 
@@ -137,19 +139,20 @@ def test_a_port_that_is_taken_is_told(service):
     assert f"--port={port}: is taken" in done.stderr
 
 
-def test_a_training_is_fed_by_it_and_ends_when_a_worker_is_gone_for_good(builder, tmp_path):
+def test_a_training_is_fed_by_it_and_ends_when_a_worker_is_gone_for_good(builder, service, tmp_path):
     folder = pathlib.Path(builder.data_path).parents[2]
     words = [f"--data_dir={folder}", "--config=report", *road.SIZE, "--backbone=mobilenet_v2", "--head=linear"]
     words += ["--backbone_weights=random", "--pooling=avg", "--validation_split=", "--batch_size=40", "--epochs=1000"]
     words += [f"--run_dir={tmp_path / 'run'}", "--data_service_wait_s=15"]
-    with started() as service, open(tmp_path / "log.txt", "w+") as log:
+    with open(tmp_path / "log.txt", "w+") as log:
         command = [sys.executable, "-m", "trainers.train", *words, f"--data_service={service.address}"]
         training = subprocess.Popen(command, cwd=road.REPO, stdout=log, stderr=log)
         wait_for(lambda: "epoch 2/1000: loss" in pathlib.Path(log.name).read_text(), training)
-        service.worker.send_signal(signal.SIGKILL)
+        service.kill_worker()
         assert training.wait(timeout=120) == 2
         said = pathlib.Path(log.name).read_text()
     assert "no step ended for 15 s; a worker may be gone.\nNext: start it again under its port" in said
+    service.start_worker()
 
 
 def test_what_it_decodes_is_measured_like_any_loader(service, tree_dir, tmp_path):
