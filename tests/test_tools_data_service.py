@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import gc
 import json
 import pathlib
 import signal
@@ -78,6 +79,8 @@ def service():
     """A service for all tests; a test that kills a worker starts it again."""
     with contextlib.ExitStack() as ends:
         yield Service(ends)
+        # An iterator says goodbye when it is collected, and waits 30 s for a dispatcher that is gone.
+        gc.collect()
 
 
 @pytest.fixture(scope="module")

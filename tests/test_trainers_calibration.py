@@ -31,13 +31,6 @@ def test_the_temperature_is_found_again(temperature):
     assert calibration.fit_temperature(probabilities, labels) == pytest.approx(temperature, rel=0.06)
 
 
-def test_tempering_mends_the_calibration_error():
-    probabilities, labels = world(4000, 3.0)
-    after = calibration.tempered(probabilities, calibration.fit_temperature(probabilities, labels))
-    assert calibration.expected_calibration_error(probabilities, labels) > 0.15
-    assert calibration.expected_calibration_error(after, labels) < 0.03
-
-
 @pytest.mark.parametrize(("level", "too_many"), [(0.5, 0.1), (0.8, 0.03), (0.9, 0.03)])
 def test_regions_hold_what_they_promise_on_locations_they_have_not_seen(level, too_many):
     probabilities, labels = world(6000, 2.0)
@@ -76,28 +69,6 @@ def test_truths_outside_every_cell_are_not_held():
     assert calibration.region(probabilities, CELLS.areas_km2, fitted).all()
 
 
-def test_the_most_confident_come_first():
-    expected_km = np.arange(100.0)
-    risk = calibration.risk_by_coverage(expected_km, expected_km * 1.609344)
-    assert risk[0] == (0.1, pytest.approx(4.5))
-    assert risk[-1] == (1.0, pytest.approx(49.5))
-
-
-def test_nothing_is_measured_on_what_it_was_fitted_on():
-    rng = np.random.default_rng(0)
-    probabilities, labels = world(600)
-    truth = np.array([CELLS.sample(label, 1, rng)[0] for label in labels])
-    scaled, regions = calibration.cross_fitted(probabilities, truth, CELLS, 0.9, 5)
-    np.testing.assert_allclose(scaled.sum(axis=1), 1)
-    assert regions[np.arange(600), labels].mean() == pytest.approx(0.9, abs=0.04)
-    # Another truth at one place changes nothing there but elsewhere.
-    moved = truth.copy()
-    block = (np.floor(truth) == np.floor(truth[0])).all(axis=1)
-    moved[block] = truth[block] + (np.floor(truth[block]) + 0.5 - truth[block]) * 0.5
-    again, _ = calibration.cross_fitted(probabilities, moved, CELLS, 0.9, 5)
-    np.testing.assert_array_equal(again[block], scaled[block])
-
-
 def test_locations_in_no_cell_cannot_calibrate():
     probabilities, _ = world(5)
     with pytest.raises(errors.RunError, match="no location lies in a cell"):
@@ -109,3 +80,31 @@ def test_a_level_is_a_share(level):
     probabilities, labels = world(5)
     with pytest.raises(errors.OptionError, match=r"such as 0\.9"):
         calibration.fit(probabilities, labels, CELLS.areas_km2, level)
+
+
+def test_the_temperature_is_where_the_likelihood_is_highest():
+    probabilities, labels = world(300, 2.0, seed=3)
+
+    def loss(temperature):
+        return -np.log(calibration.tempered(probabilities, temperature)[np.arange(300), labels]).mean()
+
+    fitted = calibration.fit_temperature(probabilities, labels)
+    tried = fitted * np.exp(np.linspace(-0.3, 0.3, 61))
+    assert np.argmin([loss(temperature) for temperature in tried]) == 30
+
+
+@pytest.mark.parametrize(("right", "bound"), [(True, 0.05), (False, 20.0)])
+def test_a_model_that_is_always_right_or_always_wrong_gets_a_bound(right, bound):
+    probabilities = np.full((50, 4), 0.1)
+    probabilities[:, 1] = 0.7
+    labels = np.full(50, 1 if right else 2)
+    assert calibration.fit_temperature(probabilities, labels) == pytest.approx(bound, rel=1e-6)
+
+
+def test_some_at_a_time_is_all_at_once_and_other_rows_do_not_count(monkeypatch):
+    probabilities, labels = world(300, 2.0)
+    whole = calibration.fit(probabilities[:200], labels[:200], CELLS.areas_km2)
+    monkeypatch.setattr(calibration, "_AT_ONCE", 7 * len(CELLS))
+    some = calibration.fit(probabilities, labels, CELLS.areas_km2, rows=np.arange(200))
+    assert some.temperature == pytest.approx(whole.temperature, rel=1e-9)
+    assert some.mass == pytest.approx(whole.mass, rel=1e-9)

@@ -39,9 +39,15 @@ def test_a_missing_file_names_the_command_that_makes_it(run, cells, name):
     ("content", "problem"),
     [
         ("", "holds no prediction"),
-        ("a,b\n1,2\n", r"not a table of predictions \(KeyError: 'location_id'\)"),
-        ("location_id,lat_deg,lon_deg,predicted_lat_deg,predicted_lon_deg\nx,1,2,three,4\n", "ValueError"),
-        ("location_id,lat_deg,lon_deg,predicted_lat_deg,predicted_lon_deg\nx,1,2\n", "TypeError"),
+        ("a,b\n1,2\n", r"not a table of predictions \(no column location_id\)"),
+        (
+            "location_id,lat_deg,lon_deg,predicted_lat_deg,predicted_lon_deg\nx,1,2,three,4\n",
+            "could not convert string to float: 'three'",
+        ),
+        (
+            "location_id,lat_deg,lon_deg,predicted_lat_deg,predicted_lon_deg\nx,1,2\n",
+            "row 2 has 3 columns, the first 5",
+        ),
         ("location_id,lat_deg,lon_deg,predicted_lat_deg,predicted_lon_deg\nx,-179,2,3,4\n", "swapped"),
     ],
 )

@@ -120,10 +120,9 @@ def _names(run_dirs: Sequence[str]) -> list[str]:
     return names if len(set(names)) == len(names) else [os.path.normpath(folder) for folder in run_dirs]
 
 
-def _standing(entries: "Sequence[predictions.Prediction]", row: int) -> str:
+def _standing(entries: "predictions.Predictions", row: int) -> str:
     """Says how many predictions are better than one."""
-    better = sum(entry.distance_km < entries[row].distance_km for entry in entries)
-    return f"{better:,} better"
+    return f"{(entries.distance_km < entries.distance_km[row]).sum():,} better"
 
 
 def _top(shown: "predictions.Prediction", count: int = 3) -> str:

@@ -35,12 +35,12 @@ class Options:
 
 def main(settings: Options) -> None:
     """Fits, measures, writes and prints."""
-    from trainers import calibration, predictions, runs
+    from trainers import predictions, reliability, runs
 
     folder = pathlib.Path(settings.run_dir)
     cells = predictions.read_partition(folder)
     with runs.claim(folder):
-        measured = calibration.measure(predictions.read(folder, len(cells)), cells, settings.level, settings.parts)
+        measured = reliability.measure(predictions.read(folder, len(cells)), cells, settings.level, settings.parts)
         with runs.resealing(folder, runs.CALIBRATION):
             files.write_json(folder / runs.CALIBRATION, measured)
         _draw(measured, folder / "calibration.png")

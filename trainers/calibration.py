@@ -1,25 +1,24 @@
-"""How far a model's probabilities can be trusted: temperature, calibration error, credible regions, risk by confidence.
+"""A temperature and credible regions for a model's probabilities, fitted on locations whose truth is known.
 
-Everything is fitted on some locations and measured on others; `cross_fitted` does both on one set of predictions, by
-whole blocks of 1 degree.
+Probabilities are looked at some at a time, so they may stay in a file. trainers/reliability.py measures what was
+fitted.
 """
 
 import dataclasses
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from geods import errors, files, geometry, partition, splits
-from trainers import predictions, runs
+from geods import errors, files
+from trainers import runs
 
-_BINS, _SAMPLES = 15, 1000
-_GOLDEN = (math.sqrt(5) - 1) / 2
-# Of log T: from 0.05 to 20. 40 steps of golden section narrow it to 1e-8.
-_SEARCHED, _STEPS = 3.0, 40
-_SHARES = tuple(share / 100 for share in range(10, 101, 10))
+# Of 1 / T. A step of Newton's method that leaves what is still possible is replaced by its middle, so 100 always do.
+_SEARCHED, _STEPS, _PRECISION = (0.05, 20.0), 100, 1e-9
+# Probabilities that are looked at at once: 8 MB of float64, and some arrays of that size beside it.
+_AT_ONCE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,35 +38,39 @@ class Calibration:
 
 def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Returns softmax(log p / T) of `[n, cells]`, float64."""
-    logits = np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-12)) / temperature
+    logits = _logits(probabilities) / temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def fit_temperature(probabilities: np.ndarray, cells: np.ndarray) -> float:
+def fit_temperature(probabilities: np.ndarray, cells: np.ndarray, rows: np.ndarray | None = None) -> float:
     """Returns the T with the least negative log-likelihood of the true cells (Guo et al. 2017, arXiv 1706.04599).
+
+    The likelihood is concave in 1 / T, so its maximum is the one zero of its slope, which Newton's method finds.
 
     Args:
         probabilities: `[n, cells]`.
         cells: `[n]` true cells; -1, outside every cell, does not count.
+        rows: Which locations to fit on, all if not given.
 
     Raises:
         RunError: If no location lies in a cell.
     """
-    inside = cells >= 0
-    if not inside.any():
+    rows = np.arange(len(cells)) if rows is None else rows
+    rows = rows[cells[rows] >= 0]
+    if not rows.size:
         raise errors.RunError("no location lies in a cell.", "calibrate on locations inside the run's partition")
-    some, truth = probabilities[inside], cells[inside]
-
-    def loss(log_temperature: float) -> float:
-        return float(-np.log(tempered(some, math.exp(log_temperature))[np.arange(len(truth)), truth] + 1e-300).mean())
-
-    low, high = -_SEARCHED, _SEARCHED
+    low, high = _SEARCHED
+    inverse = 1.0
     for _ in range(_STEPS):
-        # The likelihood is concave in 1/T, so it has one maximum and golden section finds it.
-        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        low, high = (low, right) if loss(left) <= loss(right) else (left, high)
-    return math.exp((low + high) / 2)
+        slope, curvature = _slope(probabilities, cells, rows, inverse)
+        low, high = (inverse, high) if slope < 0 else (low, inverse)
+        moved = inverse - slope / curvature if curvature > 0 else low
+        moved = moved if low < moved < high else (low + high) / 2
+        if abs(moved - inverse) <= _PRECISION * inverse:
+            break
+        inverse = moved
+    return 1 / inverse
 
 
 def mass_to_include(probabilities: np.ndarray, areas_km2: np.ndarray) -> np.ndarray:
@@ -79,7 +82,13 @@ def mass_to_include(probabilities: np.ndarray, areas_km2: np.ndarray) -> np.ndar
     return result
 
 
-def fit(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray, level: float = 0.9) -> Calibration:
+def fit(
+    probabilities: np.ndarray,
+    cells: np.ndarray,
+    areas_km2: np.ndarray,
+    level: float = 0.9,
+    rows: np.ndarray | None = None,
+) -> Calibration:
     """Fits temperature and mass.
 
     The mass is the conformal quantile of what the true cells would have needed, rank ceil((n + 1) level) of n: on
@@ -91,6 +100,7 @@ def fit(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray, lev
         cells: `[n]` true cells, -1 outside every cell, which no region can hold.
         areas_km2: `[cells]`.
         level: Share of truths to hold, above 0 and below 1.
+        rows: Which locations to fit on, all if not given.
 
     Raises:
         RunError: If no location lies in a cell.
@@ -98,8 +108,14 @@ def fit(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray, lev
     """
     if not 0 < level < 1:
         raise errors.OptionError(f"a credible region of level {level}.", "give a share between 0 and 1, such as 0.9")
-    temperature = fit_temperature(probabilities, cells)
-    needed = _needed(tempered(probabilities, temperature), cells, areas_km2)
+    rows = np.arange(len(cells)) if rows is None else rows
+    temperature = fit_temperature(probabilities, cells, rows)
+    needed = np.concatenate(
+        [
+            _needed(tempered(probabilities[some], temperature), cells[some], areas_km2)
+            for some in pieces(rows, probabilities.shape[1])
+        ]
+    )
     rank = min(len(needed), math.ceil((len(needed) + 1) * level))
     return Calibration(temperature, level, float(min(np.sort(needed)[rank - 1], 1.0)))
 
@@ -109,85 +125,6 @@ def region(probabilities: np.ndarray, areas_km2: np.ndarray, fitted: Calibration
     needed = mass_to_include(tempered(probabilities, fitted.temperature), areas_km2)
     # A sum that rounding brings over 1 is still everything.
     return (needed <= fitted.mass + 1e-12) | (needed == needed.min(axis=1, keepdims=True))
-
-
-def expected_calibration_error(probabilities: np.ndarray, cells: np.ndarray) -> float:
-    """Returns the mean gap between confidence in the most probable cell and its accuracy, over 15 equal bins."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == cells
-    bins = np.array_split(np.argsort(confidence, kind="stable"), min(_BINS, len(confidence)))
-    return float(sum(len(rows) * abs(confidence[rows].mean() - right[rows].mean()) for rows in bins) / len(confidence))
-
-
-def risk_by_coverage(expected_km: np.ndarray, distance_km: np.ndarray) -> list[tuple[float, float]]:
-    """Returns (share of locations, their mean miles) for the most confident 10 to 100 %.
-
-    Args:
-        expected_km: `[n]`, how far off the model expects to be.
-        distance_km: `[n]`, how far off it is.
-    """
-    order = np.argsort(expected_km, kind="stable")
-    counts = [max(1, round(share * len(order))) for share in _SHARES]
-    miles = distance_km[order] / geometry.KM_PER_MILE
-    return [(share, float(miles[:count].mean())) for share, count in zip(_SHARES, counts, strict=True)]
-
-
-def cross_fitted(
-    probabilities: np.ndarray, truth: np.ndarray, cells: partition.Partition, level: float, parts: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tempers each location with what was fitted on the other parts, and says whether its region holds the truth.
-
-    Args:
-        probabilities: `[n, cells]`.
-        truth: `[n, 2]` (lat, lon) degrees.
-        cells: The partition.
-        level: Of the regions.
-        parts: Into how many parts to divide the locations, by blocks.
-
-    Returns:
-        Tempered probabilities `[n, cells]`, and regions, bool `[n, cells]`.
-
-    Raises:
-        DatasetError: If there are fewer blocks than parts.
-    """
-    labels, part_of = cells.label(truth[:, 0], truth[:, 1]), splits.folds(truth, parts)
-    scaled, regions = np.empty(probabilities.shape), np.zeros(probabilities.shape, bool)
-    for part in range(parts):
-        here = part_of == part
-        fitted = fit(probabilities[~here], labels[~here], cells.areas_km2, level)
-        scaled[here] = tempered(probabilities[here], fitted.temperature)
-        regions[here] = region(probabilities[here], cells.areas_km2, fitted)
-    return scaled, regions
-
-
-def measure(
-    found: Sequence[predictions.Prediction], cells: partition.Partition, level: float, parts: int
-) -> dict[str, Any]:
-    """Calibrates predictions, and measures on each part of them what was fitted on the others.
-
-    Args:
-        found: Predictions of one run.
-        cells: Its partition.
-        level: Share of truths that a credible region is to hold.
-        parts: Into how many parts to divide the locations, by blocks.
-
-    Returns:
-        The content of calibration.json.
-    """
-    probabilities = np.array([one.probabilities for one in found], dtype=np.float64)
-    truth, guessed = np.array([one.truth for one in found]), np.array([one.predicted for one in found])
-    labels = cells.label(truth[:, 0], truth[:, 1])
-    fitted = fit(probabilities, labels, cells.areas_km2, level)
-    scaled, regions = cross_fitted(probabilities, truth, cells, level, parts)
-    expected_km = np.einsum("nc,nc->n", scaled, geometry.pairwise_km(guessed, cells.centroids))
-    distance_km = geometry.haversine_km(truth, guessed)
-    return {
-        **dataclasses.asdict(fitted),
-        "locations": len(found),
-        "calibration_error_before": expected_calibration_error(probabilities, labels),
-        "calibration_error_after": expected_calibration_error(scaled, labels),
-        **_of_regions(regions, labels, cells),
-        "risk_by_coverage": risk_by_coverage(expected_km, distance_km),
-    }
 
 
 def read(folder: pathlib.Path) -> Calibration | None:
@@ -207,18 +144,26 @@ def read(folder: pathlib.Path) -> Calibration | None:
         raise errors.RunError(problem, f"python -m trainers.calibrate --run_dir={folder}") from error
 
 
-def _of_regions(regions: np.ndarray, labels: np.ndarray, cells: partition.Partition) -> dict[str, Any]:
-    """Returns how many truths the regions hold, with a 95 % bootstrap interval, and how large they are."""
-    held = regions[np.arange(len(labels)), np.maximum(labels, 0)] & (labels >= 0)
-    rng = np.random.default_rng(0)
-    means = [held[rng.integers(len(held), size=len(held))].mean() for _ in range(_SAMPLES)]
-    area_km2 = regions @ cells.areas_km2
-    return {
-        "coverage": float(held.mean()),
-        "coverage_interval": np.percentile(means, [2.5, 97.5]).tolist(),
-        "median_region_km2": float(np.median(area_km2)),
-        "median_region_share": float(np.median(area_km2) / cells.areas_km2.sum()),
-    }
+def _slope(probabilities: np.ndarray, cells: np.ndarray, rows: np.ndarray, inverse: float) -> tuple[float, float]:
+    """Returns the first and second derivative by 1 / T of the negative log-likelihood of the cells, a row's mean."""
+    slope = curvature = 0.0
+    for some in pieces(rows, probabilities.shape[1]):
+        logits, weights = _logits(probabilities[some]), tempered(probabilities[some], 1 / inverse)
+        mean = np.einsum("nc,nc->n", weights, logits)
+        slope += float((mean - logits[np.arange(len(some)), cells[some]]).sum())
+        curvature += float((np.einsum("nc,nc,nc->n", weights, logits, logits) - mean**2).sum())
+    return slope / len(rows), curvature / len(rows)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    """Returns log p, float64, of what is not 0; of that a very low number."""
+    return np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-12))
+
+
+def pieces(rows: np.ndarray, cells: int) -> Iterator[np.ndarray]:
+    """Yields numbers of rows, as many at once as memory is meant for."""
+    step = max(1, _AT_ONCE // cells)
+    return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
 def _needed(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from geods import cli, errors, files, locks, partition
 from geods.mirror import urls
-from trainers import options, prediction_writer, predictions, runs, scoring
+from trainers import joined_folds, options, prediction_writer, runs, scoring
 
 _DEFAULT_FOLDS = 5
 _PR_SET_PDEATHSIG = 1
@@ -128,38 +128,22 @@ def _joined(settings: options.TrainOptions, folder: pathlib.Path) -> dict[str, A
     own = [partition.read(folder / f"fold{fold}" / runs.PARTITION) for fold in range(settings.folds)]
     if any(cells.fingerprint != common.fingerprint for cells in own):
         common = cells_of_runs.given(settings)
-    found = [one for fold, cells in enumerate(own) for one in _on_common(folder / f"fold{fold}", cells, common)]
-    found.sort(key=lambda one: one.location_id)
-    truth = np.array([one.truth for one in found])
-    probabilities = np.array([one.probabilities for one in found], dtype=np.float64)
-    guesses = scoring.Guesses(
-        truth,
-        common.label(truth[:, 0], truth[:, 1]),
-        np.array([one.predicted for one in found]),
-        scoring.top_cells(probabilities),
-    )
+    found = joined_folds.Joined([folder / f"fold{fold}" for fold in range(settings.folds)], own, common)
+    labels = common.label(found.truth[:, 0], found.truth[:, 1])
     seconds = sum(train_and_evaluate(own)["seconds"] for own in _folds(settings))
-    metrics = {"run": urls.shown(str(folder)), "on": f"{settings.folds} folds", **scoring.evaluate(guesses, common)}
-    metrics["seconds"] = round(seconds, 1)
-    prediction_writer.write(folder, [one.location_id for one in found], guesses, probabilities, metrics)
+    top = []
+    with prediction_writer.writing(folder, len(found), len(common)) as writer:
+        for some in found.pieces():
+            probabilities = found.probabilities(some)
+            top.append(scoring.top_cells(probabilities))
+            guesses = scoring.Guesses(found.truth[some], labels[some], found.predicted[some], top[-1])
+            writer.add(found.names[some].tolist(), guesses, probabilities)
+        guesses = scoring.Guesses(found.truth, labels, found.predicted, np.concatenate(top))
+        writer.metrics = {
+            "run": urls.shown(str(folder)),
+            "on": f"{settings.folds} folds",
+            **scoring.evaluate(guesses, common),
+            "seconds": round(seconds, 1),
+        }
     partition.write(common, folder / runs.PARTITION)
-    return metrics
-
-
-def _on_common(
-    folder: pathlib.Path, cells: partition.Partition, common: partition.Partition
-) -> list[predictions.Prediction]:
-    """Reads the predictions of a fold, with probabilities over the cells that all folds share.
-
-    A fold with cells of its own gives the probability of each to the common cell that its centroid lies in.
-    """
-    found = predictions.read(folder, len(cells))
-    if cells.fingerprint == common.fingerprint:
-        return found
-    into = common.label(cells.centroids[:, 0], cells.centroids[:, 1])
-    inside = into >= 0
-
-    def moved(values: np.ndarray) -> np.ndarray:
-        return np.bincount(into[inside], weights=values[inside].astype(np.float64), minlength=len(common))
-
-    return [dataclasses.replace(one, probabilities=moved(one.probabilities)) for one in found]
+    return writer.metrics

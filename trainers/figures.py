@@ -142,7 +142,7 @@ def risk_curve(risk: Sequence[tuple[float, float]]) -> Figure:
     """Draws how far off the most confident guesses are.
 
     Args:
-        risk: (share of locations, their mean miles), as `calibration.risk_by_coverage` returns it.
+        risk: (share of locations, their mean miles), as `reliability.risk_by_coverage` returns it.
     """
     shares, miles = np.array(risk).T
     figure = Figure(figsize=(6.0, 4.2), layout="constrained")

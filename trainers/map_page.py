@@ -80,11 +80,11 @@ def chosen(entries: Sequence[predictions.Prediction], selected: int, cells: int)
     room = max(1, min(MAX_ENTRIES, _MAX_PROBABILITIES // cells))
     order = predictions.by_distance(entries)
     if len(order) <= room:
-        return order
+        return list(order.tolist())
     ranks = {int(rank) for rank in np.linspace(0, len(order) - 1, room)}
-    at = order.index(selected)
+    at = int(np.flatnonzero(order == selected)[0])
     nearest = min(ranks, key=lambda rank: abs(rank - at))
-    return [order[rank] for rank in sorted(ranks - {nearest} | {at})]
+    return [int(order[rank]) for rank in sorted(ranks - {nearest} | {at})]
 
 
 def _data(cells: partition.Partition, entries: Sequence[predictions.Prediction], selected: int) -> dict[str, Any]:
