@@ -59,7 +59,7 @@ def test_a_damaged_table_is_refused(run, cells, content, problem):
 
 def test_a_table_that_is_no_text_is_refused(run, cells):
     (run / "predictions.csv").write_bytes(b"\xff\xfe\x00location_id")
-    with pytest.raises(errors.RunError, match="UnicodeDecodeError"):
+    with pytest.raises(errors.RunError, match="'utf-8' codec can't decode byte 0xff"):
         predictions.read(run, len(cells))
 
 
