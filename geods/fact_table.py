@@ -1,13 +1,14 @@
 """What the check of all images of a tree found, in 40 bytes an image."""
 
 import array
+import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 import numpy as np
 
-from geods import images
+from geods import images, places
 
 _DIGEST_BYTES = 32
 
@@ -29,7 +30,7 @@ class FactTable(Sequence[images.ImageFacts]):
             pixels.extend((fact.height_px, fact.width_px))
             if fact.problem:
                 self.problems[row] = fact.problem
-        self._digests, self.sizes_bytes = bytes(digests), narrow(np.array(sizes))
+        self._digests, self.sizes_bytes = bytes(digests), places.narrow(np.array(sizes))
         self._pixels, self._paths = np.array(pixels).reshape(-1, 2), paths
 
     def __len__(self) -> int:
@@ -50,6 +51,11 @@ class FactTable(Sequence[images.ImageFacts]):
     def sha256(self, row: int) -> str:
         """Returns the SHA-256 of an image, in hexadecimal."""
         return self._digests[row * _DIGEST_BYTES : (row + 1) * _DIGEST_BYTES].hex()
+
+    def hashes_below(self, root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
+        """Yields the path below a folder, as `ImageFacts.name_below` gives it, and the SHA-256 of each image."""
+        for row, file in enumerate(places.files_of(self._paths)):
+            yield images.name_below(file, root), self.sha256(row)
 
     def with_problems(self, problems: Mapping[int, str]) -> "FactTable":
         """Returns the table with other problems, by row."""
@@ -76,8 +82,8 @@ class FactTable(Sequence[images.ImageFacts]):
         return images.ImageFacts(self._paths[row], self.sha256(row), size_bytes, height_px, width_px, problem)
 
 
-def narrow(values: np.ndarray) -> np.ndarray:
-    """Returns integers in 4 bytes each, if that is enough for all."""
-    limits = np.iinfo(np.int32)
-    fits = not values.size or (values.min() >= limits.min and values.max() <= limits.max)
-    return values.astype(np.int32) if fits else values
+def hashes_below(root: str | os.PathLike[str], facts: Iterable[images.ImageFacts]) -> Iterator[tuple[str, str]]:
+    """Yields the path below a folder and the SHA-256 of each image, without making facts where that can be."""
+    if isinstance(facts, FactTable):
+        return facts.hashes_below(root)
+    return ((fact.name_below(root), fact.sha256) for fact in facts)

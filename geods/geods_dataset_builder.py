@@ -35,6 +35,7 @@ from geods import (
     beam_checks,
     beam_jobs,
     build_places,
+    chosen,
     cli,
     dataset_files,
     disk,
@@ -44,7 +45,6 @@ from geods import (
     images,
     locks,
     manifests,
-    places,
     plans,
     seals,
     shards,
@@ -178,7 +178,7 @@ class Builder(dataset_builder.FileReaderBuilder):
         plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment(), check)
         examples.name_cells(self.info.features, plan.cell_count)
         self.info.metadata.update(plan.metadata)
-        rows = [places.rows_of(found) for found in plan.by_split.values()]
+        rows = [chosen.rows_of(found) for found in plan.by_split.values()]
         self._size_bytes = int(plan.facts.sizes_bytes[np.concatenate(rows)].sum())
         disk.require_room(self.data_path, self._size_bytes)
         manifests.write(self.data_path / manifests.NAME, plan.sources.images)

@@ -61,9 +61,14 @@ class ImageFacts:
 
     def name_below(self, root: str | os.PathLike[str]) -> str:
         """Returns the path below a folder, with forward slashes on every system."""
-        path, folder = os.fspath(self.path), os.path.join(root, "")  # noqa: PTH118 - relpath takes 7 times as long
-        below = path[len(folder) :] if path.startswith(folder) else os.path.relpath(path, root)
-        return below.replace(os.sep, "/")
+        return name_below(os.fspath(self.path), root)
+
+
+def name_below(file: str, root: str | os.PathLike[str]) -> str:
+    """Returns a path below a folder, with forward slashes on every system."""
+    folder = os.path.join(root, "")  # noqa: PTH118 - relpath takes 7 times as long
+    below = file[len(folder) :] if file.startswith(folder) else os.path.relpath(file, root)
+    return below.replace(os.sep, "/")
 
 
 def check_jpeg(content: bytes, name: str) -> tuple[int, int]:

@@ -79,7 +79,7 @@ class Partition:
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of `to_geojson()`, in hexadecimal."""
-        return hashlib.sha256(self.to_geojson()).hexdigest()
+        return hashlib.sha256(self._geojson).hexdigest()
 
     def label(self, lat_deg: npt.ArrayLike, lon_deg: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Returns the cell of each point: `[n]`, the lowest number on a shared border, -1 outside all cells.
@@ -151,6 +151,11 @@ class Partition:
 
     def to_geojson(self) -> bytes:
         """Returns the partition as GeoJSON, one cell a line; equal partitions give equal bytes."""
+        return self._geojson
+
+    @functools.cached_property
+    def _geojson(self) -> bytes:
+        """Those bytes, which a build needs twice."""
         properties = [
             # To the square metre: further digits of a sum of sines differ between processors.
             {"area_km2": round(float(area_km2), 6), "cell": cell, "centroid": centroid}

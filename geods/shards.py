@@ -18,7 +18,7 @@ import tqdm
 from tensorflow_datasets.core import file_adapters, hashing, naming, writer
 from tensorflow_datasets.core.utils import shard_utils
 
-from geods import beam_jobs, errors, examples, fact_table, files, places, plans, survey, tree
+from geods import beam_jobs, chosen, errors, examples, fact_table, files, plans, survey, tree
 
 # Of a record, beside the JPEGs: names and the coordinates; heading, date and hash.
 _LOCATION_BYTES, _VIEW_BYTES = 260, 90
@@ -34,7 +34,7 @@ class Shard:
     """
 
     path: str
-    places: Sequence[places.Labelled]
+    places: Sequence[chosen.Labelled]
 
 
 def write(
@@ -83,15 +83,15 @@ def shards_of(
     shards, start = [], 0
     for number, end in enumerate(shard_utils.get_shard_boundaries(len(order), count)):
         path = template.sharded_filepath(shard_index=number, num_shards=count)
-        shards.append(Shard(os.fspath(path), places.pick(found, order[start:end])))
+        shards.append(Shard(os.fspath(path), chosen.pick(found, order[start:end])))
         start = end
     return shards
 
 
-def _order(split: str, found: Sequence[places.Labelled]) -> np.ndarray:
+def _order(split: str, found: Sequence[chosen.Labelled]) -> np.ndarray:
     """Returns the numbers of locations in the order of the hashes of their names, which TFDS calls keys."""
     hasher = hashing.Hasher(split)
-    keys = map(hasher.hash_key, places.ids_of(found))
+    keys = map(hasher.hash_key, chosen.ids_of(found))
     halves = (half for key in keys for half in divmod(key, 1 << 64))
     upper, lower = np.fromiter(halves, np.uint64, 2 * len(found)).reshape(-1, 2).T
     return np.lexsort((lower, upper))
@@ -155,9 +155,9 @@ def _written(
     return size_bytes
 
 
-def _size_bytes(plan: plans.Plan, found: Sequence[places.Labelled]) -> int:
+def _size_bytes(plan: plans.Plan, found: Sequence[chosen.Labelled]) -> int:
     """Returns about how long the records of locations will be, which decides how many shards they fill."""
-    rows = places.rows_of(found)
+    rows = chosen.rows_of(found)
     return _LOCATION_BYTES * len(found) + _VIEW_BYTES * len(rows) + int(plan.facts.sizes_bytes[rows].sum())
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from geods import fact_table, files, images, partition, split_lists, survey
+from geods import chosen, fact_table, files, images, partition, split_lists, survey
 
 _SHOWN = 3
 
@@ -109,7 +109,7 @@ class ImageHashes(Mapping[str, str]):
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Yields names with their SHA-256."""
-        return ((fact.name_below(self._root), fact.sha256) for fact in self._facts)
+        return fact_table.hashes_below(self._root, self._facts)
 
 
 class _Items(ItemsView[str, str]):
@@ -163,10 +163,9 @@ def content_fingerprint(by_split: Mapping[str, Sequence[split_lists.Labelled]], 
     otherwise does.
     """
     return survey.digest_of_sorted(
-        f"{split} {place.location_id} {view.heading_deg} {view.date} {facts.sha256(view.row)}\n"
-        for split, places in by_split.items()
-        for place, _ in places
-        for view in place.views
+        f"{split} {location_id} {heading_deg} {date} {facts.sha256(row)}\n"
+        for split, found in by_split.items()
+        for location_id, heading_deg, date, row in chosen.views_of(found)
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from geods import errors, files, places, splits, tree, tree_layouts
+from geods import chosen, errors, files, splits, tree, tree_layouts
 
 TRAIN_NAME, TEST_NAME = "trainFiles.npy", "testFiles.npy"
 
@@ -26,7 +26,7 @@ _AT_ONCE = 4096
 Entry = tuple[str, str]
 
 # In a split by image with the views of that split only.
-Labelled = places.Labelled
+Labelled = chosen.Labelled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,14 +132,14 @@ def _by_location(found: Sequence[Labelled], policy: splits.Policy, seed: int) ->
     """Splits whole locations by hash."""
     codes = np.zeros(len(found), np.int8)
     for start in range(0, len(found), _AT_ONCE):
-        locations = [place for place, _ in found[start : start + _AT_ONCE]]
+        part = found[start : start + _AT_ONCE]
         if policy == "blocked":
-            names = splits.blocked(tree.coords(locations), seed)
+            names = splits.blocked(chosen.coords_of(part), seed)
         else:
-            names = splits.random([place.location_id for place in locations], seed)
+            names = splits.random(list(chosen.ids_of(part)), seed)
         codes[start : start + _AT_ONCE] = [splits.NAMES.index(name) for name in names.tolist()]
     numbers = {name: np.flatnonzero(codes == code) for code, name in enumerate(splits.NAMES)}
-    return {name: places.pick(found, chosen) for name, chosen in numbers.items()}
+    return {name: chosen.pick(found, some) for name, some in numbers.items()}
 
 
 def _by_view(found: Sequence[Labelled], lists: SplitLists | None, seed: int) -> dict[str, Sequence[Labelled]]:
@@ -211,4 +211,4 @@ def _view_name(view: tree.View) -> str:
 
 def _views(found: Sequence[Labelled]) -> int:
     """Returns the number of views."""
-    return places.view_count(found)
+    return chosen.view_count(found)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from geods import errors, files, images, partition, sorted_rows, tree
+from geods import errors, fact_table, files, images, partition, places, sorted_rows, tree
 from geods.mirror import fields
 
 PARTITION_NAME = "partition.geojson"
@@ -50,16 +50,14 @@ class Labels:
     @functools.cached_property
     def outside(self) -> list[tree.Location]:
         """Locations in no cell."""
-        return [place for place, cell in self._pairs() if cell < 0]
+        return [self.locations[number] for number in np.flatnonzero(self.cells < 0).tolist()]
 
     @functools.cached_property
     def disagreements(self) -> list[tuple[tree.Location, int]]:
         """Locations in a cell whose folder says another number, with that cell."""
-        return [(place, cell) for place, cell in self._pairs() if cell >= 0 and place.folder_cell not in (None, cell)]
-
-    def _pairs(self) -> Iterable[tuple[tree.Location, int]]:
-        """Returns locations with their cells as int."""
-        return zip(self.locations, self.cells.tolist(), strict=True)
+        others = np.ma.filled(places.folder_cells_of(self.locations) != self.cells, False)
+        numbers = np.flatnonzero(others & (self.cells >= 0)).tolist()
+        return [(self.locations[number], int(self.cells[number])) for number in numbers]
 
 
 def label(locations: Sequence[tree.Location], cells: partition.Partition) -> Labels:
@@ -68,7 +66,7 @@ def label(locations: Sequence[tree.Location], cells: partition.Partition) -> Lab
     Raises:
         CoordinateError: If none lies in a cell.
     """
-    coords = tree.coords(locations)
+    coords = places.coords_of(locations)
     parts = np.split(coords, range(_AT_ONCE, len(coords), _AT_ONCE))
     labels = np.concatenate([cells.label(part[:, 0], part[:, 1]) for part in parts])
     if np.all(labels < 0):
@@ -92,7 +90,7 @@ def _outside_hint(coords: np.ndarray, cells: partition.Partition) -> str:
 
 def summary(labels: Labels, cell_count: int) -> str:
     """Returns the lines that say how a tree lies on its partition."""
-    views = sum(len(place.views) for place in labels.locations)
+    views = places.view_count(labels.locations)
     covered = len(np.unique(labels.cells[labels.cells >= 0]))
     lines = [
         f"  {len(labels.locations):,} locations, {views:,} views, in {covered} of {cell_count} cells",
@@ -161,7 +159,7 @@ def fingerprint(root: str | os.PathLike[str], facts: Iterable[images.ImageFacts]
 
     It is taken over the sorted lines "<path relative to root> <SHA-256 of the bytes>".
     """
-    return digest_of_sorted(f"{fact.name_below(root)} {fact.sha256}\n" for fact in facts)
+    return digest_of_sorted(f"{name} {sha256}\n" for name, sha256 in fact_table.hashes_below(root, facts))
 
 
 def digest_of_sorted(lines: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import drawn_trees
 import numpy as np
 import pytest
 
-from geods import errors, fact_table, images, places, tree, tree_layouts
+from geods import chosen, errors, fact_table, images, places, tree, tree_layouts
 
 
 def make(root: pathlib.Path) -> pathlib.Path:
@@ -76,10 +76,10 @@ def test_one_id_in_two_cells_and_no_image_are_refused(tmp_path):
 
 def test_chosen_places_come_with_their_cells(tmp_path):
     found = tree_layouts.read_compact(make(tmp_path / "tree"))
-    chosen = places.Chosen(found, np.arange(len(found)) + 5, np.array([3, 1, 2]))
-    assert list(chosen) == [(found[number], number + 5) for number in (3, 1, 2)]
-    assert list(chosen[:2]) == list(chosen)[:2]
-    assert list(chosen[np.array([2])]) == [(found[2], 7)]
+    some = chosen.Chosen(found, np.arange(len(found)) + 5, np.array([3, 1, 2]))
+    assert list(some) == [(found[number], number + 5) for number in (3, 1, 2)]
+    assert list(some[:2]) == list(some)[:2]
+    assert list(some[np.array([2])]) == [(found[2], 7)]
 
 
 def test_facts_by_row_are_those_of_a_list(tmp_path):
@@ -115,8 +115,8 @@ def test_what_is_counted_without_making_locations_is_what_they_have(tmp_path):
     everything = places.Places(root, tree.scan(root))
     for of in (everything, everything.keep(np.arange(everything.views) % 5 > 0)):
         numbers = np.random.default_rng(0).permutation(len(of))[:17]
-        chosen = places.Chosen(of, np.zeros(len(of), int), numbers)
-        made = list(chosen)
-        assert places.rows_of(chosen).tolist() == places.rows_of(made).tolist()
-        assert places.view_count(chosen) == places.view_count(made) == len(places.rows_of(made))
-        assert list(places.ids_of(chosen)) == list(places.ids_of(made))
+        some = chosen.Chosen(of, np.zeros(len(of), int), numbers)
+        made = list(some)
+        assert chosen.rows_of(some).tolist() == chosen.rows_of(made).tolist()
+        assert chosen.view_count(some) == chosen.view_count(made) == len(chosen.rows_of(made))
+        assert list(chosen.ids_of(some)) == list(chosen.ids_of(made))

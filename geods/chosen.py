@@ -1,0 +1,96 @@
+"""Some locations of a tree with their cells, in 4 bytes a location.
+
+train = chosen.Chosen(found, cells=np.zeros(len(found)), numbers=np.array([3, 1, 2]))
+train[0]        # the location number 3 of `found`, and its cell
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+import numpy as np
+
+from geods import places, tree
+
+# A location with its cell.
+Labelled = tuple[tree.Location, int]
+
+
+class Chosen(Sequence[Labelled]):
+    """Some locations with their cells, made when they are looked at.
+
+    Args:
+        found: All locations.
+        cells: `[n]` int, the cell of each.
+        numbers: `[m]` int, which are chosen.
+    """
+
+    def __init__(self, found: places.Places, cells: np.ndarray, numbers: np.ndarray) -> None:
+        self._places, self._cells, self._numbers = found, cells, numbers.astype(np.int32)
+
+    def __len__(self) -> int:
+        """Returns the number of chosen locations."""
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, chosen: int) -> Labelled: ...
+
+    @overload
+    def __getitem__(self, chosen: slice | np.ndarray) -> "Chosen": ...
+
+    def __getitem__(self, chosen: int | slice | np.ndarray) -> "Labelled | Chosen":
+        """Returns one, or those of a slice or of numbers `[k]`."""
+        if isinstance(chosen, (slice, np.ndarray)):
+            return Chosen(self._places, self._cells, self._numbers[chosen])
+        number = int(self._numbers[chosen])
+        return self._places[number], int(self._cells[number])
+
+    def rows(self) -> np.ndarray:
+        """Returns the rows of all views, `[views]` int."""
+        return self._places.rows_at(self._numbers)
+
+    def views(self) -> Iterator[tuple[str, float | None, str | None, int]]:
+        """Yields location_id, heading, date and row of each view."""
+        for number in self._numbers.tolist():
+            location_id = self._places.id_at(number)
+            for heading_deg, date, row in self._places.views_at(number):
+                yield location_id, heading_deg, date, row
+
+    def ids(self) -> Iterator[str]:
+        """Yields the ids."""
+        return (self._places.id_at(int(number)) for number in self._numbers)
+
+
+def pick(found: Sequence[Labelled], numbers: np.ndarray) -> Sequence[Labelled]:
+    """Returns the locations of some numbers `[k]`; made when they are looked at, if those they are picked from are."""
+    return found[numbers] if isinstance(found, Chosen) else [found[number] for number in numbers.tolist()]
+
+
+def view_count(found: Sequence[Labelled]) -> int:
+    """Returns how many views locations have, without making them where that can be."""
+    return len(rows_of(found))
+
+
+def rows_of(found: Sequence[Labelled]) -> np.ndarray:
+    """Returns the rows of all views of locations, `[views]` int, without making them where that can be."""
+    if isinstance(found, Chosen):
+        return found.rows()
+    return np.array([view.row for place, _ in found for view in place.views], np.int64)
+
+
+def ids_of(found: Sequence[Labelled]) -> Iterator[str]:
+    """Yields the ids of locations, without making them where that can be."""
+    return found.ids() if isinstance(found, Chosen) else (place.location_id for place, _ in found)
+
+
+def coords_of(found: Sequence[Labelled]) -> np.ndarray:
+    """Returns the coordinates of locations, `[n, 2]` degrees, (lat, lon), without making them where that can be."""
+    if isinstance(found, Chosen):
+        return places.coords_of_ids(found.ids(), len(found))
+    return tree.coords([place for place, _ in found])
+
+
+def views_of(found: Sequence[Labelled]) -> Iterator[tuple[str, float | None, str | None, int]]:
+    """Yields location_id, heading, date and row of each view of locations, without making them where that can be."""
+    if isinstance(found, Chosen):
+        return found.views()
+    return ((place.location_id, view.heading_deg, view.date, view.row) for place, _ in found for view in place.views)
