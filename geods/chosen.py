@@ -4,6 +4,7 @@ train = chosen.Chosen(found, cells=np.zeros(len(found)), numbers=np.array([3, 1,
 train[0]        # the location number 3 of `found`, and its cell
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import overload
 
@@ -13,6 +14,8 @@ from geods import places, tree
 
 # A location with its cell.
 Labelled = tuple[tree.Location, int]
+# location_id, heading_deg, date, index and row.
+View = tuple[str, float | None, str | None, int, int]
 
 
 class Chosen(Sequence[Labelled]):
@@ -48,12 +51,20 @@ class Chosen(Sequence[Labelled]):
         """Returns the rows of all views, `[views]` int."""
         return self._places.rows_at(self._numbers)
 
-    def views(self) -> Iterator[tuple[str, float | None, str | None, int]]:
-        """Yields location_id, heading, date and row of each view."""
+    def views(self) -> Iterator[View]:
+        """Yields location_id, heading, date, index and row of each view."""
         for number in self._numbers.tolist():
             location_id = self._places.id_at(number)
-            for heading_deg, date, row in self._places.views_at(number):
-                yield location_id, heading_deg, date, row
+            for view in self._places.views_at(number):
+                yield location_id, *view
+
+    def keep(self, wanted: np.ndarray) -> "Chosen":
+        """Returns these with the views of a mask `[views]`, theirs in turn, without those that have no other."""
+        mask = np.zeros(self._places.views, bool)
+        mask[self._places.numbers_at(self._numbers)[wanted]] = True
+        there = self._places.counts_of(mask) > 0
+        numbers = (np.cumsum(there) - 1)[self._numbers[there[self._numbers]]]
+        return Chosen(self._places.keep(mask), self._cells[there], numbers)
 
     def ids(self) -> Iterator[str]:
         """Yields the ids."""
@@ -89,8 +100,24 @@ def coords_of(found: Sequence[Labelled]) -> np.ndarray:
     return tree.coords([place for place, _ in found])
 
 
-def views_of(found: Sequence[Labelled]) -> Iterator[tuple[str, float | None, str | None, int]]:
-    """Yields location_id, heading, date and row of each view of locations, without making them where that can be."""
+def views_of(found: Sequence[Labelled]) -> Iterator[View]:
+    """Yields what is known of each view of locations, without making them where that can be."""
     if isinstance(found, Chosen):
         return found.views()
-    return ((place.location_id, view.heading_deg, view.date, view.row) for place, _ in found for view in place.views)
+    return (
+        (place.location_id, view.heading_deg, view.date, view.index, view.row)
+        for place, _ in found
+        for view in place.views
+    )
+
+
+def keep(found: Sequence[Labelled], wanted: np.ndarray) -> Sequence[Labelled]:
+    """Returns locations with the views of a mask `[views]`, theirs in turn, without those that have no other."""
+    if isinstance(found, Chosen):
+        return found.keep(wanted)
+    flags, kept = iter(wanted.tolist()), []
+    for place, cell in found:
+        views = tuple(view for view in place.views if next(flags))
+        if views:
+            kept.append((dataclasses.replace(place, views=views), cell))
+    return kept

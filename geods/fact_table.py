@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from geods import images, places
+from geods import columns, images, places
 
 _DIGEST_BYTES = 32
 
@@ -54,7 +54,7 @@ class FactTable(Sequence[images.ImageFacts]):
 
     def hashes_below(self, root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
         """Yields the path below a folder, as `ImageFacts.name_below` gives it, and the SHA-256 of each image."""
-        for row, file in enumerate(places.files_of(self._paths)):
+        for row, file in enumerate(columns.files_of(self._paths)):
             yield images.name_below(file, root), self.sha256(row)
 
     def with_problems(self, problems: Mapping[int, str]) -> "FactTable":

@@ -10,14 +10,14 @@
 
 import collections
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import decoding, errors, gpu_jpegs, jpeg_threads, pipeline
+from geods import decoding, encoded_views, errors, gpu_jpegs, jpeg_threads, pipeline
 
 Decode = Literal["auto", "tensorflow", "simplejpeg", "gpu"]
 _AHEAD = 2
@@ -65,8 +65,8 @@ class ViewBatches:
             raise errors.OptionError(f"views={options.views!r}: the loader gives single views.", "use pipeline.batches")
         chosen = choose(decode)
         self._decoder = None if chosen == "tensorflow" else _decoder(chosen, options)
-        read = pipeline.encoded_batches if self._decoder else pipeline.batches
-        self._rows = read(builder, split, options)
+        read = encoded_views.EncodedViews if self._decoder else pipeline.batches
+        self._rows: Iterable[dict[str, Any]] = read(builder, split, options)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yields the batches of an epoch."""
@@ -90,11 +90,11 @@ def _decoder(
     return kind(options.height_px, options.width_px, slow)
 
 
-def _through(rows: tf.data.Dataset, submit: Callable[[list[bytes]], Any]) -> Iterator[dict[str, Any]]:
+def _through(rows: Iterable[dict[str, Any]], submit: Callable[[list[bytes]], Any]) -> Iterator[dict[str, Any]]:
     """Yields rows with their images decoded, and keeps some batches in the decoder."""
     waiting: collections.deque[tuple[dict[str, Any], Any]] = collections.deque()
     for row in rows:
-        waiting.append((row, submit(row["image"].numpy().tolist())))
+        waiting.append((row, submit(row["image"])))
         if len(waiting) > _AHEAD:
             yield _finished(*waiting.popleft())
     while waiting:
@@ -107,7 +107,7 @@ def _finished(row: dict[str, Any], image: Any) -> dict[str, Any]:  # noqa: ANN40
     if isinstance(pixels, np.ndarray):
         # On the same memory; tf.convert_to_tensor would copy, which cost a quarter of the images a second.
         pixels = tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
-    return pipeline.with_int32_cell({**row, "image": pixels})
+    return {**row, "image": pixels}
 
 
 def _decode_by_tensorflow(options: pipeline.PipelineOptions, content: bytes) -> np.ndarray:

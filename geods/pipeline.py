@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import data_service, datasets, decoding, errors, images, records, tree
+from geods import columns, data_service, datasets, decoding, errors, images, records, tree
 
 # Few, so that the images of a last batch are not parsed long before they are decoded.
 _RECORDS_AT_ONCE = 16
@@ -63,6 +63,14 @@ class PipelineOptions:
             raise errors.OptionError(f"views={self.views!r}: is not single or all.", "choose one of the two")
 
 
+_ROW_OF_TREE = {
+    "location_id": tf.TensorSpec((), tf.string),
+    "coords": tf.TensorSpec((2,), tf.float64),
+    "path": tf.TensorSpec((None,), tf.string),
+    "heading": tf.TensorSpec((None,), tf.float32),
+}
+
+
 def batches(
     builder: tfds.core.DatasetBuilder,
     split: str,
@@ -98,8 +106,8 @@ def batches(
     if options.views == "single":
         rows = _single_views(serialized, options)
     else:
-        places = _repeated(serialized.skip(options.skip), options)
-        parsed = places.map(records.parse_one, num_parallel_calls=tf.data.AUTOTUNE)
+        examples = _repeated(serialized.skip(options.skip), options)
+        parsed = examples.map(records.parse_one, num_parallel_calls=tf.data.AUTOTUNE)
         rows = _all_views(parsed, datasets.most_views(builder, split), options)
     if options.service:
         rows = data_service.distributed(rows, options.service)
@@ -130,25 +138,27 @@ def tree_batches(locations: Sequence[tree.Location], options: PipelineOptions) -
     """
     if not locations:
         raise errors.TreeError("there is no location to read.", "name a folder that holds an imagery tree")
-    paths = [view.path for place in locations for view in place.views]
-    facts = images.check_files(paths)
-    images.refuse_bad(facts, paths[0].parent, "replace or delete them")
-    rows = {
-        "location_id": [place.location_id for place in locations],
-        "coords": tree.coords(locations),
-        "path": tf.ragged.constant([[str(view.path) for view in place.views] for place in locations], dtype=tf.string),
-        "heading": tf.ragged.constant(
-            [[np.nan if v.heading_deg is None else v.heading_deg for v in place.views] for place in locations],
-            dtype=tf.float32,
-        ),
-    }
-    examples = tf.data.Dataset.from_tensor_slices(rows)
+    paths = columns.paths_of(locations)
+    bad = [fact for fact in images.checked(paths) if fact.problem]
+    images.refuse(bad, len(paths), paths[0].parent, "replace or delete them")
+    examples = tf.data.Dataset.from_generator(lambda: map(_row_of, locations), output_signature=_ROW_OF_TREE)
+    examples = examples.apply(tf.data.experimental.assert_cardinality(len(locations)))
     if options.shuffle:
         examples = examples.shuffle(records.SHUFFLE_LOCATIONS, seed=options.seed)
-    most_views = max(len(place.views) for place in locations)
     examples = examples.map(_read_files, num_parallel_calls=tf.data.AUTOTUNE)
-    places = _repeated(examples.skip(options.skip), options)
-    return _prefetched(_all_views(places, most_views, options), None)
+    rows = _repeated(examples.skip(options.skip), options)
+    return _prefetched(_all_views(rows, columns.most_views(locations), options), None)
+
+
+def _row_of(place: tree.Location) -> dict[str, Any]:
+    """Returns what is read of a location; made one at a time, as a million take 1 GB."""
+    headings = [np.nan if view.heading_deg is None else view.heading_deg for view in place.views]
+    return {
+        "location_id": place.location_id,
+        "coords": np.array([place.lat_deg, place.lon_deg]),
+        "path": [str(view.path) for view in place.views],
+        "heading": np.array(headings, np.float32),
+    }
 
 
 def _read_files(row: dict[str, Any]) -> dict[str, Any]:
@@ -165,9 +175,9 @@ def _single_views(serialized: tf.data.Dataset, options: PipelineOptions) -> tf.d
     return _batched(rows, options)
 
 
-def _all_views(places: tf.data.Dataset, most_views: int, options: PipelineOptions) -> tf.data.Dataset:
+def _all_views(examples: tf.data.Dataset, most_views: int, options: PipelineOptions) -> tf.data.Dataset:
     """Decodes and batches locations."""
-    rows = places.map(lambda row: _decode_all(row, most_views, options), num_parallel_calls=tf.data.AUTOTUNE)
+    rows = examples.map(lambda row: _decode_all(row, most_views, options), num_parallel_calls=tf.data.AUTOTUNE)
     return _batched(rows, options)
 
 
@@ -190,8 +200,8 @@ def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], An
 
 def _views(serialized: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
     """Returns a row for each view, each with what belongs to its location."""
-    places = serialized.batch(_RECORDS_AT_ONCE)
-    rows = places.map(records.parse_views, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+    examples = serialized.batch(_RECORDS_AT_ONCE)
+    rows = examples.map(records.parse_views, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
     return _repeated(rows.skip(options.skip), options)
 
 

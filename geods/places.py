@@ -19,7 +19,8 @@ import numpy as np
 
 from geods import texts, tree
 
-_NO_CELL = np.iinfo(np.int32).min
+# Where a tree gives a location no cell.
+NO_CELL = np.iinfo(np.int32).min
 _AT_ONCE = 4096
 
 # The end of the path, heading, date and index of views.
@@ -46,7 +47,7 @@ class Places(Sequence[tree.Location]):
         source = (place for place in locations if place.views)
         while part := list(itertools.islice(source, _AT_ONCE)):
             ids.append(texts.Texts.of(place.location_id for place in part))
-            cells.extend(_NO_CELL if place.folder_cell is None else place.folder_cell for place in part)
+            cells.extend(NO_CELL if place.folder_cell is None else place.folder_cell for place in part)
             counts.extend(len(place.views) for place in part)
             found = (self._kind_of(place, view) for place in part for view in place.views)
             kinds.extend(known.setdefault(kind, len(known)) for kind in found)
@@ -83,6 +84,11 @@ class Places(Sequence[tree.Location]):
         """How many views there are."""
         return len(self._of_view)
 
+    @property
+    def ids(self) -> texts.Texts:
+        """All location ids, `[n]`, sorted."""
+        return self._ids
+
     def id_at(self, number: int) -> str:
         """Returns the id of a location."""
         return self._ids[number]
@@ -93,13 +99,17 @@ class Places(Sequence[tree.Location]):
 
     def folder_cells(self) -> np.ma.MaskedArray:
         """Returns the cell of each location's folder, `[n]`, masked where there is none."""
-        return np.ma.masked_equal(self._cells, _NO_CELL)
+        return np.ma.masked_equal(self._cells, NO_CELL)
 
-    def views_at(self, number: int) -> Iterator[tuple[float | None, str | None, int]]:
-        """Yields heading, date and row of each view of a location."""
+    def view_counts(self) -> np.ndarray:
+        """Returns how many views each location has, `[n]`."""
+        return np.diff(self._starts)
+
+    def views_at(self, number: int) -> Iterator[tuple[float | None, str | None, int, int]]:
+        """Yields heading, date, index and row of each view of a location."""
         for at in range(self._starts[number], self._starts[number + 1]):
-            _, heading_deg, date, _ = self._kinds[self._of_view[at]]
-            yield heading_deg, date, int(self._rows[at])
+            _, heading_deg, date, index = self._kinds[self._of_view[at]]
+            yield heading_deg, date, index, int(self._rows[at])
 
     def files(self) -> Iterator[str]:
         """Yields the paths of all views as text, in their order, by a tenth of the work of `paths`."""
@@ -111,10 +121,14 @@ class Places(Sequence[tree.Location]):
 
     def rows_at(self, numbers: np.ndarray) -> np.ndarray:
         """Returns the rows of the views of locations `[k]`, theirs in turn."""
+        return self._rows[self.numbers_at(numbers)]
+
+    def numbers_at(self, numbers: np.ndarray) -> np.ndarray:
+        """Returns the numbers, among the views that are here, of the views of locations `[k]`, theirs in turn."""
         counts = np.diff(self._starts)[numbers]
         ends = np.cumsum(counts)
         within = np.arange(counts.sum()) - np.repeat(ends - counts, counts)
-        return self._rows[np.repeat(self._starts[:-1][numbers], counts) + within]
+        return np.repeat(self._starts[:-1][numbers], counts) + within
 
     def path(self, at: int) -> pathlib.Path:
         """Returns the file of the view number `at` of those that are here."""
@@ -123,12 +137,16 @@ class Places(Sequence[tree.Location]):
 
     def keep(self, wanted: np.ndarray) -> "Places":
         """Returns the places with the views of a mask `[views]`, without those that have no other; rows stay."""
-        counts = np.add.reduceat(wanted.astype(np.int32), self._starts[:-1])
+        counts = self.counts_of(wanted)
         kept = copy.copy(self)
         kept._ids, kept._cells = self._ids[counts > 0], self._cells[counts > 0]
         kept._starts = _starts(counts[counts > 0])
         kept._of_view, kept._rows = self._of_view[wanted], self._rows[wanted]
         return kept
+
+    def counts_of(self, wanted: np.ndarray) -> np.ndarray:
+        """Returns how many views of a mask `[views]` each location has, `[n]`."""
+        return np.add.reduceat(wanted.astype(np.int32), self._starts[:-1])
 
     def _sort(self) -> None:
         """Sorts the locations by id.
@@ -168,7 +186,7 @@ class Places(Sequence[tree.Location]):
             end, heading_deg, date, index = self._kinds[self._of_view[at]]
             path = pathlib.Path(self._file(location_id, cell, end))
             views.append(tree.View(path, heading_deg, date, index, int(self._rows[at])))
-        return tree.Location(location_id, lat_deg, lon_deg, None if cell == _NO_CELL else cell, tuple(views))
+        return tree.Location(location_id, lat_deg, lon_deg, None if cell == NO_CELL else cell, tuple(views))
 
 
 class Paths(Sequence[pathlib.Path]):
@@ -198,33 +216,10 @@ class Paths(Sequence[pathlib.Path]):
         return self._places.path(rows) if isinstance(rows, int) else [self._places.path(row) for row in rows]
 
 
-def files_of(paths: Sequence[pathlib.Path]) -> Iterator[str]:
-    """Yields paths as text, without making them where that can be."""
-    return paths.files() if isinstance(paths, Paths) else map(os.fspath, paths)
-
-
 def coords_of_ids(location_ids: Iterable[str], count: int) -> np.ndarray:
     """Returns the coordinates that are ids, `[count, 2]` float64 degrees, (lat, lon)."""
     numbers = (float(number) for location_id in location_ids for number in location_id.split(","))
     return np.fromiter(numbers, np.float64, 2 * count).reshape(-1, 2)
-
-
-def coords_of(locations: Sequence[tree.Location]) -> np.ndarray:
-    """Returns what `tree.coords` does, without making locations where that can be."""
-    return locations.coords() if isinstance(locations, Places) else tree.coords(locations)
-
-
-def folder_cells_of(locations: Sequence[tree.Location]) -> np.ma.MaskedArray:
-    """Returns the cells of folders, `[n]` masked where there is none, without making locations where that can be."""
-    if isinstance(locations, Places):
-        return locations.folder_cells()
-    cells = [_NO_CELL if place.folder_cell is None else place.folder_cell for place in locations]
-    return np.ma.masked_equal(np.array(cells, np.int64), _NO_CELL)
-
-
-def view_count(locations: Sequence[tree.Location]) -> int:
-    """Returns how many views locations have, without making them where that can be."""
-    return locations.views if isinstance(locations, Places) else sum(len(place.views) for place in locations)
 
 
 def narrow(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,9 @@ TFDS parses one record at a time and names every feature of it: 0.4 ms of proces
 at hand, a quarter of what decoding it takes. Here it is 0.1 ms, and what is not asked for is not copied.
 """
 
-from collections.abc import Sequence
+import inspect
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,9 +51,7 @@ def read(
     Raises:
         DatasetError: If there is no such split, or its shards are no TFRecords.
     """
-    dataset_files.refuse_other_split(builder.info.full_name, builder.info.splits, split)
-    _require_tfrecords(builder)
-    parts = builder.info.splits[split].file_instructions
+    parts = _parts(builder, split)
     # As int64 also where there is none, or a list of nothing would be of floats.
     takes = [np.array([getattr(part, name) for part in parts], np.int64) for name in ("skip", "take")]
     shards = tf.data.Dataset.from_tensor_slices(([str(part.filename) for part in parts], *takes))
@@ -68,6 +68,29 @@ def read(
     if not at_once:
         found = found.apply(tf.data.experimental.assert_cardinality(sum(part.take for part in parts)))
     return found.shuffle(buffer, seed=seed) if shuffle else found
+
+
+def stream(builder: tfds.core.DatasetBuilder, split: str) -> Iterator[bytes]:
+    """Yields the records of a split in the order of the shards, without tf.data.
+
+    That takes 0.02 ms of the processor for an image of 30 kB where tf.data takes 0.13, and begins at once, not after
+    70 ms (2 cores, AVX-512). The checksums of TFRecords are compared by both.
+
+    Args:
+        builder: From `datasets.open_builder`.
+        split: Split, or part of one as TFDS writes it.
+
+    Raises:
+        DatasetError: If there is no such split, or its shards are no TFRecords.
+        tensorflow.errors.DataLossError: If a shard is damaged.
+    """
+    # The one reader of TensorFlow that is no tf.data; around it is a warning that says to use tf.data.
+    read = inspect.unwrap(tf.compat.v1.io.tf_record_iterator)
+    return (
+        record
+        for part in _parts(builder, split)
+        for record in itertools.islice(read(str(part.filename)), part.skip, part.skip + part.take)
+    )
 
 
 def parse(serialized: tf.Tensor, of_view: Sequence[str] = ("image", "heading")) -> dict[str, Any]:
@@ -111,6 +134,17 @@ def parse_views(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     counts = rows["views"]["heading"].row_lengths()
     repeated = {name: tf.repeat(rows[name], counts, axis=0) for name in _OF_LOCATION}
     return {**repeated, **{name: value.values for name, value in rows["views"].items()}}
+
+
+def _parts(builder: tfds.core.DatasetBuilder, split: str) -> Sequence[Any]:
+    """Returns the shards of a split, with how many records to pass over and to read in each.
+
+    Raises:
+        DatasetError: If there is no such split, or its shards are no TFRecords.
+    """
+    dataset_files.refuse_other_split(builder.info.full_name, builder.info.splits, split)
+    _require_tfrecords(builder)
+    return builder.info.splits[split].file_instructions
 
 
 def _require_tfrecords(builder: tfds.core.DatasetBuilder) -> None:

@@ -165,7 +165,7 @@ def content_fingerprint(by_split: Mapping[str, Sequence[split_lists.Labelled]], 
     return survey.digest_of_sorted(
         f"{split} {location_id} {heading_deg} {date} {facts.sha256(row)}\n"
         for split, found in by_split.items()
-        for location_id, heading_deg, date, row in chosen.views_of(found)
+        for location_id, heading_deg, date, _, row in chosen.views_of(found)
     )
 
 

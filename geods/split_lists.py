@@ -75,12 +75,12 @@ def by_split(
         DatasetError: If there are none to train with.
     """
     groups = _by_view(found, lists, seed) if policy == "report" else _by_location(found, policy, seed)
-    if not groups[splits.TRAIN]:
+    if not len(groups[splits.TRAIN]):
         raise errors.DatasetError(
             f"split {policy!r}: none of the {len(found)} locations falls into train.",
             "add locations, or build with another seed or --config",
         )
-    return {name: items for name, items in groups.items() if items}
+    return {name: items for name, items in groups.items() if len(items)}
 
 
 def summary(found: Sequence[Labelled], groups: Mapping[str, Sequence[Labelled]], lists: SplitLists | None) -> str:
@@ -144,22 +144,22 @@ def _by_location(found: Sequence[Labelled], policy: splits.Policy, seed: int) ->
 
 def _by_view(found: Sequence[Labelled], lists: SplitLists | None, seed: int) -> dict[str, Sequence[Labelled]]:
     """Splits image by image: a location can be in both splits, in each with the views of that split."""
-    locations = [place for place, _ in found]
     if lists is not None:
-        of_views = lists.splits(locations)
+        # "" where neither names it.
+        of_views = np.array(
+            [
+                name
+                for start in range(0, len(found), _AT_ONCE)
+                for of_place in lists.splits([place for place, _ in found[start : start + _AT_ONCE]])
+                for name in of_place
+            ],
+            dtype="<U5",
+        )
     else:
-        names = [
-            f"{place.location_id}/{view_name}" for place in locations for view_name in map(_view_name, place.views)
-        ]
-        flat = iter(splits.by_image(names, seed).tolist())
-        of_views = [tuple(next(flat) for _ in place.views) for place in locations]
-    groups: dict[str, list[Labelled]] = {splits.TRAIN: [], splits.TEST: []}
-    for (place, cell), of_place in zip(found, of_views, strict=True):
-        for name, items in groups.items():
-            views = tuple(view for view, its in zip(place.views, of_place, strict=True) if its == name)
-            if views:
-                items.append((dataclasses.replace(place, views=views), cell))
-    return {**groups}
+        views = chosen.views_of(found)
+        names = (f"{place}/{tree.view_name(heading, date, index)}" for place, heading, date, index, _ in views)
+        of_views = splits.by_image(names, seed)
+    return {name: chosen.keep(found, of_views == name) for name in (splits.TRAIN, splits.TEST)}
 
 
 def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:

@@ -5,12 +5,12 @@ machines agree without a list.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
 
-from geods import errors
+from geods import errors, texts
 
 Policy = Literal["blocked", "random", "report"]
 
@@ -95,7 +95,7 @@ def random(location_ids: Sequence[str], seed: int = 0) -> np.ndarray:
     return np.array([_by_hash(f"location {place}", seed) for place in location_ids], dtype=np.str_)
 
 
-def by_image(image_names: Sequence[str], seed: int = 0) -> np.ndarray:
+def by_image(image_names: Iterable[str], seed: int = 0) -> np.ndarray:
     """Splits image by image, 95 % train and 5 % test, as the report did.
 
     Views of one location fall on both sides, so a test result on this split flatters the model. It is here to compare
@@ -111,12 +111,12 @@ def by_image(image_names: Sequence[str], seed: int = 0) -> np.ndarray:
     Raises:
         DatasetError: If there are fewer than two images.
     """
-    if len(image_names) < 2:
-        raise errors.DatasetError(f"{len(image_names)} images cannot be split into train and test.", "add images")
-    tests = max(1, round(_REPORT_TEST_SHARE * len(image_names)))
-    in_name_order = np.argsort(np.asarray(image_names, dtype=np.str_))
-    shuffled = np.random.default_rng(seed).permutation(in_name_order)
-    names = np.full(len(image_names), TRAIN, dtype="<U10")
+    found = texts.Texts.of_many(image_names)
+    if len(found) < 2:
+        raise errors.DatasetError(f"{len(found)} images cannot be split into train and test.", "add images")
+    tests = max(1, round(_REPORT_TEST_SHARE * len(found)))
+    shuffled = np.random.default_rng(seed).permutation(found.order())
+    names = np.full(len(found), TRAIN)
     names[shuffled[:tests]] = TEST
     return names
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from geods import errors, fact_table, files, images, partition, places, sorted_rows, tree
+from geods import columns, errors, fact_table, files, images, partition, sorted_rows, tree
 from geods.mirror import fields
 
 PARTITION_NAME = "partition.geojson"
@@ -55,7 +55,7 @@ class Labels:
     @functools.cached_property
     def disagreements(self) -> list[tuple[tree.Location, int]]:
         """Locations in a cell whose folder says another number, with that cell."""
-        others = np.ma.filled(places.folder_cells_of(self.locations) != self.cells, False)
+        others = np.ma.filled(columns.folder_cells_of(self.locations) != self.cells, False)
         numbers = np.flatnonzero(others & (self.cells >= 0)).tolist()
         return [(self.locations[number], int(self.cells[number])) for number in numbers]
 
@@ -66,7 +66,7 @@ def label(locations: Sequence[tree.Location], cells: partition.Partition) -> Lab
     Raises:
         CoordinateError: If none lies in a cell.
     """
-    coords = places.coords_of(locations)
+    coords = columns.coords_of(locations)
     parts = np.split(coords, range(_AT_ONCE, len(coords), _AT_ONCE))
     labels = np.concatenate([cells.label(part[:, 0], part[:, 1]) for part in parts])
     if np.all(labels < 0):
@@ -90,7 +90,7 @@ def _outside_hint(coords: np.ndarray, cells: partition.Partition) -> str:
 
 def summary(labels: Labels, cell_count: int) -> str:
     """Returns the lines that say how a tree lies on its partition."""
-    views = places.view_count(labels.locations)
+    views = columns.view_count(labels.locations)
     covered = len(np.unique(labels.cells[labels.cells >= 0]))
     lines = [
         f"  {len(labels.locations):,} locations, {views:,} views, in {covered} of {cell_count} cells",

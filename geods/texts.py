@@ -4,6 +4,7 @@ ids = texts.Texts.of(["31.5,-115.25", "40.1,-99.5"])
 ids[0], ids[1:].tolist()
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, overload
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 _FIRST_NOT_ASCII = 128
+_AT_ONCE = 4096
 
 
 class Texts:
@@ -38,6 +40,14 @@ class Texts:
     def of(cls, texts: Iterable[str]) -> "Texts":
         """Returns some texts."""
         return cls(np.array([text.encode() for text in texts], dtype=np.bytes_))
+
+    @classmethod
+    def of_many(cls, texts: Iterable[str]) -> "Texts":
+        """Returns some texts, of which few are in memory as Python's own at a time."""
+        source, parts = iter(texts), []
+        while part := list(itertools.islice(source, _AT_ONCE)):
+            parts.append(cls.of(part))
+        return cls.joined(parts)
 
     @classmethod
     def joined(cls, parts: Sequence["Texts"]) -> "Texts":

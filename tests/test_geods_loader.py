@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import itertools
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 import road
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from PIL import Image
 
 from geods import buffers, datasets, decoding, errors, gpu_jpegs, jpeg_threads, loader, pipeline
@@ -52,6 +55,31 @@ def test_simplejpeg_gives_the_batches_of_tensorflow(builder, changed):
         for name, value in other.items():
             assert mine[name].dtype == value.dtype
             assert np.array_equal(mine[name], value)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_part_of_a_split_begins_again_for_ever(builder, shuffle):
+    options = dataclasses.replace(OPTIONS, repeat=True, skip=2, shuffle=shuffle, seed=1)
+    theirs, ours = (
+        itertools.islice(loader.ViewBatches(builder, "train[3:9]", options, decode), 8)
+        for decode in ("tensorflow", "simplejpeg")
+    )
+    for mine, other in zip(ours, theirs, strict=True):
+        assert np.array_equal(mine["location_id"], other["location_id"])
+        assert np.array_equal(mine["image"], other["image"])
+
+
+def test_a_damaged_shard_is_an_error_of_any_decoder(builder, tmp_path):
+    folder = tmp_path / "damaged" / "random" / "1.0.0"
+    shutil.copytree(builder.data_path, folder)
+    shard = next(folder.glob("*-train.tfrecord*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    damaged = tfds.builder_from_directory(folder)
+    for decode in ("tensorflow", "simplejpeg"):
+        with pytest.raises(tf.errors.DataLossError):
+            list(loader.ViewBatches(damaged, "train", OPTIONS, decode))
 
 
 @pytest.mark.parametrize("decode", ["tensorflow", "simplejpeg"])

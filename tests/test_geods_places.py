@@ -120,3 +120,13 @@ def test_what_is_counted_without_making_locations_is_what_they_have(tmp_path):
         assert chosen.rows_of(some).tolist() == chosen.rows_of(made).tolist()
         assert chosen.view_count(some) == chosen.view_count(made) == len(chosen.rows_of(made))
         assert list(chosen.ids_of(some)) == list(chosen.ids_of(made))
+
+
+def test_views_of_a_mask_are_kept_as_of_objects(tmp_path):
+    found = tree_layouts.read_compact(make(tmp_path / "tree"))
+    some = chosen.Chosen(found, np.arange(len(found)) + 5, np.array([3, 1, 2, 7]))
+    wanted = np.random.default_rng(1).random(chosen.view_count(some)) < 0.5
+    kept = chosen.keep(some, wanted)
+    assert list(kept) == chosen.keep(list(some), wanted) != []
+    assert list(chosen.views_of(kept)) == list(chosen.views_of(list(kept)))
+    assert list(chosen.keep(kept, np.zeros(chosen.view_count(kept), bool))) == []

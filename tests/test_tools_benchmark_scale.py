@@ -25,3 +25,8 @@ def test_lookups_and_figures_are_measured_in_processes_of_their_own(tmp_path):
     assert all(one.seconds > 0 for one in few + many)
     # Three times the points, in the memory of one part of them.
     assert many[0].peak_rss_mb < 1.15 * few[0].peak_rss_mb
+
+
+def test_an_unknown_program_is_told(tmp_path):
+    with pytest.raises(errors.OptionError, match=r"fly is none of them.\nNext: choose from build, compare, extract"):
+        benchmark_scale.main(benchmark_scale.Options(programs=("build", "fly"), work_dir=str(tmp_path)))

@@ -40,7 +40,7 @@ class Options:
         "auto", "Of our trainers.extract; auto takes OpenVINO where it is installed."
     )
     precision: Literal["auto", "float32", "mixed_bfloat16"] = cli.option(
-        "auto", "Of our trainers.extract; auto takes bfloat16 where the processor has it."
+        "auto", "Of our trainers.extract; auto takes bfloat16 where the processor is faster in it."
     )
     recipe: str = cli.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
     head: str = cli.option("report_6m", "Head of the report.")
@@ -99,7 +99,7 @@ def encoder_of(settings: Options) -> recipes.Encoder:
     if runtime == "auto":
         runtime = "openvino" if importlib.util.find_spec("openvino") else "tensorflow"
     if precision == "auto":
-        precision = "mixed_bfloat16" if processors.has_bfloat16() else "float32"
+        precision = "mixed_bfloat16" if processors.has_fast_bfloat16() else "float32"
     size = (settings.height_px, settings.width_px)
     return recipes.Encoder(settings.backbone, settings.backbone_weights, *size, runtime, precision)
 

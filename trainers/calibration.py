@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from geods import errors, files
-from trainers import runs
+from trainers import runs, stored_probabilities
 
 # Of 1 / T. A step of Newton's method that leaves what is still possible is replaced by its middle, so 100 always do.
 _SEARCHED, _STEPS, _PRECISION = (0.05, 20.0), 100, 1e-9
@@ -43,7 +43,9 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def fit_temperature(probabilities: np.ndarray, cells: np.ndarray, rows: np.ndarray | None = None) -> float:
+def fit_temperature(
+    probabilities: stored_probabilities.Rows, cells: np.ndarray, rows: np.ndarray | None = None
+) -> float:
     """Returns the T with the least negative log-likelihood of the true cells (Guo et al. 2017, arXiv 1706.04599).
 
     The likelihood is concave in 1 / T, so its maximum is the one zero of its slope, which Newton's method finds.
@@ -83,7 +85,7 @@ def mass_to_include(probabilities: np.ndarray, areas_km2: np.ndarray) -> np.ndar
 
 
 def fit(
-    probabilities: np.ndarray,
+    probabilities: stored_probabilities.Rows,
     cells: np.ndarray,
     areas_km2: np.ndarray,
     level: float = 0.9,
@@ -144,7 +146,9 @@ def read(folder: pathlib.Path) -> Calibration | None:
         raise errors.RunError(problem, f"python -m trainers.calibrate --run_dir={folder}") from error
 
 
-def _slope(probabilities: np.ndarray, cells: np.ndarray, rows: np.ndarray, inverse: float) -> tuple[float, float]:
+def _slope(
+    probabilities: stored_probabilities.Rows, cells: np.ndarray, rows: np.ndarray, inverse: float
+) -> tuple[float, float]:
     """Returns the first and second derivative by 1 / T of the negative log-likelihood of the cells, a row's mean."""
     slope = curvature = 0.0
     for some in pieces(rows, probabilities.shape[1]):

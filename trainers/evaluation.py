@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from geods import datasets, errors, partition, pipeline, splits, texts, tree, tree_layouts
+from geods import datasets, errors, partition, pipeline, splits, texts, tree_layouts
 from geods.mirror import fields, urls
 from trainers import features, folds, options, prediction_writer, predictor, runs, scoring
 
@@ -111,9 +111,8 @@ def _on_fold(model: predictor.Predictor, settings: options.EvaluateOptions) -> _
 
 def _on_tree(model: predictor.Predictor, settings: options.EvaluateOptions) -> _Places:
     """Returns the places of an imagery tree."""
-    locations = tree_layouts.read(settings.imagery)
+    locations = tree_layouts.read_compact(settings.imagery)
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
     batches = pipeline.tree_batches(locations, shape)
     bar = tqdm.tqdm(batches, total=-(-len(locations) // settings.batch_size), desc="imagery", unit=" batches")
-    names = texts.Texts.of(place.location_id for place in locations)
-    return _Places(names, tree.coords(locations), lambda: model.pieces(bar))
+    return _Places(locations.ids, locations.coords(), lambda: model.pieces(bar))

@@ -19,7 +19,7 @@ from typing import overload
 import numpy as np
 
 from geods import errors, geometry, partition, texts
-from trainers import runs
+from trainers import runs, stored_probabilities
 
 _COORDINATES = ("lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg")
 # Two ways of writing one place differ by less than this; 1e-6 degrees are 0.1 m.
@@ -57,10 +57,12 @@ class Predictions(Sequence[Prediction]):
         names: `[n]` location ids.
         truth: `[n, 2]` (lat, lon) degrees.
         predicted: `[n, 2]` (lat, lon) degrees.
-        probabilities: `[n, cells]`, which may be mapped from a file.
+        probabilities: `[n, cells]`, which may be in a file.
     """
 
-    def __init__(self, names: texts.Texts, truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> None:
+    def __init__(
+        self, names: texts.Texts, truth: np.ndarray, predicted: np.ndarray, probabilities: stored_probabilities.Rows
+    ) -> None:
         self.names, self.truth, self.predicted, self.probabilities = names, truth, predicted, probabilities
 
     @classmethod
@@ -108,7 +110,10 @@ def read(folder: str | os.PathLike[str], cells: int) -> Predictions:
     """
     names, coords = _read_csv(pathlib.Path(folder) / runs.PREDICTIONS)
     path = pathlib.Path(folder) / runs.PROBABILITIES
-    probabilities = _read_probabilities(path)
+    try:
+        probabilities = stored_probabilities.Stored(path)
+    except errors.RunError as error:
+        raise errors.RunError(error.problem, _evaluate(path.parent)) from error
     if probabilities.shape != (len(names), cells):
         problem = f"{path}: has shape {probabilities.shape}; {len(names)} locations and {cells} cells need another."
         raise errors.RunError(problem, _evaluate(path.parent))
@@ -215,20 +220,6 @@ def _cells_of_rows(rows: Iterator[list[str]]) -> Iterator[list[str]]:
             raise ValueError(f"row {number} has {len(row)} columns, the first {len(header)}")
         if row:
             yield [row[column] for column in wanted]
-
-
-def _read_probabilities(path: pathlib.Path) -> np.ndarray:
-    """Returns the array `[locations, cells]` of a file."""
-    if not path.is_file():
-        raise errors.RunError(f"{path}: does not exist.", _evaluate(path.parent))
-    try:
-        probabilities = np.load(path, allow_pickle=False, mmap_mode="r")
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        cause = str(error).partition(". ")[0]
-        raise errors.RunError(f"{path}: is not a whole .npy file ({cause}).", _evaluate(path.parent)) from error
-    if not np.issubdtype(probabilities.dtype, np.floating):
-        raise errors.RunError(f"{path}: holds {probabilities.dtype}, not probabilities.", _evaluate(path.parent))
-    return probabilities
 
 
 def _parse_place(text: str) -> tuple[float, float] | None:

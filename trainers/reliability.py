@@ -121,12 +121,12 @@ def _measure(
     found: predictions.Predictions, labels: np.ndarray, cells: partition.Partition, fitted: calibration.Calibration
 ) -> Measured:
     """Returns what a calibration says of some locations."""
-    scaled = calibration.tempered(found.probabilities, fitted.temperature)
-    regions = calibration.region(found.probabilities, cells.areas_km2, fitted)
-    probable = found.probabilities.argmax(axis=1)
-    each = np.arange(len(found))
+    probabilities, each = np.asarray(found.probabilities), np.arange(len(found))
+    scaled = calibration.tempered(probabilities, fitted.temperature)
+    regions = calibration.region(probabilities, cells.areas_km2, fitted)
+    probable = probabilities.argmax(axis=1)
     return Measured(
-        confidence=found.probabilities[each, probable].astype(np.float64),
+        confidence=probabilities[each, probable].astype(np.float64),
         tempered=scaled[each, probable],
         right=probable == labels,
         expected_km=np.einsum("nc,nc->n", scaled, geometry.pairwise_km(found.predicted, cells.centroids)),

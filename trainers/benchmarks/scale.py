@@ -2,11 +2,11 @@
 
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from geods import survey
+from geods import errors, survey
 from trainers.benchmarks import stages, trees
 
 _SOUTH, _NORTH, _WEST, _EAST = 30.0, 48.0, -120.0, -70.0
@@ -16,6 +16,20 @@ _PICTURES = 64
 # As the pictures are: one that must be resized takes 6 ms, far more than all the rest.
 _SIZE = ("--height_px=32", "--width_px=32")
 _ENCODER = ("--backbone=mobilenet_v2", "--backbone_weights=random", "--layer=block_1_expand_relu", "--pooling=avg")
+
+# What is measured, by the name that --programs takes.
+PROGRAMS = {
+    "build": "build",
+    "compare": "build where it is there",
+    "extract": "extract",
+    "epoch": "an epoch of images",
+    "train": "train, one epoch on features",
+    "evaluate": "evaluate the train split",
+    "calibrate": "calibrate on it",
+    "render": "its maps",
+    "imagery": "evaluate --imagery",
+    "report": "build, config report",
+}
 
 _EPOCH = """
 import sys
@@ -76,19 +90,46 @@ def tiny_tree(folder: pathlib.Path, count: int) -> pathlib.Path:
     return folder
 
 
-def programs(work: pathlib.Path, count: int) -> Iterator[stages.Measured]:
-    """Runs the whole road on `count` locations, and yields what each program took."""
+def programs(work: pathlib.Path, count: int, wanted: Sequence[str] = ()) -> Iterator[stages.Measured]:
+    """Runs the whole road on `count` locations, and yields what each program took.
+
+    Args:
+        work: Folder for what they make.
+        count: How many locations.
+        wanted: Names of PROGRAMS that are run, all if empty; each needs what those before it made.
+
+    Raises:
+        OptionError: If there is no such program.
+        BenchmarkError: If one fails.
+    """
+    if unknown := sorted(set(wanted) - set(PROGRAMS)):
+        raise errors.OptionError(f"--programs: {unknown[0]} is none of them.", f"choose from {', '.join(PROGRAMS)}")
     root = tiny_tree(work / f"tree{count}", count)
-    data, cache, run = (str(work / f"{name}{count}") for name in ("data", "cache", "run"))
+    for name, words in _commands(work, root, count).items():
+        if name in wanted or not wanted:
+            yield stages.run(PROGRAMS[name], words, work / "log.txt")
+
+
+def _commands(work: pathlib.Path, root: pathlib.Path, count: int) -> dict[str, Sequence[str]]:
+    """Returns the words of each of PROGRAMS."""
+    data, cache, run, away = (str(work / f"{name}{count}") for name in ("data", "cache", "run", "away"))
     of_data = (f"--data_dir={data}", "--config=random")
-    log = work / "log.txt"
-    yield stages.run("build", trees.build_words(str(root), data, "random"), log)
-    extract = ("-m", "trainers.extract", *of_data, *_ENCODER, *_SIZE, f"--cache_dir={cache}", "--overwrite")
-    yield stages.run("extract", extract, log)
-    yield stages.run("an epoch of images", ("-c", _EPOCH, data), log)
-    train = ("-m", "trainers.train", *of_data, f"--cache_dir={cache}", f"--run_dir={run}", "--overwrite")
-    yield stages.run("train, one epoch on features", (*train, "--head=linear", "--epochs=1"), log)
-    yield stages.run("evaluate the train split", ("-m", "trainers.evaluate", f"--run_dir={run}", "--split=train"), log)
+    of_run, evaluate = (f"--run_dir={run}",), ("-m", "trainers.evaluate", f"--run_dir={run}")
+    build = trees.build_words(str(root), data, "random")
+    train = ("-m", "trainers.train", *of_data, f"--cache_dir={cache}", *of_run, "--overwrite", "--head=linear")
+    return {
+        "build": build,
+        # Without --overwrite what is there is compared with its tree.
+        "compare": [word for word in build if word != "--overwrite"],
+        "extract": ("-m", "trainers.extract", *of_data, *_ENCODER, *_SIZE, f"--cache_dir={cache}", "--overwrite"),
+        "epoch": ("-c", _EPOCH, data),
+        "train": (*train, "--epochs=1"),
+        "evaluate": (*evaluate, "--split=train"),
+        "calibrate": ("-m", "trainers.calibrate", *of_run),
+        "render": ("-m", "tools.render", *of_run, f"--out={away}"),
+        "imagery": (*evaluate, f"--imagery={root}", f"--out={away}"),
+        "report": trees.build_words(str(root), data, "report"),
+    }
 
 
 def lookups(work: pathlib.Path, points: int, predictions: int) -> Iterator[stages.Measured]:
