@@ -9,7 +9,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from geods import partition
 from model import backbones
@@ -83,7 +82,23 @@ class Synthetic(Cached):
         super().__init__(settings, examples)
         batch = self._data[0]
         steps = self._examples // len(batch[1])
-        self._data, self._examples = tf.data.Dataset.from_tensors(batch).repeat(steps), steps * len(batch[1])
+        self._data, self._examples = _Constant(batch, steps), steps * len(batch[1])
+
+
+class _Constant(keras.utils.PyDataset):
+    """One batch again and again, handed over as batches of a cache are; from tf.data it took longer than those."""
+
+    def __init__(self, batch: Any, steps: int) -> None:  # noqa: ANN401 - whatever the network takes
+        super().__init__()
+        self._batch, self._steps = batch, steps
+
+    def __len__(self) -> int:
+        """Returns how often it comes."""
+        return self._steps
+
+    def __getitem__(self, number: int) -> Any:  # noqa: ANN401
+        """Returns it."""
+        return self._batch
 
 
 class InTheLoop(_Training):
