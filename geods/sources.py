@@ -156,6 +156,11 @@ def of(
     )
 
 
+def image_fingerprint(hashes: Mapping[str, str]) -> str:
+    """Returns what `survey.fingerprint` does, of the SHA-256 of images by path."""
+    return survey.digest_of_sorted(f"{name} {sha256}\n" for name, sha256 in hashes.items())
+
+
 def content_fingerprint(by_split: Mapping[str, Sequence[split_lists.Labelled]], facts: fact_table.FactTable) -> str:
     """Returns one SHA-256 for the examples of all splits without their cells, which no encoder sees.
 
@@ -171,6 +176,8 @@ def content_fingerprint(by_split: Mapping[str, Sequence[split_lists.Labelled]], 
 
 def _image_changes(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Returns the lines on images that changed, came, went or have another name."""
+    if then is now:
+        return []
     changed = sorted(name for name in then.keys() & now.keys() if then[name] != now[name])
     gone, new = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
     by_hash = collections.defaultdict(list)
