@@ -119,7 +119,7 @@ def _there(
     plan: plans.Plan, shards: Sequence[Shard], file_format: file_adapters.FileFormat, crew: beam_jobs.Workers
 ) -> Iterator[int]:
     """Lets workers write shards, and yields the bytes of the records of each."""
-    tasks = [{"path": shard.path, "places": [_to_row(*item, plan.facts) for item in shard.places]} for shard in shards]
+    tasks = ({"path": shard.path, "places": [_to_row(*item, plan.facts) for item in shard.places]} for shard in shards)
     arguments = {"provenance": dataclasses.asdict(plan.provenance), "file_format": file_format.value}
     yield from crew.map("geods.shards:write_shard", tasks, arguments, "writing shards")
 

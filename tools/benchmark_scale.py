@@ -23,7 +23,8 @@ class Options:
 
     sizes: tuple[int, ...] = cli.option((1000, 10_000), "Numbers of locations, each larger than the one before.")
     programs: tuple[str, ...] = cli.option(
-        (), "Of build, compare, extract, epoch, train, evaluate, calibrate, render, imagery, report; all if empty."
+        (),
+        "Of build, compare, extract, epoch, train, evaluate, calibrate, render, imagery, report, beam; all if empty.",
     )
     points: int = cli.option(10_000_000, "Points to look up the cell of.")
     predictions: int = cli.option(1_000_000, "Predictions to take the figures of.")

@@ -29,7 +29,10 @@ PROGRAMS = {
     "render": "its maps",
     "imagery": "evaluate --imagery",
     "report": "build, config report",
+    "beam": "build on Beam, two workers",
 }
+
+_BEAM = "runner=DirectRunner,direct_num_workers=2,direct_running_mode=multi_processing"
 
 _EPOCH = """
 import sys
@@ -129,6 +132,7 @@ def _commands(work: pathlib.Path, root: pathlib.Path, count: int) -> dict[str, S
         "render": ("-m", "tools.render", *of_run, f"--out={away}"),
         "imagery": (*evaluate, f"--imagery={root}", f"--out={away}"),
         "report": trees.build_words(str(root), data, "report"),
+        "beam": (*build, f"--beam_pipeline_options={_BEAM}"),
     }
 
 
