@@ -30,8 +30,8 @@ class FactTable(Sequence[images.ImageFacts]):
             pixels.extend((fact.height_px, fact.width_px))
             if fact.problem:
                 self.problems[row] = fact.problem
-        self._digests, self.sizes_bytes = bytes(digests), places.narrow(np.array(sizes))
-        self._pixels, self._paths = np.array(pixels).reshape(-1, 2), paths
+        self._digests, self.sizes_bytes = digests, places.narrow(np.asarray(sizes))
+        self._pixels, self._paths = np.asarray(pixels).reshape(-1, 2), paths
 
     def __len__(self) -> int:
         """Returns the number of images."""

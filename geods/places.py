@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from geods import texts, tree
 
@@ -42,20 +43,9 @@ class Places(Sequence[tree.Location]):
 
     def __init__(self, root: str | os.PathLike[str], locations: Iterable[tree.Location]) -> None:
         self._start = os.fspath(pathlib.Path(root, "x"))[:-1]
-        ids, cells, counts, kinds = [], array.array("q"), array.array("i"), array.array("i")
-        known: dict[_Kind, int] = {}
-        source = (place for place in locations if place.views)
-        while part := list(itertools.islice(source, _AT_ONCE)):
-            ids.append(texts.Texts.of(place.location_id for place in part))
-            cells.extend(NO_CELL if place.folder_cell is None else place.folder_cell for place in part)
-            counts.extend(len(place.views) for place in part)
-            found = (self._kind_of(place, view) for place in part for view in place.views)
-            kinds.extend(known.setdefault(kind, len(known)) for kind in found)
-        tree.require_some(len(cells), pathlib.Path(root))
-        self._kinds = list(known)
-        self._ids, self._cells = texts.Texts.joined(ids), narrow(np.array(cells))
-        self._starts = _starts(np.array(counts))
-        self._of_view, self._rows = np.array(kinds), np.arange(len(kinds), dtype=np.int32)
+        self._gather(place for place in locations if place.views)
+        tree.require_some(len(self._cells), pathlib.Path(root))
+        self._rows = np.arange(len(self._of_view), dtype=np.int32)
         self._sort()
 
     def __len__(self) -> int:
@@ -99,7 +89,7 @@ class Places(Sequence[tree.Location]):
 
     def folder_cells(self) -> np.ma.MaskedArray:
         """Returns the cell of each location's folder, `[n]`, masked where there is none."""
-        return np.ma.masked_equal(self._cells, NO_CELL)
+        return np.ma.masked_array(self._cells, self._cells == NO_CELL)
 
     def view_counts(self) -> np.ndarray:
         """Returns how many views each location has, `[n]`."""
@@ -147,6 +137,20 @@ class Places(Sequence[tree.Location]):
     def counts_of(self, wanted: np.ndarray) -> np.ndarray:
         """Returns how many views of a mask `[views]` each location has, `[n]`."""
         return np.add.reduceat(wanted.astype(np.int32), self._starts[:-1])
+
+    def _gather(self, locations: Iterable[tree.Location]) -> None:
+        """Reads the locations, in the order in which they come."""
+        ids, cells, counts, kinds = [], array.array("q"), array.array("i"), array.array("i")
+        known: dict[_Kind, int] = {}
+        source = iter(locations)
+        while part := list(itertools.islice(source, _AT_ONCE)):
+            ids.append(texts.Texts.of(place.location_id for place in part))
+            cells.extend(NO_CELL if place.folder_cell is None else place.folder_cell for place in part)
+            counts.extend(len(place.views) for place in part)
+            found = (self._kind_of(place, view) for place in part for view in place.views)
+            kinds.extend(known.setdefault(kind, len(known)) for kind in found)
+        self._kinds, self._ids = list(known), texts.Texts.joined(ids)
+        self._cells, self._starts, self._of_view = narrow(np.asarray(cells)), _starts(counts), narrow(np.asarray(kinds))
 
     def _sort(self) -> None:
         """Sorts the locations by id.
@@ -223,12 +227,16 @@ def coords_of_ids(location_ids: Iterable[str], count: int) -> np.ndarray:
 
 
 def narrow(values: np.ndarray) -> np.ndarray:
-    """Returns integers in 4 bytes each, if that is enough for all."""
-    limits = np.iinfo(np.int32)
-    fits = not values.size or (values.min() >= limits.min and values.max() <= limits.max)
-    return values.astype(np.int32) if fits else values
+    """Returns integers in 2 or 4 bytes each, if that is enough for all."""
+    for kind in (np.int16, np.int32):
+        limits = np.iinfo(kind)
+        if not values.size or (values.min() >= limits.min and values.max() <= limits.max):
+            return values.astype(kind)
+    return values
 
 
-def _starts(counts: np.ndarray) -> np.ndarray:
+def _starts(counts: npt.ArrayLike) -> np.ndarray:
     """Returns where those of each begin, `[n + 1]`, of how many each has, `[n]`."""
-    return narrow(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
+    starts = np.zeros(np.size(counts) + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return narrow(starts)
