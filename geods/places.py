@@ -130,7 +130,7 @@ class Places(Sequence[tree.Location]):
         counts = self.counts_of(wanted)
         kept = copy.copy(self)
         kept._ids, kept._cells = self._ids[counts > 0], self._cells[counts > 0]
-        kept._starts = _starts(counts[counts > 0])
+        kept._starts = starts_of(counts[counts > 0])
         kept._of_view, kept._rows = self._of_view[wanted], self._rows[wanted]
         return kept
 
@@ -150,7 +150,11 @@ class Places(Sequence[tree.Location]):
             found = (self._kind_of(place, view) for place in part for view in place.views)
             kinds.extend(known.setdefault(kind, len(known)) for kind in found)
         self._kinds, self._ids = list(known), texts.Texts.joined(ids)
-        self._cells, self._starts, self._of_view = narrow(np.asarray(cells)), _starts(counts), narrow(np.asarray(kinds))
+        self._cells, self._starts, self._of_view = (
+            narrow(np.asarray(cells)),
+            starts_of(counts),
+            narrow(np.asarray(kinds)),
+        )
 
     def _sort(self) -> None:
         """Sorts the locations by id.
@@ -160,7 +164,7 @@ class Places(Sequence[tree.Location]):
         """
         order = self._ids.order()
         counts = np.diff(self._starts)[order]
-        starts = _starts(counts)
+        starts = starts_of(counts)
         self._of_view = self._of_view[np.repeat(self._starts[order] - starts[:-1], counts) + np.arange(starts[-1])]
         self._ids, self._cells, self._starts = self._ids[order], self._cells[order], starts
         same = np.flatnonzero(self._ids.encoded[1:] == self._ids.encoded[:-1])
@@ -235,7 +239,7 @@ def narrow(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _starts(counts: npt.ArrayLike) -> np.ndarray:
+def starts_of(counts: npt.ArrayLike) -> np.ndarray:
     """Returns where those of each begin, `[n + 1]`, of how many each has, `[n]`."""
     starts = np.zeros(np.size(counts) + 1, np.int64)
     np.cumsum(counts, out=starts[1:])

@@ -20,7 +20,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from geods import errors, files, texts
+from geods import errors, files, places, texts
 
 FORMAT = 1
 DTYPES = ("float32", "float16", "bfloat16")
@@ -98,7 +98,7 @@ class Rows:
     Attributes:
         location_ids: `[locations]`.
         coords: `[locations, 2]` float64 degrees, (lat, lon).
-        views: `[locations]` int64, number of rows of each location.
+        views: `[locations]` int, number of rows of each location.
         headings: `[rows]` float32 degrees, NaN where not known.
     """
 
@@ -109,8 +109,8 @@ class Rows:
 
     @functools.cached_property
     def starts(self) -> np.ndarray:
-        """`[locations + 1]` int64: location i has rows starts[i] to starts[i + 1]."""
-        return np.concatenate([[0], np.cumsum(self.views)])
+        """`[locations + 1]` int: location i has rows starts[i] to starts[i + 1]."""
+        return places.starts_of(self.views)
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":
@@ -211,7 +211,9 @@ def read_rows(folder: pathlib.Path) -> Rows:
     try:
         files.refuse_bomb(path)
         with np.load(path, allow_pickle=False) as arrays:
-            return Rows(texts.Texts(arrays["location_ids"]), **{name: arrays[name] for name in _NUMBERS})
+            numbers = {name: arrays[name] for name in _NUMBERS}
+            numbers["views"] = places.narrow(numbers["views"])
+            return Rows(texts.Texts(arrays["location_ids"]), **numbers)
     # A header may claim more than there is memory for.
     except (OSError, ValueError, KeyError, MemoryError) as error:
         raise errors.CacheError(f"{path}: is missing or damaged ({error}).", anew(folder)) from error

@@ -87,17 +87,17 @@ class CachedBatches(keras.utils.PyDataset):
         rows = cache.rows
         counts = rows.views[locations]
         self._width = 1 if views == "single" else int(counts.max(initial=1))
-        # One line an example: its location, its first row, its number of rows.
+        # One line an example: its location, its first row, its number of rows; half of what NumPy's own integers take.
+        count = int(counts.sum()) if views == "single" else len(locations)
+        self._examples = np.empty((count, 3), np.int32 if len(rows) < 2**31 else np.int64)
         if views == "single":
-            of = np.repeat(locations, counts)
-            first = np.arange(len(of)) - np.repeat(np.cumsum(counts) - counts, counts)
-            columns = [of, rows.starts[of] + first, np.ones_like(of)]
+            self._examples[:, 0] = np.repeat(locations, counts)
+            # Rows follow one another within a location, and begin anew with the next.
+            self._examples[:, 1] = np.repeat(rows.starts[locations] - (np.cumsum(counts) - counts), counts)
+            self._examples[:, 1] += np.arange(count, dtype=self._examples.dtype)
+            self._examples[:, 2] = 1
         else:
-            columns = [locations, rows.starts[locations], counts]
-        # Half of the 32 bytes an example that NumPy's own integers take.
-        self._examples = np.stack(
-            columns, axis=1, dtype=np.int32 if len(rows) < 2**31 else np.int64, casting="same_kind"
-        )
+            self._examples.T[:] = locations, rows.starts[locations], counts
         self._order = np.arange(len(self._examples), dtype=self._examples.dtype)
         self._rng = None if seed is None else np.random.default_rng(seed)
         self.on_epoch_end()
@@ -153,7 +153,7 @@ def from_cache(
     coords = cache.rows.coords
     labels = cells.label(coords[:, 0], coords[:, 1])
     chosen = _usable(split, labels) if train else np.arange(len(labels))
-    truth = np.column_stack([coords, labels]).astype(np.float32)
+    truth = _truth(coords, labels)
     views = settings.train_views if train else "all"
     caches = [cache]
     if train and settings.variants:
@@ -175,7 +175,7 @@ def from_fold(settings: options.TrainOptions, cache: folds.JoinedCache, cells: p
     chosen = folds.parts(settings, coords)[part]
     if train:
         chosen = chosen[_usable(part, labels[chosen])]
-    truth = np.column_stack([coords, labels]).astype(np.float32)
+    truth = _truth(coords, labels)
     views = settings.train_views if train else "all"
     caches = [cache]
     if train and settings.variants:
@@ -191,7 +191,7 @@ def from_memory(settings: options.TrainOptions, memory: FeatureRows, cells: part
     rows = memory.rows
     order = rows.location_ids.order()
     labels = cells.label(rows.coords[:, 0], rows.coords[:, 1])
-    truth = np.column_stack([rows.coords, labels]).astype(np.float32)
+    truth = _truth(rows.coords, labels)
     views = settings.train_views if train else "all"
     batches = CachedBatches(memory, truth, order, views, settings.batch_size, settings.seed if train else None)
     names, coords = rows.location_ids[order], rows.coords[order]
@@ -266,13 +266,20 @@ def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tupl
     return {"image": image, "view_mask": mask}, truth, tf.cast(labels >= 0, tf.float32)
 
 
+def _truth(coords: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns coords `[n, 2]` and cells `[n]` as float32 `[n, 3]`."""
+    truth = np.empty((len(labels), 3), np.float32)
+    truth[:, :2], truth[:, 2] = coords, labels
+    return truth
+
+
 def _usable(split: str, labels: np.ndarray) -> np.ndarray:
     """Returns the locations inside the partition, and prints how many are not.
 
     Raises:
         DatasetError: If there is none.
     """
-    inside = np.flatnonzero(labels >= 0)
+    inside = np.flatnonzero(labels >= 0).astype(np.int32 if len(labels) < 2**31 else np.int64)
     if not inside.size:
         problem = f"none of the {len(labels)} locations of split {split!r} lies in a cell of the partition."
         raise errors.DatasetError(problem, "give the --partition these locations belong to")
