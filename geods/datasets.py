@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import dataset_files, errors, partition, records, texts
+from geods import dataset_files, errors, heap, partition, records, texts
 
 _RECORDS_AT_ONCE = 256
 
@@ -86,7 +86,9 @@ def index(builder: tfds.core.DatasetBuilder, split: str) -> Index:
     of = {field.name: [getattr(part, field.name) for part in found] for field in dataclasses.fields(Index)}
     del found
     ids, dates = texts.Texts.joined(of.pop("location_ids")), texts.Texts.joined(of.pop("dates"))
-    return Index(location_ids=ids, dates=dates, **{name: np.concatenate(of.pop(name)) for name in list(of)})
+    whole = Index(location_ids=ids, dates=dates, **{name: np.concatenate(of.pop(name)) for name in list(of)})
+    heap.give_back(len(whole))
+    return whole
 
 
 def _part(batch: dict[str, Any]) -> Index:

@@ -8,7 +8,7 @@ from typing import overload
 
 import numpy as np
 
-from geods import columns, images, places
+from geods import columns, heap, images, places
 
 _DIGEST_BYTES = 32
 
@@ -32,6 +32,7 @@ class FactTable(Sequence[images.ImageFacts]):
                 self.problems[row] = fact.problem
         self._digests, self.sizes_bytes = digests, places.narrow(np.asarray(sizes))
         self._pixels, self._paths = np.asarray(pixels).reshape(-1, 2), paths
+        heap.give_back(len(self))
 
     def __len__(self) -> int:
         """Returns the number of images."""

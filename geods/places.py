@@ -18,7 +18,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from geods import texts, tree
+from geods import heap, texts, tree
 
 # Where a tree gives a location no cell.
 NO_CELL = np.iinfo(np.int32).min
@@ -47,6 +47,7 @@ class Places(Sequence[tree.Location]):
         tree.require_some(len(self._cells), pathlib.Path(root))
         self._rows = np.arange(len(self._of_view), dtype=np.int32)
         self._sort()
+        heap.give_back(len(self))
 
     def __len__(self) -> int:
         """Returns the number of locations."""

@@ -11,7 +11,18 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 # Inside geods, a module may import those of lower levels only.
 GEODS_LEVELS = [
     {"errors", "installed"},
-    {"disk", "flag_mistakes", "geometry", "headroom", "jpeg_claims", "licences", "outline", "sorted_rows", "texts"},
+    {
+        "disk",
+        "flag_mistakes",
+        "geometry",
+        "headroom",
+        "heap",
+        "jpeg_claims",
+        "licences",
+        "outline",
+        "sorted_rows",
+        "texts",
+    },
     {"files"},
     {"locks"},
     {"mirror"},

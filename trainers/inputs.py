@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from geods import datasets, errors, partition, pipeline, splits, texts
+from geods import datasets, errors, heap, partition, pipeline, splits, texts
 from trainers import cache_files, features, folds, image_memory, options, variants
 
 
@@ -251,6 +251,7 @@ def _split_of(
 ) -> Split:
     """Returns a split whose batches come from caches, or from memory if there are none."""
     source = "\n".join(str(cache.key) for cache in caches)
+    heap.give_back(batches.examples)
     return Split(batches, location_ids, coords, labels, batches.examples, source, batches.forward, batches.chunks)
 
 
