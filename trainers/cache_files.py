@@ -120,7 +120,7 @@ class Rows:
 
     def place_of(self, row: int) -> tuple[int, int]:
         """Returns the location that a row belongs to, and how many of that location's rows come before it."""
-        location = int(np.searchsorted(self.starts, row, side="right")) - 1
+        location = places.place_at(self.starts, row)
         return location, row - int(self.starts[location])
 
     def __len__(self) -> int:
