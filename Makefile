@@ -17,6 +17,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := geods model trainers tools tests setup.py
 
+# One more than there are cores, as tests also wait: for servers, timeouts and what they have killed. Each takes up to 3 GB.
+TESTERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
+
 BENCHMARKS := input build features head job
 
 .PHONY: demo test bench bench-scale soak lint install clean
@@ -25,7 +28,7 @@ demo: install
 	$(BIN)/python -m tools.demo --out=demo
 
 test: install lint
-	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile --no-loadscope-reorder
 
 bench: install
 	for name in $(BENCHMARKS); do $(BIN)/python -m tools.benchmark_$$name --images=$(IMAGES) || exit; done
