@@ -116,10 +116,11 @@ class Places(Sequence[tree.Location]):
 
     def numbers_at(self, numbers: np.ndarray) -> np.ndarray:
         """Returns the numbers, among the views that are here, of the views of locations `[k]`, theirs in turn."""
-        counts = np.diff(self._starts)[numbers]
-        ends = np.cumsum(counts)
-        within = np.arange(counts.sum()) - np.repeat(ends - counts, counts)
-        return np.repeat(self._starts[:-1][numbers], counts) + within
+        counts, kind = np.diff(self._starts)[numbers], self._starts.dtype
+        # In place, and in no more bytes than they need: of a million this is 16 MB instead of 40.
+        found = np.arange(counts.sum(), dtype=kind)
+        found += np.repeat(self._starts[:-1][numbers] - (np.cumsum(counts, dtype=kind) - counts), counts)
+        return found
 
     def path(self, at: int) -> pathlib.Path:
         """Returns the file of the view number `at` of those that are here."""
@@ -163,11 +164,10 @@ class Places(Sequence[tree.Location]):
         Raises:
             TreeError: If two have the same.
         """
-        order = self._ids.order()
-        counts = np.diff(self._starts)[order]
-        starts = starts_of(counts)
-        self._of_view = self._of_view[np.repeat(self._starts[order] - starts[:-1], counts) + np.arange(starts[-1])]
-        self._ids, self._cells, self._starts = self._ids[order], self._cells[order], starts
+        order = narrow(self._ids.order())
+        self._of_view = self._of_view[self.numbers_at(order)]
+        self._ids, self._cells = self._ids[order], self._cells[order]
+        self._starts = starts_of(np.diff(self._starts)[order])
         same = np.flatnonzero(self._ids.encoded[1:] == self._ids.encoded[:-1])
         if same.size:
             tree.refuse_twice(self[int(same[0])], self[int(same[0]) + 1])
