@@ -1,8 +1,10 @@
-"""What the check of all images of a tree found, in 40 bytes an image."""
+"""What the check of all images of a tree found, in 8 bytes of memory an image, and 32 of a file if they are many."""
 
 import array
 import os
 import pathlib
+import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
@@ -10,7 +12,24 @@ import numpy as np
 
 from geods import columns, heap, images, places
 
-_DIGEST_BYTES = 32
+_DIGEST_BYTES, _IN_MEMORY_BYTES = 32, 1 << 20
+
+
+class _Digests:
+    """SHA-256 by row; of more than some thousand images they lie in a file without a name."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed with this
+        weakref.finalize(self, self._file.close)
+
+    def append(self, digest: bytes) -> None:
+        """Adds that of the next row; all come before the first is asked for."""
+        self._file.write(digest)
+
+    def __getitem__(self, row: int) -> bytes:
+        """Returns that of a row."""
+        self._file.seek(row * _DIGEST_BYTES)
+        return self._file.read(_DIGEST_BYTES)
 
 
 class FactTable(Sequence[images.ImageFacts]):
@@ -22,10 +41,10 @@ class FactTable(Sequence[images.ImageFacts]):
     """
 
     def __init__(self, facts: Iterable[images.ImageFacts], paths: Sequence[pathlib.Path]) -> None:
-        digests, sizes, pixels = bytearray(), array.array("q"), array.array("H")
+        digests, sizes, pixels = _Digests(), array.array("q"), array.array("H")
         self.problems: dict[int, str] = {}
         for row, fact in enumerate(facts):
-            digests += bytes.fromhex(fact.sha256)
+            digests.append(bytes.fromhex(fact.sha256))
             sizes.append(fact.size_bytes)
             pixels.extend((fact.height_px, fact.width_px))
             if fact.problem:
@@ -51,7 +70,7 @@ class FactTable(Sequence[images.ImageFacts]):
 
     def sha256(self, row: int) -> str:
         """Returns the SHA-256 of an image, in hexadecimal."""
-        return self._digests[row * _DIGEST_BYTES : (row + 1) * _DIGEST_BYTES].hex()
+        return self._digests[row].hex()
 
     def hashes_below(self, root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
         """Yields the path below a folder, as `ImageFacts.name_below` gives it, and the SHA-256 of each image."""

@@ -150,3 +150,14 @@ def test_what_reading_many_needed_is_given_back():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=road.REPO)
     assert float(done.stdout) < 27
+
+
+def test_facts_of_many_images_lie_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(fact_table, "_IN_MEMORY_BYTES", 100)
+    facts = [images.ImageFacts(tmp_path / str(row), bytes([row] * 32).hex(), row, 1, 1) for row in range(50)]
+    table = fact_table.FactTable(facts, [fact.path for fact in facts])
+    other = table.with_problems({3: "is odd"})
+    assert list(table) == facts
+    del table
+    assert other.sha256(49) == facts[49].sha256
+    assert [other.sha256(row) for row in (7, 3, 30)] == [facts[row].sha256 for row in (7, 3, 30)]
