@@ -17,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := geods model trainers tools tests setup.py
 
-# One more than there are cores, as tests also wait: for servers, timeouts and what they have killed. Each takes up to 3 GB.
+# One more than there are cores, as tests also wait: for servers, timeouts and what they have killed. Three took 5 GB in all.
 TESTERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 
 BENCHMARKS := input build features head job

@@ -179,6 +179,6 @@ def duplicates(facts: Iterable[images.ImageFacts]) -> list[list[pathlib.Path]]:
     return [paths for paths in groups.values() if len(paths) > 1]
 
 
-def view_paths(locations: Iterable[tree.Location]) -> list[pathlib.Path]:
+def view_paths(locations: Sequence[tree.Location]) -> list[pathlib.Path]:
     """Returns the image files of all views, location by location."""
-    return [view.path for place in locations for view in place.views]
+    return list(columns.paths_of(locations))

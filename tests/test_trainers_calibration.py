@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geods import errors, partition
-from trainers import calibration
+from trainers import calibration, stored_probabilities
 
 CELLS = partition.Partition(
     tuple(shapely.box(-110 + 2 * x, 30 + 2 * y, -108 + 2 * x, 32 + 2 * y) for y in range(5) for x in range(8))
@@ -104,7 +104,7 @@ def test_a_model_that_is_always_right_or_always_wrong_gets_a_bound(right, bound)
 def test_some_at_a_time_is_all_at_once_and_other_rows_do_not_count(monkeypatch):
     probabilities, labels = world(300, 2.0)
     whole = calibration.fit(probabilities[:200], labels[:200], CELLS.areas_km2)
-    monkeypatch.setattr(calibration, "_AT_ONCE", 7 * len(CELLS))
+    monkeypatch.setattr(stored_probabilities, "_AT_ONCE", 7 * len(CELLS))
     some = calibration.fit(probabilities, labels, CELLS.areas_km2, rows=np.arange(200))
     assert some.temperature == pytest.approx(whole.temperature, rel=1e-9)
     assert some.mass == pytest.approx(whole.mass, rel=1e-9)

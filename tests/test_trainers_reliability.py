@@ -5,7 +5,7 @@ import pytest
 from test_trainers_calibration import CELLS, world
 
 from geods import texts
-from trainers import calibration, predictions, reliability
+from trainers import calibration, predictions, reliability, stored_probabilities
 
 
 def error(probabilities, labels):
@@ -51,7 +51,7 @@ def test_some_at_a_time_is_all_at_once(monkeypatch, tmp_path):
     probabilities, labels = world(400, 2.0)
     truth = np.array([CELLS.sample(label, 1, rng)[0] for label in labels])
     whole = reliability.measure(found_at(probabilities, truth), CELLS, 0.9, 5)
-    monkeypatch.setattr(calibration, "_AT_ONCE", 11 * len(CELLS))
+    monkeypatch.setattr(stored_probabilities, "_AT_ONCE", 11 * len(CELLS))
     np.save(tmp_path / "probabilities.npy", probabilities)
     mapped = np.load(tmp_path / "probabilities.npy", mmap_mode="r")
     some = reliability.measure(found_at(mapped, truth), CELLS, 0.9, 5)

@@ -7,7 +7,6 @@ fitted.
 import dataclasses
 import math
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,6 @@ from trainers import runs, stored_probabilities
 
 # Of 1 / T. A step of Newton's method that leaves what is still possible is replaced by its middle, so 100 always do.
 _SEARCHED, _STEPS, _PRECISION = (0.05, 20.0), 100, 1e-9
-# Probabilities that are looked at at once: 8 MB of float64, and some arrays of that size beside it.
-_AT_ONCE = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +112,7 @@ def fit(
     needed = np.concatenate(
         [
             _needed(tempered(probabilities[some], temperature), cells[some], areas_km2)
-            for some in pieces(rows, probabilities.shape[1])
+            for some in stored_probabilities.pieces(rows, probabilities.shape[1])
         ]
     )
     rank = min(len(needed), math.ceil((len(needed) + 1) * level))
@@ -151,7 +148,7 @@ def _slope(
 ) -> tuple[float, float]:
     """Returns the first and second derivative by 1 / T of the negative log-likelihood of the cells, a row's mean."""
     slope = curvature = 0.0
-    for some in pieces(rows, probabilities.shape[1]):
+    for some in stored_probabilities.pieces(rows, probabilities.shape[1]):
         logits, weights = _logits(probabilities[some]), tempered(probabilities[some], 1 / inverse)
         mean = np.einsum("nc,nc->n", weights, logits)
         slope += float((mean - logits[np.arange(len(some)), cells[some]]).sum())
@@ -162,12 +159,6 @@ def _slope(
 def _logits(probabilities: np.ndarray) -> np.ndarray:
     """Returns log p, float64, of what is not 0; of that a very low number."""
     return np.log(np.maximum(np.asarray(probabilities, np.float64), 1e-12))
-
-
-def pieces(rows: np.ndarray, cells: int) -> Iterator[np.ndarray]:
-    """Yields numbers of rows, as many at once as memory is meant for."""
-    step = max(1, _AT_ONCE // cells)
-    return (rows[start : start + step] for start in range(0, len(rows), step))
 
 
 def _needed(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray) -> np.ndarray:

@@ -11,10 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from geods import partition, texts
-from trainers import predictions
-
-# Probabilities that are in memory at once, 8 MB.
-_AT_ONCE = 1 << 20
+from trainers import predictions, stored_probabilities
 
 
 class Joined:
@@ -55,8 +52,7 @@ class Joined:
 
     def pieces(self) -> Iterator[np.ndarray]:
         """Yields the numbers of all locations, as many at once as memory is meant for."""
-        step = max(1, _AT_ONCE // self._cells)
-        return (np.arange(start, min(start + step, len(self))) for start in range(0, len(self), step))
+        return stored_probabilities.pieces(np.arange(len(self)), self._cells)
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Returns the probabilities of some locations, float64 `[k, cells]`."""

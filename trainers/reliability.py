@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from geods import geometry, partition, splits
-from trainers import calibration, predictions
+from trainers import calibration, predictions, stored_probabilities
 
 _BINS, _SAMPLES = 15, 1000
 _SHARES = tuple(share / 100 for share in range(10, 101, 10))
@@ -58,7 +58,7 @@ def cross_fitted(
     for part in range(parts):
         rows = np.flatnonzero(part_of != part)
         fitted = calibration.fit(found.probabilities, labels, cells.areas_km2, level, rows)
-        for some in calibration.pieces(np.flatnonzero(part_of == part), len(cells)):
+        for some in stored_probabilities.pieces(np.flatnonzero(part_of == part), len(cells)):
             for name, values in vars(_measure(found[some], labels[some], cells, fitted)).items():
                 columns[name][some] = values
     columns |= {name: columns[name].astype(bool) for name in ("right", "held")}

@@ -8,10 +8,14 @@ The file is mapped for each look only: what stays mapped counts as memory of the
 
 import os
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
 from geods import errors
+
+# Probabilities that are looked at at once: 8 MB of float64, and some arrays of that size beside it.
+_AT_ONCE = 1 << 20
 
 
 class Stored:
@@ -55,3 +59,9 @@ class Stored:
 
 # Probabilities `[n, cells]`, in memory or in a file.
 Rows = np.ndarray | Stored
+
+
+def pieces(rows: np.ndarray, cells: int) -> Iterator[np.ndarray]:
+    """Yields numbers of rows, as many at once as memory is meant for."""
+    step = max(1, _AT_ONCE // cells)
+    return (rows[start : start + step] for start in range(0, len(rows), step))
