@@ -50,6 +50,7 @@ from geods import (
     shards,
     sources,
     splits,
+    survey,
 )
 
 _BUILD_COMMAND = "tfds build geods --manual_dir=TREE --data_dir=DIR"
@@ -234,7 +235,7 @@ def _changes(folder: pathlib.Path, metadata: Any, now: sources.Sources) -> list[
     """Returns what is not as it was when a dataset was built, one line each."""
     try:
         images_then = now.images
-        if metadata["source_fingerprint"] != sources.image_fingerprint(now.images):
+        if metadata["source_fingerprint"] != survey.fingerprint_of(now.images.items()):
             # To say which; a million take 0.5 GB here.
             images_then = manifests.read(folder / manifests.NAME)
         then = sources.Sources.from_metadata(metadata["sources"], images_then)

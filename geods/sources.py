@@ -156,11 +156,6 @@ def of(
     )
 
 
-def image_fingerprint(hashes: Mapping[str, str]) -> str:
-    """Returns what `survey.fingerprint` does, of the SHA-256 of images by path."""
-    return survey.digest_of_sorted(f"{name} {sha256}\n" for name, sha256 in hashes.items())
-
-
 def content_fingerprint(by_split: Mapping[str, Sequence[split_lists.Labelled]], facts: fact_table.FactTable) -> str:
     """Returns one SHA-256 for the examples of all splits without their cells, which no encoder sees.
 

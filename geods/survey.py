@@ -159,7 +159,12 @@ def fingerprint(root: str | os.PathLike[str], facts: Iterable[images.ImageFacts]
 
     It is taken over the sorted lines "<path relative to root> <SHA-256 of the bytes>".
     """
-    return digest_of_sorted(f"{name} {sha256}\n" for name, sha256 in fact_table.hashes_below(root, facts))
+    return fingerprint_of(fact_table.hashes_below(root, facts))
+
+
+def fingerprint_of(hashes: Iterable[tuple[str, str]]) -> str:
+    """Returns what `fingerprint` does, of paths below the tree with their SHA-256."""
+    return digest_of_sorted(f"{name} {sha256}\n" for name, sha256 in hashes)
 
 
 def digest_of_sorted(lines: Iterable[str]) -> str:
