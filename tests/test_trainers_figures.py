@@ -92,6 +92,15 @@ def test_error_map_says_the_mean(island):
     assert figures.to_png(figure)
 
 
+def test_error_map_of_many_draws_some_from_everywhere_and_says_the_mean_of_all(island):
+    lats_deg = np.linspace(40, 41, 4999)
+    truths = np.stack([lats_deg, np.full(4999, -95.0)], axis=1)
+    figure = figures.error_map(island, truths, truths + np.where(lats_deg[:, None] > 40.5, [1, 0], [0, 0]))
+    assert "4,999 locations: mean error 35 miles; 2,000 of them drawn" in texts_of(figure)
+    (dots,) = [shape for shape in figure.axes[0].collections if len(shape.get_offsets()) > 1]
+    assert len(dots.get_offsets()) == len(np.unique(dots.get_offsets(), axis=0)) == 2000
+
+
 def test_error_map_of_nothing_is_a_map(island):
     assert "0 locations: none" in texts_of(figures.error_map(island, np.empty((0, 2)), []))
 

@@ -18,7 +18,7 @@ from geods import errors
 from trainers import cache_check, cache_files
 
 # Linux maps up to 64 kB around what is read (fault_around_bytes).
-_MAPPED_BYTES, _MAPPED_AROUND_BYTES = 1 << 26, 1 << 16
+_MAPPED_BYTES, _MAPPED_AROUND_BYTES = 1 << 25, 1 << 16
 
 
 class FeatureCache:

@@ -24,6 +24,8 @@ _WIDTH_IN, _TOP_IN, _BOTTOM_IN, _SIDE_IN = 10.0, 0.45, 0.75, 0.25
 _DPI = 150
 # Long parallels bend on an equal-area map; pieces of half a degree look smooth.
 _PIECE_DEG = 0.5
+# More dots only cover one another: 100,000 of them took 5 s and 63 MB to draw.
+_ERRORS_DRAWN = 2000
 _PALE, _BORDER, _INK, _BAR = "#f2f0ed", "#9a9a9a", "#222222", "#8fbbdc"
 
 Mapper = Callable[[np.ndarray], np.ndarray]
@@ -66,7 +68,9 @@ def location_map(
 
 
 def error_map(cells: partition.Partition, truths: npt.ArrayLike, predictions: npt.ArrayLike) -> Figure:
-    """Draws all errors: a dot at every true point, coloured by its error, and a faint line to where it was put.
+    """Draws errors: a dot at every true point, coloured by its error, and a faint line to where it was put.
+
+    Of more than 2,000 points as many are drawn, evenly spaced in their order.
 
     Args:
         cells: The partition.
@@ -82,6 +86,10 @@ def error_map(cells: partition.Partition, truths: npt.ArrayLike, predictions: np
     atlas = cartography.Atlas(cells)
     mean = f"mean error {miles.mean():,.0f} miles" if miles.size else "none"
     title = f"{len(miles):,} locations: {mean}"
+    if len(miles) > _ERRORS_DRAWN:
+        title += f"; {_ERRORS_DRAWN:,} of them drawn"
+        drawn = np.arange(_ERRORS_DRAWN) * len(miles) // _ERRORS_DRAWN
+        starts, ends, miles = starts[drawn], ends[drawn], miles[drawn]
     figure, axes, to_paper = _map_axes(atlas, atlas.beside(np.concatenate([starts, ends])), title)
     _draw_cells(axes, atlas, to_paper, _PALE)
     lines = [to_paper(atlas.great_circle(start, end)) for start, end in zip(starts, ends, strict=True)]
