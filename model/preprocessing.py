@@ -1,8 +1,11 @@
 """The preprocessing an encoder was trained with, and the sizes it looks at, as layers inside the graph."""
 
+import math
 from typing import Any
 
 import keras
+import numpy as np
+from keras import ops
 
 from model import encoders, tensors
 
@@ -31,7 +34,7 @@ class Preprocessing(keras.layers.Layer):
 
     def call(self, images: tensors.Tensor) -> tensors.Tensor:
         """Returns float32 `[b, h, w, 3]` for images `[b, h, w, 3]`."""
-        levels = keras.ops.cast(images, "float32")
+        levels = ops.cast(images, "float32")
         return levels if self.kind == "raw" else self._preprocess(levels)
 
     def compute_output_shape(self, images_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -47,7 +50,8 @@ class Preprocessing(keras.layers.Layer):
 class Resized(keras.layers.Layer):
     """Images in another size, bilinear and smoothed first where they get smaller.
 
-    `[b, h, w, 3]` -> float32 `[b, height_px, width_px, 3]`, of the same levels.
+    `[b, h, w, 3]` -> float32 `[b, height_px, width_px, 3]`, of the same levels: what `keras.ops.image.resize` gives
+    with antialias=True, made of operations that every runtime knows; OpenVINO cannot read TensorFlow's own.
 
     Args:
         height_px: Height of the result.
@@ -61,8 +65,8 @@ class Resized(keras.layers.Layer):
 
     def call(self, images: tensors.Tensor) -> tensors.Tensor:
         """Returns the images in the other size."""
-        levels, size = keras.ops.cast(images, "float32"), (self.height_px, self.width_px)
-        return keras.ops.image.resize(levels, size, antialias=True, data_format="channels_last")
+        rows = _resized(ops.cast(images, "float32"), self.height_px, axis=1)
+        return _resized(rows, self.width_px, axis=2)
 
     def compute_output_spec(self, images: tensors.Tensor) -> keras.KerasTensor:
         """Returns shape and dtype of the result without computing it."""
@@ -71,3 +75,28 @@ class Resized(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns what the constructor takes."""
         return {**super().get_config(), "height_px": self.height_px, "width_px": self.width_px}
+
+
+def _resized(levels: tensors.Tensor, size: int, axis: int) -> tensors.Tensor:
+    """Returns images `[b, h, w, c]` with `size` pixels along an axis: of each the weighted mean of a few."""
+    places, shares = _neighbours(levels.shape[axis], size)
+    across = (size, 1, 1) if axis == 1 else (size, 1)
+    return sum(
+        ops.take(levels, place, axis=axis) * np.reshape(share, across)
+        for place, share in zip(places.T, shares.T, strict=True)
+    )
+
+
+def _neighbours(source: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns of which of `source` pixels each of `size` is made, and by what shares: int and float32 `[size, k]`.
+
+    The shares fall linearly with the distance from its centre, to 0 at the next pixel of the coarser of the two grids.
+    """
+    scale = source / size
+    reach = max(scale, 1.0)
+    centres = (np.arange(size) + 0.5) * scale - 0.5
+    places = np.floor(centres - reach).astype(np.int64)[:, None] + np.arange(1, math.ceil(2 * reach) + 1)
+    shares = np.maximum(1 - np.abs(places - centres[:, None]) / reach, 0)
+    shares[(places < 0) | (places >= source)] = 0
+    shares /= shares.sum(axis=1, keepdims=True)
+    return np.clip(places, 0, source - 1), shares.astype(np.float32)

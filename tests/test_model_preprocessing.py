@@ -52,3 +52,12 @@ def test_config_gives_the_layer_back():
 def test_an_unknown_encoder_is_refused():
     with pytest.raises(errors.BackboneError, match="'vgg17' is not an encoder"):
         preprocessing.Preprocessing("vgg17")
+
+
+@pytest.mark.parametrize("size", [(5, 7), (3, 5), (4, 4), (10, 14), (9, 2), (1, 1)])
+def test_resized_is_what_keras_gives(size):
+    expected = keras.ops.image.resize(IMAGES.astype("float32"), size, antialias=True)
+    result = preprocessing.Resized(*size)(IMAGES)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(result), keras.ops.convert_to_numpy(expected), atol=2e-3, rtol=0
+    )
