@@ -52,6 +52,8 @@ EXTRAS = {
     # Paths that are URLs, s3:// and gs://; fsspec, which both stand on, comes with TFDS already.
     "cloud": ["s3fs>=2025.3", "gcsfs>=2025.3"],
     "openvino": ["openvino>=2025.0"],
+    # Extraction in whole numbers of 8 bits: --runtime=openvino --precision=int8.
+    "int8": ["nncf>=3.0", "openvino>=2025.0"],
     # Another backend for training and prediction: KERAS_BACKEND=jax.
     "jax": ["jax>=0.6"],
     # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
@@ -69,6 +71,7 @@ EXTRAS = {
         "dill>=0.3.9",
         "hypothesis>=6.100",
         "mypy>=1.15",
+        "nncf>=3.0",
         "openvino>=2025.0",
         "pytest>=8",
         "pytest-xdist>=3.6",

@@ -17,6 +17,7 @@ _PURPOSES = {
     "fast": "quicker decoding of JPEGs",
     "gpu": "NVIDIA GPUs",
     "openvino": "quicker extraction on Intel CPUs",
+    "int8": "the quickest extraction on CPUs",
     "cloud": "paths that are URLs",
     "jax": "KERAS_BACKEND=jax",
     "hub": "encoders of keras-hub",

@@ -98,7 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", default=",".join(PARTS))
     parser.add_argument("--cases", type=int, default=1_000_000)
-    parser.add_argument("--extras", default="none,fast,openvino,jax,hub,cloud,dev,gpu")
+    parser.add_argument("--extras", default="none,fast,openvino,int8,jax,hub,cloud,dev,gpu")
     sizes = parser.parse_args()
     soak.run_parts(PARTS, sizes)
 

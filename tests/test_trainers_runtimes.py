@@ -54,6 +54,12 @@ def test_bfloat16_features_are_near(runtime):
     assert not np.array_equal(found, expected)
 
 
+def test_openvino_looks_in_several_sizes_too():
+    backbone = backbones.build(spec(more_heights_px=(16,)))
+    found, expected = runtimes.compiled(backbone, 4, "openvino", "float32")(IMAGES), backbone.predict_on_batch(IMAGES)
+    assert np.allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="no real encoder weights beside the checkout")
 def test_real_weights_too():
     backbone = backbones.build(spec(weights=str(WEIGHTS), layer="", height_px=96, width_px=96))

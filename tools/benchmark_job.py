@@ -39,7 +39,7 @@ class Options:
     runtime: Literal["auto", "tensorflow", "openvino"] = cli.option(
         "auto", "Of our trainers.extract; auto takes OpenVINO where it is installed."
     )
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = cli.option(
+    precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = cli.option(
         "auto", "Of our trainers.extract; auto takes bfloat16 where the processor is faster in it."
     )
     recipe: str = cli.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")

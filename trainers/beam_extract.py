@@ -38,7 +38,11 @@ def write_blocks(
     from trainers import extraction
 
     tasks = [(block, *extraction.start_of(block, writer.rows, settings), writer.rows_of(block)) for block in missing]
-    seen = dataclasses.replace(settings, data_dir=str(pathlib.Path(settings.data_dir).absolute()))
+    seen = dataclasses.replace(
+        settings,
+        data_dir=str(pathlib.Path(settings.data_dir).absolute()),
+        cache_dir=str(pathlib.Path(settings.cache_dir).absolute()),
+    )
     arguments = {
         "settings": json.dumps(dataclasses.asdict(seen)),
         "folder": str(writer.folder.absolute()),
@@ -82,7 +86,9 @@ def _features(settings: str, weights_sha256: str) -> "image_features.ImageFeatur
 
     values: dict[str, Any] = json.loads(settings)
     chosen = options.ExtractOptions(**values | {"splits": tuple(values["splits"])})
-    features, backbone = extraction.prepare(chosen, datasets.open_builder(chosen.data_dir, chosen.config))
+    features, backbone = extraction.prepare(
+        chosen, datasets.open_builder(chosen.data_dir, chosen.config), calibrates=False
+    )
     if backbones.weights_sha256(backbone) != weights_sha256:
         problem = f"a worker's {chosen.backbone} with --backbone_weights={chosen.backbone_weights} has other weights."
         raise errors.BeamError(problem, "give a file of weights that all workers see under one path")

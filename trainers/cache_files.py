@@ -4,6 +4,7 @@
     <cache_dir>/<split>/index.npz          location ids, coordinates, headings
     <cache_dir>/<split>/blocks/00000.npy   features of the first `block_rows` views, and so on
     <cache_dir>/<split>/variant1/...       the same of changed images, if there are --variants
+    <cache_dir>/int8/...                   the encoder, with --precision=int8 (trainers/quantization.py)
 
 One row is one view; the views of a location follow each other. NumPy does not know bfloat16: it is stored as uint16.
 """
@@ -43,11 +44,12 @@ class CacheKey:
         preprocessing: "own" or "raw".
         layer: Layer of the encoder, "" for its output.
         pooling: "none", "avg", "max" or "moments".
-        precision: Policy the encoder ran in.
+        precision: Policy the encoder ran in, or "int8".
         dtype: Type the features are stored in.
         variant: How the images were changed, "" if they were not.
         runtime: What ran the encoder.
         decode: Whether the JPEGs were decoded on the "cpu" or the "gpu".
+        quantized_sha256: With precision "int8", hash of the calibrated encoder, else "".
     """
 
     dataset: str
@@ -65,6 +67,7 @@ class CacheKey:
     variant: str = ""
     runtime: str = "tensorflow"
     decode: str = "cpu"
+    quantized_sha256: str = ""
 
     @classmethod
     def of(cls, spec: Any, **others: str) -> "CacheKey":  # noqa: ANN401 - BackboneSpec, whose module imports Keras

@@ -23,7 +23,7 @@ def of_extract(settings: options.ExtractOptions) -> None:
     Raises:
         GeodsError: If the dataset, a split, a runtime, a decoder or the weights are not there, or a cache is of others.
     """
-    runtimes.require(settings.runtime)
+    runtimes.require(settings.runtime, settings.precision)
     if settings.decode == "gpu":
         gpu_jpegs.require()
     _refuse_missing_encoder(settings)

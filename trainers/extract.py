@@ -2,9 +2,10 @@
 
     python -m trainers.extract --data_dir=data --cache_dir=cache --backbone=resnet50 --pooling=avg
 
-Costs, on 2 cores: about 12 images/s for ResNet50 at 300x600, 35 for MobileNetV2 at 200x400; 4 kB an image pooled in
-float16 for ResNet50, 780 kB unpooled (--pooling=none). Shows a bar with rate, time left and bytes. Stop it at any time:
-the same command goes on where it ended. Prints, for each split, rows, shape, bytes, seconds and folder.
+Costs, on 2 cores: 0.1 s an image for ResNet50 at 300x600, 0.01 s for MobileNetV2 at 200x400, a fifth of that with
+--runtime=openvino --precision=int8; 4 kB an image pooled in float16 for ResNet50, 780 kB unpooled (--pooling=none).
+Shows a bar with rate, time left and bytes. Stop it at any time: the same command goes on where it ended. Prints, for
+each split, rows, shape, bytes, seconds and folder.
 """
 
 from geods import cli

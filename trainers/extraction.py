@@ -16,22 +16,41 @@ import tqdm
 
 from geods import datasets, loader
 from model import backbones, cuts
-from trainers import beam_extract, cache_files, cache_writer, image_features, options, runtimes
+from trainers import beam_extract, cache_files, cache_writer, image_features, options, quantization, runtimes
 
 
 def extract(settings: options.ExtractOptions) -> None:
     """Extracts every split, and prints a line on each."""
     builder = datasets.open_builder(settings.data_dir, settings.config)
-    features, backbone = prepare(dataclasses.replace(settings, decode=loader.choose(settings.decode)), builder)
+    settings = dataclasses.replace(settings, decode=loader.choose(settings.decode))
+    features, backbone = prepare(settings, builder, calibrates=True)
     for split, variant in itertools.product(settings.splits, range(settings.variants + 1)):
         _extract_split(features, backbone, split, variant)
 
 
-def prepare(settings: options.ExtractOptions, builder: Any) -> tuple[image_features.ImageFeatures, Any]:  # noqa: ANN401 - TFDS' own
-    """Builds the encoder and makes it ready; returns what gives the features of a dataset, and the encoder."""
+def prepare(
+    settings: options.ExtractOptions,
+    builder: Any,  # noqa: ANN401 - TFDS' own
+    calibrates: bool,
+) -> tuple[image_features.ImageFeatures, Any]:
+    """Builds the encoder and makes it ready.
+
+    Args:
+        settings: What to extract, with `decode` as chosen.
+        builder: The dataset, from `datasets.open_builder`.
+        calibrates: Whether to make what --precision=int8 computes with, if it is not there.
+
+    Returns:
+        What gives the features of a dataset, and the encoder.
+    """
     keras.mixed_precision.set_dtype_policy(runtimes.policy_of(settings.runtime, settings.precision))
     backbone = backbones.build(spec_of(settings))
-    forward = runtimes.compiled(backbone, settings.batch_size, settings.runtime, settings.precision)
+    quantized_path = None
+    if settings.precision == runtimes.INT8:
+        quantized_path = quantization.path_of(settings.cache_dir)
+        if calibrates:
+            quantization.calibrate(settings, spec_of(settings), builder, backbone)
+    forward = runtimes.compiled(backbone, settings.batch_size, settings.runtime, settings.precision, quantized_path)
     return image_features.ImageFeatures(builder, forward, settings), backbone
 
 
@@ -75,6 +94,7 @@ def _extract_split(
         runtime=settings.runtime,
         # The other decoders agree to the last bit.
         decode="gpu" if settings.decode == "gpu" else "cpu",
+        quantized_sha256=quantization.sha256_of(settings.cache_dir) if settings.precision == runtimes.INT8 else "",
     )
     shape = tuple(backbone.output_shape[1:])
     folder = cache_files.folder_of(settings.cache_dir, split, variant)

@@ -56,7 +56,16 @@ class Ours(Encoder):
     def __init__(self, runtime: runtimes.Runtime, **others: Any) -> None:  # noqa: ANN401 - as Encoder takes them
         self._runtime = runtime
         super().__init__(**others)
-        self._compiled = runtimes.compiled(self.backbone, len(self._images), runtime, self.precision)
+        quantized_path = self._quantized() if self.precision == runtimes.INT8 else None
+        self._compiled = runtimes.compiled(self.backbone, len(self._images), runtime, self.precision, quantized_path)
+
+    def _quantized(self) -> pathlib.Path:
+        """Calibrates the encoder on the images; returns its file."""
+        path = pathlib.Path(self._features).with_suffix(".xml")
+        model, weights = runtimes.quantized(self.backbone, np.split(self._images, len(self._images)))
+        path.write_bytes(model)
+        path.with_suffix(".bin").write_bytes(weights)
+        return path
 
     def policy(self) -> str:
         """Returns the Keras policy to build the encoder in."""
