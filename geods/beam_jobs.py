@@ -155,23 +155,27 @@ def _watch(driver: subprocess.Popen[bytes], folder: pathlib.Path, bar: "tqdm.tqd
             bar.update(len(done) - bar.n)
         if ended:
             return 0
-        alive = set(_worker_processes(driver.pid))
+        alive = _worker_processes(driver.pid)
         if seen - alive and len(done) < tasks and driver.poll() is None:
             return min(seen - alive)
         seen |= alive
         time.sleep(_POLL_S)
 
 
-def _worker_processes(driver: int) -> Iterator[int]:
-    """Yields the worker processes that the local runner has started; other runners have none here."""
+def _worker_processes(driver: int) -> set[int]:
+    """Returns the worker processes that the local runner has started; other runners have none here."""
     import psutil
 
+    parents: dict[int, int] = {}
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(driver).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 # Not the shell that starts it, which has the whole command as one word.
                 if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[1:3] == _WORKER:
-                    yield child.pid
+                    parents[child.pid] = child.ppid()
+    # Until a process that a worker starts has become another program, it looks like a worker: on a busy machine it was
+    # taken for one that was soon gone, and the job begun again.
+    return {worker for worker, parent in parents.items() if parent not in parents}
 
 
 def _result(path: pathlib.Path) -> Any:  # noqa: ANN401 - whatever the function gave

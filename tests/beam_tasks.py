@@ -14,5 +14,15 @@ def slowly(task: int, folder: str) -> int:
     return 10 * task
 
 
+def with_a_child(task: int) -> int:
+    """Starts a process that is not yet another program for longer than the workers are looked at, then ends."""
+    child = os.fork()
+    if not child:
+        time.sleep(0.5)
+        os._exit(0)
+    os.waitpid(child, 0)
+    return 10 * task
+
+
 def refused(task: int) -> None:
     raise errors.TreeError(f"task {task}: cannot be done.", "leave it")

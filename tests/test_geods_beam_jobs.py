@@ -49,6 +49,12 @@ def test_a_killed_worker_costs_what_it_had_begun_and_nothing_else(tmp_path, capf
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
 
 
+def test_a_process_that_a_worker_starts_is_no_worker(tmp_path, capfd):
+    with beam_jobs.workers(IN_PROCESSES, tmp_path) as crew:
+        assert list(crew.map("beam_tasks:with_a_child", range(3), {}, "")) == [0, 10, 20]
+    assert "is gone" not in "".join(capfd.readouterr())
+
+
 def test_a_runner_that_is_not_there_is_told_and_leaves_nothing(tmp_path):
     flags = ("--runner=PortableRunner", "--job_endpoint=localhost:9", "--job_server_timeout=2")
     with (
