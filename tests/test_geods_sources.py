@@ -205,6 +205,7 @@ OTHER_KEYS = {
     "variant": "1: brightness 0.1",
     "runtime": "openvino",
     "decode": "gpu",
+    "quantized_sha256": "22",
 }
 
 
