@@ -71,6 +71,16 @@ def test_all_ways_give_the_same_features(arguments):
         assert benchmark_features.cosine(features, expected) > 0.999999
 
 
+def test_features_in_8_bits_may_be_further_off(tmp_path):
+    plain, near = np.array([[1.0, 0.0]], np.float32), np.array([[1.0, 0.25]], np.float32)
+    np.save(tmp_path / "near.npy", near)
+    check = benchmark_features.checker({benchmark_features.PLAIN: plain})
+    facts = {"features": str(tmp_path / "near.npy")}
+    check(benchmark_features.harness.Contender("in 8 bits", "", {"precision": "int8"}), facts)
+    with pytest.raises(errors.BenchmarkError, match=r"in float32: the cosine .* is 0\.9701"):
+        check(benchmark_features.harness.Contender("in float32", "", {"precision": "float32"}), facts)
+
+
 def test_features_of_other_images_are_refused(arguments):
     contender = encoders.TensorFlowFunction(**arguments)
     expected = np.load(contender.facts()["features"])

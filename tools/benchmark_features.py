@@ -84,7 +84,8 @@ def checker(features: dict[str, "np.ndarray"]) -> Callable[[harness.Contender, d
             return
         features[contender.name] = np.load(facts["features"], allow_pickle=False)
         least = cosine(features[contender.name], features[PLAIN])
-        if not least >= (_LEAST_COSINE_INT8 if contender.arguments["precision"] == "int8" else _LEAST_COSINE):
+        wanted = _LEAST_COSINE_INT8 if contender.arguments.get("precision") == "int8" else _LEAST_COSINE
+        if not least >= wanted:
             problem = f"{contender.name}: the cosine of its features to those of {PLAIN} is {least:.4f}."
             raise errors.BenchmarkError(problem, "its figure would be wrong; leave it out, or mend it")
 
