@@ -19,10 +19,8 @@ OPENVINO = ("--runtime=openvino", "--precision=int8")
 
 def quantized(backbone: keras.Model, images: np.ndarray, folder: pathlib.Path) -> runtimes.Forward:
     """Returns an encoder calibrated on the images that it is then shown."""
-    model, weights = runtimes.quantized(backbone, np.split(images, len(images) // 2))
-    (folder / "encoder.xml").write_bytes(model)
-    (folder / "encoder.bin").write_bytes(weights)
-    return runtimes.compiled(backbone, len(images), "openvino", "int8", folder / "encoder.xml")
+    path = quantization.save(folder, runtimes.quantized(backbone, np.split(images, len(images) // 2)))
+    return runtimes.compiled(backbone, len(images), "openvino", "int8", path)
 
 
 @pytest.mark.parametrize("more", [(), (16,)])

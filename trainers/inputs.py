@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from geods import datasets, errors, heap, partition, pipeline, splits, texts
+from geods import datasets, errors, heap, partition, pipeline, places, splits, texts
 from trainers import cache_files, features, folds, image_memory, options, variants
 
 
@@ -261,7 +261,7 @@ def _split_of(
 def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:
     """Returns (inputs, truth, weights) of a batch of the pipeline; locations outside every cell weigh nothing."""
     coords = batch["coords"]
-    labels = tf.numpy_function(lambda places: cells.label(places[:, 0], places[:, 1]), [coords], tf.int32)
+    labels = tf.numpy_function(lambda points: cells.label(points[:, 0], points[:, 1]), [coords], tf.int32)
     labels = tf.ensure_shape(labels, coords.shape[:1])
     truth = tf.concat([tf.cast(coords, tf.float32), tf.cast(labels, tf.float32)[:, None]], axis=1)
     image, mask = batch["image"], batch.get("view_mask")
@@ -283,7 +283,7 @@ def _usable(split: str, labels: np.ndarray) -> np.ndarray:
     Raises:
         DatasetError: If there is none.
     """
-    inside = np.flatnonzero(labels >= 0).astype(np.int32 if len(labels) < 2**31 else np.int64)
+    inside = places.narrow(np.flatnonzero(labels >= 0))
     if not inside.size:
         problem = f"none of the {len(labels)} locations of split {split!r} lies in a cell of the partition."
         raise errors.DatasetError(problem, "give the --partition these locations belong to")

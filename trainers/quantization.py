@@ -38,6 +38,13 @@ def sha256_of(cache_dir: str | os.PathLike[str]) -> str:
     return files.sha256_of_file(path_of(cache_dir).with_name(_PARTS[1]))
 
 
+def save(folder: pathlib.Path, parts: Sequence[bytes]) -> pathlib.Path:
+    """Writes what `runtimes.quantized` gave into a folder; returns what `runtimes.compiled` takes."""
+    for name, content in zip(_PARTS, parts, strict=True):
+        files.write_bytes(folder / name, content)
+    return folder / _PARTS[0]
+
+
 def calibrate(
     settings: options.ExtractOptions,
     spec: backbones.BackboneSpec,
@@ -113,7 +120,6 @@ def _is_there(folder: pathlib.Path, made_of: cache_files.CacheKey) -> bool:
 def _write(folder: pathlib.Path, parts: Sequence[bytes], made_of: cache_files.CacheKey) -> None:
     """Writes an encoder; the note comes last, so that one without it was never finished."""
     (folder / _MADE_OF).unlink(missing_ok=True)
-    for name, content in zip(_PARTS, parts, strict=True):
-        files.write_bytes(folder / name, content)
+    save(folder, parts)
     hashes = {name: files.sha256_of_file(folder / name) for name in _PARTS}
     files.write_json(folder / _MADE_OF, {"key": dataclasses.asdict(made_of), "sha256": hashes})

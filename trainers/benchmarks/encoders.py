@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from model import backbones
-from trainers import runtimes
+from trainers import quantization, runtimes
 from trainers.benchmarks import flops
 
 
@@ -61,11 +61,8 @@ class Ours(Encoder):
 
     def _quantized(self) -> pathlib.Path:
         """Calibrates the encoder on the images; returns its file."""
-        path = pathlib.Path(self._features).with_suffix(".xml")
-        model, weights = runtimes.quantized(self.backbone, np.split(self._images, len(self._images)))
-        path.write_bytes(model)
-        path.with_suffix(".bin").write_bytes(weights)
-        return path
+        parts = runtimes.quantized(self.backbone, np.split(self._images, len(self._images)))
+        return quantization.save(pathlib.Path(self._features).with_suffix(""), parts)
 
     def policy(self) -> str:
         """Returns the Keras policy to build the encoder in."""
