@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 
 import numpy as np
 import tensorflow as tf
@@ -58,7 +58,7 @@ def record_of(
     provenance: survey.Provenance,
     read: Callable[[tree.View], tuple[bytes, str]] = content_of,
 ) -> bytes:
-    """Returns the record of a location: what TFDS would write of these features, by a third of the work.
+    """Returns the record of a location: what TFDS would write of these features, by a sixth of the work.
 
     A tf.train.Example holds its features in a map, which protobuf writes in an order that differs from process to
     process unless it is asked to sort it: https://protobuf.dev/programming-guides/serialization-not-canonical/. TFDS
@@ -70,27 +70,26 @@ def record_of(
         provenance: Source and licence of the images.
         read: Gives the JPEG of a view and its SHA-256.
     """
+    # Filled where they end up: features made before and put into it would be copied three times, 28 kB an image.
+    example = tf.train.Example()
     found = [read(view) for view in place.views]
-    headings = [math.nan if view.heading_deg is None else view.heading_deg for view in place.views]
-    values = {
-        "location_id": _texts(place.location_id),
-        "coords": _bytes(np.array([place.lat_deg, place.lon_deg], dtype="<f8").tobytes()),
-        "cell": tf.train.Feature(int64_list=tf.train.Int64List(value=[cell])),
-        "views/image": _bytes(*(content for content, _ in found)),
-        "views/heading": tf.train.Feature(float_list=tf.train.FloatList(value=headings)),
-        "views/date": _texts(*(view.date or "" for view in place.views)),
-        "views/sha256": _texts(*(sha256 for _, sha256 in found)),
-        "source": _texts(provenance.source),
-        "licence": _texts(provenance.licence),
+    texts = {
+        "location_id": [place.location_id],
+        "views/date": [view.date or "" for view in place.views],
+        "views/sha256": [sha256 for _, sha256 in found],
+        "source": [provenance.source],
+        "licence": [provenance.licence],
     }
-    return bytes(tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True))
+    for name, values in texts.items():
+        _bytes_of(example, name).extend(value.encode() for value in values)
+    _bytes_of(example, "coords").append(np.array([place.lat_deg, place.lon_deg], dtype="<f8").tobytes())
+    _bytes_of(example, "views/image").extend(content for content, _ in found)
+    example.features.feature["cell"].int64_list.value.append(cell)
+    headings = [math.nan if view.heading_deg is None else view.heading_deg for view in place.views]
+    example.features.feature["views/heading"].float_list.value.extend(headings)
+    return bytes(example.SerializeToString(deterministic=True))
 
 
-def _texts(*values: str) -> tf.train.Feature:
-    """Returns a feature of texts."""
-    return _bytes(*(value.encode() for value in values))
-
-
-def _bytes(*values: bytes) -> tf.train.Feature:
-    """Returns a feature of bytes."""
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+def _bytes_of(example: tf.train.Example, name: str) -> MutableSequence[bytes]:
+    """Returns the list of a feature of bytes, which is there from then on."""
+    return example.features.feature[name].bytes_list.value

@@ -156,22 +156,29 @@ class Builder(dataset_builder.FileReaderBuilder):
         return info
 
     def _splits_written(
-        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
+        self,
+        dl_manager: tfds.download.DownloadManager,
+        download_config: tfds.download.DownloadConfig,
+        sealing: seals.Sealing,
     ) -> Sequence[tfds.core.SplitInfo]:
         """Writes all splits: here, or on Beam where the command has options for that."""
         if not (flags := _beam_flags(download_config)):
-            return self._write(self._plan(dl_manager, images.checked), download_config, None)
+            return self._write(self._plan(dl_manager, images.checked), download_config, sealing, None)
         with beam_jobs.workers(flags, self.data_path) as crew:
             plan = self._plan(dl_manager, functools.partial(beam_checks.check_files, crew=crew))
-            return self._write(plan, download_config, crew)
+            return self._write(plan, download_config, sealing, crew)
 
     def _write(
-        self, plan: plans.Plan, download_config: tfds.download.DownloadConfig, crew: beam_jobs.Workers | None
+        self,
+        plan: plans.Plan,
+        download_config: tfds.download.DownloadConfig,
+        sealing: seals.Sealing,
+        crew: beam_jobs.Workers | None,
     ) -> Sequence[tfds.core.SplitInfo]:
         """Writes the shards of a plan."""
         templates = {name: self._get_filename_template(split_name=name) for name in plan.by_split}
         most, config = download_config.max_examples_per_split, download_config.get_shard_config()
-        return shards.write(plan.at_most(most), templates, config, self.info.file_format, crew)
+        return shards.write(plan.at_most(most), templates, config, self.info.file_format, crew, sealing.begin)
 
     def _plan(self, dl_manager: tfds.download.DownloadManager, check: plans.Check) -> plans.Plan:
         """Reads and checks the whole tree, and notes what the dataset will be made of."""
@@ -190,15 +197,16 @@ class Builder(dataset_builder.FileReaderBuilder):
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
     ) -> None:
         """Writes the dataset into the temporary folder that TFDS renames in the end, and seals it there."""
-        # A split of nothing cannot be written, so TFDS takes this for "no data".
-        if download_config.max_examples_per_split != 0:
-            splits_of = self._splits_written(dl_manager, download_config)
-            self.info.set_splits(tfds.core.splits.SplitDict(splits_of))
-        # TFDS writes the same once more after this; in a folder that is renamed, the seal must already be there.
-        self.info.download_size = dl_manager.downloaded_size
-        self.info.write_to_directory(self.data_dir)
         folder = pathlib.Path(self.data_dir)
-        seals.write(folder, [path.name for path in folder.iterdir() if path.is_file()])
+        with seals.Sealing(folder) as sealing:
+            # A split of nothing cannot be written, so TFDS takes this for "no data".
+            if download_config.max_examples_per_split != 0:
+                splits_of = self._splits_written(dl_manager, download_config, sealing)
+                self.info.set_splits(tfds.core.splits.SplitDict(splits_of))
+            # TFDS writes the same once more after this; in a folder that is renamed, the seal must already be there.
+            self.info.download_size = dl_manager.downloaded_size
+            self.info.write_to_directory(self.data_dir)
+            sealing.write([path.name for path in folder.iterdir() if path.is_file()])
 
     def _update_dataset_info(self) -> None:
         """Writes descriptions anew, which `tfds build --update_metadata_only` asks for."""

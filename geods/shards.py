@@ -42,7 +42,8 @@ def write(
     templates: Mapping[str, naming.ShardedFileTemplate],
     config: shard_utils.ShardConfig,
     file_format: file_adapters.FileFormat,
-    crew: beam_jobs.Workers | None = None,
+    crew: beam_jobs.Workers | None,
+    finished: Callable[[str], None],
 ) -> list[tfds.core.SplitInfo]:
     """Writes all splits.
 
@@ -52,6 +53,7 @@ def write(
         config: How many of them.
         file_format: What they are.
         crew: Who writes them; None for this process.
+        finished: Is told the name of each shard when it is written.
 
     Raises:
         DatasetError: If an image is not any more what was checked.
@@ -62,7 +64,10 @@ def write(
     sizes = _there(plan, everything, file_format, crew) if crew else _here(plan, everything, file_format)
     splits = []
     for name, shards in by_split.items():
-        size_bytes = sum(next(sizes) for _ in shards)
+        size_bytes = 0
+        for shard in shards:
+            size_bytes += next(sizes)
+            finished(pathlib.Path(shard.path).name)
         lengths = [len(shard.places) for shard in shards]
         splits.append(
             tfds.core.SplitInfo(
