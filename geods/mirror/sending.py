@@ -11,11 +11,12 @@ import os
 import pathlib
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 import tqdm
 
-from geods import disk
+from geods import disk, errors
 from geods.mirror import bucket, fetching, local_files, records, urls
 
 
@@ -145,11 +146,11 @@ def _put_all(jobs: list[tuple[Change, str]], show: bool) -> None:
     hidden, title = not show or not jobs, f"to {jobs[0][0].url}" if jobs else ""
     bar = tqdm.tqdm(total=sum(sizes), desc=title, unit="B", unit_scale=True, delay=2, leave=False, disable=hidden)
     with bar, concurrent.futures.ThreadPoolExecutor(fetching.THREADS) as pool:
-        waiting = {pool.submit(_put, *job): size for job, size in zip(jobs, sizes, strict=True)}
         rows = _Rows()
+        waiting = {pool.submit(_put, *job, rows): size for job, size in zip(jobs, sizes, strict=True)}
         try:
             for done in concurrent.futures.as_completed(waiting):
-                rows.add(*done.result())
+                done.result()
                 bar.update(waiting[done])
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -164,25 +165,40 @@ class _Rows:
     def __init__(self) -> None:
         """Begins with nothing."""
         self._rows: dict[urls.Url, list[tuple[str, str, str]]] = {}
+        self._lock = threading.Lock()
 
-    def add(self, url: urls.Url, row: tuple[str, str, str] | None) -> None:
-        """Takes what `_put` returned."""
-        if row is not None:
-            self._rows.setdefault(url, []).append(row)
-        if sum(map(len, self._rows.values())) >= fetching.KEPT_AT_ONCE:
-            self.keep()
+    def add(self, url: urls.Url, key: str, tag: str, signature: str) -> None:
+        """Takes what is to be noted of an object."""
+        with self._lock:
+            self._rows.setdefault(url, []).append((key, tag, signature))
+            if sum(map(len, self._rows.values())) >= fetching.KEPT_AT_ONCE:
+                self._keep()
 
     def keep(self) -> None:
         """Notes all."""
+        with self._lock:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Notes all, under the lock."""
         for url, rows in self._rows.items():
             records.Records(url).keep(rows)
         self._rows = {}
 
 
-def _put(one: Change, key: str) -> tuple[urls.Url, tuple[str, str, str] | None]:
-    """Sends a file; returns what is to be noted, None if the file is gone."""
+def _put(one: Change, key: str, rows: _Rows) -> None:
+    """Sends a file, unless it is gone."""
     path, text = one.put[key]
-    return one.url, (key, one.store.put(path, key).tag, text) if path.is_file() else None
+    if not path.is_file():
+        return
+    try:
+        rows.add(one.url, key, one.store.put(path, key).tag, text)
+    except errors.BucketError:
+        # It may be there all the same, as when its answer was lost: it is to be sent again, or to be removed.
+        rows.add(one.url, key, "", "")
+        # Images of a scrape are moved as soon as their place is whole.
+        if path.is_file():
+            raise
 
 
 def _delete(one: Change, keys: Sequence[str]) -> None:
