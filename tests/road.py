@@ -1,27 +1,24 @@
 """One small road for all tests that need it: what it is made of, and how its programs are run."""
 
-import atexit
-import functools
+import contextlib
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
-import sys
-import tempfile
+from collections.abc import Iterator
 
 import canary
 import numpy as np
+import starts
 from PIL import Image
 
 from geods.imagery import mapillary_options, street_view_options
 from trainers import cache_files
 
-REPO = pathlib.Path(__file__).parent.parent
+REPO = starts.REPO
 LOCATIONS = 150
-# What every program of ours that trains or reads datasets imports, and what the others do.
-_HEAVY = ("tensorflow", "keras", "tensorflow_datasets", "matplotlib.pyplot", "shapely", "PIL.Image")
-_LIGHT = ("absl.app", "numpy", "shapely", "fiona", "PIL.Image", "requests", "tqdm")
 SIZE = ("--height_px=32", "--width_px=48")
 ENCODER_FIELDS = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
 ENCODER = (
@@ -33,22 +30,29 @@ ENCODER = (
 )
 
 
-def program(*arguments: object, expect: int = 0) -> subprocess.CompletedProcess:
-    """Runs `python -m ...` as a user would, but for the start (see warm_start.py), and checks its exit code."""
-    words = [str(argument) for argument in arguments]
-    with tempfile.TemporaryDirectory() as folder:
-        said = {name: f"{folder}/{name}" for name in ("stdout", "stderr")}
-        status = _warm_status(_HEAVY, words, dict(os.environ), said)
-        stdout, stderr = (pathlib.Path(path).read_text(encoding="utf-8") for path in said.values())
-    canary.assert_clean(stdout + stderr)
-    assert status == expect, f"{words}\n{stdout}\n{stderr}"
-    return subprocess.CompletedProcess(words, status, stdout, stderr)
+@contextlib.contextmanager
+def started(*words: object) -> Iterator[starts.Started]:
+    """Starts `python -m ...`, to be watched, interrupted or killed."""
+    with starts.started(starts.HEAVY, words, dict(os.environ)) as running:
+        yield running
+        running.send(signal.SIGKILL)
+        running.wait()
+        canary.assert_clean(running.stdout + running.stderr)
+
+
+def program(*words: object, expect: int = 0) -> subprocess.CompletedProcess:
+    """Runs `python -m ...` as a user would, and checks its exit code."""
+    with started(*words) as running:
+        status = running.wait()
+        assert status == expect, f"{words}\n{running.stdout}\n{running.stderr}"
+        return subprocess.CompletedProcess(words, status, running.stdout, running.stderr)
 
 
 def without_tensorflow(words: list[str], output: pathlib.Path) -> tuple[int, str]:
     """Runs a program that is to end before it imports TensorFlow, without keys; returns its status and all it said."""
-    said = {"stdout": str(output), "stderr": str(output)}
-    status = _warm_status(_LIGHT, words, without_keys(), said, absent=("tensorflow", "keras"))
+    with starts.started(starts.LIGHT, words, without_keys(), absent=("tensorflow", "keras")) as running:
+        status = running.wait()
+        output.write_text(running.stdout + running.stderr)
     return status, output.read_text()
 
 
@@ -56,28 +60,6 @@ def without_keys() -> dict[str, str]:
     """Returns the environment without the keys that conftest.py puts into it."""
     keys = (street_view_options.KEY_ENV, mapillary_options.TOKEN_ENV)
     return {name: value for name, value in os.environ.items() if name not in keys}
-
-
-def _warm_status(
-    libraries: tuple[str, ...], words: list[str], environment: dict[str, str], said: dict[str, str], absent: tuple = ()
-) -> int:
-    """Has the warm process run a program."""
-    order = {"arguments": words, "environment": environment, "folder": str(REPO), "absent": absent, **said}
-    starter = _starter(*libraries)
-    print(json.dumps(order), file=starter.stdin, flush=True)
-    return int(starter.stdout.readline())
-
-
-@functools.cache
-def _starter(*libraries: str) -> subprocess.Popen:
-    """The warm process of this test process that has imported these."""
-    command = [sys.executable, str(pathlib.Path(__file__).with_name("warm_start.py")), *libraries]
-    # As cli.run sets it, which in a fork comes after TensorFlow has looked.
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    starter = subprocess.Popen(command, cwd=REPO, env=environment, **pipes, text=True)
-    atexit.register(starter.communicate)
-    return starter
 
 
 def cache_of_others(cache_dir: pathlib.Path, target: pathlib.Path, old: str, new: str) -> pathlib.Path:

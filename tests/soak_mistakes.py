@@ -4,7 +4,7 @@
 
 Each part prints what it saw and ends with an error if that is not what is promised:
 
-    mistakes     every mistake of tests/mistakes.py as a process of its own: cause and next step in at most 12 lines
+    mistakes     every mistake of tests/mistakes_*.py as a process of its own: cause and next step in at most 12 lines
     properties   the property tests of geometry, partitions and formats, so many cases in all; 2 hours for a million
     environments geods with each extra in a fresh environment: pip check, and all licences known (3 GB each, 9 with gpu)
 """
@@ -19,6 +19,8 @@ import sys
 import time
 
 import mistakes
+import mistakes_from_nothing
+import mistakes_later
 import road
 import soak
 
@@ -39,7 +41,7 @@ def of_mistakes(folder: pathlib.Path, _: argparse.Namespace) -> dict:
     wrong, slowest = {}, (0.0, "")
     with soak.service(folder) as running:
         places = {"road": make_road(folder / "made"), "service": running.url}
-        table = mistakes.HERE | mistakes.ON_ROAD | mistakes.LATE
+        table = mistakes_from_nothing.HERE | mistakes_later.ON_ROAD | mistakes_later.LATE
         for number, (name, mistake) in enumerate(table.items()):
             here = folder / str(number)
             here.mkdir()

@@ -1,5 +1,6 @@
 """The whole road with every path a URL, against a real server: equal to the local one, killed, and without a bucket."""
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -13,6 +14,7 @@ import time
 import bucket_server
 import pytest
 import road
+import starts
 
 from geods.mirror import urls
 
@@ -103,22 +105,15 @@ def on_other_machines(store: str, tree_dir: pathlib.Path) -> None:
     assert [key for key in bucket_server.keys(store.removeprefix("s3://")) if key.endswith(("claim", ".lock"))] == []
 
 
-def start(*words: object) -> subprocess.Popen:
-    """Starts a program in a process of its own, which can be killed."""
-    command = [sys.executable, "-m", *map(str, words)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=road.REPO, stdout=pipe, stderr=pipe, text=True)
-
-
-def kill_when(process: subprocess.Popen, ready) -> None:
+def kill_when(process: starts.Started, ready) -> None:
     """Kills a process once something is so."""
     end_s = time.monotonic() + 120
     while not ready():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.stderr
         assert time.monotonic() < end_s
         time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.send(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
 
 
 def test_an_extraction_that_was_killed_goes_on_here_and_elsewhere(
@@ -131,8 +126,8 @@ def test_an_extraction_that_was_killed_goes_on_here_and_elsewhere(
     put_folder(data_dir, f"{store}/data")
     monkeypatch.setenv("GEODS_MIRROR_SEND_S", "0.05")
     flags = [flag.replace(str(data_dir), f"{store}/data") for flag in extract_flags]
-    with server.takes_one(f"{store.removeprefix('s3:/')}/cache/.*/blocks/.*npy"):
-        process = start("trainers.extract", *flags, f"--cache_dir={store}/cache")
+    one = server.takes_one(f"{store.removeprefix('s3:/')}/cache/.*/blocks/.*npy")
+    with one, road.started("trainers.extract", *flags, f"--cache_dir={store}/cache") as process:
         kill_when(process, lambda: contents(f"{store}/cache", r"blocks/.*npy"))
     kept, blocks = contents(f"{store}/cache", ""), r"/(blocks/.*npy|index.npz)$"
     wanted = local_contents(cache_dir, blocks)
@@ -153,8 +148,8 @@ def test_an_extraction_that_was_killed_goes_on_here_and_elsewhere(
 def test_a_training_that_was_killed_goes_on_elsewhere(store, server, train_flags, monkeypatch, tmp_path):
     monkeypatch.setenv("GEODS_MIRROR_SEND_S", "0.05")
     flags = [*train_flags, "--epochs=12", "--deterministic"]
-    with server.takes_one(f"{store.removeprefix('s3:/')}/run/(unfinished/.*npz|model.keras)"):
-        process = start("trainers.train", *flags, f"--run_dir={store}/run")
+    one = server.takes_one(f"{store.removeprefix('s3:/')}/run/(unfinished/.*npz|model.keras)")
+    with one, road.started("trainers.train", *flags, f"--run_dir={store}/run") as process:
         kill_when(process, lambda: contents(f"{store}/run", r"unfinished/.*npz"))
     assert contents(f"{store}/run", "model.keras") == {}
     shutil.rmtree(tmp_path / "mirror")
@@ -170,21 +165,20 @@ def test_a_bucket_that_does_not_answer_is_one_error_in_time(monkeypatch, tmp_pat
         "extract": ("trainers.extract", "--data_dir=s3://bucket/data", f"--cache_dir={tmp_path / 'cache'}"),
         "build": (TFDS, "build", "geods", "--manual_dir=s3://bucket/tree", "--data_dir=s3://bucket/data"),
     }
-    with bucket_server.silent() as silent:
+    with bucket_server.silent() as silent, contextlib.ExitStack() as ends:
         began_s = time.monotonic()
         processes = {}
         for program, port in itertools.product(words, (silent, bucket_server.free_port())):
             monkeypatch.setenv("GEODS_MIRROR", str(tmp_path / f"mirror{len(processes)}"))
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-            processes[start(*words[program])] = program
-        said = {process: process.communicate(timeout=90)[1] for process in processes}
-        # With the start of TensorFlow, which a build imports first, of all four at once.
+            processes[ends.enter_context(road.started(*words[program]))] = program
+        for process, program in processes.items():
+            assert process.wait(90) == (2 if program == "extract" else 1)
         assert time.monotonic() - began_s < MOST_S
-    for process, program in processes.items():
-        assert process.returncode == (2 if program == "extract" else 1)
-        error = r"error: s3://bucket/data(/geods)?: cannot be reached \(.*\)\.\nNext: check the network"
-        assert re.search(error, said[process])
-        assert "Traceback" not in said[process]
+        said = [process.stderr for process in processes]
+    for text in said:
+        assert re.search(r"error: s3://bucket/data(/geods)?: cannot be reached \(.*\)\.\nNext: check the network", text)
+        assert "Traceback" not in text
     assert not (tmp_path / "cache").exists()
     left = [path for folder in tmp_path.glob("mirror*") for path in folder.rglob("*") if path.is_file()]
     assert [path for path in left if ".locks" not in path.parts] == []

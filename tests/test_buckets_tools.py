@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import road
 import soak
-from test_buckets import TFDS, contents, kill_when, put_folder, server, start, store
+from test_buckets import TFDS, contents, kill_when, put_folder, server, store
 
 from geods import partition
 
@@ -31,8 +31,8 @@ def test_a_scrape_that_was_killed_goes_on_elsewhere_and_pays_nothing_twice(store
         assert soak.scrape(street_view.url, tmp_path, "tree", *SCRAPE, "--images_per_s=1000").returncode == 0
         wanted, paid = soak.contents(tmp_path / "tree"), street_view.asked()
         command = soak.command(street_view.url, tmp_path, "", *SCRAPE, f"--out={store}/tree", "--images_per_s=4")
-        process = subprocess.Popen(command, cwd=road.REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        kill_when(process, lambda: len(contents(f"{store}/tree", r"/\d+/.*jpg")) > 6)
+        with road.started(*command[command.index("-m") + 1 :]) as process:
+            kill_when(process, lambda: len(contents(f"{store}/tree", r"/\d+/.*jpg")) > 6)
         shutil.rmtree(tmp_path / "mirror")
         saved = contents(f"{store}/tree", "scrape.cfg")["scrape.cfg"].decode()
         assert f"--out={store}/tree\n" in saved
@@ -150,15 +150,15 @@ def test_recipes_are_read_from_the_bucket_before_they_are_looked_at(store):
 def test_an_interrupted_program_sends_what_it_has_finished(store, extract_flags, monkeypatch, tmp_path):
     # Nothing is sent but in the end.
     monkeypatch.setenv("GEODS_MIRROR_SEND_S", "1000")
-    process = start("trainers.extract", *extract_flags, f"--cache_dir={store}/cache")
-    end_s = time.monotonic() + 120
-    while not list((tmp_path / "mirror").rglob("train/blocks/0*.npy")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate()[1]
-    assert process.returncode == 130, said
+    with road.started("trainers.extract", *extract_flags, f"--cache_dir={store}/cache") as process:
+        end_s = time.monotonic() + 120
+        while not list((tmp_path / "mirror").rglob("train/blocks/0*.npy")):
+            assert process.poll() is None, process.stderr
+            assert time.monotonic() < end_s
+            time.sleep(0.02)
+        process.send(signal.SIGINT)
+        assert process.wait() == 130, process.stderr
+        said = process.stderr
     assert "sending what is finished; interrupt again to leave it" in said
     assert said.rstrip().endswith("interrupted")
     keys = bucket_server.keys(store.removeprefix("s3://"))
@@ -173,9 +173,7 @@ def test_a_dataset_is_built_anew_where_it_was(tree, store, monkeypatch):
     system = bucket_server.system()
     gone = next(iter(contents(tree, r"\d+/.*/90_.*jpg$")))
     system.rm_file(f"{tree}/{gone}".removeprefix("s3://"))
-    failed = subprocess.run(
-        [sys.executable, "-m", *words], cwd=road.REPO, capture_output=True, text=True, check=False
-    ).stderr
+    failed = road.program(*words, expect=1).stderr
     assert f"{store}/d/geods/random/1.0.0: was built with other images than {tree} has now:" in failed
     assert f"--manual_dir={tree} --data_dir={store}/d" in failed
     before = contents(f"{store}/d", "tfrecord")
@@ -202,8 +200,6 @@ def test_a_full_mirror_is_told_with_its_path(store, monkeypatch, tmp_path):
 
 
 def test_workers_of_beam_do_not_build_where_urls_are(tree, store):
-    command = [sys.executable, "-m", TFDS, "build", "geods", f"--manual_dir={tree}", f"--data_dir={store}/d"]
-    command += ["--beam_pipeline_options=runner=DirectRunner"]
-    done = subprocess.run(command, cwd=road.REPO, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    words = (TFDS, "build", "geods", f"--manual_dir={tree}", f"--data_dir={store}/d")
+    done = road.program(*words, "--beam_pipeline_options=runner=DirectRunner", expect=1)
     assert f"error: --beam_pipeline_options with {tree}: a URL is mirrored on this machine alone." in done.stderr

@@ -1,7 +1,6 @@
-"""The import program on folders and tables: trees that every reader of trees takes."""
+"""The import program on folders and tables: trees that every reader of trees takes, run again or killed too."""
 
 import csv
-import json
 import pathlib
 import re
 import signal
@@ -11,54 +10,15 @@ import sys
 import drawn_photos
 import drawn_trees
 import pytest
+from import_program import PLACES, cells_path, photos, run, table
+from imported_photos import names
 
-from geods import errors, images, partition, survey, tree
-from tools import check_tree, convert_tree, import_images
+from geods import images, partition, survey, tree
+from tools import check_tree, convert_tree
 
+__all__ = ["cells_path", "photos", "table"]
 REPO = pathlib.Path(__file__).parent.parent
 SHARED = REPO.parent / "shared" / "data" / "us_street_view"
-PLACES = [(40.5, -100.25), (41.5, -97.25), (31.5, -115.25)]
-
-
-@pytest.fixture
-def cells_path(tmp_path) -> pathlib.Path:
-    partition.write(drawn_trees.cells(), tmp_path / "cells.geojson")
-    return tmp_path / "cells.geojson"
-
-
-@pytest.fixture
-def photos(tmp_path) -> pathlib.Path:
-    """Three photographs with GPS, at two places."""
-    folder = tmp_path / "photos"
-    taken = {0x9003: "2012:05:31 10:00:00"}
-    east = {16: "M", 17: drawn_photos.rational(90)}
-    drawn_photos.write(folder / "one.jpg", 1, *PLACES[0], gps=east, exif=taken, tags={0x013B: "Ada"})
-    drawn_photos.write(folder / "two.jpg", 2, *PLACES[0], exif=taken, tags={0x0112: 6})
-    drawn_photos.write(folder / "in" / "three.jpg", 3, *PLACES[1])
-    return folder
-
-
-@pytest.fixture
-def table(tmp_path) -> pathlib.Path:
-    """A table of three images that have no GPS."""
-    (tmp_path / "images" / "00").mkdir(parents=True)
-    lines = ["id,lat,lon,heading,date"]
-    for number, (lat_deg, lon_deg) in enumerate(PLACES):
-        (tmp_path / "images" / "00" / f"{number}.jpg").write_bytes(drawn_trees.jpeg(number))
-        lines.append(f"{number},{lat_deg},{lon_deg},{number * 90},2012-05")
-    path = tmp_path / "table.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def run(source, out, cells_path, **options) -> None:
-    import_images.main(
-        import_images.Options(source=str(source), out=str(out), partition=str(cells_path), **options)
-    )  # fmt: skip
-
-
-def names(root: pathlib.Path) -> list[str]:
-    return sorted(path.relative_to(root).as_posix() for path in root.rglob("*.jpg"))
 
 
 def test_photographs_become_a_tree_that_all_readers_take(tmp_path, photos, cells_path, capsys):
@@ -124,27 +84,6 @@ def test_second_run_does_nothing_and_adds_what_is_new(tmp_path, photos, cells_pa
     assert (out / "0" / "31.5,-115.25" / "view0.jpg").samefile(photos / "new.jpg")
 
 
-def test_what_is_left_out_is_counted_and_named(tmp_path, photos, cells_path, capsys):
-    for number in range(3):
-        (photos / f"plain{number}.jpg").write_bytes(drawn_trees.jpeg(number))
-    (photos / "copy.jpg").write_bytes((photos / "one.jpg").read_bytes())
-    (photos / "cut.jpg").write_bytes((photos / "one.jpg").read_bytes()[:-100])
-    (photos / "a.heic").write_bytes(drawn_photos.HEIC)
-    with pytest.raises(errors.ImageError, match=r"a\.heic: is a HEIC, not a JPEG"):
-        run(photos, tmp_path / "tree", cells_path)
-    assert not (tmp_path / "tree").exists()
-    run(photos, tmp_path / "tree", cells_path, on_bad_image="skip", names=2)
-    told = capsys.readouterr().out
-    assert told.startswith(
-        "without a GPS position: 3\n  plain0.jpg: has no GPS position\n  plain1.jpg: has no GPS position\n"
-        f"  and 1 more\nfiles that are no whole JPEG: 1\n  {photos}/a.heic: is a HEIC, not a JPEG\n"
-        "with the bytes of another: 1\n  one.jpg = copy.jpg\n"
-        f"images that cannot be used: 1\n  {photos}/cut.jpg: is truncated\n"
-    )
-    run(photos, tmp_path / "tree", cells_path, on_bad_image="skip", names=0)
-    assert "without a GPS position: 3\nfiles that are no whole JPEG: 1\nwith the" in capsys.readouterr().out
-
-
 def test_table_places_images_wherever_they_lie(tmp_path, table, cells_path, capsys):
     with table.open("a") as more:
         more.write("gone,40,-100,0,2012-05\n")
@@ -182,65 +121,6 @@ def test_osv5m_brings_its_licence_creators_sequences_and_namibia(tmp_path, table
     }
 
 
-def test_swapped_tables_are_refused_and_leave_nothing(tmp_path, table, cells_path):
-    rows = table.read_text()
-    table.write_text(rows.replace("lat,lon", "lon,lat"))
-    options = {"csv": str(table), "on_bad_row": "skip"}
-    with pytest.raises(errors.CoordinateError, match=r"looks swapped\.\nNext: .*--lat_column=lon --lon_column=lat"):
-        run(tmp_path / "images", tmp_path / "tree", cells_path, csv=str(table))
-    with pytest.raises(
-        errors.CoordinateError, match=r"look swapped: 0 of 3 .* 3 that are no place(.|\n)*--lat_column=lon"
-    ):
-        run(tmp_path / "images", tmp_path / "tree", cells_path, **options)
-    assert not (tmp_path / "tree").exists()
-    run(tmp_path / "images", tmp_path / "tree", cells_path, csv=str(table), lat_column="lon", lon_column="lat")
-    assert len(names(tmp_path / "tree")) == 3
-
-
-def test_sources_without_any_place_are_refused_with_a_hint(tmp_path, table, cells_path):
-    out = tmp_path / "tree"
-    with pytest.raises(
-        errors.CoordinateError, match=r"without a GPS position: 3\)(.|\n)*00/0\.jpg: has no(.|\n)*--csv=FILE"
-    ):
-        run(tmp_path / "images", out, cells_path)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(errors.CoordinateError, match="no image at all"):
-        run(tmp_path / "empty", out, cells_path)
-    with pytest.raises(errors.CoordinateError, match=r"image is not there: 3\)(.|\n)*the images of column 'id'"):
-        run(tmp_path / "empty", out, cells_path, csv=str(table))
-    with pytest.raises(errors.MissingFileError, match=r"is a file, not a folder(.|\n)*the table by --csv="):
-        run(table, out, cells_path)
-    with pytest.raises(errors.MissingFileError, match=r"nowhere: does not exist(.|\n)*name a folder of images"):
-        run(tmp_path / "nowhere", out, cells_path)
-    drawn_photos.write(tmp_path / "far" / "a.jpg", 1, 60.5, 10.0)
-    with pytest.raises(errors.CoordinateError, match="outside the partition"):
-        run(tmp_path / "far", out, cells_path)
-    assert not out.exists()
-
-
-def test_another_source_partition_or_folder_is_refused(tmp_path, photos, table, cells_path):
-    out = tmp_path / "tree"
-    run(photos, out, cells_path)
-    before = sorted(out.rglob("*"))
-    with pytest.raises(errors.TreeError, match=r"imported from another source .*csv was '', is '.*table\.csv'"):
-        run(tmp_path / "images", out, cells_path, csv=str(table))
-    with pytest.raises(errors.TreeError, match=r"same_place_m was 0\.0, is 5\.0"):
-        run(photos, out, cells_path, same_place_m=5.0)
-    partition.write(partition.Partition(drawn_trees.cells().shapes[:9]), tmp_path / "nine.geojson")
-    with pytest.raises(errors.TreeError, match="partition_sha256 was"):
-        run(photos, out, tmp_path / "nine.geojson")
-    (out / "import.sqlite").rename(tmp_path / "import.sqlite")
-    with pytest.raises(errors.TreeError, match=r"its import\.sqlite is gone"):
-        run(photos, out, cells_path)
-    (out / "provenance.json").write_text(json.dumps({"source": "a scraper", "licence": "x"}))
-    with pytest.raises(errors.TreeError, match="is not a tree of this program"):
-        run(photos, out, cells_path)
-    (out / "provenance.json").unlink()
-    with pytest.raises(errors.TreeError, match="is not empty, and not a tree of this program"):
-        run(photos, out, cells_path)
-    assert [path for path in before if not path.exists()] == [out / "import.sqlite", out / "provenance.json"]
-
-
 def test_tree_of_a_run_killed_at_its_start_is_taken_up(tmp_path, photos, cells_path):
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "import.sqlite").touch()
@@ -272,24 +152,6 @@ def test_killed_run_leaves_whole_images_only_and_is_taken_up(tmp_path, cells_pat
     places = tree.read(out)
     assert {place.views[0].path.read_bytes() for place in places} == {drawn_trees.jpeg(n) for n in range(400)}
     assert len((out / "credits.csv").read_text().splitlines()) == 401
-
-
-@pytest.mark.parametrize(
-    ("options", "rule"),
-    [
-        ({"source": ""}, "--source: is empty"),
-        ({"out": ""}, "--out: is empty"),
-        ({"out": "a"}, "is the source, inside it or around it"),
-        ({"out": "a/b"}, "is the source, inside it or around it"),
-        ({"same_place_m": -1.0}, "--same_place_m=-1: is not 0 to 10,000"),
-        ({"same_place_m": float("nan")}, "--same_place_m=nan"),
-        ({"names": -1}, "--names=-1: is below 0"),
-        ({"lat_column": "x"}, "--lat_column: is a column of a table"),
-    ],
-)
-def test_options_check_themselves(options, rule):
-    with pytest.raises(errors.OptionError, match=rule):
-        import_images.Options(**({"source": "a", "out": "b"} | options))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"{SHARED} is not here")

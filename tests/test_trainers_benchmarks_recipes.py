@@ -42,7 +42,7 @@ def arguments(tree_dir, tmp_path_factory) -> dict:
         "test": names[4:],
         "coords": centroids[4:6],
         "centroids": centroids,
-        "encoder": "mobilenet_v2",
+        "encoder": "mobilenet",
         "weights": "random",
         "head": "report_75k",
         "epochs": 2,

@@ -55,11 +55,11 @@ def test_every_way_takes_its_steps(settings, tmp_path):
     assert steps.Synthetic(settings, 8).run() == 8
     assert steps.InTheLoop(settings | {"cache_dir": ""}, 2).run() == 8
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8))
-    assert steps.Report("mobilenet_v2", "random", str(tmp_path / "images.npy"), "report_75k", 15).run() == 2
+    assert steps.Report("mobilenet", "random", str(tmp_path / "images.npy"), "report_75k", 15).run() == 2
 
 
 def test_the_report_trains_its_head_and_never_its_encoder():
-    model = report_job.network("mobilenet_v2", "random", "report_75k", (128, 128, 3), 15)
+    model = report_job.network("mobilenet", "random", "report_75k", (128, 128, 3), 15)
     before = [np.array(weight) for weight in model.weights]
     frozen = {weight.path for weight in model.non_trainable_weights}
     model.fit(np.zeros((2, 128, 128, 3), np.float32), np.eye(15)[:2], batch_size=1, verbose=0)

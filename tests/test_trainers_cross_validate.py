@@ -2,8 +2,7 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
+import signal
 import time
 
 import numpy as np
@@ -74,12 +73,11 @@ def test_finished_folds_stay_and_the_same_command_goes_on(done):
     folder, flags, text = done
     (folder / "fold1" / runs.METRICS).unlink()
     before = {fold: (folder / f"fold{fold}" / runs.MODEL).stat().st_mtime_ns for fold in range(2)}
-    command = [sys.executable, "-m", "trainers.cross_validate", *flags]
-    with subprocess.Popen(command, cwd=road.REPO, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with road.started("trainers.cross_validate", *flags) as process:
         deadline_s = time.monotonic() + 120
         while (folder / "fold1" / runs.MODEL).exists() and time.monotonic() < deadline_s:
             time.sleep(0.05)
-        process.kill()
+        process.send(signal.SIGKILL)
     again = road.program("trainers.cross_validate", *flags).stdout
     after = {fold: (folder / f"fold{fold}" / runs.MODEL).stat().st_mtime_ns for fold in range(2)}
     assert {fold for fold in range(2) if before[fold] != after[fold]} == {1}

@@ -3,8 +3,6 @@
 import pathlib
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -40,13 +38,12 @@ def blocks_of(folder: pathlib.Path) -> dict[str, tuple[int, int]]:
 
 def test_a_killed_extraction_keeps_its_blocks_and_ends_the_same(extract_flags, cache_dir, tmp_path):
     flags = [*extract_flags, f"--cache_dir={tmp_path}", "--splits=train"]
-    command = [sys.executable, "-m", "trainers.extract", *flags]
-    process = subprocess.Popen(command, cwd=road.REPO, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while len(blocks_of(tmp_path)) < 2 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it had ended before it could be killed"
+    with road.started("trainers.extract", *flags) as process:
+        deadline = time.monotonic() + 120
+        while len(blocks_of(tmp_path)) < 2 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "it had ended before it could be killed"
     kept = blocks_of(tmp_path)
     assert len(kept) >= 2
     done = road.program("trainers.extract", *flags)

@@ -5,25 +5,32 @@
 Each program still has a process of its own, with its own arguments, folder, environment and output: a fork of this one,
 which has imported libraries and has done nothing with them. What a start without them costs, and what is imported when,
 tests/test_programs.py finds out with processes of its own.
+
+It is asked by lines of JSON, and answers each with the number of a process; how that ends stands in a file `status`.
 """
 
 import importlib
 import json
 import os
+import pathlib
 import runpy
+import signal
 import sys
-import traceback
+
+# Where the status of each process that runs is written to.
+_folders: dict[int, str] = {}
 
 
 def _run(order: dict) -> None:
     """Becomes the program."""
-    for number, path in ((1, order["stdout"]), (2, order["stderr"])):
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        path = pathlib.Path(order["folder"], name)
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ.clear()
     os.environ.update(order["environment"])
-    os.chdir(order["folder"])
-    sys.path[0] = order["folder"]
+    os.chdir(order["repo"])
+    sys.path[0] = order["repo"]
     # An import of these then raises.
     sys.modules.update(dict.fromkeys(order["absent"]))
     module, *words = order["arguments"]
@@ -31,21 +38,19 @@ def _run(order: dict) -> None:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def _status_of(order: dict) -> int:
-    """Runs a program in a fork and returns its exit status, or minus the signal that ended it."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def _end_as(order: dict) -> None:
+    """Runs a program in this process and ends it, as the interpreter would."""
     status = 0
     try:
         _run(order)
     except SystemExit as end:
-        # As the interpreter does it: a text is printed, and counts as 1.
+        # A text is printed, and counts as 1.
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
     except BaseException:
-        traceback.print_exc()
+        # Not a traceback: programs say themselves how an error is shown.
+        sys.excepthook(*sys.exc_info())
         status = 1
     finally:
         sys.stdout.flush()
@@ -53,13 +58,39 @@ def _status_of(order: dict) -> int:
         os._exit(status)
 
 
+def _start(order: dict) -> int:
+    """Starts a program in a fork, and returns the number of its process."""
+    # It may end before it is noted where its status belongs.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _folders[child] = order["folder"]
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+    if not child:
+        _end_as(order)
+    return child
+
+
+def _note_ends(*_: object) -> None:
+    """Writes down how processes have ended: the exit status, or minus the signal."""
+    while _folders:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if not child:
+            return
+        written = pathlib.Path(_folders.pop(child), "status.new")
+        written.write_text(str(os.waitstatus_to_exitcode(status)))
+        written.rename(written.with_name("status"))
+
+
 def main() -> None:
     """Answers orders until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
     for library in sys.argv[1:]:
         importlib.import_module(library)
+    signal.signal(signal.SIGCHLD, _note_ends)
     for line in sys.stdin:
-        print(_status_of(json.loads(line)), file=answers, flush=True)
+        print(_start(json.loads(line)), file=answers, flush=True)
 
 
 if __name__ == "__main__":
