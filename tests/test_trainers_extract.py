@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import road
 
-from geods import datasets, pipeline
+from geods import cli, datasets, pipeline
 from model import backbones
-from trainers import cache_files, extraction, features, options
+from trainers import cache_files, extract, extraction, features, options
 
 
 def spec() -> backbones.BackboneSpec:
@@ -52,6 +52,17 @@ def test_a_killed_extraction_keeps_its_blocks_and_ends_the_same(extract_flags, c
     assert {name: after[name] for name in kept} == kept
     resumed, whole = features.FeatureCache(tmp_path / "train"), features.FeatureCache(cache_dir / "train")
     assert np.array_equal(resumed.take(np.arange(len(resumed))), whole.take(np.arange(len(whole))))
+
+
+@pytest.mark.parametrize(
+    ("features", "recipe"), [("textures", "best"), ("blocks", "fine_tuned"), ("pooled", "mlp"), ("maps", "mlp")]
+)
+def test_the_next_command_names_a_recipe_for_the_features(features, recipe):
+    settings = cli.from_flagfile(
+        options.ExtractOptions, road.REPO / f"trainers/recipes/features/{features}.cfg", "--cache_dir=c"
+    )
+    assert extract._recipe(settings) == recipe
+    assert (road.REPO / f"trainers/recipes/{recipe}.cfg").is_file()
 
 
 def test_a_gap_in_the_middle_is_filled(extract_flags, cache_dir, tmp_path):
