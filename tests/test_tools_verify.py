@@ -186,9 +186,9 @@ def test_the_program_reads_all_kinds_and_ends_with_2_where_something_is_damaged(
 def test_mistakes(tmp_path):
     with pytest.raises(errors.OptionError, match="no path given"):
         verify.Options()
-    with pytest.raises(errors.OptionError, match="--kinds: shard is not dataset, cache, run"):
+    with pytest.raises(errors.OptionError, match="--kinds: shard is not dataset, cache, encoder, run"):
         verify.Options(paths=("x",), kinds=("cache", "shard"))
-    with pytest.raises(errors.MissingFileError, match="there is no dataset or cache or run in it"):
+    with pytest.raises(errors.MissingFileError, match="there is no dataset or cache or encoder or run in it"):
         verify.main(verify.Options(paths=(str(tmp_path),)))
 
 

@@ -10,7 +10,7 @@ import pytest
 import road
 from test_trainers_runtimes import IMAGES, WEIGHTS, cosines, spec
 
-from geods import errors
+from geods import errors, seals
 from model import backbones
 from trainers import features, options, quantization, runtimes
 
@@ -89,13 +89,19 @@ def test_a_lost_encoder_is_not_replaced_by_one_of_other_images(caches, extract_f
     assert features.FeatureCache(tmp_path / "cache/test").key.quantized_sha256 == quantization.sha256_of(caches[0])
 
 
+def of_no_key(folder):
+    (folder / "made_of.json").write_text("{}")
+    seals.renew(folder, ["made_of.json"])
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda folder: (folder / "encoder.bin").write_bytes(b"x"), "encoder.bin: its bytes have changed"),
-        (lambda folder: (folder / "encoder.xml").unlink(), "is damaged"),
-        (lambda folder: (folder / "made_of.json").write_text("{}"), "is damaged"),
-        (lambda folder: (folder / "made_of.json").write_text("["), "is damaged"),
+        (lambda folder: (folder / "encoder.bin").write_bytes(b"x"), "encoder.bin: has 1 bytes"),
+        (lambda folder: (folder / "encoder.xml").unlink(), "encoder.xml: is missing"),
+        (lambda folder: (folder / "made_of.json").write_text("{}"), "made_of.json: has 2 bytes"),
+        (lambda folder: (folder / "seal.json").write_text("["), "seal.json: is damaged"),
+        (of_no_key, "made_of.json: is damaged"),
     ],
 )
 def test_a_damaged_encoder_is_refused(caches, extract_flags, tmp_path, damage, said):
@@ -105,6 +111,11 @@ def test_a_damaged_encoder_is_refused(caches, extract_flags, tmp_path, damage, s
     refused = road.program("trainers.extract", *flags, expect=2)
     assert said in refused.stderr
     assert "--overwrite" in refused.stderr
+    whole = damage is of_no_key
+    verified = road.program("tools.verify", tmp_path, expect=0 if whole else 2)
+    assert (
+        f"whole    {tmp_path / 'int8'}: encoder" if whole else f"damaged  {tmp_path}/int8/{said}"
+    ) in verified.stdout
 
 
 def test_an_encoder_of_other_flags_is_refused(caches, extract_flags):

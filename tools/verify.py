@@ -1,4 +1,4 @@
-"""Reads datasets, feature caches and run folders to the last byte and names every file that is not as it was written.
+"""Reads datasets, feature caches, their encoders and runs to the last byte and names every file that has changed.
 
     python -m tools.verify data cache runs/mlp
 
@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from geods import cli, dataset_files, errors, seals
 
-Kind = Literal["dataset", "cache", "run"]
+Kind = Literal["dataset", "cache", "encoder", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,9 +83,13 @@ def find(path: pathlib.Path) -> Iterator[tuple[pathlib.Path, Kind]]:
 
 
 def verify(folder: pathlib.Path, kind: Kind) -> Verdict:
-    """Reads all of one dataset, cache or run."""
+    """Reads all of one dataset, cache, encoder or run."""
     if kind == "dataset":
         return _dataset(folder)
+    if kind == "encoder":
+        from trainers import cache_files
+
+        return _sealed(folder, cache_files.anew(folder))
     return _cache(folder) if kind == "cache" else _run(folder)
 
 
@@ -93,6 +97,8 @@ def _kind_of(files: set[str], folders: set[str]) -> Kind | None:
     """Returns what a folder with these files and folders is; some of them may be lost."""
     from trainers import cache_files, runs
 
+    if cache_files.MADE_OF in files:
+        return "encoder"
     if dataset_files.INFO in files or any(".tfrecord-" in name for name in files):
         return "dataset"
     if cache_files.INDEX in files or (cache_files.ARRAYS in files and "blocks" in folders):

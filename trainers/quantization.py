@@ -2,7 +2,7 @@
 
     quantization.calibrate(settings, spec, builder, backbone)     # what --precision=int8 does first
     <cache_dir>/int8/encoder.xml, encoder.bin                     OpenVINO's own format
-    <cache_dir>/int8/made_of.json                                 what they were made of, and their SHA-256
+    <cache_dir>/int8/made_of.json, seal.json                      what they were made of; size and SHA-256 of all
 
 How large the values of each layer become is seen on images, and decides what a step of 1/255 of them is worth. So
 other images give other features: the encoder is kept, and every split and every later run computes with the same.
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from geods import datasets, errors, files, loader, locks, pipeline, splits
+from geods import datasets, errors, files, loader, locks, pipeline, seals, splits
 from model import backbones
 from trainers import cache_files, options, runtimes
 
@@ -25,7 +25,7 @@ from trainers import cache_files, options, runtimes
 _IMAGES = 32
 # The values of all layers are kept of a batch: of 32 images at two sizes 4 GB.
 _AT_ONCE = 2
-_FOLDER, _MADE_OF, _PARTS = "int8", "made_of.json", ("encoder.xml", "encoder.bin")
+_FOLDER, _PARTS = "int8", ("encoder.xml", "encoder.bin")
 
 
 def path_of(cache_dir: str | os.PathLike[str]) -> pathlib.Path:
@@ -101,25 +101,22 @@ def _is_there(folder: pathlib.Path, made_of: cache_files.CacheKey) -> bool:
     Raises:
         CacheError: If it is there, but damaged or made of something else.
     """
-    path = folder / _MADE_OF
-    if not path.is_file():
+    if not seals.is_sealed(folder):
         return False
+    if damage := seals.damaged(folder):
+        raise errors.CacheError(str(damage[0]), cache_files.anew(folder))
+    path = folder / cache_files.MADE_OF
     try:
-        noted = files.parse_json(path.read_bytes())
-        key, hashes = cache_files.CacheKey(**noted["key"]), noted["sha256"]
-        damaged = [name for name in _PARTS if files.sha256_of_file(folder / name) != hashes[name]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise errors.CacheError(f"{folder}: is damaged ({error}).", cache_files.anew(folder)) from error
-    if damaged:
-        problem = f"{folder / damaged[0]}: its bytes have changed since it was written."
-        raise errors.CacheError(problem, cache_files.anew(folder))
+        key = cache_files.CacheKey(**files.parse_json(path.read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise errors.CacheError(f"{path}: is damaged ({error}).", cache_files.anew(folder)) from error
     cache_files.refuse_other(folder, key, made_of)
     return True
 
 
 def _write(folder: pathlib.Path, parts: Sequence[bytes], made_of: cache_files.CacheKey) -> None:
-    """Writes an encoder; the note comes last, so that one without it was never finished."""
-    (folder / _MADE_OF).unlink(missing_ok=True)
+    """Writes an encoder; the seal comes last, so that one without it was never finished."""
+    (folder / seals.NAME).unlink(missing_ok=True)
     save(folder, parts)
-    hashes = {name: files.sha256_of_file(folder / name) for name in _PARTS}
-    files.write_json(folder / _MADE_OF, {"key": dataclasses.asdict(made_of), "sha256": hashes})
+    files.write_json(folder / cache_files.MADE_OF, dataclasses.asdict(made_of))
+    seals.write(folder, [*_PARTS, cache_files.MADE_OF])
