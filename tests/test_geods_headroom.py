@@ -40,6 +40,6 @@ def test_the_jpegs_that_wait_to_be_shuffled_are_counted(data_dir):
 
 def test_a_regression_of_more_places_than_fit_is_refused():
     with pytest.raises(
-        errors.MemoryShortError, match=r"--most_places=1000000: .* would take 48,[\d,.]+ GB.*\nNext: lower"
+        errors.MemoryShortError, match=r"--most_places=1000000: .* would take 24,[\d,.]+ GB.*\nNext: lower"
     ):
         memorise._require_memory(10**6, (4, 6, 16), 10)

@@ -63,6 +63,16 @@ def test_what_it_says_of_groups_left_out_is_what_leaving_them_out_gives():
     assert found.held_out_km == pytest.approx(np.mean(missed), rel=1e-6)
 
 
+def test_of_many_places_all_are_remembered_and_some_are_chosen_on():
+    found = kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS, 500.0, chosen_on=45)
+    of_some = kernel_regression.fit(LOOKS[:45], COORDS[:45], GROUPS[:45], CENTROIDS, 500.0)
+    for name in ("rate", "spread_km", "width", "ridge", "held_out_km"):
+        assert getattr(found, name) == pytest.approx(getattr(of_some, name), rel=0.1 if name == "held_out_km" else 1e-9)
+    np.testing.assert_allclose(found.coefficients, solve(LOOKS, COORDS, found, 500.0), rtol=1e-5, atol=1e-3)
+    with pytest.raises(errors.TrainingError, match="3 places in 1 groups"):
+        kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS, chosen_on=3)
+
+
 def test_it_finds_new_places_far_better_than_a_constant():
     found = kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS)
     new = np.random.default_rng(2).uniform([31, -109], [44, -86], (40, 2))

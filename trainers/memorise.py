@@ -94,10 +94,11 @@ def neighbours_bytes(places: int, feature_shape: tuple[int, ...]) -> int:
 def kernel_bytes(places: int, feature_shape: tuple[int, ...], cells: int) -> int:
     """Returns the memory that fitting a kernel regression takes at its peak.
 
-    Six matrices of all pairs in float64; the looks in float64, twice in float32, and in the network; four tables over
-    the cells. `tests/soak_memory.py` holds it against what is used.
+    Three matrices of all pairs in float64, and three more of those it is chosen on; the looks in float64, twice in
+    float32, and in the network; four tables over the cells. `tests/soak_memory.py` holds it against what is used.
     """
-    return 48 * places**2 + 20 * places * _moments_of(feature_shape) + 32 * places * cells
+    tried = min(places, kernel_regression.CHOSEN_ON)
+    return 24 * (places**2 + tried**2) + 20 * places * _moments_of(feature_shape) + 32 * places * cells
 
 
 def _moments_of(feature_shape: tuple[int, ...]) -> int:
