@@ -47,7 +47,7 @@ class Sealing:
         sealing.begin("first")
         sealing.write(["first", "second"])
 
-    Half a second of a build of 340 MB: hashing holds no lock of Python, and waiting for the disk neither.
+    Hashing takes 0.8 s for a GB and holds no lock of Python, and waiting for the disk neither.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:

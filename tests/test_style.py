@@ -10,9 +10,9 @@ REPO = pathlib.Path(__file__).parent.parent
 SOURCES = [
     path for package in ("geods", "model", "trainers", "tools") for path in sorted((REPO / package).rglob("*.py"))
 ]
+PYTHON = [*SOURCES, *sorted((REPO / "tests").rglob("*.py"))]
 ALL_TEXT = [
-    *SOURCES,
-    *sorted((REPO / "tests").rglob("*.py")),
+    *PYTHON,
     *sorted(REPO.glob("*.md")),
     *sorted((REPO / "trainers").rglob("*.cfg")),
 ]
@@ -23,7 +23,7 @@ def identify(path: pathlib.Path) -> str:
     return str(path.relative_to(REPO))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=identify)
+@pytest.mark.parametrize("path", PYTHON, ids=identify)
 def test_files_and_functions_are_small(path):
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= LONGEST_FILE
@@ -41,6 +41,6 @@ def test_no_unfinished_work_and_no_path_of_a_machine(path):
     assert not re.search(r"(?<![\w.])/(home|root|tm" + r"p|wo" + r"rk|Users)/", text)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=identify)
+@pytest.mark.parametrize("path", PYTHON, ids=identify)
 def test_every_line_of_a_module_serves_a_docstring_first(path):
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
