@@ -184,7 +184,7 @@ HERE = {
         r"pip install",
     ),
     "no GPU": Mistake("trainers.extract --decode=gpu --data_dir={here}/data", "--decode=gpu", r"--decode=auto"),
-    "nothing to verify": Mistake("tools.verify {here}/tree", "no dataset or cache or run", "run folder"),
+    "nothing to verify": Mistake("tools.verify {here}/tree", "no dataset or cache or encoder or run", "run folder"),
     "recipe unknown to the leaderboard": Mistake("tools.leaderboard --recipes=mpl", r"no recipe .*mpl", "mlp"),
     "key missing": Mistake(f"{SCRAPE} --max_cost=1", "GOOGLE_MAPS_API_KEY", "--api_key_file"),
     "key file missing": Mistake(f"{SCRAPE} --api_key_file={{here}}/no", "does not exist|no such", "key"),
