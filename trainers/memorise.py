@@ -62,6 +62,7 @@ def _kernel(
     classifier = kernel_regression.build_classifier(regression, feature_shape, sizes)
     look = keras.Model(classifier.input, classifier.get_layer("moment_roots").output, name="look")
     looks, coords = _looks(lambda features, mask: look({"features": features, "view_mask": mask}), train, places)
+    print(f"fitting a kernel regression of {places:,} places; 10,000 take a minute", flush=True)
     found = kernel_regression.fit(looks, coords, _blocks(coords), cells.centroids, settings.nearness_km)
     regression.remember(looks, found)
     print(
