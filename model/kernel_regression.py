@@ -161,14 +161,13 @@ def fit(
         raise errors.TrainingError(problem, "train on places of at least two blocks that look different")
     apart /= usual
     tried = [
-        (_mean_km(distance_km[first], _left_out(apart[first, first], cost[first], members, *choice)[1]), *choice)
+        (_mean_km(distance_km[first], _left_out(apart[first, first], cost[first], members, *choice)), *choice)
         for choice in itertools.product(WIDTHS, RIDGES)
     ]
     mean_km, width, ridge = min(tried)
-    coefficients, expected_km = _left_out(apart[first, first], cost[first], members, width, ridge)
+    expected_km = _left_out(apart[first, first], cost[first], members, width, ridge)
     spread_km = _spread(expected_km, distance_km[first].argmin(axis=1))
-    if first.stop < len(looks):
-        coefficients = _solved(apart, cost, width, ridge)
+    coefficients = _solved(apart, cost, width, ridge)
     return Solution(coefficients, cost.mean(axis=0), width / usual, spread_km, width, ridge, mean_km)
 
 
@@ -203,20 +202,14 @@ def _squared_distances(looks: np.ndarray) -> np.ndarray:
     return np.maximum(apart, 0, out=apart)
 
 
-def _left_out(
-    apart: np.ndarray, cost: np.ndarray, members: list[np.ndarray], width: float, ridge: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Solves the regression for one width and ridge.
-
-    Returns:
-        Its coefficients `[n, cells]`, and what it expects of each place without the place's group, `[n, cells]` km.
-    """
+def _left_out(apart: np.ndarray, cost: np.ndarray, members: list[np.ndarray], width: float, ridge: float) -> np.ndarray:
+    """Returns what the regression expects of each place without the place's group, `[n, cells]` km."""
     inverse = np.linalg.inv(np.exp(-width * apart) + len(apart) * ridge * np.eye(len(apart)))
     coefficients = inverse @ (cost - cost.mean(axis=0))
     expected_km = cost.copy()
     for group in members:
         expected_km[group] -= np.linalg.solve(inverse[np.ix_(group, group)], coefficients[group])
-    return coefficients, expected_km
+    return expected_km
 
 
 def _solved(apart: np.ndarray, cost: np.ndarray, width: float, ridge: float) -> np.ndarray:

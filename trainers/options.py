@@ -136,7 +136,7 @@ class TrainOptions(EncoderOptions):
     sigma_km: float = cli.option(200.0, "Width of the kernel round each of them.")
     sharpness: float = cli.option(10.0, "How much more a more similar one counts, 0 for not at all.")
     most_places: int = cli.option(
-        10_000, "Training places --head=kernel remembers, at most: a minute and 4 GB for that, growing as their square."
+        10_000, "Training places --head=kernel remembers, at most: a minute and 5 GB for that, growing as their square."
     )
     nearness_km: float = cli.option(
         0.0, "What --head=kernel counts as near, which makes near guesses worth more; 0 counts distance alone."
