@@ -101,6 +101,7 @@ def of_no_key(folder):
         (lambda folder: (folder / "encoder.xml").unlink(), "encoder.xml: is missing"),
         (lambda folder: (folder / "made_of.json").write_text("{}"), "made_of.json: has 2 bytes"),
         (lambda folder: (folder / "seal.json").write_text("["), "seal.json: is damaged"),
+        (lambda folder: (folder / "made_of.json").unlink(), "made_of.json: is missing"),
         (of_no_key, "made_of.json: is damaged"),
     ],
 )
@@ -112,10 +113,10 @@ def test_a_damaged_encoder_is_refused(caches, extract_flags, tmp_path, damage, s
     assert said in refused.stderr
     assert "--overwrite" in refused.stderr
     whole = damage is of_no_key
-    verified = road.program("tools.verify", tmp_path, expect=0 if whole else 2)
-    assert (
-        f"whole    {tmp_path / 'int8'}: encoder" if whole else f"damaged  {tmp_path}/int8/{said}"
-    ) in verified.stdout
+    verified = road.program("tools.verify", tmp_path, expect=0 if whole else 2).stdout
+    folder = tmp_path / "int8"
+    assert (f"whole    {folder}: encoder" if whole else f"damaged  {folder}/{said}") in verified
+    assert ("Next: python -m trainers.extract --overwrite" in verified) is not whole
 
 
 def test_an_encoder_of_other_flags_is_refused(caches, extract_flags):

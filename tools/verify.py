@@ -84,20 +84,14 @@ def find(path: pathlib.Path) -> Iterator[tuple[pathlib.Path, Kind]]:
 
 def verify(folder: pathlib.Path, kind: Kind) -> Verdict:
     """Reads all of one dataset, cache, encoder or run."""
-    if kind == "dataset":
-        return _dataset(folder)
-    if kind == "encoder":
-        from trainers import cache_files
-
-        return _sealed(folder, cache_files.anew(folder))
-    return _cache(folder) if kind == "cache" else _run(folder)
+    return {"dataset": _dataset, "cache": _cache, "encoder": _encoder, "run": _run}[kind](folder)
 
 
 def _kind_of(files: set[str], folders: set[str]) -> Kind | None:
     """Returns what a folder with these files and folders is; some of them may be lost."""
     from trainers import cache_files, runs
 
-    if cache_files.MADE_OF in files:
+    if not files.isdisjoint(cache_files.ENCODER_FILES):
         return "encoder"
     if dataset_files.INFO in files or any(".tfrecord-" in name for name in files):
         return "dataset"
@@ -115,6 +109,13 @@ def _dataset(folder: pathlib.Path) -> Verdict:
             (), "", "was built before datasets were sealed, so nothing is known of its bytes; build it again"
         )
     return _sealed(folder, dataset_files.rebuild(folder))
+
+
+def _encoder(folder: pathlib.Path) -> Verdict:
+    """Reads the encoder of a cache."""
+    from trainers import cache_files
+
+    return _sealed(folder, cache_files.anew(folder))
 
 
 def _run(folder: pathlib.Path) -> Verdict:

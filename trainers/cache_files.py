@@ -26,8 +26,8 @@ from geods import errors, files, places, texts
 FORMAT = 1
 DTYPES = ("float32", "float16", "bfloat16")
 INDEX, ARRAYS, _BLOCKS = "index.json", "index.npz", "blocks"
-# Beside an encoder in 8 bits (trainers/quantization.py).
-MADE_OF = "made_of.json"
+# Of an encoder in 8 bits: two of OpenVINO's own format, and what they were made of (trainers/quantization.py).
+ENCODER_FILES = ("encoder.xml", "encoder.bin", "made_of.json")
 _NUMBERS = ("coords", "views", "headings")
 
 

@@ -23,7 +23,8 @@ from trainers import cache_files, options, runtimes
 
 # With 128 the features came no nearer to those in float32; 32 take 3 s of MobileNetV2, 20 s of ResNet50 at 300x600.
 _IMAGES = 32
-_FOLDER, _PARTS = "int8", ("encoder.xml", "encoder.bin")
+_FOLDER = "int8"
+*_PARTS, _MADE_OF = cache_files.ENCODER_FILES
 
 
 def path_of(cache_dir: str | os.PathLike[str]) -> pathlib.Path:
@@ -101,7 +102,7 @@ def _is_there(folder: pathlib.Path, made_of: cache_files.CacheKey) -> bool:
         return False
     if damage := seals.damaged(folder):
         raise errors.CacheError(str(damage[0]), cache_files.anew(folder))
-    path = folder / cache_files.MADE_OF
+    path = folder / _MADE_OF
     try:
         key = cache_files.CacheKey(**files.parse_json(path.read_bytes()))
     except (ValueError, TypeError) as error:
@@ -114,5 +115,5 @@ def _write(folder: pathlib.Path, parts: Sequence[bytes], made_of: cache_files.Ca
     """Writes an encoder; the seal comes last, so that one without it was never finished."""
     (folder / seals.NAME).unlink(missing_ok=True)
     save(folder, parts)
-    files.write_json(folder / cache_files.MADE_OF, dataclasses.asdict(made_of))
-    seals.write(folder, [*_PARTS, cache_files.MADE_OF])
+    files.write_json(folder / _MADE_OF, dataclasses.asdict(made_of))
+    seals.write(folder, cache_files.ENCODER_FILES)
