@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+import pytest
 import s3fs
 
 from geods.mirror import urls
@@ -109,6 +110,13 @@ def system() -> s3fs.S3FileSystem:
 def _system_of(endpoint: str) -> s3fs.S3FileSystem:
     """The objects of a server; botocore takes 0.1 s of processor time to make ready, which is much where many ask."""
     return s3fs.S3FileSystem(endpoint_url=endpoint, skip_instance_cache=True, use_listings_cache=False)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server for all tests of a file."""
+    with s3(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 def new(server, monkeypatch, mirror) -> str:

@@ -1,11 +1,11 @@
-"""A small scrape of a drawn source, for tests: how it is run, and what must be equal between two of them."""
+"""A small scrape of a drawn source, for tests: how it is run, and one that is whole."""
 
 import drawn_source
 import pytest
 import shapely
 
 from geods import partition, scrape
-from geods.scraping import journal, options
+from geods.scraping import options
 
 CELLS = partition.Partition(tuple(shapely.box(x, y, x + 0.5, y + 0.5) for y in (40, 40.5) for x in (-100, -99.5)))
 IMAGES = len(CELLS) * 3 * 3
@@ -19,13 +19,6 @@ def settings(out, **changes):
 def run(out, client=None, stop=None, cells=CELLS, config=None, **changes):
     client = client or drawn_source.DrawnSource()
     return scrape.scrape(settings(out, **changes), client, cells, config or {}, stop=stop, delay_factor=0.01)
-
-
-def contents(root):
-    """All that must be equal between two ways to one tree."""
-    names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-    kept = [name for name in names if not name.startswith(("journal.sqlite", ".scrape.lock", "scrape.cfg"))]
-    return {name: (root / name).read_bytes() for name in kept} | {"journal": journal.canonical(root)}
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,11 @@ import pathlib
 
 import bucket_server
 import pytest
+from bucket_server import server
 
 from geods.mirror import session, urls
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with bucket_server.s3(tmp_path_factory.mktemp("server")) as running:
-        yield running
+__all__ = ["server"]
 
 
 @pytest.fixture

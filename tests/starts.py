@@ -14,6 +14,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
+import canary
+
 REPO = pathlib.Path(__file__).parent.parent
 # What every program of ours that trains or reads datasets imports, and what the others do.
 HEAVY = ("tensorflow", "keras", "tensorflow_datasets", "matplotlib.pyplot", "shapely", "PIL.Image")
@@ -62,7 +64,7 @@ class Started:
 def started(
     libraries: Sequence[str], words: Sequence[object], environment: dict[str, str], absent: Sequence[str] = ()
 ) -> Iterator[Started]:
-    """Starts a program, and kills it in the end if it still runs.
+    """Starts a program, kills it in the end if it still runs, and looks for the key in what it said.
 
     Args:
         libraries: What the process that it is forked from has imported.
@@ -80,6 +82,7 @@ def started(
         finally:
             program.send(signal.SIGKILL)
             program.wait()
+        canary.assert_clean(program.stdout + program.stderr)
 
 
 @functools.cache

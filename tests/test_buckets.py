@@ -15,18 +15,14 @@ import bucket_server
 import pytest
 import road
 import starts
+from bucket_server import server
 
 from geods.mirror import urls
 
+__all__ = ["server"]
 TFDS = "tensorflow_datasets.scripts.cli.main"
 # A clear error must come within so many seconds; and what is started at the same time slows it.
 MOST_S = 30
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with bucket_server.s3(tmp_path_factory.mktemp("server")) as running:
-        yield running
 
 
 @pytest.fixture

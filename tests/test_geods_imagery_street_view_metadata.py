@@ -120,5 +120,5 @@ def test_an_echo_of_the_url_is_redacted_before_it_is_cut(street):
     assert echo[:5] not in str(error)
 
 
-def test_the_record_of_this_file_is_what_the_service_sends():
+def test_the_record_is_what_the_service_sends():
     assert json.loads(json.dumps(RECORD, indent=3, ensure_ascii=False)) == RECORD

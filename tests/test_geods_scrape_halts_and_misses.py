@@ -2,7 +2,8 @@
 
 import drawn_source
 import pytest
-from drawn_scrape import contents, run, whole
+from drawn_scrape import run, whole
+from soak import contents
 
 from geods import errors, tree
 from geods.imagery import source

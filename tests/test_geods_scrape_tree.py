@@ -14,7 +14,8 @@ import time
 
 import drawn_source
 import pytest
-from drawn_scrape import CELLS, IMAGES, contents, run, whole
+from drawn_scrape import CELLS, IMAGES, run, whole
+from soak import contents
 
 from geods import errors, partition, survey, tree
 from geods.scraping import journal

@@ -65,10 +65,10 @@ def _start(order: dict) -> int:
     child = os.fork()
     if not child:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+        _end_as(order)
     _folders[child] = order["folder"]
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-    if not child:
-        _end_as(order)
     return child
 
 
