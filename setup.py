@@ -24,6 +24,8 @@ REQUIREMENTS = [
     "importlib_resources>=6",
     "mlcroissant>=1.0",
     "fiona>=1.10",
+    # The checksums of TFRecords.
+    "google-crc32c>=1.6",
     # Older Keras runs code found in model files (CVE-2025-1550 and its line).
     "keras>=3.12",
     "matplotlib>=3.8",

@@ -7,7 +7,6 @@ TFDS parses one record at a time and names every feature of it: 0.4 ms of proces
 at hand, a quarter of what decoding it takes. Here it is 0.1 ms, and what is not asked for is not copied.
 """
 
-import inspect
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import dataset_files, errors
+from geods import dataset_files, errors, tfrecords
 
 SHUFFLE_LOCATIONS = 4096
 _SHARDS_AT_ONCE = 16
@@ -73,23 +72,19 @@ def read(
 def stream(builder: tfds.core.DatasetBuilder, split: str) -> Iterator[bytes]:
     """Yields the records of a split in the order of the shards, without tf.data.
 
-    That takes 0.02 ms of the processor for an image of 30 kB where tf.data takes 0.13, and begins at once, not after
-    70 ms (2 cores, AVX-512). The checksums of TFRecords are compared by both.
+    That takes a twentieth of tf.data's time, and begins at once, not after 70 ms. The checksums are compared by both.
 
     Args:
         builder: From `datasets.open_builder`.
         split: Split, or part of one as TFDS writes it.
 
     Raises:
-        DatasetError: If there is no such split, or its shards are no TFRecords.
-        tensorflow.errors.DataLossError: If a shard is damaged.
+        DatasetError: If there is no such split, its shards are no TFRecords, or one is damaged.
     """
-    # The one reader of TensorFlow that is no tf.data; around it is a warning that says to use tf.data.
-    read = inspect.unwrap(tf.compat.v1.io.tf_record_iterator)
     return (
         record
         for part in _parts(builder, split)
-        for record in itertools.islice(read(str(part.filename)), part.skip, part.skip + part.take)
+        for record in itertools.islice(tfrecords.read(part.filename), part.skip, part.skip + part.take)
     )
 
 

@@ -37,7 +37,7 @@ GEODS_LEVELS = [
         "vector_files",
     },
     {"bad_images", "beam_jobs", "boundary", "dataset_files", "geojson"},
-    {"partition"},
+    {"partition", "tfrecords"},
     {"fishnet", "splits", "tree"},
     {"places"},
     {"chosen", "columns"},
