@@ -74,7 +74,7 @@ class ThreadedDecoder:
             contents: Whole JPEGs, at least one.
         """
         pixels = self._buffers.take((len(contents), *self._shape))
-        # Each thread takes what comes next: all end together, with three tasks a batch and not one for some images.
+        # Each thread takes what comes next, so all end together, with one task for each and not one for some images.
         left = collections.deque(zip(contents, pixels, strict=True))
         tasks = [self._pool.submit(self._decode, left) for _ in range(min(self._threads, len(contents)))]
         return Waiting(pixels, tasks)
