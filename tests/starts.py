@@ -73,6 +73,8 @@ def started(
         absent: Modules that it shall not be able to import.
     """
     with tempfile.TemporaryDirectory() as folder:
+        for name in ("stdout", "stderr"):
+            pathlib.Path(folder, name).touch()
         starter = _starter(*libraries)
         order = {"arguments": list(map(str, words)), "environment": environment, "absent": absent}
         print(json.dumps({**order, "repo": str(REPO), "folder": folder}), file=starter.stdin, flush=True)

@@ -13,6 +13,7 @@ from typing import ClassVar
 import drawn_trees
 import numpy as np
 import pytest
+import starts
 import tensorflow_datasets as tfds
 from absl import logging
 
@@ -202,14 +203,16 @@ def test_configs_check_themselves():
 @pytest.fixture(scope="module")
 def tfds_build(tmp_path_factory):
     """Runs the real command and returns what it did and the folder it built into."""
-    command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build", "geods"]
-    environment = {**os.environ, "PYTHONPATH": str(REPO), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = ["tensorflow_datasets.scripts.cli.main", "build", "geods"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop(survey.PARTITION_VARIABLE, None)
 
     def start(*arguments) -> tuple[subprocess.CompletedProcess, pathlib.Path]:
         data_dir = tmp_path_factory.mktemp("ds")
         words = [*command, f"--data_dir={data_dir}", *arguments]
-        return subprocess.run(words, cwd=REPO, env=environment, capture_output=True, text=True, check=False), data_dir
+        with starts.started(starts.HEAVY, words, environment) as running:
+            status = running.wait()
+            return subprocess.CompletedProcess(words, status, running.stdout, running.stderr), data_dir
 
     return start
 

@@ -8,12 +8,11 @@ import json
 import pathlib
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 import road
+import starts
 import tensorflow as tf
 import tensorflow_datasets as tfds
 import test_geods_dataset_builder as building
@@ -38,7 +37,7 @@ class Service:
     ends: contextlib.ExitStack
     port: int = dataclasses.field(default_factory=free_port)
     ports: list[int] = dataclasses.field(default_factory=lambda: [free_port(), free_port()])
-    workers: list[subprocess.Popen] = dataclasses.field(default_factory=list)
+    workers: list[starts.Started] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
         await_listening(self.start("dispatcher", self.port))
@@ -50,17 +49,13 @@ class Service:
     def address(self) -> str:
         return f"localhost:{self.port}"
 
-    def start(self, role: str, port: int, *more: str) -> subprocess.Popen:
+    def start(self, role: str, port: int, *more: str) -> starts.Started:
         """Starts the real program."""
-        command = [sys.executable, "-m", "tools.data_service", f"--role={role}", f"--port={port}", *more]
-        process = subprocess.Popen(command, cwd=road.REPO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for end in (process.stdout.close, process.wait, process.kill):
-            self.ends.callback(end)
-        return process
+        return self.ends.enter_context(road.started("tools.data_service", f"--role={role}", f"--port={port}", *more))
 
     def kill_worker(self) -> None:
         """Kills the second worker."""
-        self.workers[1].send_signal(signal.SIGKILL)
+        self.workers[1].send(signal.SIGKILL)
         self.workers[1].wait()
 
     def start_worker(self) -> None:
@@ -69,9 +64,8 @@ class Service:
         await_listening(self.workers[1])
 
 
-def await_listening(process: subprocess.Popen) -> None:
-    line = process.stdout.readline()
-    assert "listens on port" in line, line
+def await_listening(process: starts.Started) -> None:
+    wait_for(lambda: "listens on port" in process.stdout, process)
 
 
 @pytest.fixture(scope="module")
@@ -147,13 +141,11 @@ def test_a_training_is_fed_by_it_and_ends_when_a_worker_is_gone_for_good(builder
     words = [f"--data_dir={folder}", "--config=report", *road.SIZE, "--backbone=mobilenet_v2", "--head=linear"]
     words += ["--backbone_weights=random", "--pooling=avg", "--validation_split=", "--batch_size=40", "--epochs=1000"]
     words += [f"--run_dir={tmp_path / 'run'}", "--data_service_wait_s=15"]
-    with open(tmp_path / "log.txt", "w+") as log:
-        command = [sys.executable, "-m", "trainers.train", *words, f"--data_service={service.address}"]
-        training = subprocess.Popen(command, cwd=road.REPO, stdout=log, stderr=log)
-        wait_for(lambda: "epoch 2/1000: loss" in pathlib.Path(log.name).read_text(), training)
+    with road.started("trainers.train", *words, f"--data_service={service.address}") as training:
+        wait_for(lambda: "epoch 2/1000: loss" in training.stdout, training)
         service.kill_worker()
-        assert training.wait(timeout=120) == 2
-        said = pathlib.Path(log.name).read_text()
+        assert training.wait(timeout_s=120) == 2
+        said = training.stderr
     assert "no step ended for 15 s; a worker may be gone.\nNext: start it again under its port" in said
     service.start_worker()
 
@@ -168,7 +160,7 @@ def test_what_it_decodes_is_measured_like_any_loader(service, tree_dir, tmp_path
     assert "no tf.data service answers there" in refused.stderr
 
 
-def wait_for(ready, training):
+def wait_for(ready, process):
     while not ready():
-        assert training.poll() is None
+        assert process.poll() is None, f"{process.stdout}\n{process.stderr}"
         time.sleep(0.1)

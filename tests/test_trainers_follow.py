@@ -1,9 +1,9 @@
 """Training while a real scraper fills the tree, in a process of its own."""
 
+import contextlib
 import csv
 import re
-import subprocess
-import sys
+import time
 
 import numpy as np
 import pytest
@@ -23,39 +23,28 @@ class Follower:
     def __init__(self, settings, folder):
         flagfile = folder / "follow.cfg"
         flagfile.write_text(cli.to_flagfile(settings))
-        self.lines = []
-        self.errors = (folder / "stderr.txt").open("w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "trainers.train", f"--flagfile={flagfile}"],
-            cwd=road.REPO,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-        )
+        self.ends = contextlib.ExitStack()
+        self.process = self.ends.enter_context(road.started("trainers.train", f"--flagfile={flagfile}"))
+        self.read = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        self.errors.close()
+        self.ends.close()
 
     def wait_for(self, words):
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if words in line:
-                return
-        raise AssertionError(f"{words!r} never came:\n{''.join(self.lines)}\n{self.stderr()}")
+        """Waits until a line says this that came after the one waited for last."""
+        while (at := self.process.stdout.find(words, self.read)) < 0:
+            assert self.process.poll() is None, f"{words!r} never came:\n{self.process.stdout}\n{self.stderr()}"
+            time.sleep(0.02)
+        self.read = at + len(words)
 
     def end(self):
-        self.lines += self.process.stdout.readlines()
-        return self.process.wait(), "".join(self.lines)
+        return self.process.wait(), self.process.stdout
 
     def stderr(self):
-        self.errors.seek(0)
-        return self.errors.read()
+        return self.process.stderr
 
 
 def matched(pattern, text):
