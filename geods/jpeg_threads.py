@@ -85,10 +85,10 @@ class ThreadedDecoder:
 
     def _decode(self, left: collections.deque[tuple[bytes, np.ndarray]]) -> None:
         """Decodes images into their places until none is left."""
-        while left:
+        while True:
             try:
                 content, place = left.popleft()
-            except IndexError:  # another thread took the last
+            except IndexError:
                 return
             if not self._is_decoded(content, place):
                 place[:] = self._otherwise(content)

@@ -43,21 +43,21 @@ def read(path: str | os.PathLike[str]) -> Iterator[bytes]:
             start += len(head) + len(record) + _CRC.size
 
 
-def masked_crc(content: bytes) -> int:
-    """Returns the checksum that TFRecords have: CRC-32C, rotated by 15 bits, plus a constant."""
-    crc = google_crc32c.value(content)
-    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF
-
-
 def _body(file: BinaryIO, head: bytes) -> bytes | None:
     """Reads what follows a head; None if either is damaged or cut short."""
     if len(head) < _HEAD.size:
         return None
     length, crc_of_length = _HEAD.unpack(head)
     # First of all, or a damaged length would ask for all memory.
-    if masked_crc(head[:_LENGTH_BYTES]) != crc_of_length:
+    if _masked_crc(head[:_LENGTH_BYTES]) != crc_of_length:
         return None
     content = file.read(length)
     tail = file.read(_CRC.size)
     whole = len(content) == length and len(tail) == _CRC.size
-    return content if whole and _CRC.unpack(tail) == (masked_crc(content),) else None
+    return content if whole and _CRC.unpack(tail) == (_masked_crc(content),) else None
+
+
+def _masked_crc(content: bytes) -> int:
+    """Returns the checksum that TFRecords have: CRC-32C, rotated by 15 bits, plus a constant."""
+    crc = google_crc32c.value(content)
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

@@ -34,10 +34,9 @@ def started(*words: object) -> contextlib.AbstractContextManager[starts.Started]
 
 def program(*words: object, expect: int = 0) -> subprocess.CompletedProcess:
     """Runs `python -m ...` as a user would, and checks its exit code."""
-    with started(*words) as running:
-        status = running.wait()
-        assert status == expect, f"{words}\n{running.stdout}\n{running.stderr}"
-        return subprocess.CompletedProcess(words, status, running.stdout, running.stderr)
+    done = starts.ended(starts.HEAVY, words, dict(os.environ))
+    assert done.returncode == expect, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done
 
 
 def without_tensorflow(words: list[str], output: pathlib.Path) -> tuple[int, str]:

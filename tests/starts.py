@@ -54,6 +54,16 @@ class Started:
             time.sleep(0.002)
         return status
 
+    def wait_to_say(self, words: str, after: int = 0) -> int:
+        """Waits until its output holds these words behind a position; returns where they end."""
+        while True:
+            # Looked at first: a program may say it and end.
+            status, text = self.poll(), self.stdout
+            if (at := text.find(words, after)) >= 0:
+                return at + len(words)
+            assert status is None, f"{words!r} never came:\n{text}\n{self.stderr}"
+            time.sleep(0.02)
+
     def send(self, number: signal.Signals) -> None:
         """Sends a signal, if it still runs."""
         if self.poll() is None:
@@ -85,6 +95,15 @@ def started(
             program.send(signal.SIGKILL)
             program.wait()
         canary.assert_clean(program.stdout + program.stderr)
+
+
+def ended(
+    libraries: Sequence[str], words: Sequence[object], environment: dict[str, str]
+) -> subprocess.CompletedProcess:
+    """Runs a program to its end."""
+    with started(libraries, words, environment) as program:
+        status = program.wait()
+        return subprocess.CompletedProcess(words, status, program.stdout, program.stderr)
 
 
 @functools.cache

@@ -19,7 +19,6 @@ from absl import logging
 
 from geods import bad_images, errors, geods_dataset_builder, partition, splits, survey, tree
 
-REPO = pathlib.Path(__file__).parent.parent
 OUTSIDE = "60.5,-115.25"
 
 
@@ -203,16 +202,13 @@ def test_configs_check_themselves():
 @pytest.fixture(scope="module")
 def tfds_build(tmp_path_factory):
     """Runs the real command and returns what it did and the folder it built into."""
-    command = ["tensorflow_datasets.scripts.cli.main", "build", "geods"]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = dict(os.environ)
     environment.pop(survey.PARTITION_VARIABLE, None)
 
     def start(*arguments) -> tuple[subprocess.CompletedProcess, pathlib.Path]:
         data_dir = tmp_path_factory.mktemp("ds")
-        words = [*command, f"--data_dir={data_dir}", *arguments]
-        with starts.started(starts.HEAVY, words, environment) as running:
-            status = running.wait()
-            return subprocess.CompletedProcess(words, status, running.stdout, running.stderr), data_dir
+        words = ["tensorflow_datasets.scripts.cli.main", "build", "geods", f"--data_dir={data_dir}", *arguments]
+        return starts.ended(starts.HEAVY, words, environment), data_dir
 
     return start
 

@@ -8,7 +8,6 @@ import json
 import pathlib
 import signal
 import socket
-import time
 
 import pytest
 import road
@@ -22,6 +21,7 @@ from tools import benchmark_input
 from trainers import options
 
 PLACES, SHARDS = 120, 12
+LISTENS = "listens on port"
 
 
 def free_port() -> int:
@@ -40,10 +40,10 @@ class Service:
     workers: list[starts.Started] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
-        await_listening(self.start("dispatcher", self.port))
+        self.start("dispatcher", self.port).wait_to_say(LISTENS)
         self.workers = [self.start("worker", port, f"--dispatcher={self.address}") for port in self.ports]
         for worker in self.workers:
-            await_listening(worker)
+            worker.wait_to_say(LISTENS)
 
     @property
     def address(self) -> str:
@@ -61,11 +61,7 @@ class Service:
     def start_worker(self) -> None:
         """Starts the second worker again, under its port."""
         self.workers[1] = self.start("worker", self.ports[1], f"--dispatcher={self.address}")
-        await_listening(self.workers[1])
-
-
-def await_listening(process: starts.Started) -> None:
-    wait_for(lambda: "listens on port" in process.stdout, process)
+        self.workers[1].wait_to_say(LISTENS)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +138,7 @@ def test_a_training_is_fed_by_it_and_ends_when_a_worker_is_gone_for_good(builder
     words += ["--backbone_weights=random", "--pooling=avg", "--validation_split=", "--batch_size=40", "--epochs=1000"]
     words += [f"--run_dir={tmp_path / 'run'}", "--data_service_wait_s=15"]
     with road.started("trainers.train", *words, f"--data_service={service.address}") as training:
-        wait_for(lambda: "epoch 2/1000: loss" in training.stdout, training)
+        training.wait_to_say("epoch 2/1000: loss")
         service.kill_worker()
         assert training.wait(timeout_s=120) == 2
         said = training.stderr
@@ -158,9 +154,3 @@ def test_what_it_decodes_is_measured_like_any_loader(service, tree_dir, tmp_path
     assert json.loads((tmp_path / "input.jsonl").read_text())["identical"] == 1
     refused = road.program("tools.benchmark_input", *flags, f"--data_service=localhost:{free_port()}", expect=2)
     assert "no tf.data service answers there" in refused.stderr
-
-
-def wait_for(ready, process):
-    while not ready():
-        assert process.poll() is None, f"{process.stdout}\n{process.stderr}"
-        time.sleep(0.1)

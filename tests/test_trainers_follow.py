@@ -1,9 +1,7 @@
 """Training while a real scraper fills the tree, in a process of its own."""
 
-import contextlib
 import csv
 import re
-import time
 
 import numpy as np
 import pytest
@@ -15,36 +13,6 @@ from geods import cli, datasets, splits, tree
 from model import geolocator
 from tools import predict
 from trainers import evaluate, options, runs, train
-
-
-class Follower:
-    """`trainers.train` as a process of its own, whose lines can be waited for."""
-
-    def __init__(self, settings, folder):
-        flagfile = folder / "follow.cfg"
-        flagfile.write_text(cli.to_flagfile(settings))
-        self.ends = contextlib.ExitStack()
-        self.process = self.ends.enter_context(road.started("trainers.train", f"--flagfile={flagfile}"))
-        self.read = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.ends.close()
-
-    def wait_for(self, words):
-        """Waits until a line says this that came after the one waited for last."""
-        while (at := self.process.stdout.find(words, self.read)) < 0:
-            assert self.process.poll() is None, f"{words!r} never came:\n{self.process.stdout}\n{self.stderr()}"
-            time.sleep(0.02)
-        self.read = at + len(words)
-
-    def end(self):
-        return self.process.wait(), self.process.stdout
-
-    def stderr(self):
-        return self.process.stderr
 
 
 def matched(pattern, text):
@@ -59,17 +27,19 @@ def followed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("followed")
     root = folder / "tree"
     settings = settings_of(root, folder / "run", follow=True, config="random", data_dir=str(folder / "data"))
-    with Follower(settings, folder) as follower:
-        follower.wait_for("no scraper has begun there; waiting")
+    flagfile = folder / "follow.cfg"
+    flagfile.write_text(cli.to_flagfile(settings))
+    with road.started("trainers.train", f"--flagfile={flagfile}") as follower:
+        said = follower.wait_to_say("no scraper has begun there; waiting")
         assert scraped_tree.start(root, max_cost=1.2).wait() == 0
-        follower.wait_for("the scraper has stopped: budget")
+        said = follower.wait_to_say("the scraper has stopped: budget", said)
         with scraped_tree.start(root, images_per_s=60) as scraper:
-            follower.wait_for("the scraper goes on")
-            follower.wait_for("round ")
+            said = follower.wait_to_say("the scraper goes on", said)
+            follower.wait_to_say("round ", said)
             assert scraper.poll() is None
             assert scraper.wait() == 0
-        code, text = follower.end()
-        assert code == 0, text + follower.stderr()
+        assert follower.wait() == 0, follower.stdout + follower.stderr
+        text = follower.stdout
     (folder / "stdout.txt").write_text(text)
     return folder
 
