@@ -20,6 +20,9 @@ SOURCES := geods model trainers tools tests setup.py
 # One more than there are cores, as tests also wait: for servers, timeouts and what they have killed. Three took 5 GB in all.
 TESTERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 
+empty :=
+SUPPORT := $(subst $(empty) $(empty),:,$(wildcard tests/support tests/support/*/))
+
 BENCHMARKS := input build features head job
 
 .PHONY: demo test bench bench-scale soak lint install clean
@@ -37,13 +40,13 @@ bench-scale: install
 	$(BIN)/python -m tools.benchmark_scale --sizes=$(SIZES)
 
 soak: install
-	$(BIN)/python tests/soak_country.py --boundary=$(BOUNDARY)
-	$(BIN)/python tests/soak.py
-	$(BIN)/python tests/soak_trust.py
-	$(BIN)/python tests/soak_kills.py
-	$(BIN)/python tests/soak_disk.py
-	$(BIN)/python tests/soak_memory.py
-	$(BIN)/python tests/soak_mistakes.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_country.py --boundary=$(BOUNDARY)
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_trust.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_kills.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_disk.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_memory.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_mistakes.py
 
 lint: install
 	$(BIN)/ruff check $(SOURCES)

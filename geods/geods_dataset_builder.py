@@ -2,19 +2,20 @@
 
     tfds build geods --manual_dir=TREE --data_dir=DIR
 
-from the project's root. TREE is an imagery tree (`geods.tree`) or another layout of `geods.tree_layouts`. Every image
-is decoded once, and compared with the hash that was recorded for it, before anything is written. A mistake in TREE ends
-the command with a message of a few lines; add --verbosity=1 --logtostderr for the traceback. The tfds command takes no
-flags of a builder, so these are set in the environment:
+from the project's root. TREE is an imagery tree (`geods.tree.imagery_tree`) or another layout of
+`geods.tree.layouts`. Every image is decoded once, and compared with the hash that was recorded for it, before
+anything is written. A mistake in TREE ends the command with a message of a few lines; add --verbosity=1 --logtostderr
+for the traceback. The tfds command takes no flags of a builder, so these are set in the environment:
 
     GEODS_PARTITION          the partition, where the tree holds none
     GEODS_ON_BAD_IMAGE       raise (default): nothing is built; skip: they are left out; quarantine: they are moved to
                              TREE.quarantine, each with a file that holds the reason
     GEODS_MAX_BAD_FRACTION   more bad images than this share end a build in any case (0.01)
 
-Both folders may be URLs (geods/mirror/), which TFDS never sees: it gets the paths of their mirrors.
+Both folders may be URLs (geods/remote/), which TFDS never sees: it gets the paths of their mirrors.
 
-The same tree gives the same bytes, whatever the process or path. geods/dataset_files.py says which files there are.
+The same tree gives the same bytes, whatever the process or path. geods/dataset/dataset_folder.py says which
+files there are.
 """
 
 import contextlib
@@ -30,28 +31,12 @@ from absl import logging
 from etils import epath
 from tensorflow_datasets.core import dataset_builder
 
-from geods import (
-    bad_images,
-    beam_checks,
-    beam_jobs,
-    build_places,
-    chosen,
-    cli,
-    dataset_files,
-    disk,
-    errors,
-    examples,
-    files,
-    images,
-    locks,
-    manifests,
-    plans,
-    seals,
-    shards,
-    sources,
-    splits,
-    survey,
-)
+from geods import errors
+from geods.beam import jobs
+from geods.cli import program
+from geods.dataset import build_plan, dataset_folder, examples, lineage, remote_build, shards, splits
+from geods.storage import checksums, disk_errors, files, locks, seals
+from geods.tree import bad_images, fingerprint, jpeg, labelled_table
 
 _BUILD_COMMAND = "tfds build geods --manual_dir=TREE --data_dir=DIR"
 
@@ -96,7 +81,7 @@ class Builder(dataset_builder.FileReaderBuilder):
     def __init__(self, *, data_dir: Any = None, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
         """Opens the dataset, if it is there; a `data_dir` that is a URL is brought here."""
         with _without_traceback():
-            self._places = build_places.Places(data_dir)
+            self._places = remote_build.RemoteDirs(data_dir)
             super().__init__(data_dir=self._places.data_dir, **kwargs)
 
     def download_and_prepare(self, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
@@ -114,7 +99,7 @@ class Builder(dataset_builder.FileReaderBuilder):
                 _sweep(self.data_path, epath.Path(self._data_dir_root))
                 if isinstance(error, errors.GeodsError):
                     raise
-                if refusal := disk.refusal(self.data_path, error, self._size_bytes):
+                if refusal := disk_errors.as_disk_error(self.data_path, error, self._size_bytes):
                     raise refusal from error
                 raise
 
@@ -159,37 +144,37 @@ class Builder(dataset_builder.FileReaderBuilder):
         self,
         dl_manager: tfds.download.DownloadManager,
         download_config: tfds.download.DownloadConfig,
-        sealing: seals.Sealing,
+        sealing: seals.ChecksumWriter,
     ) -> Sequence[tfds.core.SplitInfo]:
         """Writes all splits: here, or on Beam where the command has options for that."""
         if not (flags := _beam_flags(download_config)):
-            return self._write(self._plan(dl_manager, images.checked), download_config, sealing, None)
-        with beam_jobs.workers(flags, self.data_path) as crew:
-            plan = self._plan(dl_manager, functools.partial(beam_checks.check_files, crew=crew))
+            return self._write(self._plan(dl_manager, jpeg.checked), download_config, sealing, None)
+        with jobs.workers(flags, self.data_path) as crew:
+            plan = self._plan(dl_manager, functools.partial(build_plan.check_files, crew=crew))
             return self._write(plan, download_config, sealing, crew)
 
     def _write(
         self,
-        plan: plans.Plan,
+        plan: build_plan.Plan,
         download_config: tfds.download.DownloadConfig,
-        sealing: seals.Sealing,
-        crew: beam_jobs.Workers | None,
+        sealing: seals.ChecksumWriter,
+        crew: jobs.Workers | None,
     ) -> Sequence[tfds.core.SplitInfo]:
         """Writes the shards of a plan."""
         templates = {name: self._get_filename_template(split_name=name) for name in plan.by_split}
         most, config = download_config.max_examples_per_split, download_config.get_shard_config()
         return shards.write(plan.at_most(most), templates, config, self.info.file_format, crew, sealing.begin)
 
-    def _plan(self, dl_manager: tfds.download.DownloadManager, check: plans.Check) -> plans.Plan:
+    def _plan(self, dl_manager: tfds.download.DownloadManager, check: build_plan.Check) -> build_plan.Plan:
         """Reads and checks the whole tree, and notes what the dataset will be made of."""
         root, config = _manual_dir(dl_manager), self.builder_config
-        plan = plans.make(root, config.policy, config.seed, bad_images.Policy.from_environment(), check)
+        plan = build_plan.make(root, config.policy, config.seed, bad_images.Policy.from_environment(), check)
         examples.name_cells(self.info.features, plan.cell_count)
         self.info.metadata.update(plan.metadata)
-        rows = [chosen.rows_of(found) for found in plan.by_split.values()]
+        rows = [labelled_table.view_rows(found) for found in plan.by_split.values()]
         self._size_bytes = int(plan.facts.sizes_bytes[np.concatenate(rows)].sum())
-        disk.require_room(self.data_path, self._size_bytes)
-        manifests.write(self.data_path / manifests.NAME, plan.sources.images)
+        disk_errors.check_room(self.data_path, self._size_bytes)
+        checksums.write(self.data_path / checksums.NAME, plan.sources.images)
         print(f"{self.info.full_name}: {plan.summary}")
         return plan
 
@@ -198,7 +183,7 @@ class Builder(dataset_builder.FileReaderBuilder):
     ) -> None:
         """Writes the dataset into the temporary folder that TFDS renames in the end, and seals it there."""
         folder = pathlib.Path(self.data_dir)
-        with seals.Sealing(folder) as sealing:
+        with seals.ChecksumWriter(folder) as sealing:
             # A split of nothing cannot be written, so TFDS takes this for "no data".
             if download_config.max_examples_per_split != 0:
                 splits_of = self._splits_written(dl_manager, download_config, sealing)
@@ -211,7 +196,7 @@ class Builder(dataset_builder.FileReaderBuilder):
     def _update_dataset_info(self) -> None:
         """Writes descriptions anew, which `tfds build --update_metadata_only` asks for."""
         super()._update_dataset_info()
-        seals.renew(pathlib.Path(self.data_dir), [dataset_files.INFO, dataset_files.METADATA])
+        seals.renew(pathlib.Path(self.data_dir), [dataset_folder.INFO, dataset_folder.METADATA])
 
     def _refuse_stale(self, download_config: tfds.download.DownloadConfig | None) -> None:
         """Raises DatasetError if the dataset is there, but of other images or another partition than the given tree.
@@ -220,7 +205,7 @@ class Builder(dataset_builder.FileReaderBuilder):
         """
         if download_config and download_config.download_mode != tfds.download.GenerateMode.REUSE_DATASET_IF_EXISTS:
             return
-        dataset_files.refuse_damaged(pathlib.Path(self.data_dir))
+        dataset_folder.check_undamaged(pathlib.Path(self.data_dir))
         if not self.is_prepared():
             return
         if not self.info.initialized:
@@ -229,7 +214,7 @@ class Builder(dataset_builder.FileReaderBuilder):
         if download_config is None or not download_config.manual_dir:
             return
         root, config = pathlib.Path(download_config.manual_dir), self.builder_config
-        now = plans.sources_now(root, config.policy, config.seed, bad_images.Policy.from_environment())
+        now = build_plan.sources_now(root, config.policy, config.seed, bad_images.Policy.from_environment())
         changes = _changes(pathlib.Path(self.data_dir), self.info.metadata, now)
         if changes:
             kinds = " and ".join(dict.fromkeys(line.split()[0].rstrip(":") for line in changes))
@@ -239,14 +224,14 @@ class Builder(dataset_builder.FileReaderBuilder):
             raise errors.DatasetError(problem, f"{command} --data_dir={self._data_dir_root}")
 
 
-def _changes(folder: pathlib.Path, metadata: Any, now: sources.Sources) -> list[str]:  # noqa: ANN401 - TFDS' dict
+def _changes(folder: pathlib.Path, metadata: Any, now: lineage.Lineage) -> list[str]:  # noqa: ANN401 - TFDS' dict
     """Returns what is not as it was when a dataset was built, one line each."""
     try:
         images_then = now.images
-        if metadata["source_fingerprint"] != survey.fingerprint_of(now.images.items()):
+        if metadata["source_fingerprint"] != fingerprint.fingerprint_of(now.images.items()):
             # To say which; a million take 0.5 GB here.
-            images_then = manifests.read(folder / manifests.NAME)
-        then = sources.Sources.from_metadata(metadata["sources"], images_then)
+            images_then = checksums.read(folder / checksums.NAME)
+        then = lineage.Lineage.from_metadata(metadata["sources"], images_then)
     except (KeyError, TypeError, ValueError):
         return ["sources: it holds no list of them"]
     return then.changes(now)
@@ -259,7 +244,7 @@ def _without_traceback() -> Iterator[None]:
         yield
     except errors.GeodsError:
         if logging.get_verbosity() <= logging.INFO:
-            cli.hide_traceback_of_user_errors()
+            program.hide_traceback_of_user_errors()
         raise
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from geods import errors, geometry
+from geods import errors
+from geods.geo import geometry
 from model import tensors
 
 METHODS = ("argmax", "least_distance", "highest_score")
@@ -96,3 +97,7 @@ class Decoder(keras.layers.Layer):
         distance_km = geometry.pairwise_km(self.centroids, self.points)
         cost = distance_km if self.method == "least_distance" else -np.exp(-10 * distance_km / self.diagonal_km)
         return cost.astype("float32")
+
+
+# Locations whose log-probabilities become points in one step: a decoder over a lattice holds 15 kB for each.
+DECODED_AT_ONCE = 1024

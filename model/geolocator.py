@@ -17,29 +17,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from geods import errors, files
-from model import (
-    backbones,
-    causes,
-    cuts,
-    decode,
-    fusion,
-    hub_encoders,
-    kernel_regression,
-    moments,
-    neighbours,
-    saved_classes,
-    sequences,
-    views,
-)
+from geods import errors
+from geods.storage import files
+from model import decode, safe_loading
+from model.encoders import backbones, fine_tuning, keras_hub_encoders, second_order_pooling
+from model.fusion import fusion, lstm, views
+from model.heads import kernel_regression, knn
 
 # What a saved network may hold besides what this module builds: Keras finds only classes of modules that are imported.
 _ALSO_IN_FILES = (
-    cuts.Blocks,
+    fine_tuning.Blocks,
     kernel_regression.KernelRegression,
-    moments.MomentRoots,
-    moments.SecondMoments,
-    neighbours.NeighbourDensity,
+    second_order_pooling.MatrixSquareRoot,
+    second_order_pooling.SecondOrderPooling,
+    knn.NeighbourDensity,
 )
 
 
@@ -53,7 +44,7 @@ def build_classifier(
             of one view's features, or of what the blocks make of them.
         feature_shape: Shape of one view's features: (h, w, c), or (c,) if they were pooled.
         fuse: How to fuse the views, one of fusion.NAMES.
-        blocks: What stands between features and head, such as `cuts.blocks_behind`; None for nothing.
+        blocks: What stands between features and head, such as `fine_tuning.blocks_behind`; None for nothing.
 
     Returns:
         keras.Model: {"features": `[b, v, *feature_shape]`, "view_mask": bool `[b, v]`} -> log-probabilities float32
@@ -86,7 +77,7 @@ def join_classifiers(classifiers: Sequence[keras.Model]) -> keras.Model:
     # Models of their own names: two layers of one name cannot be saved.
     members = [keras.Model(one.input, one.output, name=f"member_{n}") for n, one in enumerate(classifiers)]
     mean = keras.layers.Average(dtype="float32", name="mean_of_members")([member(inputs) for member in members])
-    scaled = sequences.LogProbabilities(name="log_probabilities")(mean, inputs["view_mask"])
+    scaled = lstm.LogProbabilities(name="log_probabilities")(mean, inputs["view_mask"])
     return keras.Model(inputs, scaled, name="classifier")
 
 
@@ -141,8 +132,8 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
     if not str(path).endswith(".keras") or not zipfile.is_zipfile(path):
         raise errors.RunError(f"{path}: not a .keras model, or cut short; {_start_of(path)}.", step)
     try:
-        if saved_classes.refuse_foreign(path):
-            hub_encoders.library()
+        if safe_loading.check_foreign(path):
+            keras_hub_encoders.library()
         with warnings.catch_warnings():
             # Keras only warns of layers it found no weights for; they would predict at random.
             warnings.filterwarnings("error", message="Skipping nested container")
@@ -152,7 +143,7 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
     # A damaged archive raises whatever Keras, zipfile or h5py meet first.
     except Exception as error:
         raise errors.RunError(
-            f"{path}: not a usable .keras model: {causes.in_short(causes.root(error))}", step
+            f"{path}: not a usable .keras model: {errors.in_short(errors.root(error))}", step
         ) from error
 
 

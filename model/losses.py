@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from geods import errors, geometry
+from geods import errors
+from geods.geo import geometry
 from model import metrics, tensors
 
 KINDS = ("one_hot", "label_smoothing", "haversine")

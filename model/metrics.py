@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from geods import errors, geometry
+from geods import errors
+from geods.geo import geometry
 from model import tensors
 
 _RADIANS_PER_DEGREE = float(np.pi / 180)
 
 
 def haversine_km(a: tensors.Tensor, b: tensors.Tensor) -> tensors.Tensor:
-    """Returns great-circle distances, the twin of geods.geometry.haversine_km.
+    """Returns great-circle distances, the twin of geods.geo.geometry.haversine_km.
 
     Written for float32. With m the mean latitude, the haversine is split into sums that cannot cancel:
     h = sin2(dlat/2) cos2(dlon/2) + cos2(m) sin2(dlon/2) and 1 - h = cos2(dlat/2) cos2(dlon/2) + sin2(m) sin2(dlon/2),

@@ -7,14 +7,16 @@ import shutil
 import signal
 
 import canary
+import checkout
 import drawn_trees
 import hypothesis
 import numpy as np
 import pytest
 import road
 
-from geods import partition
-from geods.imagery import mapillary_options, street_view_options
+from geods.geo import partition
+from geods.imagery.mapillary import mapillary_options
+from geods.imagery.street_view import street_view_options
 
 # Every program that a test starts has keys in its environment, and must not show them. A key that is there already is
 # for `-m live`.
@@ -25,7 +27,7 @@ for variable in (street_view_options.KEY_ENV, mapillary_options.TOKEN_ENV):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow without being wrong; hypothesis' own profile for continuous integration has no deadline either.
-# tests/soak_mistakes.py sets how many cases each property is tried on.
+# tests/soak/soak_mistakes.py sets how many cases each property is tried on.
 if hypothesis.settings.get_current_profile_name() == "default":
     cases = int(os.environ.get("GEODS_CASES", "100"))
     hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=cases)
@@ -33,13 +35,13 @@ if hypothesis.settings.get_current_profile_name() == "default":
 
 
 # These start programs, for seconds each.
-_SLOW = ("test_kills", "test_tools_", "test_trainers_")
+_SLOW = (checkout.REPO / "tests" / "trainers", checkout.REPO / "tests" / "tools", checkout.REPO / "tests" / "system")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """Puts slow files first: each goes to one process as a whole, and nobody has work left beside a last slow one."""
-    items.sort(key=lambda item: not item.path.name.startswith(_SLOW))
+    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in _SLOW))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -123,12 +125,15 @@ def extract_flags(data_dir) -> list[str]:
 @pytest.fixture(scope="session")
 def maps_of(data_dir, made_once):
     """Extracts the maps of a layer of the small road's encoder, float32, and returns their cache_dir."""
-    from trainers import extract, options
+    from trainers import extract
+    from trainers.options import encoder_options
 
     def extracted(layer: str) -> pathlib.Path:
         def make(folder: pathlib.Path) -> None:
             where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder)}
-            extract.main(options.ExtractOptions(**where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32"))
+            extract.main(
+                encoder_options.ExtractOptions(**where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32")
+            )
 
         return made_once(f"maps {layer}", make)
 

@@ -14,11 +14,12 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from geods import cli, errors
-from trainers import options
-from trainers.benchmarks import harness, results, trees
+from geods import errors
+from geods.cli import flags, program
+from tools.benchmarks import harness, results, trees
+from trainers.options import encoder_options
 
-_BUILDING, _REFERENCES = "trainers.benchmarks.building", "trainers.benchmarks.references"
+_BUILDING, _REFERENCES = "tools.benchmarks.contenders_build", "tools.benchmarks.worker"
 _SIMULATED_PER_CELL = 5
 
 
@@ -26,9 +27,9 @@ _SIMULATED_PER_CELL = 5
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree; empty to draw a simulated one.", path="in")
-    work_dir: str = cli.option("benchmark", "Folder for what is written, and for the results.", path="out")
-    rounds: int = cli.option(5, "Clean readings of each.")
+    images: str = flags.option("", "Imagery tree; empty to draw a simulated one.", path="in")
+    work_dir: str = flags.option("benchmark", "Folder for what is written, and for the results.", path="out")
+    rounds: int = flags.option(5, "Clean readings of each.")
 
     def __post_init__(self) -> None:
         """Checks the number.
@@ -36,7 +37,7 @@ class Options:
         Raises:
             OptionError: If it is below 1.
         """
-        options.require_at_least(self, 1, ("rounds",))
+        encoder_options.check_at_least(self, 1, ("rounds",))
 
 
 def main(settings: Options) -> None:
@@ -95,4 +96,4 @@ def _report(measured: list[harness.Result], work: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

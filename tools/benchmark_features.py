@@ -17,14 +17,16 @@ import statistics
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from geods import cli, errors
-from trainers import options
-from trainers.benchmarks import harness, results, trees
+from geods import errors
+from geods.cli import flags, program
+from tools.benchmarks import harness, results, trees
+from trainers.options import encoder_options
 
 if TYPE_CHECKING:
     import numpy as np
 
-_ENCODERS, _REFERENCES = "trainers.benchmarks.encoders", "trainers.benchmarks.references"
+
+_ENCODERS, _REFERENCES = "tools.benchmarks.contenders_features", "tools.benchmarks.worker"
 PLAIN = "tf.function float32"
 _PRODUCT_BF16 = "matrix product bfloat16"
 _SIMULATED_PER_CELL = 5
@@ -36,17 +38,17 @@ _LEAST_COSINE, _LEAST_COSINE_INT8 = 0.98, 0.95
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
-    work_dir: str = cli.option("benchmark", "Folder for what is drawn, and for the results.", path="out")
-    backbone: str = cli.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = cli.option("random", "imagenet, random, or the path of a weights file.", path="in")
-    pooling: Literal["none", "avg", "max"] = cli.option("none", "How to pool the feature map; none keeps it.")
-    height_px: int = cli.option(300, "Height of the images.")
-    width_px: int = cli.option(600, "Width of the images.")
-    batch_size: int = cli.option(16, "Images a batch.")
-    batches: int = cli.option(1, "Batches a reading.")
-    rounds: int = cli.option(5, "Clean readings of each.")
-    only: tuple[str, ...] = cli.option((), "Names of those to measure; all if not given.")
+    images: str = flags.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
+    work_dir: str = flags.option("benchmark", "Folder for what is drawn, and for the results.", path="out")
+    backbone: str = flags.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
+    backbone_weights: str = flags.option("random", "imagenet, random, or the path of a weights file.", path="in")
+    pooling: Literal["none", "avg", "max"] = flags.option("none", "How to pool the feature map; none keeps it.")
+    height_px: int = flags.option(300, "Height of the images.")
+    width_px: int = flags.option(600, "Width of the images.")
+    batch_size: int = flags.option(16, "Images a batch.")
+    batches: int = flags.option(1, "Batches a reading.")
+    rounds: int = flags.option(5, "Clean readings of each.")
+    only: tuple[str, ...] = flags.option((), "Names of those to measure; all if not given.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.
@@ -54,7 +56,7 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        options.require_at_least(self, 1, ("height_px", "width_px", "batch_size", "batches", "rounds"))
+        encoder_options.check_at_least(self, 1, ("height_px", "width_px", "batch_size", "batches", "rounds"))
 
 
 def main(settings: Options) -> None:
@@ -176,4 +178,4 @@ def _report(
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

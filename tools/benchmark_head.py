@@ -14,11 +14,12 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from geods import cli, errors
-from trainers import options
-from trainers.benchmarks import harness, results, stages, trees
+from geods import errors
+from geods.cli import flags, program
+from tools.benchmarks import harness, results, stages, trees
+from trainers.options import encoder_options
 
-_STEPS, _REFERENCES = "trainers.benchmarks.steps", "trainers.benchmarks.references"
+_STEPS, _REFERENCES = "tools.benchmarks.contenders_head", "tools.benchmarks.worker"
 _CONFIG = "random"
 _SIMULATED_PER_CELL = 5
 _CURVE_STEPS, _CURVE_BATCH = 6, 2
@@ -31,19 +32,21 @@ _PRECISIONS = {"float32": "float16", "mixed_bfloat16": "bfloat16"}
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
-    work_dir: str = cli.option("benchmark", "Folder for what is drawn and extracted, and for the results.", path="out")
-    backbone: str = cli.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = cli.option("random", "imagenet, random, or the path of a weights file.", path="in")
-    head: str = cli.option("report_6m", "Head, as for trainers.train.")
-    height_px: int = cli.option(300, "Height of the images.")
-    width_px: int = cli.option(600, "Width of the images.")
-    locations: int = cli.option(120, "Places to take from the tree; each has up to three images.")
-    batch_size: int = cli.option(32, "Examples a step, but for the report's one.")
-    examples: int = cli.option(256, "Examples a reading of the fast ways.")
-    report_images: int = cli.option(8, "Images a reading of the report's way.")
-    rounds: int = cli.option(5, "Clean readings of each.")
-    only: tuple[str, ...] = cli.option((), "Names of those to measure; all if not given.")
+    images: str = flags.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
+    work_dir: str = flags.option(
+        "benchmark", "Folder for what is drawn and extracted, and for the results.", path="out"
+    )
+    backbone: str = flags.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
+    backbone_weights: str = flags.option("random", "imagenet, random, or the path of a weights file.", path="in")
+    head: str = flags.option("report_6m", "Head, as for trainers.train.")
+    height_px: int = flags.option(300, "Height of the images.")
+    width_px: int = flags.option(600, "Width of the images.")
+    locations: int = flags.option(120, "Places to take from the tree; each has up to three images.")
+    batch_size: int = flags.option(32, "Examples a step, but for the report's one.")
+    examples: int = flags.option(256, "Examples a reading of the fast ways.")
+    report_images: int = flags.option(8, "Images a reading of the report's way.")
+    rounds: int = flags.option(5, "Clean readings of each.")
+    only: tuple[str, ...] = flags.option((), "Names of those to measure; all if not given.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.
@@ -51,8 +54,8 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        options.require_at_least(self, 1, ("height_px", "width_px", "locations", "batch_size", "examples"))
-        options.require_at_least(self, 1, ("report_images", "rounds"))
+        encoder_options.check_at_least(self, 1, ("height_px", "width_px", "locations", "batch_size", "examples"))
+        encoder_options.check_at_least(self, 1, ("report_images", "rounds"))
 
 
 def main(settings: Options) -> None:
@@ -63,7 +66,7 @@ def main(settings: Options) -> None:
     _prepare(source, folder, settings)
     chosen = results.chosen(contenders(folder, settings), settings.only)
     curves = [_losses(folder, settings, cached) for cached in (True, False)]
-    furthest = refuse_other_losses(*curves)
+    furthest = check_same_losses(*curves)
     print(f"first {len(curves[0])} losses, cached and in the loop: within {furthest:.1e} of each other", flush=True)
     with contextlib.closing(harness.Worker(harness.Contender("peak", f"{_REFERENCES}:MatrixProduct", {}))) as peak:
         measured = harness.measure(peak, chosen, settings.rounds)
@@ -88,7 +91,7 @@ def contenders(folder: pathlib.Path, settings: Options) -> list[harness.Contende
     return [*found, harness.Contender("report's fit", f"{_STEPS}:Report", arguments, settings.report_images)]
 
 
-def refuse_other_losses(cached: list[float], in_the_loop: list[float]) -> float:
+def check_same_losses(cached: list[float], in_the_loop: list[float]) -> float:
     """Returns how far apart two loss curves are at most, relative to the loss.
 
     Raises:
@@ -155,9 +158,10 @@ def _losses(folder: pathlib.Path, settings: Options, cached: bool) -> list[float
 
 def _cells(folder: pathlib.Path) -> int:
     """Returns the number of cells."""
-    from geods import partition, survey
+    from geods.geo import partition
+    from geods.tree import companions
 
-    return len(partition.read(folder / "tree" / survey.PARTITION_NAME))
+    return len(partition.read(folder / "tree" / companions.PARTITION_NAME))
 
 
 def _report(measured: list[harness.Result], furthest: float, settings: Options, work: pathlib.Path) -> None:
@@ -196,4 +200,4 @@ def _report(measured: list[harness.Result], furthest: float, settings: Options, 
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

@@ -18,14 +18,16 @@ import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from geods import cli, errors
-from trainers import options
-from trainers.benchmarks import harness, results
+from geods import errors
+from geods.cli import flags, program
+from tools.benchmarks import harness, results
+from trainers.options import encoder_options
 
 if TYPE_CHECKING:
-    from trainers.benchmarks import image_sets
+    from tools.benchmarks import image_sets
 
-_LOADERS, _PEERS = "trainers.benchmarks.loaders", "trainers.benchmarks.peers"
+
+_LOADERS, _PEERS = "tools.benchmarks.contenders_input", "tools.benchmarks.contenders_input"
 _BURST_IMAGES = 600
 _SIMULATED_PER_CELL = 5
 OURS, OURS_ALONE = "geods with simplejpeg", "geods with TensorFlow alone"
@@ -38,14 +40,16 @@ _EXACT = (OURS, OURS_ALONE, OURS_ELSEWHERE)
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree, as for tfds build; empty to draw a simulated one.", path="in")
-    work_dir: str = cli.option("benchmark", "Folder for the images in each form, and for the results.", path="out")
-    height_px: int = cli.option(300, "Height of the images; those of another size are resized beforehand.")
-    width_px: int = cli.option(600, "Width of the images.")
-    locations: int = cli.option(0, "Places to take, each with up to three images; 0 for all. Few make short readings.")
-    rounds: int = cli.option(5, "Clean readings of each loader.")
-    data_service: str = cli.option("", "host:port of a tf.data service to measure too; its workers decode.")
-    only: tuple[str, ...] = cli.option((), "Names of the loaders to measure; all if not given.")
+    images: str = flags.option("", "Imagery tree, as for tfds build; empty to draw a simulated one.", path="in")
+    work_dir: str = flags.option("benchmark", "Folder for the images in each form, and for the results.", path="out")
+    height_px: int = flags.option(300, "Height of the images; those of another size are resized beforehand.")
+    width_px: int = flags.option(600, "Width of the images.")
+    locations: int = flags.option(
+        0, "Places to take, each with up to three images; 0 for all. Few make short readings."
+    )
+    rounds: int = flags.option(5, "Clean readings of each loader.")
+    data_service: str = flags.option("", "host:port of a tf.data service to measure too; its workers decode.")
+    only: tuple[str, ...] = flags.option((), "Names of the loaders to measure; all if not given.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.
@@ -53,21 +57,21 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        options.require_at_least(self, 1, ("height_px", "width_px", "rounds"))
-        options.require_at_least(self, 0, ("locations",))
+        encoder_options.check_at_least(self, 1, ("height_px", "width_px", "rounds"))
+        encoder_options.check_at_least(self, 0, ("locations",))
 
 
 def main(settings: Options) -> None:
     """Measures and prints."""
-    from trainers.benchmarks import checks, image_sets, trees
+    from tools.benchmarks import checks, image_sets, trees
 
     if importlib.util.find_spec("simplejpeg") is None:
         problem = "simplejpeg, which gives the limit, is not installed."
         raise errors.BenchmarkError(problem, 'pip install "geods[fast]"')
     if settings.data_service:
-        from geods import data_service
+        from geods.input import data_service as input_data_service
 
-        data_service.require(settings.data_service)
+        input_data_service.check_reachable(settings.data_service)
     work = pathlib.Path(settings.work_dir)
     source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
     found = image_sets.prepare(source, work / "input", settings.height_px, settings.width_px, settings.locations)
@@ -75,7 +79,7 @@ def main(settings: Options) -> None:
     print(f"{len(found.paths):,} images of {found.height_px}x{found.width_px}, {settings.rounds} rounds", flush=True)
     expected = checks.of_files(found.paths)
     arguments = {"paths": found.paths[:_BURST_IMAGES], "images": _BURST_IMAGES}
-    limit = harness.Contender("limit", "trainers.benchmarks.references:Decoding", arguments)
+    limit = harness.Contender("limit", "tools.benchmarks.worker:Decoding", arguments)
 
     with contextlib.closing(harness.Worker(limit)) as reference:
         measured = harness.measure(reference, chosen, settings.rounds, checker(found, expected))
@@ -86,10 +90,10 @@ def checker(
     found: "image_sets.ImageSet", expected: dict[str, Any]
 ) -> Callable[[harness.Contender, dict[str, Any]], None]:
     """Returns a check for the harness that refuses who does not give every image; ours must have Pillow's pixels."""
-    from trainers.benchmarks import checks
+    from tools.benchmarks import checks
 
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
-        checks.refuse(contender.name, facts, expected, found.labels)
+        checks.check_found(contender.name, facts, expected, found.labels)
         if contender.name in _EXACT and checks.identical(facts, expected) < 1:
             raise errors.BenchmarkError(f"{contender.name}: its pixels are not Pillow's.", "mend it")
 
@@ -132,14 +136,14 @@ def contenders(found: "image_sets.ImageSet", service: str = "") -> list[harness.
 
 def _is_installed(peer: harness.Contender) -> bool:
     """Returns whether a peer can run here."""
-    from trainers.benchmarks import peers
+    from tools.benchmarks import contenders_input
 
-    return importlib.util.find_spec(peers.NEEDS[peer.target.partition(":")[2]]) is not None
+    return importlib.util.find_spec(contenders_input.NEEDS[peer.target.partition(":")[2]]) is not None
 
 
 def _report(measured: list[harness.Result], expected: dict[str, Any], work: pathlib.Path) -> None:
     """Prints the table and writes the lines."""
-    from trainers.benchmarks import checks
+    from tools.benchmarks import checks
 
     rows, lines = [], []
     for result in measured:
@@ -165,4 +169,4 @@ def _report(measured: list[harness.Result], expected: dict[str, Any], work: path
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

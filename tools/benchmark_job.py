@@ -18,9 +18,10 @@ import pathlib
 import statistics
 from typing import Any, Literal
 
-from geods import cli, errors
-from trainers import options
-from trainers.benchmarks import processors, recipes, results, stages, trees
+from geods import errors
+from geods.cli import flags, program
+from tools.benchmarks import contenders_job, results, stages, trees
+from trainers.options import encoder_options
 
 _SIMULATED_PER_CELL = 5
 
@@ -29,26 +30,26 @@ _SIMULATED_PER_CELL = 5
 class Options:
     """What to measure, on what."""
 
-    images: str = cli.option("", "Imagery tree; empty to draw a simulated one.", path="in")
-    work_dir: str = cli.option("benchmark", "Folder for what the jobs make, and for the results.", path="out")
-    locations: int = cli.option(0, "Places to take from the tree, spread over it; 0 for all.")
-    backbone: str = cli.option("resnet50", "Encoder of both: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = cli.option("random", "imagenet, random, or the path of a weights file.", path="in")
-    height_px: int = cli.option(300, "Height of the images; those of another size are resized beforehand.")
-    width_px: int = cli.option(600, "Width of the images.")
-    runtime: Literal["auto", "tensorflow", "openvino"] = cli.option(
+    images: str = flags.option("", "Imagery tree; empty to draw a simulated one.", path="in")
+    work_dir: str = flags.option("benchmark", "Folder for what the jobs make, and for the results.", path="out")
+    locations: int = flags.option(0, "Places to take from the tree, spread over it; 0 for all.")
+    backbone: str = flags.option("resnet50", "Encoder of both: any of keras.applications, such as mobilenet_v2.")
+    backbone_weights: str = flags.option("random", "imagenet, random, or the path of a weights file.", path="in")
+    height_px: int = flags.option(300, "Height of the images; those of another size are resized beforehand.")
+    width_px: int = flags.option(600, "Width of the images.")
+    runtime: Literal["auto", "tensorflow", "openvino"] = flags.option(
         "auto", "Of our trainers.extract; auto takes OpenVINO where it is installed."
     )
-    precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = cli.option(
+    precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = flags.option(
         "auto", "Of our trainers.extract; auto takes bfloat16 where the processor is faster in it."
     )
-    recipe: str = cli.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
-    head: str = cli.option("report_6m", "Head of the report.")
-    epochs: int = cli.option(20, "The report's passes over each chunk.")
-    stretch_steps: int = cli.option(100, "Steps of the report's that are run to reckon from.")
-    full: bool = cli.option(False, "Whether to run all of the report's job instead.")
-    rounds: int = cli.option(1, "How often to run ours.")
-    grow: tuple[int, ...] = cli.option((), "Numbers of images to run ours on besides, such as 1000,10000,100000.")
+    recipe: str = flags.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
+    head: str = flags.option("report_6m", "Head of the report.")
+    epochs: int = flags.option(20, "The report's passes over each chunk.")
+    stretch_steps: int = flags.option(100, "Steps of the report's that are run to reckon from.")
+    full: bool = flags.option(False, "Whether to run all of the report's job instead.")
+    rounds: int = flags.option(1, "How often to run ours.")
+    grow: tuple[int, ...] = flags.option((), "Numbers of images to run ours on besides, such as 1000,10000,100000.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.
@@ -56,7 +57,7 @@ class Options:
         Raises:
             OptionError: If one is too small.
         """
-        options.require_at_least(self, 1, ("height_px", "width_px", "epochs", "stretch_steps", "rounds"))
+        encoder_options.check_at_least(self, 1, ("height_px", "width_px", "epochs", "stretch_steps", "rounds"))
         if min((self.locations, *self.grow)) < 0:
             raise errors.OptionError("--locations and --grow must not be below 0.", "give larger numbers")
 
@@ -69,8 +70,8 @@ def main(settings: Options) -> None:
     root = trees.resized(source, work / "tree", *size, most=settings.locations)
     encoder = encoder_of(settings)
     tensorflow = stages.run("TensorFlow alone", stages.TENSORFLOW, work / "tensorflow.log")
-    built = recipes.build(root, work)
-    arguments = recipes.report_arguments(root, work, encoder, settings.head, settings.epochs)
+    built = contenders_job.build(root, work)
+    arguments = contenders_job.report_arguments(root, work, encoder, settings.head, settings.epochs)
     print(f"{len(arguments['train']):,} images to train on, {len(arguments['test']):,} held out", flush=True)
     stretches = [_stretch(arguments, settings, work)]
     ours: list[list[stages.Measured]] = []
@@ -78,13 +79,13 @@ def main(settings: Options) -> None:
         ours.append(_ours(root, work, encoder, settings, built if number == 0 else None))
         if not settings.full:
             stretches.append(_stretch(arguments, settings, work))
-    our_error = recipes.error_miles(work)
+    our_error = contenders_job.error_miles(work)
     print(f"ours: {our_error[0]:,.1f} mean miles; now the report's head, for its error", flush=True)
     measured, found = stretches[0]
     their_error = (
         (found["mean_miles"], [], "")
         if settings.full
-        else recipes.report_error(work, encoder, settings.head, settings.epochs)
+        else contenders_job.report_error(work, encoder, settings.head, settings.epochs)
     )
     theirs_s = [measured.seconds] if settings.full else _reckoned(stretches, arguments)
     outcome = {"ours": our_error, "report": their_error}
@@ -93,22 +94,22 @@ def main(settings: Options) -> None:
         _grow(root, count, encoder, settings, tensorflow)
 
 
-def encoder_of(settings: Options) -> recipes.Encoder:
+def encoder_of(settings: Options) -> contenders_job.Encoder:
     """Returns the encoder that the flags describe, with what "auto" stands for here."""
     runtime, precision = settings.runtime, settings.precision
     if runtime == "auto":
         runtime = "openvino" if importlib.util.find_spec("openvino") else "tensorflow"
     if precision == "auto":
-        precision = "mixed_bfloat16" if processors.has_fast_bfloat16() else "float32"
+        precision = "mixed_bfloat16" if results.has_fast_bfloat16() else "float32"
     size = (settings.height_px, settings.width_px)
-    return recipes.Encoder(settings.backbone, settings.backbone_weights, *size, runtime, precision)
+    return contenders_job.Encoder(settings.backbone, settings.backbone_weights, *size, runtime, precision)
 
 
 def _stretch(
     arguments: dict[str, Any], settings: Options, work: pathlib.Path
 ) -> tuple[stages.Measured, dict[str, float]]:
     """Runs a stretch of the report's job, or all of it."""
-    measured, found = recipes.run_report(arguments, 0 if settings.full else settings.stretch_steps, work)
+    measured, found = contenders_job.run_report(arguments, 0 if settings.full else settings.stretch_steps, work)
     print(f"report: {1 / found['step_s']:,.2f} steps/s, {measured.peak_rss_mb:,.0f} MB", flush=True)
     return measured, found
 
@@ -116,20 +117,24 @@ def _stretch(
 def _ours(
     root: pathlib.Path,
     work: pathlib.Path,
-    encoder: recipes.Encoder,
+    encoder: contenders_job.Encoder,
     settings: Options,
     built: stages.Measured | None = None,
 ) -> list[stages.Measured]:
     """Runs our job once, cold, or what is left of it once the dataset is built."""
-    done = [built or recipes.build(root, work), recipes.extract(work, encoder), recipes.train(work, settings.recipe)]
-    done.append(recipes.evaluate(work))
+    done = [
+        built or contenders_job.build(root, work),
+        contenders_job.extract(work, encoder),
+        contenders_job.train(work, settings.recipe),
+    ]
+    done.append(contenders_job.evaluate(work))
     print("ours: " + ", ".join(f"{one.name} {one.seconds:,.1f} s" for one in done), flush=True)
     return done
 
 
 def _reckoned(stretches: list[tuple[stages.Measured, dict[str, float]]], arguments: dict[str, Any]) -> list[float]:
     """Returns the seconds of the whole report's job for each of our rounds, from the stretches around it."""
-    each = [recipes.report_seconds(found, arguments) for _, found in stretches]
+    each = [contenders_job.report_seconds(found, arguments) for _, found in stretches]
     return [statistics.fmean(pair) for pair in itertools.pairwise(each)]
 
 
@@ -193,13 +198,13 @@ def _miles(error: tuple[float, list[float], str]) -> str:
 
 
 def _grow(
-    root: pathlib.Path, count: int, encoder: recipes.Encoder, settings: Options, tensorflow: stages.Measured
+    root: pathlib.Path, count: int, encoder: contenders_job.Encoder, settings: Options, tensorflow: stages.Measured
 ) -> None:
     """Runs our job on `count` images and prints what each takes."""
-    from trainers.benchmarks import growth
+    from tools.benchmarks import trees
 
     work = pathlib.Path(settings.work_dir) / "job" / f"grown{count}"
-    grown, images = growth.repeated(root, work / "tree", count)
+    grown, images = trees.repeated(root, work / "tree", count)
     done = _ours(grown, work, encoder, settings)
     rows = [
         [
@@ -223,4 +228,4 @@ def _grow(
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

@@ -12,23 +12,24 @@ cores for the default sizes.
 import dataclasses
 import pathlib
 
-from geods import cli, errors
-from trainers import options
-from trainers.benchmarks import results, stages
+from geods import errors
+from geods.cli import flags, program
+from tools.benchmarks import results, stages
+from trainers.options import encoder_options
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """How many of what."""
 
-    sizes: tuple[int, ...] = cli.option((1000, 10_000), "Numbers of locations, each larger than the one before.")
-    programs: tuple[str, ...] = cli.option(
+    sizes: tuple[int, ...] = flags.option((1000, 10_000), "Numbers of locations, each larger than the one before.")
+    programs: tuple[str, ...] = flags.option(
         (),
         "Of build, compare, extract, epoch, train, evaluate, calibrate, render, imagery, report, beam; all if empty.",
     )
-    points: int = cli.option(10_000_000, "Points to look up the cell of.")
-    predictions: int = cli.option(1_000_000, "Predictions to take the figures of.")
-    work_dir: str = cli.option(
+    points: int = flags.option(10_000_000, "Points to look up the cell of.")
+    predictions: int = flags.option(1_000_000, "Predictions to take the figures of.")
+    work_dir: str = flags.option(
         "benchmark/scale", "Folder for trees, datasets, caches, runs and the results.", path="out"
     )
 
@@ -38,7 +39,7 @@ class Options:
         Raises:
             OptionError: If there are no two sizes that grow, or a number is below 1.
         """
-        options.require_at_least(self, 1, ("points", "predictions"))
+        encoder_options.check_at_least(self, 1, ("points", "predictions"))
         if len(self.sizes) < 2 or list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 100:
             problem = f"--sizes={','.join(map(str, self.sizes))}: growth needs two sizes of 100 or more that grow."
             raise errors.OptionError(problem, "give them as --sizes=1000,10000")
@@ -46,7 +47,7 @@ class Options:
 
 def main(settings: Options) -> None:
     """Measures and prints."""
-    from trainers.benchmarks import scale
+    from tools.benchmarks import scale
 
     work = pathlib.Path(settings.work_dir)
     before: dict[str, stages.Measured] = {}
@@ -78,4 +79,4 @@ def _told(line: dict[str, object], work: pathlib.Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

@@ -9,9 +9,9 @@ storage is as fast as they are, which is not measured here. Prints a table, then
 
 import dataclasses
 
-from geods import cli
-from trainers import options
-from trainers.benchmarks import results
+from geods.cli import flags, program
+from tools.benchmarks import results
+from trainers.options import encoder_options
 
 _GB, _HOUR_S = 1e9, 3600
 
@@ -20,23 +20,25 @@ _GB, _HOUR_S = 1e9, 3600
 class Options:
     """What there is, how fast it goes, and what it costs. A machine has 2 cores."""
 
-    images: int = cli.option(10_000_000, "Images.")
-    image_kb: float = cli.option(28.0, "Bytes of an image, kB; of 30 Street View images of 600x300 the mean.")
-    feature_kb: float = cli.option(2.56, "Bytes of an image's features, kB; MobileNetV2's mean in float16.")
-    build_images_per_s: float = cli.option(228.0, "Built by a machine; 2,970 images in 13 s, its start included.")
-    extract_images_per_s: float = cli.option(45.0, "Encoded by a machine; MobileNetV2 at 200x400 in float32.")
-    accelerator_images_per_s: float = cli.option(0.0, "Encoded by an accelerator, if you have measured it; 0 for none.")
-    machines: int = cli.option(16, "Machines, or accelerators for the encoding.")
-    machine_usd_per_h: float = cli.option(0.10, "Price of a machine.")
-    accelerator_usd_per_h: float = cli.option(2.0, "Price of an accelerator.")
-    storage_usd_per_gb_month: float = cli.option(0.02, "Price of storage.")
+    images: int = flags.option(10_000_000, "Images.")
+    image_kb: float = flags.option(28.0, "Bytes of an image, kB; of 30 Street View images of 600x300 the mean.")
+    feature_kb: float = flags.option(2.56, "Bytes of an image's features, kB; MobileNetV2's mean in float16.")
+    build_images_per_s: float = flags.option(228.0, "Built by a machine; 2,970 images in 13 s, its start included.")
+    extract_images_per_s: float = flags.option(45.0, "Encoded by a machine; MobileNetV2 at 200x400 in float32.")
+    accelerator_images_per_s: float = flags.option(
+        0.0, "Encoded by an accelerator, if you have measured it; 0 for none."
+    )
+    machines: int = flags.option(16, "Machines, or accelerators for the encoding.")
+    machine_usd_per_h: float = flags.option(0.10, "Price of a machine.")
+    accelerator_usd_per_h: float = flags.option(2.0, "Price of an accelerator.")
+    storage_usd_per_gb_month: float = flags.option(0.02, "Price of storage.")
 
     def __post_init__(self) -> None:
         """Checks that there is something to count and nothing is divided by 0."""
-        options.require_at_least(self, 1, ("images", "machines"))
-        options.require_at_least(self, 1e-9, ("build_images_per_s", "extract_images_per_s"))
+        encoder_options.check_at_least(self, 1, ("images", "machines"))
+        encoder_options.check_at_least(self, 1e-9, ("build_images_per_s", "extract_images_per_s"))
         names = ("image_kb", "feature_kb", "accelerator_images_per_s", "machine_usd_per_h", "accelerator_usd_per_h")
-        options.require_at_least(self, 0, (*names, "storage_usd_per_gb_month"))
+        encoder_options.check_at_least(self, 0, (*names, "storage_usd_per_gb_month"))
 
 
 def main(settings: Options) -> None:
@@ -78,4 +80,4 @@ def _worked(what: str, rate: float, usd_per_h: float, settings: Options) -> list
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

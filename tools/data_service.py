@@ -12,18 +12,19 @@ import dataclasses
 import signal
 from typing import Literal
 
-from geods import cli, errors
+from geods import errors
+from geods.cli import flags, program
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What to start, and where it listens."""
 
-    role: Literal["dispatcher", "worker"] = cli.option("dispatcher", "Which of the two to be.")
-    port: int = cli.option(5050, "Port to listen on.")
-    host: str = cli.option("localhost", "Name or address under which trainings reach this worker.")
-    dispatcher: str = cli.option("localhost:5050", "host:port of the dispatcher that a worker reports to.")
-    work_dir: str = cli.option(
+    role: Literal["dispatcher", "worker"] = flags.option("dispatcher", "Which of the two to be.")
+    port: int = flags.option(5050, "Port to listen on.")
+    host: str = flags.option("localhost", "Name or address under which trainings reach this worker.")
+    dispatcher: str = flags.option("localhost:5050", "host:port of the dispatcher that a worker reports to.")
+    work_dir: str = flags.option(
         "", "Folder of the dispatcher's journal, to go on from after a restart; none if empty.", path="local"
     )
 
@@ -35,8 +36,8 @@ class Options:
 
 def main(settings: Options) -> None:
     """Serves until it is stopped."""
-    cli.import_quietly("tensorflow")
-    from geods import data_service
+    program.import_quietly("tensorflow")
+    from geods.input import data_service
 
     # Kept, because a server ends with its object.
     server = data_service.start(settings.role, settings.port, settings.host, settings.dispatcher, settings.work_dir)
@@ -46,4 +47,4 @@ def main(settings: Options) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

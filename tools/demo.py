@@ -21,27 +21,28 @@ import sys
 import time
 from collections.abc import Iterator
 
-from geods import cli, errors
-from geods.imagery import street_view_options
-from geods.scraping import halt
-from geods.simulation.service import server_options
+from geods import errors
+from geods.cli import flags, program
+from geods.imagery.scraping import outcome
+from geods.imagery.street_view import street_view_options
+from geods.simulation.server import server_options
 
 _ROOT = pathlib.Path(__file__).parent.parent
 _RECIPE = _ROOT / "trainers" / "recipes" / "demo.cfg"
 _LOG_LINES = 8
 _KEY_VARIABLE, _KEY = street_view_options.KEY_ENV, server_options.DEMO_KEY
 # Some cells of the simulated world have few roads.
-_UNDER_TARGET = halt.EXIT_CODES["under_target"]
+_UNDER_TARGET = outcome.EXIT_CODES["under_target"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Where to, and how large."""
 
-    out: str = cli.option("demo", "Folder for everything the demo makes.", path="out")
-    cell_deg: float = cli.option(4.0, "Side of a cell's box in degrees.")
-    locations_per_cell: int = cli.option(24, "Locations in each cell, with 3 views each.")
-    epochs: int | None = cli.option(None, "Passes over the training split, at most; the recipe's if not given.")
+    out: str = flags.option("demo", "Folder for everything the demo makes.", path="out")
+    cell_deg: float = flags.option(4.0, "Side of a cell's box in degrees.")
+    locations_per_cell: int = flags.option(24, "Locations in each cell, with 3 views each.")
+    epochs: int | None = flags.option(None, "Passes over the training split, at most; the recipe's if not given.")
 
     def __post_init__(self) -> None:
         """Checks the folder; the programs check the rest.
@@ -218,10 +219,10 @@ def _run(step: Step, number: int, options: Options) -> None:
 
 def _results(out: pathlib.Path) -> str:
     """Returns the table of the evaluation and the path of the map."""
-    from trainers import scoring
+    from trainers.runs import distance_metrics
 
     metrics = json.loads((out / "run" / "metrics.json").read_text(encoding="utf-8"))
-    return f"{scoring.table(metrics)}\n\nopen {out / 'run' / 'map.html'}"
+    return f"{distance_metrics.table(metrics)}\n\nopen {out / 'run' / 'map.html'}"
 
 
 def _shown(path: str) -> str:
@@ -231,4 +232,4 @@ def _shown(path: str) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

@@ -20,7 +20,11 @@ import sys
 from collections.abc import Iterator
 
 try:
-    from geods import cli, errors, headroom, installed, licences
+    from geods import errors
+    from geods.cli import flags, program
+    from geods.storage import memory
+    from tools.environment import licences as environment_licences
+    from tools.environment import packages
 except ModuleNotFoundError as missing:
     sys.exit(f'error: {missing}.\nNext: pip install -c constraints.txt -e "."')
 
@@ -44,11 +48,11 @@ _NVIDIA = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader
 class Options:
     """What to ask for."""
 
-    network: bool = cli.option(True, "Try whether the hosts that programs talk to can be reached.")
-    timeout_s: float = cli.option(3.0, "How long to wait for each of them.")
-    licences: bool = cli.option(False, "Print the licences of all installed packages instead.")
-    min_memory_gb: float = cli.option(2.0, "Memory that must be available.")
-    min_disk_gb: float = cli.option(1.0, "Disk space that must be free here.")
+    network: bool = flags.option(True, "Try whether the hosts that programs talk to can be reached.")
+    timeout_s: float = flags.option(3.0, "How long to wait for each of them.")
+    licences: bool = flags.option(False, "Print the licences of all installed packages instead.")
+    min_memory_gb: float = flags.option(2.0, "Memory that must be available.")
+    min_disk_gb: float = flags.option(1.0, "Disk space that must be free here.")
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -59,7 +63,7 @@ class Options:
 def main(options: Options) -> None:
     """Prints all findings; ends with 1 if something that is needed is missing."""
     bad = 0
-    for finding in licences.licences() if options.licences else _findings(options):
+    for finding in environment_licences.licences() if options.licences else _findings(options):
         bad += finding.verdict == "bad"
         print(f"{finding.verdict:<5} {finding.text}", flush=True)
         if finding.mend:
@@ -71,43 +75,43 @@ def main(options: Options) -> None:
     sys.exit(1 if bad else 0)
 
 
-def _findings(options: Options) -> Iterator[installed.Finding]:
+def _findings(options: Options) -> Iterator[packages.Finding]:
     """Looks at everything."""
     yield from _python()
-    yield from installed.packages(_INSTALL)
+    yield from packages.packages(_INSTALL)
     yield from _tensorflow()
     yield from _room(options)
     yield from _keys()
     yield from _network(options.timeout_s) if options.network else ()
-    yield from installed.extras(_INSTALL)
+    yield from packages.extras(_INSTALL)
 
 
-def _python() -> Iterator[installed.Finding]:
+def _python() -> Iterator[packages.Finding]:
     """Looks at Python."""
     version = platform.python_version()
     if sys.version_info < (3, 10):  # noqa: UP036 - the doctor is asked where the rest does not start
-        yield installed.Finding("bad", f"Python {version}: 3.10 or newer is needed", "make PYTHON=python3.12 install")
+        yield packages.Finding("bad", f"Python {version}: 3.10 or newer is needed", "make PYTHON=python3.12 install")
     else:
-        yield installed.Finding("ok", f"Python {version} on {platform.system()} {platform.machine()}, {sys.prefix}")
+        yield packages.Finding("ok", f"Python {version} on {platform.system()} {platform.machine()}, {sys.prefix}")
 
 
-def _tensorflow() -> Iterator[installed.Finding]:
+def _tensorflow() -> Iterator[packages.Finding]:
     """Starts TensorFlow in a process of its own, which may die of it, and asks for GPUs."""
     code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        yield installed.Finding("bad", f"TensorFlow does not start: {said}", _INSTALL)
+        yield packages.Finding("bad", f"TensorFlow does not start: {said}", _INSTALL)
         return
     seen, cards = int(done.stdout.split()[-1]), _cards()
     if seen:
-        yield installed.Finding("ok", f"GPU: {seen} that TensorFlow uses ({'; '.join(cards) or 'unnamed'})")
+        yield packages.Finding("ok", f"GPU: {seen} that TensorFlow uses ({'; '.join(cards) or 'unnamed'})")
     elif cards:
         text = f"GPU: {'; '.join(cards)}, which TensorFlow does not see"
-        yield installed.Finding("note", text, _INSTALL.replace('"."', '".[gpu]"'))
+        yield packages.Finding("note", text, _INSTALL.replace('"."', '".[gpu]"'))
     else:
-        yield installed.Finding("ok", "GPU: none; the CPU does all")
+        yield packages.Finding("ok", "GPU: none; the CPU does all")
 
 
 def _cards() -> list[str]:
@@ -118,33 +122,33 @@ def _cards() -> list[str]:
     return done.stdout.strip().splitlines() if done.returncode == 0 else []
 
 
-def _room(options: Options) -> Iterator[installed.Finding]:
+def _room(options: Options) -> Iterator[packages.Finding]:
     """Looks at memory and disk."""
-    memory_bytes = headroom.available_bytes()
+    memory_bytes = memory.available_bytes()
     if memory_bytes is not None:
         memory_gb = memory_bytes / 1e9
         short = memory_gb < options.min_memory_gb
         mend = f"end other programs: {options.min_memory_gb:g} GB are needed" if short else ""
         cores = f"{os.cpu_count()} cores"
-        yield installed.Finding("bad" if short else "ok", f"memory: {memory_gb:,.1f} GB available, {cores}", mend)
+        yield packages.Finding("bad" if short else "ok", f"memory: {memory_gb:,.1f} GB available, {cores}", mend)
     free_gb = shutil.disk_usage(pathlib.Path.cwd()).free / 1e9
     short = free_gb < options.min_disk_gb
     mend = f"make room: {options.min_disk_gb:g} GB are needed" if short else ""
-    yield installed.Finding("bad" if short else "ok", f"disk: {free_gb:,.1f} GB free in {pathlib.Path.cwd()}", mend)
+    yield packages.Finding("bad" if short else "ok", f"disk: {free_gb:,.1f} GB free in {pathlib.Path.cwd()}", mend)
     if not os.access(pathlib.Path.cwd(), os.W_OK):
-        yield installed.Finding("bad", f"{pathlib.Path.cwd()} cannot be written", "change to a folder of yours")
+        yield packages.Finding("bad", f"{pathlib.Path.cwd()} cannot be written", "change to a folder of yours")
 
 
-def _keys() -> Iterator[installed.Finding]:
+def _keys() -> Iterator[packages.Finding]:
     """Says which keys are set, and nothing of what they are."""
     for name, purpose in _KEYS.items():
         if os.environ.get(name):
-            yield installed.Finding("ok", f"{name} is set")
+            yield packages.Finding("ok", f"{name} is set")
         else:
-            yield installed.Finding("note", f"{name} is not set; it is for {purpose} only", f"export {name}=...")
+            yield packages.Finding("note", f"{name} is not set; it is for {purpose} only", f"export {name}=...")
 
 
-def _network(timeout_s: float) -> Iterator[installed.Finding]:
+def _network(timeout_s: float) -> Iterator[packages.Finding]:
     """Tries the hosts at the same time; any answer will do."""
     import concurrent.futures
 
@@ -153,9 +157,9 @@ def _network(timeout_s: float) -> Iterator[installed.Finding]:
         for (url, purpose), cause in zip(_HOSTS.items(), answers, strict=True):
             if cause:
                 text = f"network: {url} cannot be reached ({cause}); it is for {purpose} only"
-                yield installed.Finding("note", text, "check the connection, or set HTTPS_PROXY if there is a proxy")
+                yield packages.Finding("note", text, "check the connection, or set HTTPS_PROXY if there is a proxy")
             else:
-                yield installed.Finding("ok", f"network: {url} answers")
+                yield packages.Finding("ok", f"network: {url} answers")
 
 
 def _cause_of_silence(url: str, timeout_s: float) -> str:
@@ -172,4 +176,4 @@ def _cause_of_silence(url: str, timeout_s: float) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

@@ -17,11 +17,13 @@ import pathlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
-from geods import cli, errors
+from geods import errors
+from geods.cli import flags, program
 
 if TYPE_CHECKING:
-    from geods import partition
-    from geods.photos import import_journal, photo, scan, table
+    from geods.geo import partition as partitions
+    from geods.imagery.photos import import_journal, photo, scan, table
+
 
 _LEFT_OUT = {
     "no_position": "without a GPS position",
@@ -38,23 +40,23 @@ _EXIF_SWAP_HINT = "check the partition; --csv=FILE takes positions from a table 
 class Options:
     """What to import."""
 
-    source: str = cli.option("", "Folder of the photographs, searched at any depth.", path="in")
-    out: str = cli.option("", "Folder of the tree; made if need be.", path="out")
-    partition: str = cli.option("partition.geojson", "Partition file.", path="in")
-    csv: str = cli.option("", "Table of the positions; the images' EXIF if empty.", path="in")
-    file_column: str = cli.option("", "Column of the image's path, name or id; looked for if empty.")
-    lat_column: str = cli.option("", "Column of the latitude in degrees; looked for if empty.")
-    lon_column: str = cli.option("", "Column of the longitude in degrees; looked for if empty.")
-    heading_column: str = cli.option("", "Column of the heading in degrees; looked for if empty, - for none.")
-    date_column: str = cli.option("", "Column of the date; looked for if empty, - for none.")
-    creator: str = cli.option("", "Who made the photographs that do not say it.")
-    licence: str = cli.option("", "Licence of the photographs that do not say theirs, such as CC-BY-4.0.")
-    same_place_m: float = cli.option(0.0, "Photographs so near each other, in metres, are views of one location.")
-    link: bool = cli.option(False, "Make hard links instead of copies.")
-    outside: Literal["drop", "raise"] = cli.option("drop", "Photographs outside every cell: leave out, or end.")
-    on_bad_row: Literal["raise", "skip"] = cli.option("raise", "Rows with an impossible value: end, or leave out.")
-    on_bad_image: Literal["raise", "skip"] = cli.option("raise", "Images that are no whole JPEG: end, or leave out.")
-    names: int = cli.option(5, "How many names to print of each kind of problem.")
+    source: str = flags.option("", "Folder of the photographs, searched at any depth.", path="in")
+    out: str = flags.option("", "Folder of the tree; made if need be.", path="out")
+    partition: str = flags.option("partition.geojson", "Partition file.", path="in")
+    csv: str = flags.option("", "Table of the positions; the images' EXIF if empty.", path="in")
+    file_column: str = flags.option("", "Column of the image's path, name or id; looked for if empty.")
+    lat_column: str = flags.option("", "Column of the latitude in degrees; looked for if empty.")
+    lon_column: str = flags.option("", "Column of the longitude in degrees; looked for if empty.")
+    heading_column: str = flags.option("", "Column of the heading in degrees; looked for if empty, - for none.")
+    date_column: str = flags.option("", "Column of the date; looked for if empty, - for none.")
+    creator: str = flags.option("", "Who made the photographs that do not say it.")
+    licence: str = flags.option("", "Licence of the photographs that do not say theirs, such as CC-BY-4.0.")
+    same_place_m: float = flags.option(0.0, "Photographs so near each other, in metres, are views of one location.")
+    link: bool = flags.option(False, "Make hard links instead of copies.")
+    outside: Literal["drop", "raise"] = flags.option("drop", "Photographs outside every cell: leave out, or end.")
+    on_bad_row: Literal["raise", "skip"] = flags.option("raise", "Rows with an impossible value: end, or leave out.")
+    on_bad_image: Literal["raise", "skip"] = flags.option("raise", "Images that are no whole JPEG: end, or leave out.")
+    names: int = flags.option(5, "How many names to print of each kind of problem.")
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -84,18 +86,19 @@ class Options:
 
 def main(options: Options) -> None:
     """Imports what is new and prints what was done."""
-    from geods import disk, files, partition
-    from geods.photos import claim, import_journal, place
+    from geods.geo import partition as partitions
+    from geods.imagery.photos import import_journal, import_settings, store
+    from geods.storage import disk_errors, files
 
-    source = files.require_folder(options.source, _source_hint(options.source))
-    cells = partition.read(options.partition)
+    source = files.check_folder(options.source, _source_hint(options.source))
+    cells = partitions.read(options.partition)
     columns = _columns_of(options)
     root = pathlib.Path(options.out)
-    mine = claim.Claim(root, source, options.csv, options.same_place_m, cells)
+    mine = import_settings.ImportSettings(root, source, options.csv, options.same_place_m, cells)
     is_new = mine.is_new()
     refused = False
     try:
-        with disk.told(root), import_journal.Journal(root) as journal:
+        with disk_errors.translate_disk_errors(root), import_journal.Journal(root) as journal:
             refused = is_new
             with journal.transaction():
                 tally = _scan(options, source, columns, cells, journal)
@@ -104,9 +107,9 @@ def main(options: Options) -> None:
             refused = False
             try:
                 raise_on_bad = options.on_bad_image == "raise"
-                placed = place.place(journal, source, root, link=options.link, raise_on_bad=raise_on_bad)
+                placed = store.place(journal, source, root, link=options.link, raise_on_bad=raise_on_bad)
             finally:
-                place.write_credits(journal, root)
+                store.write_credits(journal, root)
             print("\n".join(_report(options, tally, journal, placed, len(cells))))
     finally:
         if refused:
@@ -121,7 +124,7 @@ def _source_hint(source: str) -> str:
 
 def _columns_of(options: Options) -> "table.Columns | None":
     """Returns the columns of the table, None if there is none."""
-    from geods.photos import table
+    from geods.imagery.photos import table
 
     return table.columns(pathlib.Path(options.csv), options.wanted_columns()) if options.csv else None
 
@@ -130,7 +133,7 @@ def _scan(
     options: Options,
     source: pathlib.Path,
     columns: "table.Columns | None",
-    cells: "partition.Partition",
+    cells: "partitions.Partition",
     journal: "import_journal.Journal",
 ) -> "scan.Tally":
     """Looks at the whole source, with a bar on stderr.
@@ -140,10 +143,10 @@ def _scan(
     """
     import tqdm
 
-    from geods.photos import folder, scan, table
+    from geods.imagery.photos import exif, scan, table
 
     found: Iterable[photo.Photo | photo.Skipped]
-    found = table.photos(pathlib.Path(options.csv), source, columns) if columns else folder.photos(source, journal.has)
+    found = table.photos(pathlib.Path(options.csv), source, columns) if columns else exif.photos(source, journal.has)
     bar = tqdm.tqdm(_credited(found, options, columns), desc="looking", unit=" rows" if columns else " files")
     on_bad_row = {"bad_row": options.on_bad_row, "swapped": options.on_bad_row}
     policies = on_bad_row | {"bad_image": options.on_bad_image, "outside": options.outside}
@@ -175,7 +178,7 @@ def _credited(
     found: "Iterable[photo.Photo | photo.Skipped]", options: Options, columns: "table.Columns | None"
 ) -> "Iterator[photo.Photo | photo.Skipped]":
     """Fills in creator and licence where they are not known."""
-    from geods.photos import photo
+    from geods.imagery.photos import photo
 
     licence = _licence(options, columns)
     for item in found:
@@ -193,7 +196,7 @@ def _source_name(source: pathlib.Path, columns: "table.Columns | None") -> str:
 
 def _licence(options: Options, columns: "table.Columns | None") -> str:
     """Returns the licence of photographs that do not say theirs; empty if it is not known."""
-    from geods.photos import table
+    from geods.imagery.photos import table
 
     return options.licence or (table.OSV5M_LICENCE if columns and columns.is_osv5m else "")
 
@@ -224,8 +227,8 @@ def _report(
 def _named(title: str, names: list[str], number: int) -> list[str]:
     """Returns a title and its first examples."""
     rest = [f"  and {number - len(names):,} more"] if names and number > len(names) else []
-    return [title, *(f"  {cli.printable(name.removesuffix('.'))}" for name in names), *rest]
+    return [title, *(f"  {program.printable(name.removesuffix('.'))}" for name in names), *rest]
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

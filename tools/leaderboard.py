@@ -18,14 +18,17 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from geods import cli, errors, files
-from geods.mirror import urls
-from trainers import options
+from geods import errors
+from geods.cli import flags, program
+from geods.remote import urls
+from geods.storage import files
+from trainers.options import train_options
 
 if TYPE_CHECKING:
-    from trainers import standings
+    from trainers.evaluation import comparison
 
-RECIPES = pathlib.Path(options.__file__).parent / "recipes"
+
+RECIPES = pathlib.Path(train_options.__file__).parents[1] / "recipes"
 # The features that our recipes stand on; those of others are written after an @.
 FEATURES = {
     **dict.fromkeys(
@@ -42,21 +45,21 @@ FEATURES = {
 class Options:
     """What to compare, on what."""
 
-    data_dir: str = cli.option("data", "Folder given to tfds build as --data_dir.", path="in")
-    config: str = cli.option("blocked", "Config of the dataset.")
-    recipes: tuple[str, ...] = cli.option(
+    data_dir: str = flags.option("data", "Folder given to tfds build as --data_dir.", path="in")
+    config: str = flags.option("blocked", "Config of the dataset.")
+    recipes: tuple[str, ...] = flags.option(
         ("linear", "mlp", "best"),
         "Recipes by name, or PATH.cfg@FEATURES for one's own; the last words of the table.",
         path="in",
     )
-    folds: int = cli.option(5, "Parts to cross-validate over; 0 for the dataset's own splits.")
-    backbone: str = cli.option("mobilenet_v2", "Encoder: any of keras.applications.")
-    backbone_weights: str = cli.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
-    height_px: int = cli.option(200, "Height the images are resized to, unless a recipe's features say another.")
-    width_px: int = cli.option(400, "Width the images are resized to, unless a recipe's features say another.")
-    epochs: int | None = cli.option(None, "Passes over the training split for all; each recipe's own if not given.")
-    seed: int = cli.option(0, "Of every training.")
-    out: str = cli.option("leaderboard", "Folder to write to.", path="out")
+    folds: int = flags.option(5, "Parts to cross-validate over; 0 for the dataset's own splits.")
+    backbone: str = flags.option("mobilenet_v2", "Encoder: any of keras.applications.")
+    backbone_weights: str = flags.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
+    height_px: int = flags.option(200, "Height the images are resized to, unless a recipe's features say another.")
+    width_px: int = flags.option(400, "Width the images are resized to, unless a recipe's features say another.")
+    epochs: int | None = flags.option(None, "Passes over the training split for all; each recipe's own if not given.")
+    seed: int = flags.option(0, "Of every training.")
+    out: str = flags.option("leaderboard", "Folder to write to.", path="out")
 
     def __post_init__(self) -> None:
         """Checks what the programs it starts do not check.
@@ -113,7 +116,7 @@ def recipe_of(text: str) -> Recipe:
 
 def main(settings: Options) -> None:
     """Makes the table."""
-    from trainers import standings
+    from trainers.evaluation import comparison
 
     recipes = [recipe_of(text) for text in settings.recipes]
     out = pathlib.Path(settings.out)
@@ -121,9 +124,9 @@ def main(settings: Options) -> None:
         _extract(settings, features)
     found = [_measure(settings, recipe) for recipe in recipes]
     reference = next((one for one in found if one.name == "best"), found[0])
-    text = standings.table(found, reference)
+    text = comparison.table(found, reference)
     files.write_text(out / "leaderboard.md", text + "\n")
-    files.write_json(out / "leaderboard.json", standings.as_json(found, reference))
+    files.write_json(out / "leaderboard.json", comparison.as_json(found, reference))
     _draw(found, out / "leaderboard.png")
     print(text)
     print(f"wrote {out / 'leaderboard.md'}, leaderboard.json and leaderboard.png")
@@ -145,32 +148,32 @@ def _extract(settings: Options, features: pathlib.Path) -> None:
         raise errors.CacheError(f"features {features.stem}: extraction failed.", "mend what it says, and start again")
 
 
-def _measure(settings: Options, recipe: Recipe) -> "standings.Standing":
+def _measure(settings: Options, recipe: Recipe) -> "comparison.RunSummary":
     """Trains and evaluates one recipe; returns its row."""
-    from trainers import cross_validation, standings
+    from trainers.evaluation import comparison, cross_validation
 
     given = {name: getattr(settings, name) for name in ("data_dir", "config", "folds", "seed", "epochs")}
     given |= {"cache_dir": _cache_dir(settings, recipe.features), "run_dir": pathlib.Path(settings.out, recipe.name)}
     words = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    run = cli.from_flagfile(options.TrainOptions, recipe.path, *words)
+    run = flags.from_flagfile(train_options.TrainOptions, recipe.path, *words)
     print(f"recipe {recipe.name}", flush=True)
     if settings.folds:
         cross_validation.cross_validate(run)
     else:
         cross_validation.train_and_evaluate(dataclasses.replace(run, overwrite=True))
     folder = pathlib.Path(run.run_dir)
-    row = standings.read(recipe.name, folder, 0, 0.0)
+    row = comparison.read(recipe.name, folder, 0, 0.0)
     one_model = folder / "fold0" if settings.folds else folder
     return dataclasses.replace(row, parameters=_parameters(one_model), seconds=row.metrics["seconds"])
 
 
 def _parameters(folder: pathlib.Path) -> int:
     """Returns how many weights were trained: those behind the features that are not frozen."""
-    cli.import_quietly("tensorflow")
+    program.import_quietly("tensorflow")
     from model import geolocator
-    from trainers import runs
+    from trainers.runs import run_folder
 
-    classifier = geolocator.load(folder / runs.MODEL).get_layer("classifier")
+    classifier = geolocator.load(folder / run_folder.MODEL).get_layer("classifier")
     return sum(math.prod(weight.shape) for weight in classifier.trainable_weights)
 
 
@@ -179,9 +182,10 @@ def _cache_dir(settings: Options, features: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(settings.out, "features", features.stem)
 
 
-def _draw(found: "Sequence[standings.Standing]", path: pathlib.Path) -> None:
+def _draw(found: "Sequence[comparison.RunSummary]", path: pathlib.Path) -> None:
     """Draws the report's Figure 9."""
-    from trainers import figures, scoring
+    from trainers.plots import figures
+    from trainers.runs import distance_metrics
 
     metrics = [one.metrics for one in found]
     limits = [(one["intervals"]["mean_miles"][0], one["intervals"]["mean_miles"][1]) for one in metrics]
@@ -191,10 +195,10 @@ def _draw(found: "Sequence[standings.Standing]", path: pathlib.Path) -> None:
         [one["mean_miles"] for one in metrics],
         limits,
         constant,
-        scoring.HUMAN_MEAN_MILES,
+        distance_metrics.HUMAN_MEAN_MILES,
     )
     files.write_bytes(path, figures.to_png(picture))
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

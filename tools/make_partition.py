@@ -12,27 +12,28 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Literal
 
-from geods import cli, errors
+from geods import errors
+from geods.cli import flags, program
 
 if TYPE_CHECKING:
-    from geods import partition
+    from geods.geo import partition
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What to split, and how."""
 
-    boundary: str = cli.option(
+    boundary: str = flags.option(
         "us", "us (downloaded once), demo, or the path of a .zip, .shp, .geojson or .gpkg.", path="in"
     )
-    out: str = cli.option("partition.geojson", "File to write.", path="out")
-    cell_deg: float = cli.option(2.0, "Side of a box in degrees.")
-    merge_below: float = cli.option(0.1, "Pieces below this share of the largest one's area join a neighbour.")
-    part: Literal["containing", "largest", "all"] = cli.option(
+    out: str = flags.option("partition.geojson", "File to write.", path="out")
+    cell_deg: float = flags.option(2.0, "Side of a box in degrees.")
+    merge_below: float = flags.option(0.1, "Pieces below this share of the largest one's area join a neighbour.")
+    part: Literal["containing", "largest", "all"] = flags.option(
         "containing", "Take the polygon that contains --center, the largest polygon, or all."
     )
-    center: tuple[str, ...] = cli.option(("39.50", "-98.35"), "LAT,LON in degrees, for --part=containing.")
-    where: str | None = cli.option(None, "FIELD=VALUE: take only the features with this value.")
+    center: tuple[str, ...] = flags.option(("39.50", "-98.35"), "LAT,LON in degrees, for --part=containing.")
+    where: str | None = flags.option(None, "FIELD=VALUE: take only the features with this value.")
 
     def __post_init__(self) -> None:
         """Checks the values before anything is read.
@@ -42,7 +43,7 @@ class Options:
             CoordinateError: If `center` is no place on Earth.
         """
         # Here and below: importing numpy before the flags are parsed would double the time of --help.
-        from geods import fishnet, geometry
+        from geods.geo import fishnet, geometry
 
         fishnet.check_options(self.cell_deg, self.merge_below)
         geometry.check_coords(self.center_deg, "center")
@@ -64,10 +65,11 @@ class Options:
 
 def main(options: Options) -> None:
     """Makes, writes and describes the partition."""
-    from geods import boundary, fishnet, partition
+    from geods.geo import boundary as boundaries
+    from geods.geo import fishnet, partition
 
     started = time.perf_counter()
-    covered = boundary.load(options.boundary, options.where, options.part, options.center_deg)
+    covered = boundaries.load(options.boundary, options.where, options.part, options.center_deg)
     made = fishnet.make(covered, options.cell_deg, options.merge_below)
     partition.write(made, options.out)
     print(describe(made))
@@ -77,7 +79,7 @@ def main(options: Options) -> None:
 
 def describe(made: "partition.Partition") -> str:
     """Returns the figures of a partition as lines of text."""
-    from geods import geometry
+    from geods.geo import geometry
 
     miles = made.diagonal_km / geometry.KM_PER_MILE
     lines = [
@@ -97,4 +99,4 @@ def _cell(made: "partition.Partition", cell: int) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

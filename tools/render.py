@@ -17,26 +17,30 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from geods import cli, errors, files
+from geods import errors
+from geods.cli import flags, program
+from geods.storage import files
 
 if TYPE_CHECKING:
-    from trainers import predictions
+    from trainers.runs import predictions as runs_predictions
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What to draw."""
 
-    run_dir: str = cli.option("", "Run folder that trainers.evaluate has written predictions to.", path="may")
-    location: str = cli.option("", "LAT,LNG of a location, or its row in predictions.csv from 0; empty: median error.")
-    predictions: str = cli.option(
+    run_dir: str = flags.option("", "Run folder that trainers.evaluate has written predictions to.", path="may")
+    location: str = flags.option(
+        "", "LAT,LNG of a location, or its row in predictions.csv from 0; empty: median error."
+    )
+    predictions: str = flags.option(
         "", "Folder of other predictions by the same run (evaluate --out); empty: run_dir.", path="may"
     )
-    out: str = cli.option(
+    out: str = flags.option(
         "", "Folder for map.png and map.html; empty: where the predictions are. Of --compare: file.", path="out"
     )
-    compare: tuple[str, ...] = cli.option((), "R1,R2,...: run folders to compare.", path="in")
-    human_miles: float = cli.option(587.0, "Mean miles of human players to draw in a comparison; 0: none.")
+    compare: tuple[str, ...] = flags.option((), "R1,R2,...: run folders to compare.", path="in")
+    human_miles: float = flags.option(587.0, "Mean miles of human players to draw in a comparison; 0: none.")
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -63,12 +67,13 @@ def main(options: Options) -> None:
 
 def draw_map(options: Options) -> None:
     """Writes map.png and map.html."""
-    from trainers import cartography, figures, map_page, predictions
+    from trainers.plots import figures, map_page, projection
+    from trainers.runs import predictions as runs_predictions
 
-    cells = predictions.read_partition(options.run_dir)
+    cells = runs_predictions.read_partition(options.run_dir)
     folder = options.predictions or options.run_dir
-    entries = predictions.read(folder, len(cells))
-    row = predictions.find(entries, options.location) if options.location else predictions.median(entries)
+    entries = runs_predictions.read(folder, len(cells))
+    row = runs_predictions.find(entries, options.location) if options.location else runs_predictions.median(entries)
     shown = entries[row]
     title = f"Location {shown.location_id}"
     picture = figures.to_png(figures.location_map(cells, shown.probabilities, shown.truth, shown.predicted, title))
@@ -77,7 +82,7 @@ def draw_map(options: Options) -> None:
     _write(out / "map.png", picture)
     _write(out / "map.html", page.encode())
     print(f"location   {shown.location_id} (row {row} of {len(entries):,}, {_standing(entries, row)})")
-    print(f"distance   {cartography.distance_text(shown.distance_km)}")
+    print(f"distance   {projection.distance_text(shown.distance_km)}")
     print(f"top cells  {_top(shown)}")
     print(f"written    {out / 'map.png'}")
     print(f"written    {out / 'map.html'}")
@@ -85,7 +90,7 @@ def draw_map(options: Options) -> None:
 
 def draw_comparison(run_dirs: Sequence[str], out: str, human_miles: float) -> None:
     """Writes the bars of several runs."""
-    from trainers import figures
+    from trainers.plots import figures
 
     found = [_read_metrics(pathlib.Path(folder)) for folder in run_dirs]
     names = _names(run_dirs)
@@ -99,9 +104,9 @@ def draw_comparison(run_dirs: Sequence[str], out: str, human_miles: float) -> No
 
 def _read_metrics(folder: pathlib.Path) -> tuple[float, tuple[float, float], float]:
     """Returns the mean miles of a run, their interval, and the constant guess's mean miles."""
-    from trainers import runs
+    from trainers.runs import run_folder
 
-    path = folder / runs.METRICS
+    path = folder / run_folder.METRICS
     evaluate = f"evaluate the run: python -m trainers.evaluate --run_dir={folder}"
     if not path.is_file():
         raise errors.RunError(f"{path}: does not exist.", evaluate)
@@ -120,12 +125,12 @@ def _names(run_dirs: Sequence[str]) -> list[str]:
     return names if len(set(names)) == len(names) else [os.path.normpath(folder) for folder in run_dirs]
 
 
-def _standing(entries: "predictions.Predictions", row: int) -> str:
+def _standing(entries: "runs_predictions.Predictions", row: int) -> str:
     """Says how many predictions are better than one."""
     return f"{(entries.distance_km < entries.distance_km[row]).sum():,} better"
 
 
-def _top(shown: "predictions.Prediction", count: int = 3) -> str:
+def _top(shown: "runs_predictions.Prediction", count: int = 3) -> str:
     """Returns the most probable cells of a prediction."""
     best = shown.probabilities.argsort()[::-1][:count]
     return ", ".join(f"{cell} ({shown.probabilities[cell]:.1%})" for cell in best)
@@ -140,4 +145,4 @@ def _write(path: pathlib.Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

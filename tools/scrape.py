@@ -31,15 +31,19 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
-from geods import cli, errors
-from geods.imagery import mapillary_options, secret, street_view_options, urls
-from geods.scraping import options as scrape_options
+from geods import errors
+from geods.cli import flags, program
+from geods.imagery.http import api_key, url_policy
+from geods.imagery.mapillary import mapillary_options
+from geods.imagery.scraping import options as scraping_options
+from geods.imagery.street_view import street_view_options
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from geods import scrape
-    from geods.imagery import source
+    from geods.imagery import source as imagery_source
+    from geods.imagery.scraping import scrape
+
 
 _STREET_VIEW_ONLY = ("api_base", "api_key_file", "radius_m", "allow_user_photos", "source_outdoor")
 _ATTRIBUTION = (
@@ -50,17 +54,19 @@ _TERMS = "https://cloud.google.com/maps-platform/terms"
 
 
 @dataclasses.dataclass(frozen=True)
-class Options(street_view_options.StreetViewOptions, mapillary_options.MapillaryOptions, scrape_options.ScrapeOptions):
+class Options(
+    street_view_options.StreetViewOptions, mapillary_options.MapillaryOptions, scraping_options.ScrapeOptions
+):
     """What to get, from where."""
 
-    source: Literal["street_view", "mapillary"] = cli.option("street_view", "Where images come from.")
-    mapillary_token_file: str = cli.option(
+    source: Literal["street_view", "mapillary"] = flags.option("street_view", "Where images come from.")
+    mapillary_token_file: str = flags.option(
         "", "File that holds Mapillary's token, readable by you alone; or set MAPILLARY_ACCESS_TOKEN.", path="local"
     )
-    api_key_file: str = cli.option(
+    api_key_file: str = flags.option(
         "", "File that holds the key, readable by you alone; or set GOOGLE_MAPS_API_KEY.", path="local"
     )
-    accept_terms: bool = cli.option(False, "Whether you may download in bulk under the terms of the service.")
+    accept_terms: bool = flags.option(False, "Whether you may download in bulk under the terms of the service.")
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -68,10 +74,10 @@ class Options(street_view_options.StreetViewOptions, mapillary_options.Mapillary
         Raises:
             OptionError: If one is out of range, or the terms are not accepted.
         """
-        scrape_options.ScrapeOptions.__post_init__(self)
+        scraping_options.ScrapeOptions.__post_init__(self)
         street_view_options.StreetViewOptions.__post_init__(self)
         self._refuse_flags_of_the_other_source()
-        if self.source == "street_view" and not self.accept_terms and not urls.is_loopback(self.api_base):
+        if self.source == "street_view" and not self.accept_terms and not url_policy.is_loopback(self.api_base):
             problem = f"--accept_terms is not given; the terms of the service ({_TERMS}) restrict downloads in bulk."
             raise errors.OptionError(problem, "read them, and give --accept_terms if you may")
 
@@ -82,7 +88,7 @@ class Options(street_view_options.StreetViewOptions, mapillary_options.Mapillary
             other = of_mapillary if self.source == "street_view" else field.name in _STREET_VIEW_ONLY
             value = getattr(self, field.name)
             if other and value != field.default:
-                problem = f"--{field.name}={secret.redact(str(value))}: has no effect on --source={self.source}."
+                problem = f"--{field.name}={api_key.redact(str(value))}: has no effect on --source={self.source}."
                 name = "--source=mapillary" if of_mapillary else "--mapillary_radius_m and the like; see --help"
                 raise errors.OptionError(problem, f"leave it out, or give {name}")
 
@@ -90,22 +96,22 @@ class Options(street_view_options.StreetViewOptions, mapillary_options.Mapillary
 def main(settings: Options) -> None:
     """Scrapes and ends with the exit code that says how."""
     client = _client(settings)
-    from geods import partition, scrape
-    from geods.scraping import halt, report
+    from geods.geo import partition
+    from geods.imagery.scraping import outcome, scrape, tables
 
     cells = partition.read(settings.partition)
     there, spent = _so_far(settings.out)
     print(f"{client.name} to {settings.out}:")
     if client.name == "mapillary":
         print(_ATTRIBUTION)
-    print(report.plan(_as_planned(settings), len(cells), there, spent, client.units_per_image), flush=True)
+    print(tables.cost_plan(_as_planned(settings), len(cells), there, spent, client.units_per_image), flush=True)
     with _Bar(settings, len(cells)) as bar:
         stop = _stop_on_signal()
         try:
             result = scrape.scrape(settings, client, cells, _config(settings), stop=stop, watch=bar.show)
         except errors.DiskFullError as error:
-            cli.show_error(error)
-            sys.exit(halt.EXIT_CODES["disk"])
+            program.show_error(error)
+            sys.exit(outcome.EXIT_CODES["disk"])
     client.close()
     print(_ending(settings, result))
     sys.exit(result.halt.exit_code)
@@ -117,18 +123,20 @@ def _as_planned(settings: Options) -> Options:
     return dataclasses.replace(settings, headings=(0,)) if flat else settings
 
 
-def _client(settings: Options) -> "source.Source":
+def _client(settings: Options) -> "imagery_source.Source":
     """Returns the source, with its key."""
     if settings.source == "mapillary":
-        token = secret.read_secret(mapillary_options.TOKEN_ENV, settings.mapillary_token_file, "--mapillary_token_file")
-        from geods.imagery import mapillary
+        token = api_key.read_secret(
+            mapillary_options.TOKEN_ENV, settings.mapillary_token_file, "--mapillary_token_file"
+        )
+        from geods.imagery.mapillary import mapillary_api
 
-        return mapillary.Mapillary(settings, token)
-    key = secret.read_secret(street_view_options.KEY_ENV, settings.api_key_file, "--api_key_file")
-    signer = secret.find_secret(street_view_options.SIGNING_SECRET_ENV)
-    from geods.imagery import street_view
+        return mapillary_api.Mapillary(settings, token)
+    key = api_key.read_secret(street_view_options.KEY_ENV, settings.api_key_file, "--api_key_file")
+    signer = api_key.find_secret(street_view_options.SIGNING_SECRET_ENV)
+    from geods.imagery.street_view import street_view_api
 
-    return street_view.StreetView(settings, key, signer)
+    return street_view_api.StreetView(settings, key, signer)
 
 
 def _config(settings: Options) -> dict[str, Any]:
@@ -142,9 +150,9 @@ def _config(settings: Options) -> dict[str, Any]:
 
 def _so_far(out: str) -> tuple[int, int]:
     """Returns the complete locations of a tree and the units spent on it."""
-    from geods.scraping import journal
+    from geods.imagery.scraping import scrape_journal
 
-    status = journal.read_status(out)
+    status = scrape_journal.read_status(out)
     return (status.locations, status.units) if status else (0, 0)
 
 
@@ -204,30 +212,32 @@ class _Bar:
 
 def _ending(settings: Options, result: "scrape.Result") -> str:
     """Returns what each cell got, and what to do next."""
-    from geods.scraping import manifest, opening, report
+    from geods.imagery.scraping import tables, workspace
 
     if settings.dry_run:
         return _ending_of_dry_run(settings, result)
     cost = settings.prices.cost(result.spent_units)
-    lines = [report.table(result.rows), f"{result.images:,} images in this run, {cost:,.2f} USD in all"]
-    lines += [report.again(result.again)] if result.again else []
-    names = f"{settings.out}/{report.NAME} (cells) and {settings.out}/{manifest.NAME} (where images come from)"
+    lines = [tables.table(result.rows), f"{result.images:,} images in this run, {cost:,.2f} USD in all"]
+    lines += [tables.again(result.again)] if result.again else []
+    names = (
+        f"{settings.out}/{tables.CELLS_NAME} (cells) and {settings.out}/{tables.VIEWS_NAME} (where images come from)"
+    )
     lines.append(f"wrote {names}" if result.has_tables else f"could not write {names}")
     if result.halt.reason == "complete":
         lines.append(f"complete; next: python -m tools.check_tree --tree={shlex.quote(settings.out)}")
     else:
-        lines += [_why(result), opening.resume(settings.out)]
+        lines += [_why(result), workspace.resume(settings.out)]
     return "\n".join(lines)
 
 
 def _ending_of_dry_run(settings: Options, result: "scrape.Result") -> str:
     """Returns what was found and what its images would cost."""
-    from geods.scraping import report
+    from geods.imagery.scraping import tables
 
-    lines = [report.table(result.rows)]
+    lines = [tables.table(result.rows)]
     found = sum(row.got for row in result.rows)
     if found:
-        lines.append(report.bill(_as_planned(settings), found, 0 if settings.source == "mapillary" else 1))
+        lines.append(tables.bill(_as_planned(settings), found, 0 if settings.source == "mapillary" else 1))
     if result.halt.reason != "complete":
         lines.append(_why(result))
     return "\n".join([*lines, "a dry run: no image was asked for, nothing was written"])
@@ -239,4 +249,4 @@ def _why(result: "scrape.Result") -> str:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

@@ -19,11 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
-from geods import cli, errors
+from geods import errors
+from geods.cli import flags, program
 
 if TYPE_CHECKING:
-    from geods import partition
+    from geods.geo import partition as partitions
     from geods.simulation import worlds
+
 
 _LOCATIONS_AT_ONCE = 16
 
@@ -32,15 +34,15 @@ _LOCATIONS_AT_ONCE = 16
 class Options:
     """What to draw."""
 
-    partition: str = cli.option("partition.geojson", "Partition file.", path="in")
-    out: str = cli.option("", "Folder of the tree.", path="out")
-    locations_per_cell: int = cli.option(12, "Locations in each cell.")
-    headings: tuple[int, ...] = cli.option((0, 90, 180), "Headings of the views in degrees.")
-    height_px: int = cli.option(300, "Height of the images.")
-    width_px: int = cli.option(600, "Width of the images.")
-    seed: int = cli.option(0, "Another seed is another world.")
-    difficulty: float = cli.option(0.5, "0 to 1: how far a place strays from what its position says.")
-    processes: int = cli.option(0, "Processes that draw; 0 for one a processor core.")
+    partition: str = flags.option("partition.geojson", "Partition file.", path="in")
+    out: str = flags.option("", "Folder of the tree.", path="out")
+    locations_per_cell: int = flags.option(12, "Locations in each cell.")
+    headings: tuple[int, ...] = flags.option((0, 90, 180), "Headings of the views in degrees.")
+    height_px: int = flags.option(300, "Height of the images.")
+    width_px: int = flags.option(600, "Width of the images.")
+    seed: int = flags.option(0, "Another seed is another world.")
+    difficulty: float = flags.option(0.5, "0 to 1: how far a place strays from what its position says.")
+    processes: int = flags.option(0, "Processes that draw; 0 for one a processor core.")
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -62,20 +64,21 @@ class Options:
 
 def main(options: Options) -> None:
     """Draws what is missing of the tree."""
-    from geods import partition, survey, tree
+    from geods.geo import partition as partitions
     from geods.simulation import worlds
+    from geods.tree import imagery_tree, labelling
 
     worlds.check(options.difficulty, options.height_px, options.width_px)
-    cells = partition.read(options.partition)
+    cells = partitions.read(options.partition)
     root = pathlib.Path(options.out)
     _claim(root, options, cells)
     drawn = _draw_all(options, len(cells))
-    locations = tree.read(root)
+    locations = imagery_tree.read(root)
     print(f"tree {root}: {drawn:,} locations drawn, {len(cells) * options.locations_per_cell - drawn:,} were there")
-    print(survey.summary(survey.label(locations, cells), len(cells)))
+    print(labelling.summary(labelling.label(locations, cells), len(cells)))
 
 
-def location(cells: "partition.Partition", cell: int, ordinal: int, seed: int) -> tuple[float, float]:
+def location(cells: "partitions.Partition", cell: int, ordinal: int, seed: int) -> tuple[float, float]:
     """Returns (lat_deg, lon_deg) of place number `ordinal` of a cell, rounded to 6 digits as its folder's name is.
 
     Raises:
@@ -93,34 +96,36 @@ def location(cells: "partition.Partition", cell: int, ordinal: int, seed: int) -
     return lat_deg, lon_deg
 
 
-def _claim(root: pathlib.Path, options: Options, cells: "partition.Partition") -> None:
+def _claim(root: pathlib.Path, options: Options, cells: "partitions.Partition") -> None:
     """Makes the folder of the tree, or checks that it is one of the same options.
 
     Raises:
         TreeError: If it holds something else, or cannot be written.
     """
-    from geods import files, partition, survey
+    from geods.geo import partition as partitions
+    from geods.storage import files
+    from geods.tree import companions
 
-    note = root / survey.PROVENANCE_NAME
+    note = root / companions.PROVENANCE_NAME
     drawn_with = {
         name: getattr(options, name) for name in ("seed", "difficulty", "headings", "height_px", "width_px")
     } | {"partition_sha256": cells.fingerprint}
     drawn_with = json.loads(json.dumps(drawn_with))
     if note.is_file():
-        _refuse_other(note, drawn_with)
+        _check_same(note, drawn_with)
         return
     if root.is_dir() and any(root.iterdir()):
         problem = f"{root}: is not empty, and not a tree of this program."
         raise errors.TreeError(problem, "name a new folder; simulated and real images must not mix")
     try:
-        partition.write(cells, root / survey.PARTITION_NAME)
+        partitions.write(cells, root / companions.PARTITION_NAME)
         text = {"source": "geods simulated world", "licence": "Apache-2.0", "drawn_with": drawn_with}
         files.write_json(note, text)
     except OSError as error:
         raise errors.TreeError(f"{root}: cannot be written ({error.strerror}).", "name another folder") from error
 
 
-def _refuse_other(note: pathlib.Path, drawn_with: dict[str, Any]) -> None:
+def _check_same(note: pathlib.Path, drawn_with: dict[str, Any]) -> None:
     """Raises TreeError if a tree was drawn with other options."""
     try:
         there = json.loads(note.read_text(encoding="utf-8"))["drawn_with"]
@@ -170,7 +175,7 @@ def _leave_interrupts_to_the_parent() -> None:
 
 def _draw(options: Options, tasks: Sequence[tuple[int, int]]) -> int:
     """Draws the locations (cell, ordinal) that are not there, and returns their number."""
-    from geods import tree
+    from geods.tree import imagery_tree
 
     cells, world = _cells(options.partition), _world(options.seed, options.difficulty)
     drawn = 0
@@ -180,21 +185,23 @@ def _draw(options: Options, tasks: Sequence[tuple[int, int]]) -> int:
         place = world.place(lat_deg, lon_deg)
         folder = pathlib.Path(options.out, str(cell), location_id)
         missing = [
-            heading for heading in options.headings if not (folder / tree.view_name(heading, place.date)).is_file()
+            heading
+            for heading in options.headings
+            if not (folder / imagery_tree.view_name(heading, place.date)).is_file()
         ]
         for heading in missing:
             content = world.render(lat_deg, lon_deg, heading, options.height_px, options.width_px)
-            tree.write_view(options.out, cell, location_id, heading, place.date, content)
+            imagery_tree.write_view(options.out, cell, location_id, heading, place.date, content)
         drawn += bool(missing)
     return drawn
 
 
 @functools.lru_cache(maxsize=1)
-def _cells(path: str) -> "partition.Partition":
+def _cells(path: str) -> "partitions.Partition":
     """Returns the partition, read once a process."""
-    from geods import partition
+    from geods.geo import partition as partitions
 
-    return partition.read(path)
+    return partitions.read(path)
 
 
 @functools.lru_cache(maxsize=1)
@@ -206,4 +213,4 @@ def _world(seed: int, difficulty: float) -> "worlds.World":
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

@@ -6,23 +6,24 @@ Needs no key and no network, costs nothing, and runs until Ctrl-C. First prints 
 tools.scrape takes (with GOOGLE_MAPS_API_KEY=simulated-street-view-demo-key); then how to look at its ledger. Only this
 machine can reach it. Draws about 80 images of 600 x 300 a second; with --picture=tiled it answers some 2,000 from a
 few drawings, for load tests. --faults names a JSON file with the faults it shall have, as
-geods.simulation.service.faults describes them.
+geods.simulation.server.faults describes them.
 """
 
 import dataclasses
 import signal
 import threading
 
-from geods import cli, errors
-from geods.simulation.service import server_options
+from geods import errors
+from geods.cli import flags, program
+from geods.simulation.server import server_options
 
 
 @dataclasses.dataclass(frozen=True)
 class Options(server_options.ServerOptions):
     """What to serve, and where."""
 
-    port: int = cli.option(8090, "Port on this machine; 0 for any that is free.")
-    faults: str = cli.option("", "JSON file with a list of faults; empty for none.", path="in")
+    port: int = flags.option(8090, "Port on this machine; 0 for any that is free.")
+    faults: str = flags.option("", "JSON file with a list of faults; empty for none.", path="in")
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -37,9 +38,10 @@ class Options(server_options.ServerOptions):
 
 def main(options: Options) -> None:
     """Serves until it is told to stop."""
-    from geods.simulation.service import faults, street_view_server
+    from geods.simulation.server import faults as server_faults
+    from geods.simulation.server import street_view_server
 
-    planned = faults.read(options.faults) if options.faults else ()
+    planned = server_faults.read(options.faults) if options.faults else ()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -53,4 +55,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

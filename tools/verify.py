@@ -14,7 +14,10 @@ import time
 from collections.abc import Iterator
 from typing import Literal, get_args
 
-from geods import cli, dataset_files, errors, seals
+from geods import errors
+from geods.cli import flags, program
+from geods.dataset import dataset_folder
+from geods.storage import seals
 
 Kind = Literal["dataset", "cache", "encoder", "run"]
 
@@ -23,8 +26,8 @@ Kind = Literal["dataset", "cache", "encoder", "run"]
 class Options:
     """What to read."""
 
-    kinds: tuple[str, ...] = cli.option(get_args(Kind), "Which kinds to read.")
-    paths: tuple[str, ...] = cli.positional(
+    kinds: tuple[str, ...] = flags.option(get_args(Kind), "Which kinds to read.")
+    paths: tuple[str, ...] = flags.positional(
         "PATH", "Datasets, caches and run folders, or folders that hold some.", path="in"
     )
 
@@ -89,67 +92,68 @@ def verify(folder: pathlib.Path, kind: Kind) -> Verdict:
 
 def _kind_of(files: set[str], folders: set[str]) -> Kind | None:
     """Returns what a folder with these files and folders is; some of them may be lost."""
-    from trainers import cache_files, runs
+    from trainers.features import cache_format
+    from trainers.runs import run_folder
 
-    if not files.isdisjoint(cache_files.ENCODER_FILES):
+    if not files.isdisjoint(cache_format.ENCODER_FILES):
         return "encoder"
-    if dataset_files.INFO in files or any(".tfrecord-" in name for name in files):
+    if dataset_folder.INFO in files or any(".tfrecord-" in name for name in files):
         return "dataset"
-    if cache_files.INDEX in files or (cache_files.ARRAYS in files and "blocks" in folders):
+    if cache_format.INDEX in files or (cache_format.ARRAYS in files and "blocks" in folders):
         return "cache"
-    if runs.MODEL in files or {seals.NAME, runs.FLAGS} <= files:
+    if run_folder.MODEL in files or {seals.NAME, run_folder.FLAGS} <= files:
         return "run"
     return "dataset" if seals.NAME in files else None
 
 
 def _dataset(folder: pathlib.Path) -> Verdict:
     """Reads a dataset."""
-    if dataset_files.lacks_seal(folder):
+    if dataset_folder.lacks_seal(folder):
         return Verdict(
             (), "", "was built before datasets were sealed, so nothing is known of its bytes; build it again"
         )
-    return _sealed(folder, dataset_files.rebuild(folder))
+    return _sealed(folder, dataset_folder.rebuild(folder))
 
 
 def _encoder(folder: pathlib.Path) -> Verdict:
     """Reads the encoder of a cache."""
-    from trainers import cache_files
+    from trainers.features import cache_format
 
-    return _sealed(folder, cache_files.anew(folder))
+    return _sealed(folder, cache_format.anew(folder))
 
 
 def _run(folder: pathlib.Path) -> Verdict:
     """Reads a run folder."""
-    from trainers import runs
+    from trainers.runs import run_folder
 
     step = "put back a copy of it, or train again: "
-    step += f"python -m trainers.train --flagfile={folder / runs.FLAGS} --overwrite"
+    step += f"python -m trainers.train --flagfile={folder / run_folder.FLAGS} --overwrite"
     if not seals.is_sealed(folder):
         return Verdict((), "", "was trained before runs were sealed, or cut off in its last moment; train it again")
     verdict = _sealed(folder, step)
     known = seals.names_in(folder)
-    loose = [name for name in runs.EVALUATED if (folder / name).is_file() and name not in known]
+    loose = [name for name in run_folder.EVALUATED if (folder / name).is_file() and name not in known]
     return dataclasses.replace(verdict, note=f"{', '.join(loose)}: not sealed; evaluate again" if loose else "")
 
 
 def _sealed(folder: pathlib.Path, next_step: str) -> Verdict:
     """Reads what has a seal."""
     sizes = [(folder / name).stat().st_size for name in seals.names_in(folder) if (folder / name).is_file()]
-    return Verdict(tuple(seals.damaged(folder)), next_step, size_bytes=sum(sizes))
+    return Verdict(tuple(seals.verify(folder)), next_step, size_bytes=sum(sizes))
 
 
 def _cache(folder: pathlib.Path) -> Verdict:
     """Reads a feature cache."""
-    from trainers import cache_check, cache_files
+    from trainers.features import cache_format, feature_cache
 
     try:
-        damage = cache_check.damaged(folder)
+        damage = feature_cache.damaged(folder)
     except errors.CacheError as error:
         if "not finished" in error.problem:
             return Verdict((), "", f"extraction is not finished; {error.next_step}")
-        return Verdict((seals.Damage(folder / cache_files.INDEX, "is missing or damaged"),), error.next_step)
+        return Verdict((seals.Damage(folder / cache_format.INDEX, "is missing or damaged"),), error.next_step)
     size_bytes = sum(path.stat().st_size for path in folder.glob("blocks/*.npy"))
-    step = cache_files.redo(damage[0].path) if len(damage) == 1 else f"delete them, then {cache_files.resume(folder)}"
+    step = cache_format.redo(damage[0].path) if len(damage) == 1 else f"delete them, then {cache_format.resume(folder)}"
     return Verdict(tuple(damage), step, size_bytes=size_bytes)
 
 
@@ -163,4 +167,4 @@ def _told(folder: pathlib.Path, kind: Kind, verdict: Verdict, seconds: float) ->
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

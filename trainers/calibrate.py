@@ -12,16 +12,18 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from geods import cli, errors, files
+from geods import errors
+from geods.cli import flags, program
+from geods.storage import files
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What to calibrate."""
 
-    run_dir: str = cli.option("runs/run", "Folder of an evaluated run.", path="out")
-    level: float = cli.option(0.9, "Share of truths that a credible region is to hold.")
-    parts: int = cli.option(5, "Parts the locations are divided into, to fit on all but one and measure on that.")
+    run_dir: str = flags.option("runs/run", "Folder of an evaluated run.", path="out")
+    level: float = flags.option(0.9, "Share of truths that a credible region is to hold.")
+    parts: int = flags.option(5, "Parts the locations are divided into, to fit on all but one and measure on that.")
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -35,17 +37,18 @@ class Options:
 
 def main(settings: Options) -> None:
     """Fits, measures, writes and prints."""
-    from trainers import predictions, reliability, runs
+    from trainers.evaluation import reliability
+    from trainers.runs import predictions, run_folder
 
     folder = pathlib.Path(settings.run_dir)
     cells = predictions.read_partition(folder)
-    with runs.claim(folder):
+    with run_folder.claim(folder):
         measured = reliability.measure(predictions.read(folder, len(cells)), cells, settings.level, settings.parts)
-        with runs.resealing(folder, runs.CALIBRATION):
-            files.write_json(folder / runs.CALIBRATION, measured)
+        with run_folder.resealing(folder, run_folder.CALIBRATION):
+            files.write_json(folder / run_folder.CALIBRATION, measured)
         _draw(measured, folder / "calibration.png")
         _tell(measured)
-        print(f"wrote {folder / runs.CALIBRATION} and calibration.png")
+        print(f"wrote {folder / run_folder.CALIBRATION} and calibration.png")
 
 
 def _tell(measured: dict[str, Any]) -> None:
@@ -63,10 +66,10 @@ def _tell(measured: dict[str, Any]) -> None:
 
 def _draw(measured: dict[str, Any], path: pathlib.Path) -> None:
     """Draws the error of the most confident guesses."""
-    from trainers import figures
+    from trainers.plots import figures
 
     files.write_bytes(path, figures.to_png(figures.risk_curve(measured["risk_by_coverage"])))
 
 
 if __name__ == "__main__":
-    cli.run(Options, main)
+    program.run(Options, main)

@@ -8,16 +8,16 @@ writes RUN/fold0 and so on, and metrics.json, predictions.csv and probabilities.
 finished are not done again, so a run that was cut off goes on with the same command; --overwrite begins anew.
 """
 
-from geods import cli
-from trainers import options
+from geods.cli import program
+from trainers.options import train_options
 
 
-def main(settings: options.TrainOptions) -> None:
+def main(settings: train_options.TrainOptions) -> None:
     """Trains and evaluates all folds, and joins what they predict."""
-    from trainers import cross_validation
+    from trainers.evaluation import cross_validation
 
     cross_validation.cross_validate(settings)
 
 
 if __name__ == "__main__":
-    cli.run(options.TrainOptions, main)
+    program.run(train_options.TrainOptions, main)

@@ -9,28 +9,20 @@ table; writes metrics.json, predictions.csv (a line a location) and probabilitie
 folder or --out.
 """
 
-import pathlib
-
-from geods import cli
-from trainers import options
+from geods.cli import program
+from trainers.options import evaluate_options
 
 
-def main(settings: options.EvaluateOptions) -> None:
+def main(settings: evaluate_options.EvaluateOptions) -> None:
     """Evaluates one run."""
-    from trainers import early
+    from trainers import preflight
 
-    early.of_evaluate(settings)
-    cli.import_quietly("tensorflow")
-    from trainers import evaluation, runs, scoring
+    preflight.check_evaluate(settings)
+    program.import_quietly("tensorflow")
+    from trainers.evaluation import evaluation
 
-    out = pathlib.Path(settings.out or settings.run_dir)
-    with runs.claim(out):
-        metrics = evaluation.evaluate(settings, out)
-    print(scoring.table(metrics))
-    print(f"wrote {out / runs.METRICS}, {runs.PREDICTIONS} and {runs.PROBABILITIES}")
-    where = f" --predictions={out}" if settings.out else ""
-    print(f"next: python -m tools.render --run_dir={settings.run_dir}{where}")
+    evaluation.report(settings)
 
 
 if __name__ == "__main__":
-    cli.run(options.EvaluateOptions, main)
+    program.run(evaluate_options.EvaluateOptions, main)

@@ -9,17 +9,17 @@ ResNet50, 780 kB unpooled (--pooling=none). Shows a bar with rate, time left and
 command goes on where it ended. Prints, for each split, rows, shape, bytes, seconds and folder, and the next command.
 """
 
-from geods import cli
-from trainers import options
+from geods.cli import program
+from trainers.options import encoder_options
 
 
-def main(settings: options.ExtractOptions) -> None:
+def main(settings: encoder_options.ExtractOptions) -> None:
     """Extracts every split."""
-    from trainers import early
+    from trainers import preflight
 
-    early.of_extract(settings)
-    cli.import_quietly("tensorflow")
-    from trainers import extraction
+    preflight.check_extract(settings)
+    program.import_quietly("tensorflow")
+    from trainers.features import extraction
 
     extraction.extract(settings)
     recipe = _recipe(settings)
@@ -29,7 +29,7 @@ def main(settings: options.ExtractOptions) -> None:
     )
 
 
-def _recipe(settings: options.ExtractOptions) -> str:
+def _recipe(settings: encoder_options.ExtractOptions) -> str:
     """Returns the recipe that does most with such features."""
     if settings.pooling == "moments":
         return "best"
@@ -37,4 +37,4 @@ def _recipe(settings: options.ExtractOptions) -> str:
 
 
 if __name__ == "__main__":
-    cli.run(options.ExtractOptions, main)
+    program.run(encoder_options.ExtractOptions, main)

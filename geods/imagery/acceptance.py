@@ -3,12 +3,72 @@
 Street View's `radius` is a hint (one query with a radius of 25 m returned a place 3,498.5 km away) and its
 `source=outdoor` lets photographs of users through, so both are checked here. That a panorama lies inside the cell and
 has not been seen before is the scraper's to check.
+
+The rules by which `acceptance` takes panoramas.
 """
 
+import dataclasses
 import re
 
-from geods import geometry
-from geods.imagery import acceptance_options, source
+from geods import errors
+from geods.cli import flags
+from geods.geo import geometry
+from geods.imagery import source
+
+MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+
+
+@dataclasses.dataclass(frozen=True)
+class MonthOptions:
+    """When a picture must have been taken.
+
+    Attributes:
+        min_date: First month to take, "YYYY-MM"; empty for any.
+        max_date: Last month to take, likewise.
+        allow_undated: Whether min_date and max_date let panoramas without a date pass.
+    """
+
+    min_date: str = flags.option("", "First month to take, as YYYY-MM; empty for any.")
+    max_date: str = flags.option("", "Last month to take, as YYYY-MM; empty for any.")
+    allow_undated: bool = flags.option(False, "Whether to take panoramas without a date when months are given.")
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            OptionError: If a month is malformed, or the last is before the first.
+        """
+        for name in ("min_date", "max_date"):
+            value = getattr(self, name)
+            if value and not MONTH.fullmatch(value):
+                raise errors.OptionError(f"--{name}={value}: is not a month.", "write it as YYYY-MM, such as 2015-06")
+        if self.min_date and self.max_date and self.min_date > self.max_date:
+            problem = f"--min_date={self.min_date} is after --max_date={self.max_date}."
+            raise errors.OptionError(problem, "exchange them")
+
+
+@dataclasses.dataclass(frozen=True)
+class AcceptanceOptions(MonthOptions):
+    """Which panoramas to take.
+
+    Attributes:
+        radius_m: Farthest from the point asked for, metres.
+        allow_user_photos: Whether to take what was not made by Google.
+    """
+
+    radius_m: int = flags.option(10_000, "Farthest a panorama may be from the sampled point, metres.")
+    allow_user_photos: bool = flags.option(False, "Whether to take panoramas that were not made by Google.")
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            OptionError: If the radius is not above 0, or a month is wrong.
+        """
+        super().__post_init__()
+        if not self.radius_m > 0:
+            raise errors.OptionError(f"--radius_m={self.radius_m}: must be above 0.", "the report used 10000")
+
 
 # "© Google", "© 2017 Google", "© 2016 Google Inc." are all official.
 _OFFICIAL = re.compile(r"©\s*(\d{4}\s+)?Google(,? (Inc|LLC)\.?)?")
@@ -17,7 +77,7 @@ _TOLERANCE_KM = 0.001
 
 
 def refusal(
-    lat_deg: float, lon_deg: float, panorama: source.Panorama, options: acceptance_options.AcceptanceOptions
+    lat_deg: float, lon_deg: float, panorama: source.Panorama, options: AcceptanceOptions
 ) -> source.Miss | None:
     """Returns why a panorama is not taken, or None if it is.
 
@@ -37,11 +97,11 @@ def refusal(
 
 def month(text: object) -> str | None:
     """Returns the "YYYY-MM" that a date begins with, or None if it does not begin with a month."""
-    found = acceptance_options.MONTH.match(text) if isinstance(text, str) else None
+    found = MONTH.match(text) if isinstance(text, str) else None
     return found.group() if found else None
 
 
-def date_refusal(date: str | None, options: acceptance_options.MonthOptions) -> source.Miss | None:
+def date_refusal(date: str | None, options: MonthOptions) -> source.Miss | None:
     """Returns why a date is not taken, or None if it is."""
     if not options.min_date and not options.max_date:
         return None

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import JpegImagePlugin
 
-from geods import errors, images
+from geods import errors
+from geods.tree import jpeg
 
 # "Sorry, we have no imagery here." stands on this grey; in older answers it was (227, 226, 221).
 _GREY_RGB = (228, 227, 223)
@@ -67,7 +68,7 @@ def check_whole(content: bytes, content_type: str = "", content_length: int | No
     if content.rfind(_END_OF_IMAGE) < content.rfind(_START_OF_SCAN):
         raise errors.ImageRefused("truncated", "the image ends before its end-of-image marker.", transient=True)
     try:
-        return images.check_jpeg(content, "the image")
+        return jpeg.check_jpeg(content, "the image")
     except errors.ImageError as error:
         reason = "truncated" if "truncated" in error.problem else "damaged"
         raise errors.ImageRefused(reason, error.problem, transient=True) from error

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import shapely
 
-from geods import geometry, outline
+from geods.geo import demo_outline, geometry
 from geods.simulation import worlds
 
 _STEP_DEG = 0.02
@@ -205,7 +205,7 @@ def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
 @functools.lru_cache(maxsize=1)
 def _coarse_us() -> shapely.Polygon:
     """Returns the coarse outline, prepared for quick questions."""
-    shape = shapely.Polygon([(lon_deg, lat_deg) for lat_deg, lon_deg in outline.coarse_us()])
+    shape = shapely.Polygon([(lon_deg, lat_deg) for lat_deg, lon_deg in demo_outline.coarse_us()])
     shapely.prepare(shape)
     return shape
 

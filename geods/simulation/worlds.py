@@ -14,8 +14,9 @@ import io
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from geods import errors, geometry
-from geods.simulation.scenery import backdrop, fields, noise, road, roadside
+from geods import errors
+from geods.geo import geometry
+from geods.simulation.scenery import backdrop, fields, road, roadside
 from geods.simulation.scenery.camera import Camera
 from geods.simulation.scenery.place import Place, month
 
@@ -117,8 +118,8 @@ class World:
         gains = (1 + place.warmth, 1.0, 1 - place.warmth)
         curves = [np.clip(np.rint(levels * place.light * gain), 0, 255).astype(int).tolist() for gain in gains]
         sigma = _GRAIN[0] + self.difficulty * (_GRAIN[1] - _GRAIN[0])
-        row, column = place.generator("grain", f"{heading_deg:.3f}").integers(noise.SIZE, size=2)
-        cut = noise.grain(sigma, picture.height, picture.width)[row:, column:]
+        row, column = place.generator("grain", f"{heading_deg:.3f}").integers(fields.SIZE, size=2)
+        cut = fields.grain(sigma, picture.height, picture.width)[row:, column:]
         grain = Image.fromarray(cut[: picture.height, : picture.width])
         lit = picture.point([level for curve in curves for level in curve])
         return ImageChops.add(lit, Image.merge("RGB", (grain,) * 3), 1, -128)

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from geods import geometry
-from geods.simulation.scenery import noise, palette
+from geods.geo import geometry
+from geods.simulation.scenery import fields, palette
 from geods.simulation.scenery.camera import HEIGHT_M, Camera
 from geods.simulation.scenery.place import Place
 
@@ -62,7 +62,7 @@ def _clouds(
     """Returns how much of the sky's colour clouds hide, `[rows, columns]`, 0 to 1; flatter towards the horizon."""
     across, down, _, _ = place.offsets
     # Twice round the tile is once round the horizon, so the clouds close behind the camera.
-    cover = noise.at("clouds", 1.6, 90 * np.log1p(heights_deg / 8) + down, azimuths_deg * (noise.SIZE / 180) + across)
+    cover = fields.at("clouds", 1.6, 90 * np.log1p(heights_deg / 8) + down, azimuths_deg * (fields.SIZE / 180) + across)
     return np.clip((cover - (1.5 - 2.2 * place.traits["cloud"])) / 0.9, 0, 0.92)
 
 
@@ -107,13 +107,13 @@ def _ground(camera: Camera, place: Place, rows: int) -> npt.NDArray[np.uint8]:
     columns = np.arange(_COARSE // 2, camera.width_px, _COARSE)
     right = (columns - camera.width_px / 2) / camera.focal_px * ahead
     points = _on_the_ground(camera, place, right, ahead)
-    patch = noise.at("fields", 1.9, *(points / _FIELD_M))
+    patch = fields.at("fields", 1.9, *(points / _FIELD_M))
     cropped = np.clip(4 * (patch - 0.9 + 1.3 * traits["settlement"] * traits["moisture"]), 0, 1)
-    bare = np.clip(1.5 * (noise.at("bare", 1.2, *(points / _PATCH_M)) - 0.6), 0, 0.55) * (1 - colours.snow_share)
-    light = 1 + 0.10 * noise.at("patches", 0.7, *(points / _PATCH_M))
+    bare = np.clip(1.5 * (fields.at("bare", 1.2, *(points / _PATCH_M)) - 0.6), 0, 0.55) * (1 - colours.snow_share)
+    light = 1 + 0.10 * fields.at("patches", 0.7, *(points / _PATCH_M))
     # A tuft smaller than a pixel would sparkle instead of fading into the distance.
     fade = np.minimum(1, _TUFT_M * camera.focal_px / _COARSE / ahead / 2)
-    light += (0.13 * fade).astype(np.float32) * noise.at("tufts", 0.7, *(points / _TUFT_M))
+    light += (0.13 * fade).astype(np.float32) * fields.at("tufts", 0.7, *(points / _TUFT_M))
     ground = _floats(colours.ground) + cropped[..., None] * (_floats(colours.crop) - _floats(colours.ground))
     ground += bare[..., None] * (_floats(colours.soil) - ground)
     ground *= light[..., None]

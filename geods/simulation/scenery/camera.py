@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from geods import geometry
+from geods.geo import geometry
 
 # What the course report asked Street View for.
 FIELD_OF_VIEW_DEG = 100.0

@@ -3,14 +3,17 @@
 A field is a sum of plane waves through the unit sphere, so it has no seam at 180 degrees and no pole, and nothing is
 stored but a few dozen numbers. Waves of 1,500 to 9,000 km tell regions apart; one octave of 300 to 600 km gives places
 within a region something of their own.
+
+Noise to texture skies, ground and pictures with: square tiles that repeat without a seam.
 """
 
+import functools
 import hashlib
 
 import numpy as np
 import numpy.typing as npt
 
-from geods import geometry
+from geods.geo import geometry
 
 # What the fields say of a place, each from 0 to 1. `coldness` follows the latitude, the others are free.
 TRAITS = (
@@ -88,3 +91,35 @@ def generator(*key: object) -> np.random.Generator:
     """Returns a random generator that depends on the words of `key` only, on every machine and in every process."""
     digest = hashlib.blake2b(" ".join(map(str, key)).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+
+
+SIZE = 512
+
+
+@functools.cache
+def tile(name: str, smoothness: float) -> npt.NDArray[np.float32]:
+    """Returns a tile `[SIZE, SIZE]` of mean 0 and spread 1.
+
+    Args:
+        name: Another name is another tile.
+        smoothness: Exponent by which the amplitude falls with the frequency; 0 is white noise.
+    """
+    rng = generator("tile", name)
+    frequency = np.hypot(np.fft.fftfreq(SIZE)[:, None], np.fft.rfftfreq(SIZE)[None, :])
+    frequency[0, 0] = np.inf
+    spectrum = np.fft.rfft2(rng.standard_normal((SIZE, SIZE))) * frequency**-smoothness
+    values = np.fft.irfft2(spectrum, s=(SIZE, SIZE))
+    return (values / values.std()).astype(np.float32)
+
+
+def at(name: str, smoothness: float, rows: npt.ArrayLike, columns: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Returns a tile's values at `rows` and `columns` in texels, which may be of one shape, or `[h]` and `[w]`."""
+    down, across = (np.floor(np.asarray(texels)).astype(np.int32) & (SIZE - 1) for texels in (rows, columns))
+    return tile(name, smoothness)[down[:, None] if down.ndim == 1 else down, across]
+
+
+@functools.lru_cache(maxsize=8)
+def grain(sigma: float, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Returns noise around 128 that is a tile larger than `[height, width]`, to cut pictures' grain from."""
+    coarse = np.clip(np.rint(128 + sigma * tile("grain", 0.3)), 0, 255).astype(np.uint8)
+    return np.tile(coarse, (height // SIZE + 2, width // SIZE + 2))[: height + SIZE, : width + SIZE]

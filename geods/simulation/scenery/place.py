@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from geods import geometry
-from geods.simulation.scenery import fields, palette
+from geods.geo import geometry
+from geods.simulation.scenery import fields
+from geods.simulation.scenery import palette as scenery_palette
 
 _FIRST_YEAR, _YEARS = 2008, 16
 _HILL_RANGES = ((2, 9, 5), (4, 17, 6), (25, 140, 14))
@@ -44,9 +45,9 @@ class Place:
         return (1 + float(np.cos(2 * np.pi * (month - 1) / 12))) / 2
 
     @functools.cached_property
-    def palette(self) -> palette.Palette:
+    def palette(self) -> scenery_palette.Palette:
         """Its colours."""
-        return palette.of(self.traits, self.winter)
+        return scenery_palette.of(self.traits, self.winter)
 
     @property
     def sight_m(self) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageDraw
 
-from geods import geometry
+from geods.geo import geometry
 from geods.simulation.scenery import backdrop, palette
 from geods.simulation.scenery.camera import Camera
 from geods.simulation.scenery.place import Place

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import ImageDraw
 
-from geods import geometry
+from geods.geo import geometry
 from geods.simulation.scenery import backdrop, palette, trees
 from geods.simulation.scenery.camera import Camera, Point
 from geods.simulation.scenery.road import Road

@@ -1,0 +1,1 @@
+"""Apache Beam jobs that build and extract on many workers."""

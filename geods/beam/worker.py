@@ -1,0 +1,107 @@
+"""The far side of `geods.beam.jobs`: the process that hands a job to a Beam runner, and what its workers call.
+
+    python -m geods.beam.worker FOLDER
+
+is started by `geods.beam.jobs` and by nobody else. FOLDER holds job.json, a file a task, and in the end one a result.
+"""
+
+import functools
+import hashlib
+import importlib
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from geods import errors
+from geods.storage import files
+
+JOB, LOG = "job.json", "log.txt"
+_CODE = ("geods", "model", "trainers")
+_FOLDER = pathlib.Path(__file__).parents[2]
+
+
+def task_path(folder: str | os.PathLike[str], number: int) -> pathlib.Path:
+    """Returns the file of a task."""
+    return pathlib.Path(folder, f"task-{number:06d}.json")
+
+
+def result_path(folder: str | os.PathLike[str], number: int) -> pathlib.Path:
+    """Returns the file of what a task has given."""
+    return pathlib.Path(folder, f"result-{number:06d}.json")
+
+
+@functools.lru_cache(maxsize=1)
+def version() -> str:
+    """Returns a text that differs between two copies of this project, or of what decides its bytes."""
+    # Only here: this module is imported for --help too, which would take 10 ms longer.
+    from importlib import metadata
+
+    digest = hashlib.sha256()
+    for package in _CODE:
+        for path in sorted((_FOLDER / package).rglob("*.py")):
+            digest.update(f"{path.relative_to(_FOLDER).as_posix()}\n".encode() + path.read_bytes())
+    others = (f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras", "tensorflow-datasets"))
+    return ", ".join([f"geods {digest.hexdigest()[:12]}", *others])
+
+
+def work(number: int, folder: str) -> None:
+    """Does one task on a worker; a second time it does nothing, so a runner may repeat it.
+
+    A mistake of the user is a result too: a runner would only try it again.
+    """
+    target = result_path(folder, number)
+    if target.is_file():
+        return
+    job = json.loads(pathlib.Path(folder, JOB).read_text(encoding="utf-8"))
+    task = json.loads(task_path(folder, number).read_text(encoding="utf-8"))
+    try:
+        _check_version(job["version"])
+        result = {"value": _function(job["function"])(task, **job["arguments"])}
+    except errors.GeodsError as error:
+        result = {"error": [type(error).__name__, error.problem, error.next_step]}
+    files.write_text(target, json.dumps(result))
+
+
+def main(folder: str) -> None:
+    """Gives all tasks that have no result to the runner and waits for it."""
+    import apache_beam as beam
+    from apache_beam.options import pipeline_options
+
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    job = json.loads(pathlib.Path(folder, JOB).read_text(encoding="utf-8"))
+    left = [number for number in range(job["tasks"]) if not result_path(folder, number).is_file()]
+    with beam.Pipeline(options=pipeline_options.PipelineOptions(flags=job["flags"])) as pipeline:
+        numbers = pipeline | beam.Create(left) | beam.Reshuffle()
+        # Through the module's public name: as __main__ it could not be found by workers.
+        numbers | beam.Map(importlib.import_module("geods.beam.worker").work, folder=folder)
+
+
+def _check_version(wanted: str) -> None:
+    """Raises BeamError on a worker whose code is not that of the program that started the job."""
+    if version() != wanted:
+        problem = f"a worker runs {version()}, the program that asks for the work {wanted}."
+        raise errors.BeamError(problem, "install the same versions on all workers, such as by one container image")
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """Returns the function called module:name."""
+    module, _, attribute = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _end_with_parent(parent: int) -> None:
+    """Ends this process and its workers when the program that started it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

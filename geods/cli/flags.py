@@ -1,0 +1,174 @@
+"""Programs from option dataclasses: every field is a flag, every flag file is an options object.
+
+A program declares its options once:
+
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        out: str = flags.option("partition.geojson", "File to write.", path="out")
+        images: tuple[str, ...] = flags.positional("IMAGE", "Images or folders to read.", path="in")
+
+    if __name__ == "__main__":
+        program.run(Options, main)
+
+`run` defines the absl flags, builds the dataclass (whose `__post_init__` checks the values) and calls the function with
+it. Nothing below a program ever reads FLAGS. What is declared as a path may be a URL (geods/remote/): the function gets
+the path of its mirror, what is printed names the URL, and so does a flag file that is written.
+"""
+
+import dataclasses
+import math
+import os
+import pathlib
+import re
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from absl import flags
+
+from geods import errors
+from geods.remote import urls
+from geods.storage import files
+
+Options = TypeVar("Options")
+
+# --help lists the flags of the program's own module; without this, absl takes this module for their owner.
+flags.disclaim_key_flags()
+
+_INCLUDES = re.compile(r"^\s*--?flagfile\b", re.MULTILINE)
+
+
+def option(default: Any, help_text: str, path: str = "", unless: str = "") -> Any:  # noqa: ANN401 - typed by the field it stands for, as dataclasses.field
+    """Declares a dataclass field that is a flag of the same name.
+
+    Args:
+        default: The value without the flag. Its field's annotation gives the type: str, int, float, bool,
+            Literal[...] (an enumeration), tuple[str, ...] or tuple[int, ...] (comma-separated), each also `| None`.
+        help_text: One line for --help, with the unit.
+        path: Of a file or folder, what is done with it: "in" (read), "out" (written to), "may" (read, and in some
+            cases written to) or "local" (must be of this machine).
+        unless: Name of another option that, if it is given, takes what is written, so that this path is only read.
+    """
+    return dataclasses.field(default=default, metadata={"help": help_text, "path": path, "unless": unless})
+
+
+def positional(name: str, help_text: str, path: str = "") -> Any:  # noqa: ANN401 - as option
+    """Declares the field that takes the words after the flags, as tuple[str, ...]."""
+    return dataclasses.field(default=(), metadata={"help": help_text, "positional": name, "path": path})
+
+
+def define(options_class: type, values: flags.FlagValues) -> None:
+    """Defines one absl flag for each field of `options_class` that is not positional."""
+    types_by_name = typing.get_type_hints(options_class)
+    for field in _flag_fields(options_class):
+        _define_one(field.name, types_by_name[field.name], field.default, field.metadata["help"], values)
+
+
+def from_flags(options_class: type[Options], values: flags.FlagValues, words: Sequence[str] = ()) -> Options:
+    """Builds the options from parsed flags and the words after them.
+
+    Raises:
+        OptionError: If there are words and the program takes none, a value is NaN, or the dataclass refuses one.
+    """
+    arguments: dict[str, Any] = {}
+    for field in _flag_fields(options_class):
+        value = values[field.name].value
+        # NaN is neither below nor above any limit, so that few checks of ranges would see it.
+        if isinstance(value, float) and math.isnan(value):
+            raise errors.OptionError(f"--{field.name}=nan: is not a number.", "give a number; see --help")
+        arguments[field.name] = tuple(value) if isinstance(value, list) else value
+    names = [f.name for f in dataclasses.fields(options_class) if "positional" in f.metadata]  # type: ignore[arg-type]
+    if names:
+        arguments[names[0]] = tuple(words)
+    elif words:
+        raise errors.OptionError(f"unexpected words: {' '.join(words)}.", "write options as --name=value; see --help")
+    return options_class(**arguments)
+
+
+def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
+    """Returns the options as the text of an absl flag file, one flag a line; None values are left out.
+
+    A path in a mirror becomes its URL, so that what is remembered means the same on another machine.
+    """
+    lines = []
+    for field in _flag_fields(type(options)):
+        value = getattr(options, field.name)
+        if isinstance(value, bool):
+            lines.append(f"--{field.name}={str(value).lower()}")
+        elif value is not None:
+            lines.append(f"--{field.name}={','.join(map(str, value)) if isinstance(value, tuple) else value}")
+    return urls.with_urls("\n".join(lines) + "\n")
+
+
+def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *more: str) -> Options:
+    """Reads back what `to_flagfile` wrote, or another flag file that includes none.
+
+    Args:
+        options_class: Dataclass to make.
+        path: The flag file.
+        more: Further flags, such as "--seed=1", which count where the file says otherwise.
+
+    Raises:
+        MissingFileError: If `path` is not a file.
+        OptionError: If it holds a flag or value that `options_class` does not take.
+    """
+    files.check_file(path, "name a flag file, such as the flags.cfg of a run folder")
+    values = flags.FlagValues()
+    define(options_class, values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    try:
+        # The flag file of a run that somebody else made could name any file of this machine.
+        if _INCLUDES.search(pathlib.Path(path).read_text(encoding="utf-8")):
+            raise errors.OptionError(f"{path}: includes another flag file.", "write the flags of that into it")
+        words = values(["", f"--flagfile={path}", *more])[1:]
+    except (flags.Error, UnicodeDecodeError) as error:
+        raise errors.OptionError(f"{path}: {error}.", "correct that line; --help lists the flags") from error
+    return from_flags(options_class, values, words)
+
+
+def _flag_fields(options_class: type) -> list[dataclasses.Field[Any]]:
+    """Returns the fields that are flags."""
+    return [field for field in dataclasses.fields(options_class) if "positional" not in field.metadata]
+
+
+def _define_one(name: str, annotation: Any, default: Any, help_text: str, values: flags.FlagValues) -> None:  # noqa: ANN401
+    """Defines the absl flag that fits a field's annotation."""
+    annotation = _without_none(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        flags.DEFINE_enum(name, default, list(arguments), help_text, flag_values=values)
+    elif origin is tuple:
+        _define_list(name, arguments[0], default, help_text, values)
+    else:
+        define_scalar = {
+            bool: flags.DEFINE_bool,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+        }[annotation]
+        define_scalar(name, default, help_text, flag_values=values)
+
+
+def _define_list(name: str, item: type, default: Any, help_text: str, values: flags.FlagValues) -> None:  # noqa: ANN401
+    """Defines a comma-separated flag of strings or integers."""
+    parser: flags.ArgumentParser[Any] = flags.ListParser() if item is str else _IntegerListParser()
+    serializer: flags.ArgumentSerializer[Any] = flags.CsvListSerializer(",")
+    flags.DEFINE(parser, name, list(default), help_text, flag_values=values, serializer=serializer)
+
+
+class _IntegerListParser(flags.ListParser):
+    """Comma-separated integers."""
+
+    def parse(self, argument: str | list[int]) -> list[int]:
+        """Returns the integers, or raises ValueError naming the text."""
+        if isinstance(argument, list):
+            return argument
+        return [int(word) for word in super().parse(argument)]
+
+
+def _without_none(annotation: Any) -> Any:  # noqa: ANN401
+    """Returns the X of `X | None`."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next(part for part in typing.get_args(annotation) if part is not type(None))
+    return annotation

@@ -1,0 +1,186 @@
+"""Command-line programs: parsing, errors of two lines, exit codes.
+
+    if __name__ == "__main__":
+        program.run(Options, main)
+
+`run` defines the absl flags of a dataclass (geods/cli/flags.py), builds it (its `__post_init__` checks the values) and
+calls the function with it. Nothing below a program ever reads FLAGS. What is declared as a path may be a URL
+(geods/remote/): the function gets the path of its local copy, and what is printed names the URL.
+"""
+
+import contextlib
+import difflib
+import importlib
+import os
+import pathlib
+import re
+import select
+import shlex
+import signal
+import sys
+import types
+from collections.abc import Callable, Iterator, Sequence
+
+from absl import app, flags, logging
+
+from geods import errors
+from geods.cli import flags as cli_flags
+from geods.remote import path_options, urls
+
+# What absl says of an enumeration.
+_WRONG_WORD = re.compile(r"--(?P<name>\w+)=(?P<value>.*): value should be one of <(?P<words>.*)>")
+
+
+def explain(error: Exception, known: Sequence[str]) -> errors.GeodsError:
+    """Returns what is wrong with a command line, and what was meant.
+
+    Args:
+        error: What absl raised.
+        known: Names of all flags.
+    """
+    if isinstance(error, flags.UnrecognizedFlagError):
+        close = difflib.get_close_matches(error.flagname, known, n=2)
+        meant = f"write {' or '.join(f'--{name}' for name in close)}; " if close else ""
+        return errors.OptionError(f"there is no flag --{error.flagname}.", f"{meant}--help lists all flags")
+    unread = error.__context__
+    if isinstance(unread, OSError) and unread.filename:
+        path = pathlib.Path(unread.filename)
+        others = [str(other) for other in path.parent.glob(f"*{path.suffix}") if other.is_file()]
+        close = difflib.get_close_matches(str(path), others, n=2)
+        meant = f"write --flagfile={shlex.quote(close[0])}" if close else "name a flag file, such as a recipe"
+        return errors.MissingFileError(f"--flagfile={path}: {unread.strerror}.", meant)
+    if isinstance(error, flags.Error):
+        problem = f"{str(error).removesuffix('.')}."
+        if wrong := _WRONG_WORD.search(problem):
+            close = difflib.get_close_matches(wrong["value"], wrong["words"].split("|"), n=1, cutoff=0.5)
+            if close:
+                return errors.OptionError(problem, f"write --{wrong['name']}={close[0]}")
+        return errors.OptionError(problem, "--help says what each flag takes")
+    return errors.OptionError(f"--flagfile: is no flag file ({error}).", "name a text file with one flag a line")
+
+
+_EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 130
+_EXIT_PIPE = 128 + signal.SIGPIPE
+
+
+def run(options_class: type[cli_flags.Options], function: Callable[[cli_flags.Options], None]) -> None:
+    """Runs `function` with options from the command line and ends the process.
+
+    An error a user can mend, a wrong flag among them, is printed without traceback and ends with code 2; --verbosity=1
+    shows the traceback.
+    """
+    cli_flags.define(options_class, flags.FLAGS)
+    # TensorFlow's start-up banner would bury the one line that matters; set before anything imports it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        # A name of a file that is not UTF-8 could not be printed.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with _quiet_when_nobody_reads():
+        app.run(lambda argv: _call(options_class, function, argv), flags_parser=_parse)
+
+
+def import_quietly(name: str) -> None:
+    """Imports a module without what its C++ code prints; a program's `main` calls it before it uses TensorFlow.
+
+    TensorFlow prints seven lines about CPU features and missing GPU drivers before any log level counts, which would
+    bury an error of two lines. Only this process's standard error is closed, and only during the import.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        importlib.import_module(name)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def show_error(error: errors.GeodsError) -> None:
+    """Prints an error the way every program does."""
+    print(f"error: {printable(str(error))}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """Returns a text with all but line breaks escaped that could steer a terminal; names of files may hold it."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def hide_traceback_of_user_errors() -> None:
+    """Makes an uncaught GeodsError print as its message, in programs whose main is not ours (the tfds command)."""
+    earlier = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
+        if isinstance(error, errors.GeodsError):
+            show_error(error)
+        else:
+            earlier(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+@contextlib.contextmanager
+def _quiet_when_nobody_reads() -> Iterator[None]:
+    """Ends the process as SIGPIPE would where what it prints goes to a command that has ended, such as `head`."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        reader = select.poll()
+        reader.register(1, 0)
+        # It may also have been a connection of the program.
+        if not any(event & select.POLLERR for _, event in reader.poll(0)):
+            raise
+        # Or Python would try once more to write what is left, and say that it cannot.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(_EXIT_PIPE)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    """Parses the command line; a mistake in it is answered as any other."""
+    try:
+        words: list[str] = flags.FLAGS([_brought(word) for word in argv])
+    except errors.GeodsError as error:
+        show_error(error)
+        sys.exit(_EXIT_BAD_INPUT)
+    except (flags.Error, UnicodeDecodeError, RecursionError) as error:
+        show_error(explain(error, list(flags.FLAGS)))
+        sys.exit(_EXIT_BAD_INPUT)
+    return words
+
+
+def _brought(word: str) -> str:
+    """Returns a word of the command line; a flag file that is a URL is brought here."""
+    flag, equals, path = word.partition("=")
+    return (
+        f"{flag}={path_options.local_path(path)}"
+        if equals and flag.lstrip("-") == "flagfile" and urls.is_url(path)
+        else word
+    )
+
+
+def _call(
+    options_class: type[cli_flags.Options], function: Callable[[cli_flags.Options], None], argv: Sequence[str]
+) -> None:
+    """Builds the options and calls the function; turns a user's mistake into an exit code."""
+    if not flags.FLAGS["verbosity"].present:
+        # TFDS logs, as warnings, its own use of its own deprecated names at every start.
+        logging.set_verbosity(logging.ERROR)
+    try:
+        with path_options.with_local_paths(cli_flags.from_flags(options_class, flags.FLAGS, argv[1:])) as options:
+            function(options)
+    except errors.GeodsError as error:
+        if flags.FLAGS.verbosity > 0:
+            raise
+        show_error(error)
+        sys.exit(_EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(_EXIT_INTERRUPTED)

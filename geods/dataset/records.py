@@ -1,0 +1,213 @@
+"""The records of a dataset's shards, read side by side and parsed many at once.
+
+    rows = records.read(builder, "train").batch(64).map(records.parse)
+    next(iter(rows))["coords"]      # float64 [64, 2]
+
+TFDS parses one record at a time and names every feature of it: 0.4 ms of processor time an image of 28 kB on the cores
+at hand, a quarter of what decoding it takes. Here it is 0.1 ms, and what is not asked for is not copied.
+
+The records of one TFRecord file, each compared with its checksums.
+
+    for record in tfrecords.read("geods-train.tfrecord-00000-of-00016"):    # bytes
+
+An image of 30 kB takes 4 microseconds of the processor; TensorFlow's reader outside tf.data takes 14 and tf.data 130 (2
+cores, AVX-512). Format: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+"""
+
+import itertools
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+import google_crc32c
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from etils import epath
+
+from geods import errors
+from geods.dataset import dataset_folder
+
+SHUFFLE_LOCATIONS = 4096
+_SHARDS_AT_ONCE = 16
+# As `examples.features` has them; TFDS writes a sequence of dicts as a list for each key.
+_OF_LOCATION = {
+    "location_id": tf.io.FixedLenFeature((), tf.string),
+    "coords": tf.io.FixedLenFeature((), tf.string),
+    "cell": tf.io.FixedLenFeature((), tf.int64),
+}
+_OF_VIEW = {"image": tf.string, "heading": tf.float32, "date": tf.string, "sha256": tf.string}
+
+
+def read(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    shuffle: bool = False,
+    seed: int | tf.Tensor = 0,
+    buffer: int = SHUFFLE_LOCATIONS,
+    at_once: int = 0,
+) -> tf.data.Dataset:
+    """Returns a split's locations as the bytes of their records, shuffled by `seed` or in the order of the shards.
+
+    Args:
+        builder: From `dataset_reader.open_builder`.
+        split: Split, or part of one as TFDS writes it.
+        shuffle: Whether to shuffle.
+        seed: Of the order.
+        buffer: Locations to shuffle at once; their bytes wait in memory.
+        at_once: Shards to read side by side for one of many readers, who does not see the whole split; 0 for one that
+            does.
+
+    Raises:
+        DatasetError: If there is no such split, or its shards are no TFRecords.
+    """
+    parts = _parts(builder, split)
+    # As int64 also where there is none, or a list of nothing would be of floats.
+    takes = [np.array([getattr(part, name) for part in parts], np.int64) for name in ("skip", "take")]
+    shards = tf.data.Dataset.from_tensor_slices(([str(part.filename) for part in parts], *takes))
+    if shuffle:
+        shards = shards.shuffle(len(parts), seed=seed)
+    # Shards read side by side come in one order only if asked for.
+    found = shards.interleave(
+        lambda path, skip, take: tf.data.TFRecordDataset(path).skip(skip).take(take),
+        cycle_length=at_once or (_SHARDS_AT_ONCE if shuffle else 1),
+        block_length=16,
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    if not at_once:
+        found = found.apply(tf.data.experimental.assert_cardinality(sum(part.take for part in parts)))
+    return found.shuffle(buffer, seed=seed) if shuffle else found
+
+
+def stream(builder: tfds.core.DatasetBuilder, split: str) -> Iterator[bytes]:
+    """Yields the records of a split in the order of the shards, without tf.data.
+
+    That takes a twentieth of tf.data's time, and begins at once, not after 70 ms. The checksums are compared by both.
+
+    Args:
+        builder: From `dataset_reader.open_builder`.
+        split: Split, or part of one as TFDS writes it.
+
+    Raises:
+        DatasetError: If there is no such split, its shards are no TFRecords, or one is damaged.
+    """
+    return (
+        record
+        for part in _parts(builder, split)
+        for record in itertools.islice(read_file(part.filename), part.skip, part.skip + part.take)
+    )
+
+
+def parse(serialized: tf.Tensor, of_view: Sequence[str] = ("image", "heading")) -> dict[str, Any]:
+    """Parses records.
+
+    Args:
+        serialized: Text `[b]`, the bytes of records.
+        of_view: What to read of each view: some of image, heading, date and sha256.
+
+    Returns:
+        `location_id` text `[b]`, `coords` float64 `[b, 2]` degrees, `cell` int64 `[b]`, and `views`, a dict of ragged
+        tensors `[b, (views)]`.
+    """
+    lists = {f"views/{name}": tf.io.RaggedFeature(_OF_VIEW[name], row_splits_dtype=tf.int64) for name in of_view}
+    found = tf.io.parse_example(serialized, {**_OF_LOCATION, **lists})
+    return {
+        "location_id": found["location_id"],
+        "coords": tf.ensure_shape(tf.io.decode_raw(found["coords"], tf.float64), (None, 2)),
+        "cell": found["cell"],
+        "views": {name: found[f"views/{name}"] for name in of_view},
+    }
+
+
+def parse_one(serialized: tf.Tensor) -> dict[str, Any]:
+    """Parses the record of one location: `parse` without its first axis, its views tensors `[views]`."""
+    row = parse(serialized[tf.newaxis])
+    first = {name: row[name][0] for name in _OF_LOCATION}
+    return {**first, "views": {name: value.values for name, value in row["views"].items()}}
+
+
+def parse_views(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Parses records to a row a view, each with what belongs to its location.
+
+    Args:
+        serialized: Text `[b]`, the bytes of records.
+
+    Returns:
+        `location_id`, `coords`, `cell`, `image` and `heading`, each `[views of all, ...]`.
+    """
+    rows = parse(serialized)
+    counts = rows["views"]["heading"].row_lengths()
+    repeated = {name: tf.repeat(rows[name], counts, axis=0) for name in _OF_LOCATION}
+    return {**repeated, **{name: value.values for name, value in rows["views"].items()}}
+
+
+def _parts(builder: tfds.core.DatasetBuilder, split: str) -> Sequence[Any]:
+    """Returns the shards of a split, with how many records to pass over and to read in each.
+
+    Raises:
+        DatasetError: If there is no such split, or its shards are no TFRecords.
+    """
+    dataset_folder.check_split(builder.info.full_name, builder.info.splits, split)
+    _check_tfrecords(builder)
+    return builder.info.splits[split].file_instructions
+
+
+def _check_tfrecords(builder: tfds.core.DatasetBuilder) -> None:
+    """Refuses shards of another kind.
+
+    Raises:
+        DatasetError: If they are none of TFRecords.
+    """
+    kind = builder.info.file_format
+    if kind is not tfds.core.FileFormat.TFRECORD:
+        problem = f"{builder.info.full_name}: its shards are {kind.value}; geods reads TFRecords."
+        raise errors.DatasetError(problem, "build it without --file_format: tfds build geods --overwrite")
+
+
+_HEAD = struct.Struct("<QI")
+_CRC = struct.Struct("<I")
+_LENGTH_BYTES = 8
+_MASK_DELTA = 0xA282EAD8
+
+
+def read_file(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """Yields the records of a file in their order.
+
+    Args:
+        path: An uncompressed TFRecord file.
+
+    Raises:
+        DatasetError: If a record is not what was written, or the file ends inside one.
+    """
+    place = epath.Path(path)
+    with place.open("rb") as file:
+        start = 0
+        while head := file.read(_HEAD.size):
+            record = _body(file, head)
+            if record is None:
+                problem = f"{path}: the record at byte {start:,} is damaged: it does not have its checksum."
+                raise errors.DatasetError(problem, dataset_folder.rebuild(place.parent))
+            yield record
+            start += len(head) + len(record) + _CRC.size
+
+
+def _body(file: BinaryIO, head: bytes) -> bytes | None:
+    """Reads what follows a head; None if either is damaged or cut short."""
+    if len(head) < _HEAD.size:
+        return None
+    length, crc_of_length = _HEAD.unpack(head)
+    # First of all, or a damaged length would ask for all memory.
+    if _masked_crc(head[:_LENGTH_BYTES]) != crc_of_length:
+        return None
+    content = file.read(length)
+    tail = file.read(_CRC.size)
+    whole = len(content) == length and len(tail) == _CRC.size
+    return content if whole and _CRC.unpack(tail) == (_masked_crc(content),) else None
+
+
+def _masked_crc(content: bytes) -> int:
+    """Returns the checksum that TFRecords have: CRC-32C, rotated by 15 bits, plus a constant."""
+    crc = google_crc32c.value(content)
+    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

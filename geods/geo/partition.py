@@ -1,0 +1,235 @@
+"""A boundary's split into cells: labels of points, points in cells, and a file that is always the same bytes."""
+
+import dataclasses
+import functools
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geods import errors
+from geods.geo import geometry, partition_geojson, polygons
+from geods.storage import files
+
+# Rejection sampling in a polygon that fills less of its box than this would take minutes a point.
+_LEAST_FILL = 1e-6
+_DRAWS_AT_ONCE = 1 << 20
+_MOST_LATTICE_POINTS = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Partition:
+    """Cells, numbered from 0, that do not overlap.
+
+    Attributes:
+        shapes: One polygon or multipolygon a cell, x = longitude and y = latitude in degrees; kept in canonical form.
+        kind: `fishnet` for what `fishnet.make` made, `polygons` for cells from elsewhere.
+        parameters: What the cells were made with, as JSON can hold it.
+        boundary_sha256: Hash of the boundary's source, or "".
+    """
+
+    shapes: tuple[polygons.Shape, ...]
+    kind: str = "polygons"
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    boundary_sha256: str = ""
+
+    def __post_init__(self) -> None:
+        """Brings the cells into canonical form.
+
+        Raises:
+            PartitionError: If there is no cell, or one without area.
+        """
+        if not self.shapes:
+            raise errors.PartitionError("a partition needs at least one cell.")
+        object.__setattr__(self, "shapes", tuple(polygons.canonical(shape) for shape in self.shapes))
+        for cell, shape in enumerate(self.shapes):
+            if shape.is_empty:
+                raise errors.PartitionError(f"cell {cell} has no area.", "leave it out")
+
+    def __len__(self) -> int:
+        """Returns the number of cells."""
+        return len(self.shapes)
+
+    @functools.cached_property
+    def centroids(self) -> geometry.Array:
+        """`[cells, 2]`, (lat, lon) in degrees; see `polygons.centroid`."""
+        return np.array([polygons.centroid(shape) for shape in self.shapes])
+
+    @functools.cached_property
+    def areas_km2(self) -> geometry.Array:
+        """`[cells]`, areas on the sphere in square kilometres."""
+        return np.array([polygons.area_km2(shape) for shape in self.shapes])
+
+    @functools.cached_property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """(lat_min, lat_max, lon_min, lon_max) in degrees; lon_min > lon_max if the cells cross the antimeridian."""
+        boxes = shapely.bounds(shapely.get_parts(np.array(self.shapes)))
+        lon_min, lon_max = polygons.lon_range((west, east) for west, _, east, _ in boxes.tolist())
+        return float(boxes[:, 1].min()), float(boxes[:, 3].max()), lon_min, lon_max
+
+    @functools.cached_property
+    def diagonal_km(self) -> float:
+        """Great-circle length of the bounding box's diagonal: GeoGuessr's D for this map."""
+        lat_min, lat_max, lon_min, lon_max = self.bounds
+        return float(geometry.haversine_km([lat_min, lon_min], [lat_max, lon_max]))
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of `to_geojson()`, in hexadecimal."""
+        return hashlib.sha256(self._geojson).hexdigest()
+
+    def label(self, lat_deg: npt.ArrayLike, lon_deg: npt.ArrayLike) -> npt.NDArray[np.int32]:
+        """Returns the cell of each point: `[n]`, the lowest number on a shared border, -1 outside all cells.
+
+        Args:
+            lat_deg: `[n]` latitudes in degrees, or one.
+            lon_deg: `[n]` longitudes in degrees, or one.
+
+        Raises:
+            CoordinateError: If the two differ in length, or hold what is no place on Earth.
+        """
+        lat, lon = np.atleast_1d(np.asarray(lat_deg)), np.atleast_1d(np.asarray(lon_deg))
+        if lat.shape != lon.shape or lat.ndim != 1:
+            problem = f"lat_deg has shape {lat.shape}, lon_deg {lon.shape}."
+            raise errors.CoordinateError(problem, "give one latitude and one longitude for each point")
+        coords = geometry.check_coords(np.stack([lat, lon], axis=-1), "point")
+        labels = self._label_as_written(coords)
+        # 180 and -180 are the same meridian, and a cell may border on it under either name.
+        edge = np.flatnonzero(np.abs(coords[:, 1]) == 180)
+        if edge.size:
+            other = self._label_as_written(coords[edge] * [1, -1])
+            both = np.stack([labels[edge], other])
+            labels[edge] = np.where((both >= 0).all(axis=0), both.min(axis=0), both.max(axis=0))
+        return labels
+
+    def lattice(self, step_deg: float) -> geometry.Array:
+        """Returns the points of a lattice that lie in a cell, at the middles of boxes of `step_deg`.
+
+        Returns:
+            `[n, 2]`, (lat, lon) in degrees, from south to north and west to east.
+
+        Raises:
+            OptionError: If the step is not above 0, or gives more than a million points.
+        """
+        lat_min, lat_max, lon_min, lon_max = self.bounds
+        width_deg = (lon_max - lon_min) % 360 or 360.0
+        if not step_deg > 0 or (lat_max - lat_min) * width_deg / step_deg**2 > _MOST_LATTICE_POINTS:
+            problem = f"a lattice of {step_deg:g} degrees over {lat_max - lat_min:.0f} x {width_deg:.0f} degrees."
+            raise errors.OptionError(
+                problem, f"its step is above 0, and it has at most {_MOST_LATTICE_POINTS:,} points"
+            )
+        lat_deg = (np.arange(math.floor(lat_min / step_deg), math.ceil(lat_max / step_deg)) + 0.5) * step_deg
+        west = math.floor(lon_min / step_deg)
+        # One more, as the first begins west of the bounds; but no middle twice where they go all the way round.
+        columns = min(math.ceil(width_deg / step_deg) + 1, math.ceil(360 / step_deg))
+        lon_deg = (np.arange(west, west + columns) + 0.5) * step_deg
+        points = np.stack(np.meshgrid(lat_deg, geometry.wrap_lon_deg(lon_deg), indexing="ij"), axis=-1).reshape(-1, 2)
+        points = points[np.abs(points[:, 0]) <= 90]
+        return points[self.label(points[:, 0], points[:, 1]) >= 0]
+
+    def sample(self, cell: int, n: int, rng: np.random.Generator) -> geometry.Array:
+        """Draws `n` points uniformly by area inside a cell.
+
+        Returns:
+            `[n, 2]`, (lat, lon) in degrees; none on the cell's border.
+
+        Raises:
+            PartitionError: If there is no such cell, or a part of it is too thin to hit.
+        """
+        if not 0 <= cell < len(self):
+            raise errors.PartitionError(f"cell {cell} is not one of 0 to {len(self) - 1}.")
+        pieces = polygons.parts(self.shapes[cell])
+        areas = np.array([polygons.area_km2(piece) for piece in pieces])
+        chosen = rng.choice(len(pieces), size=n, p=areas / areas.sum())
+        points = np.empty((n, 2))
+        for number, piece in enumerate(pieces):
+            points[chosen == number] = _sample_polygon(piece, areas[number], int((chosen == number).sum()), rng)
+        return points
+
+    def to_geojson(self) -> bytes:
+        """Returns the partition as GeoJSON, one cell a line; equal partitions give equal bytes."""
+        return self._geojson
+
+    @functools.cached_property
+    def _geojson(self) -> bytes:
+        """Those bytes, which a build needs twice."""
+        properties = [
+            # To the square metre: further digits of a sum of sines differ between processors.
+            {"area_km2": round(float(area_km2), 6), "cell": cell, "centroid": centroid}
+            for cell, (area_km2, centroid) in enumerate(zip(self.areas_km2, self.centroids.tolist(), strict=True))
+        ]
+        member = {"boundary_sha256": self.boundary_sha256, "kind": self.kind, "parameters": dict(self.parameters)}
+        return partition_geojson.dumps(self.shapes, properties, member)
+
+    @classmethod
+    def from_geojson(cls, content: bytes | str) -> "Partition":
+        """Reads what `to_geojson` wrote, or any FeatureCollection of polygons, whose features become cells in order.
+
+        Raises:
+            PartitionError: If it is not JSON, not a FeatureCollection, written by a newer geods, or a cell is not a
+                polygon, crosses itself, lies outside the Earth, or overlaps another.
+        """
+        shapes, member = partition_geojson.loads(content)
+        return cls(tuple(shapes), **member)
+
+    def _label_as_written(self, coords: geometry.Array) -> npt.NDArray[np.int32]:
+        """Labels points `[n, 2]` without joining 180 and -180 degrees."""
+        lat, lon = coords[:, 0], coords[:, 1]
+        labels = np.full(len(coords), -1, dtype=np.int32)
+        by_lon = np.argsort(lon, kind="stable")
+        sorted_lon = lon[by_lon]
+        for cell, shape in enumerate(self.shapes):
+            west, south, east, north = shape.bounds
+            near = by_lon[np.searchsorted(sorted_lon, west, "left") : np.searchsorted(sorted_lon, east, "right")]
+            near = near[(lat[near] >= south) & (lat[near] <= north) & (labels[near] < 0)]
+            if near.size:
+                shapely.prepare(shape)
+                labels[near[shapely.intersects_xy(shape, lon[near], lat[near])]] = cell
+        return labels
+
+
+def read(path: str | os.PathLike[str]) -> Partition:
+    """Reads a partition file.
+
+    Raises:
+        MissingFileError: If there is none.
+        PartitionError: If it is none; see `Partition.from_geojson`.
+    """
+    found = files.check_file(path, partition_geojson.MAKE_ONE)
+    try:
+        return Partition.from_geojson(found.read_bytes())
+    except errors.PartitionError as error:
+        raise errors.PartitionError(f"{found}: {error.problem}", error.next_step) from error
+
+
+def write(partition: Partition, path: str | os.PathLike[str]) -> None:
+    """Writes a partition file, whole or not at all.
+
+    Raises:
+        PartitionError: If nothing can be written there.
+    """
+    try:
+        files.write_bytes(path, partition.to_geojson())
+    except OSError as error:
+        raise errors.PartitionError(f"{path}: cannot be written ({error.strerror}).", "name another file") from error
+
+
+def _sample_polygon(piece: shapely.Polygon, area_km2: float, n: int, rng: np.random.Generator) -> geometry.Array:
+    """Draws points `[n, 2]` in one polygon, by rejection from its bounding box."""
+    west, south, east, north = piece.bounds
+    fill = area_km2 / polygons.area_km2(shapely.box(west, south, east, north))
+    if n and fill < _LEAST_FILL:
+        problem = f"the polygon at ({south:g}, {west:g}) fills {fill:.1e} of its bounding box: too thin to sample."
+        raise errors.PartitionError(problem, "leave such slivers out of the partition")
+    shapely.prepare(piece)
+    points = np.empty((0, 2))
+    while len(points) < n:
+        count = min(int(1.1 * (n - len(points)) / fill) + 16, _DRAWS_AT_ONCE)
+        draws = geometry.sample_box(south, north, west, east, count, rng)
+        points = np.concatenate([points, draws[shapely.contains_xy(piece, draws[:, 1], draws[:, 0])]])
+    return points[:n]

@@ -1,0 +1,1 @@
+"""Mapillary as an imagery source."""

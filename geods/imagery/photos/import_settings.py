@@ -1,0 +1,95 @@
+"""One imported tree, one source: what tools.import_images notes in a tree, and refuses to mix."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from geods import errors
+from geods.geo import partition
+from geods.imagery.photos import import_journal
+from geods.storage import files
+from geods.tree import companions
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportSettings:
+    """What a tree is imported with; it stays the same from run to run.
+
+    Attributes:
+        root: Folder of the tree.
+        source: Folder of the photographs.
+        csv: Table of their positions; empty if there is none.
+        same_place_m: Distance within which photographs are views of one location, metres.
+        cells: The partition.
+    """
+
+    root: pathlib.Path
+    source: pathlib.Path
+    csv: str
+    same_place_m: float
+    cells: partition.Partition
+
+    def is_new(self) -> bool:
+        """Returns whether the tree is to be made; False if it is there and has this very claim.
+
+        Raises:
+            TreeError: If the folder holds something else, or a tree of another source.
+        """
+        note = self.root / companions.PROVENANCE_NAME
+        if not note.is_file():
+            self._refuse_foreign()
+            return True
+        try:
+            there = files.parse_json(note.read_bytes())["imported_with"]
+            changes = [
+                f"{name} was {there[name]!r}, is {value!r}"
+                for name, value in self._values().items()
+                if there[name] != value
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            problem = f"{self.root}: is not a tree of this program."
+            raise errors.TreeError(problem, "name a new folder; sources must not mix") from error
+        if changes:
+            problem = f"{self.root}: was imported from another source or with other options ({'; '.join(changes)})."
+            raise errors.TreeError(problem, "name a new folder")
+        if not (self.root / import_journal.NAME).is_file():
+            raise errors.TreeError(f"{self.root}: its {import_journal.NAME} is gone.", "name a new folder")
+        return False
+
+    def write(self, source_name: str, licence: str) -> None:
+        """Writes the partition and the provenance of a new tree.
+
+        Args:
+            source_name: What the dataset calls the source.
+            licence: Licence of the images that do not say theirs.
+
+        Raises:
+            PartitionError: If nothing can be written there.
+        """
+        partition.write(self.cells, self.root / companions.PARTITION_NAME)
+        note = {"source": source_name, "licence": licence, "imported_with": self._values()}
+        files.write_json(self.root / companions.PROVENANCE_NAME, note)
+
+    def remove(self) -> None:
+        """Removes what an import leaves that was refused before any image was in the tree."""
+        for name in (import_journal.NAME, companions.PARTITION_NAME, companions.PROVENANCE_NAME):
+            (self.root / name).unlink(missing_ok=True)
+        if not any(self.root.iterdir()):
+            self.root.rmdir()
+
+    def _values(self) -> dict[str, Any]:
+        """Returns what is compared."""
+        return {
+            "source": str(self.source.resolve()),
+            "csv": str(pathlib.Path(self.csv).resolve()) if self.csv else "",
+            "same_place_m": self.same_place_m,
+            "partition_sha256": self.cells.fingerprint,
+        }
+
+    def _refuse_foreign(self) -> None:
+        """Raises TreeError if the folder holds anything but what a run leaves that was killed at its start."""
+        names = [path.name for path in self.root.iterdir()] if self.root.is_dir() else []
+        ours = (import_journal.NAME, companions.PARTITION_NAME)
+        if self.root.is_file() or not all(name.startswith(ours) for name in names):
+            problem = f"{self.root}: is not empty, and not a tree of this program."
+            raise errors.TreeError(problem, "name a new folder; sources must not mix")

@@ -1,0 +1,1 @@
+"""The scraper: budget, journal, retries and the tree it writes."""

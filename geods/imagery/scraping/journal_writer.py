@@ -1,0 +1,215 @@
+"""Writing the journal: each method is one transaction, on disk when it returns."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from geods import errors
+from geods.imagery import source
+from geods.imagery.scraping import scrape_journal
+
+
+@dataclasses.dataclass(frozen=True)
+class Reservation:
+    """A panorama taken for a query, whose images are to be fetched.
+
+    Attributes:
+        cell: Cell it lies in.
+        ordinal: Number of the query in that cell.
+        location_id: Name of its folder.
+        panorama: The panorama.
+        headings: Headings of its views.
+    """
+
+    cell: int
+    ordinal: int
+    location_id: str
+    panorama: source.Panorama
+    headings: tuple[int, ...] = ()
+
+
+class Writer:
+    """The one writer of a tree's journal; for all threads.
+
+    Args:
+        tree_dir: Folder of the tree.
+        config: What decides which images the tree gets.
+
+    Raises:
+        TreeError: If the journal is of another config, or is none.
+    """
+
+    def __init__(self, tree_dir: str | os.PathLike[str], config: Mapping[str, Any]) -> None:
+        """Opens or makes the journal."""
+        self._lock = threading.Lock()
+        path = scrape_journal.path_in(tree_dir)
+        self._connection = scrape_journal.create(path)
+        try:
+            self._check(dict(config), str(path))
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Folds the write-ahead log into the file, which then can be read alone, and closes it."""
+        with self._lock:
+            # Not while someone reads: then the log stays, until the next run or reader.
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+            self._connection.close()
+
+    def note(self, state: str, detail: str) -> None:
+        """Writes down how the run stands."""
+        with self._transaction() as run:
+            run.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", [("state", state), ("detail", detail)])
+
+    def units(self) -> int:
+        """Returns the units of all requests that were sent or were about to be."""
+        (units,) = self._one("SELECT TOTAL(units) FROM image") or (0,)
+        return int(units)
+
+    def progress(self) -> dict[int, tuple[int, int]]:
+        """Returns for each cell with a query the number of finished ones, and that of complete locations."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT cell, SUM(outcome != ?), SUM(outcome = ?) FROM query GROUP BY cell",
+                (scrape_journal.OPEN, scrape_journal.ACCEPTED),
+            ).fetchall()
+        return {cell: (finished, accepted) for cell, finished, accepted in rows}
+
+    def outcomes(self) -> dict[int, dict[str, int]]:
+        """Returns for each cell with a query how often each outcome came."""
+        counts: dict[int, dict[str, int]] = {}
+        with self._lock:
+            rows = self._connection.execute("SELECT cell, outcome, COUNT(*) FROM query GROUP BY cell, outcome")
+            for cell, outcome, count in rows:
+                counts.setdefault(cell, {})[outcome] = count
+        return counts
+
+    def open_claim(self, cell: int) -> Reservation | None:
+        """Returns the claim of a cell that an earlier run did not finish."""
+        row = self._one(
+            "SELECT ordinal, location_id, pano_id, date, copyright, source, licence, sequence FROM query"
+            " JOIN panorama USING (pano_id) WHERE query.cell = ? AND outcome = ?",
+            (cell, scrape_journal.OPEN),
+        )
+        if row is None:
+            return None
+        ordinal, location_id, pano_id, date, copyright_text, name, licence, sequence = row
+        lat_deg, lon_deg = map(float, location_id.split(","))
+        panorama = source.Panorama(pano_id, lat_deg, lon_deg, date, copyright_text, name, licence, sequence)
+        with self._lock:
+            rows = self._connection.execute("SELECT heading_deg FROM image WHERE pano_id = ?", (pano_id,)).fetchall()
+        return Reservation(cell, ordinal, location_id, panorama, tuple(heading for (heading,) in rows))
+
+    def miss(self, cell: int, ordinal: int, point: tuple[float, float], reason: str, detail: str) -> None:
+        """Writes down that a query gave no panorama."""
+        with self._transaction() as run:
+            run.execute("INSERT INTO query VALUES (?, ?, ?, ?, ?, ?, NULL)", (cell, ordinal, *point, reason, detail))
+
+    def claim(self, found: Reservation, point: tuple[float, float]) -> str:
+        """Takes a panorama for a query; returns "" or, if it is taken, the reason, which is then written down."""
+        panorama = found.panorama
+        with self._transaction() as run:
+            reason = self._taken(found)
+            outcome, pano_id = (reason, None) if reason else (scrape_journal.OPEN, panorama.pano_id)
+            about_query = (found.cell, found.ordinal, *point, outcome, panorama.pano_id if reason else "", pano_id)
+            run.execute("INSERT INTO query VALUES (?, ?, ?, ?, ?, ?, ?)", about_query)
+            if not reason:
+                about = (panorama.date, panorama.copyright, panorama.source, panorama.licence, panorama.sequence)
+                about_panorama = (panorama.pano_id, found.cell, found.location_id, *about)
+                run.execute("INSERT INTO panorama VALUES (?, ?, ?, ?, ?, ?, ?, ?)", about_panorama)
+                rows = [(panorama.pano_id, heading) for heading in found.headings]
+                run.executemany("INSERT INTO image (pano_id, heading_deg) VALUES (?, ?)", rows)
+        return reason
+
+    def reserve(self, pano_id: str, heading_deg: int, units: int) -> None:
+        """Counts the units of a request that is about to be sent; below 0, of one that was not sent after all."""
+        with self._transaction() as run:
+            run.execute(
+                "UPDATE image SET units = units + ? WHERE pano_id = ? AND heading_deg = ?",
+                (units, pano_id, heading_deg),
+            )
+
+    def twin(self, cell: int, hashes: Sequence[str]) -> str | None:
+        """Returns a complete panorama of the cell that has one of these images, if there is one."""
+        marks = ",".join("?" * len(hashes))
+        row = self._one(
+            f"SELECT pano_id FROM image JOIN panorama USING (pano_id) WHERE cell = ? AND sha256 IN ({marks})",  # noqa: S608 - question marks only
+            (cell, *hashes),
+        )
+        return None if row is None else str(row[0])
+
+    def complete(self, claim: Reservation, images: Mapping[int, tuple[int, str]]) -> None:
+        """Writes down that all views of a claim are in place.
+
+        Args:
+            claim: The claim.
+            images: By heading, the bytes and the SHA-256 of each image.
+        """
+        pano_id = claim.panorama.pano_id
+        with self._transaction() as run:
+            rows = [(size, digest, pano_id, heading) for heading, (size, digest) in images.items()]
+            run.executemany("UPDATE image SET bytes = ?, sha256 = ? WHERE pano_id = ? AND heading_deg = ?", rows)
+            self._finish(run, claim, scrape_journal.ACCEPTED, "")
+            run.execute("INSERT INTO arrival (pano_id) VALUES (?)", (pano_id,))
+
+    def fail(self, claim: Reservation, reason: str, detail: str) -> None:
+        """Writes down that a claim gave no location; its panorama is not tried again."""
+        with self._transaction() as run:
+            self._finish(run, claim, reason, detail)
+
+    def _finish(self, run: sqlite3.Connection, claim: Reservation, outcome: str, detail: str) -> None:
+        """Sets the outcome of a claim's query."""
+        values = (outcome, detail, claim.cell, claim.ordinal)
+        run.execute("UPDATE query SET outcome = ?, detail = ? WHERE cell = ? AND ordinal = ?", values)
+
+    def _taken(self, found: Reservation) -> str:
+        """Returns why a panorama may not be taken, or ""."""
+        panorama = found.panorama
+        for reason, question, values in (
+            ("seen_before", "pano_id = ?", (panorama.pano_id,)),
+            ("same_place", "location_id = ?", (found.location_id,)),
+            ("same_sequence", "cell = ? AND sequence = ?", (found.cell, panorama.sequence)),
+        ):
+            if self._connection.execute(f"SELECT 1 FROM panorama WHERE {question}", values).fetchone():  # noqa: S608 - constants
+                return reason
+        return ""
+
+    def _check(self, config: dict[str, Any], name: str) -> None:
+        """Writes the config into a new journal, or compares it with that of an old one."""
+        text = json.dumps(config, sort_keys=True)
+        row = self._one("SELECT value FROM run WHERE name = 'config'")
+        if row is None:
+            with self._transaction() as run:
+                run.execute("INSERT INTO run VALUES ('config', ?)", (text,))
+        elif row[0] != text:
+            there, wanted = json.loads(row[0]), json.loads(text)
+            names = sorted(key for key in there.keys() | wanted.keys() if there.get(key) != wanted.get(key))
+            changes = ", ".join(f"{key} was {there.get(key)}, is {wanted.get(key)}" for key in names)
+            problem = f"{name}: was begun with other options ({changes})."
+            raise errors.TreeError(problem, "give those of before, or name a new folder with --out")
+
+    def _one(self, question: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """Returns the first row of an answer."""
+        with self._lock:
+            row: tuple[Any, ...] | None = self._connection.execute(question, values).fetchone()
+            return row
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Gives the connection for statements that count all or none."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise

@@ -1,0 +1,190 @@
+"""Gets imagery for the cells of a partition: sample, look up, fetch, check, write.
+
+    result = scrape.scrape(settings, client, cells, client_config)
+
+The journal beside the images is the truth: whatever ends the scrape, the same call goes on with it, pays for nothing
+twice that is on disk, and ends with the same tree as if nothing had happened.
+"""
+
+import contextlib
+import dataclasses
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from geods.geo import partition
+from geods.imagery import source
+from geods.imagery.scraping import (
+    budget,
+    cell_scraper,
+    journal_writer,
+    options,
+    outcome,
+    pool,
+    retry,
+    scrape_journal,
+    staging,
+    tables,
+    workspace,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a scrape is, for a progress bar.
+
+    Attributes:
+        locations: Complete locations, with those of earlier runs.
+        images: Images that came in this run.
+        cost: USD spent, with that of earlier runs.
+        lookups: Points whose outcome is known.
+        again: Requests that had to be sent again in this run.
+    """
+
+    locations: int
+    images: int
+    cost: float
+    lookups: int
+    again: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a scrape ended.
+
+    Attributes:
+        halt: Why.
+        rows: What each cell got.
+        images: Images that came in this run.
+        spent_units: Units of all requests that were sent, with those of earlier runs.
+        has_tables: Whether cells.csv and views.csv were written.
+        again: What made it send requests again in this run, and how often.
+    """
+
+    halt: outcome.Outcome
+    rows: list[tables.Row]
+    images: int
+    spent_units: int
+    has_tables: bool
+    again: Mapping[str, int]
+
+
+def scrape(
+    settings: options.ScrapeOptions,
+    client: source.Source,
+    cells: partition.Partition,
+    client_config: Mapping[str, Any],
+    *,
+    stop: threading.Event | None = None,
+    watch: Callable[[Progress], None] = lambda progress: None,
+    delay_factor: float = 1.0,
+) -> Result:
+    """Scrapes until every cell has its locations or its points are used up.
+
+    Args:
+        settings: How much, how fast, for how much.
+        client: Where from.
+        cells: Where.
+        client_config: What the client was told that decides which images it gives; another is refused on an old tree.
+        stop: Set it to end early: what is under way is finished.
+        watch: Called several times a second.
+        delay_factor: Scales the waits between attempts.
+
+    Raises:
+        OptionError: If the images cost something and nothing may be spent.
+        TreeError: If the folder holds something else, is scraped by another process or cannot be written.
+        DiskFullError: If there is no room to begin.
+    """
+    workspace.check_budget(settings, client)
+    stop = stop or threading.Event()
+    config = {
+        "partition": cells.fingerprint,
+        "seed": settings.seed,
+        "headings": list(settings.headings),
+        "source": client.name,
+    } | dict(client_config)
+    with workspace.journal_of(settings, client, cells, config) as journal:
+        money = budget.Budget(settings.prices, journal.units())
+        again = retry.Tally()
+        tools = cell_scraper.ScrapeContext(
+            settings,
+            cells,
+            client,
+            journal,
+            money,
+            retry.Retries(retry.Rate(settings.lookups_per_s), settings.lookup_attempts, stop, again, delay_factor),
+            retry.Retries(retry.Rate(settings.images_per_s), settings.image_attempts, stop, again, delay_factor),
+            retry.Tally(),
+        )
+        works = _works(tools)
+        found = pool.work_all(works, settings.workers, stop, lambda: watch(_progress(works, tools)))
+        got = scrape_journal.OPEN if settings.dry_run else scrape_journal.ACCEPTED
+        rows = tables.rows(journal.outcomes(), len(cells), settings.locations_per_cell, got)
+        found = found or _ended(works, stop)
+        if found.reason == "budget":
+            found = _budget_reached(money)
+        _note(journal, found, settings)
+        watch(_progress(works, tools))
+    has_tables = not settings.dry_run and _write_tables(rows, settings.out)
+    return Result(found, rows, tools.images.total(), money.spent_units, has_tables, again.counts())
+
+
+def _works(tools: cell_scraper.ScrapeContext) -> list[cell_scraper.CellWork]:
+    """Returns the work of every cell, as far as earlier runs have come."""
+    progress, journal = tools.journal.progress(), tools.journal
+    works = []
+    for cell in range(len(tools.cells)):
+        finished, accepted = progress.get(cell, (0, 0))
+        works.append(cell_scraper.CellWork(tools, cell, finished, accepted, journal.open_claim(cell)))
+    if not tools.settings.dry_run:
+        staging.sweep(tools.settings.out, {work.cell: work.claim for work in works if work.claim})
+    return works
+
+
+def _ended(works: list[cell_scraper.CellWork], stop: threading.Event) -> outcome.Outcome:
+    """Returns how a scrape ended that nothing broke."""
+    if not all(work.is_over for work in works):
+        return outcome.Outcome("interrupted", "stopped; what was under way is finished")
+    if all(work.accepted >= work.tools.settings.locations_per_cell for work in works):
+        return outcome.Outcome("complete")
+    detail = "some cells stay under their target.\nNext: raise --lookups_per_location, or accept it"
+    return outcome.Outcome("under_target", detail)
+
+
+def _budget_reached(money: budget.Budget) -> outcome.Outcome:
+    """Returns the end of a scrape whose money is used up."""
+    prices, spent = money.prices, money.spent_units
+    detail = (
+        f"{spent:,} images were asked for, {prices.cost(spent):.2f} USD; the next location would be above"
+        f" --max_cost={prices.max_cost:g}.\nNext: raise --max_cost and run the same command again"
+    )
+    return outcome.Outcome("budget", detail)
+
+
+def _note(journal: journal_writer.Writer, found: outcome.Outcome, settings: options.ScrapeOptions) -> None:
+    """Writes down how the run ended; a full disk may not let it."""
+    state = "done" if found.reason in ("complete", "under_target") else "stopped"
+    detail = found.reason if state == "done" else f"{found.reason}. {workspace.resume(settings.out)}"
+    with contextlib.suppress(sqlite3.OperationalError):
+        journal.note(state, detail)
+
+
+def _progress(works: list[cell_scraper.CellWork], tools: cell_scraper.ScrapeContext) -> Progress:
+    """Returns how far it is."""
+    return Progress(
+        locations=sum(work.accepted for work in works),
+        images=tools.images.total(),
+        cost=tools.budget.prices.cost(tools.budget.spent_units),
+        lookups=sum(work.finished for work in works),
+        again=tools.fetch.again.total(),
+    )
+
+
+def _write_tables(rows: list[tables.Row], folder: str) -> bool:
+    """Writes cells.csv and views.csv; returns whether it could, as a full disk may not let it."""
+    with contextlib.suppress(OSError, sqlite3.OperationalError):
+        tables.write_cells(rows, folder)
+        tables.write_views(folder)
+        return True
+    return False

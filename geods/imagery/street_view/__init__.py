@@ -1,0 +1,1 @@
+"""Google Street View as an imagery source."""

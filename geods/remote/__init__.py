@@ -1,0 +1,1 @@
+"""Buckets: s3:// and gs:// paths kept as local copies."""

@@ -1,1 +1,0 @@
-"""The parts of the scraper; `geods.scrape` puts them together."""

@@ -1,0 +1,1 @@
+"""A simulated Street View server."""

@@ -1,0 +1,252 @@
+"""The imagery tree: names <-> records.
+
+The standard tree is `<root>/<cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg`, with `partition.geojson` beside the cells.
+Inside a location folder these names are read, and the first and the last three are written:
+
+    90_2012-05.jpg     heading 90 degrees, taken in May 2012
+    1 - 2012 - 05.jpg  the report text's name: the second view, its heading not known
+    90.jpg             the date not known
+    view1_2012-05.jpg  the heading not known
+    view1.jpg          neither known
+
+`geods.tree.layouts` reads and writes the other layouts.
+"""
+
+import dataclasses
+import itertools
+import math
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from geods import errors
+from geods.geo import geometry
+from geods.storage import files
+
+_NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_LOCATION = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
+_CELL = re.compile(r"-?\d+", re.ASCII)
+_VIEW = re.compile(r"(?:view(\d+)|(\d+(?:\.\d+)?))(?:_(\d{4}-\d{2}))?\.jpe?g", re.IGNORECASE | re.ASCII)
+_REPORT_VIEW = re.compile(r"(\d+) - (\d{4}) - (\d{1,2})\.jpe?g", re.IGNORECASE | re.ASCII)
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """One image of a location.
+
+    Attributes:
+        path: The JPEG file.
+        heading_deg: Compass direction of the camera in [0, 360], clockwise from north; None if not known.
+        date: Month it was taken, as "YYYY-MM"; None if not known.
+        index: Number of the view where the heading is not known, else 0.
+        row: Number of the view among all of its tree, where `geods.tree.location_table` holds that; else -1.
+    """
+
+    path: pathlib.Path
+    heading_deg: float | None
+    date: str | None
+    index: int = 0
+    row: int = dataclasses.field(default=-1, compare=False, repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Location:
+    """One place where a camera stood.
+
+    Attributes:
+        location_id: "<lat>,<lng>" as written in the tree.
+        lat_deg: Latitude, degrees.
+        lon_deg: Longitude, degrees.
+        folder_cell: Cell number that the tree gives it (-1: outside every cell), None if it gives none.
+        views: At least one, sorted by heading, then index, then date.
+    """
+
+    location_id: str
+    lat_deg: float
+    lon_deg: float
+    folder_cell: int | None
+    views: tuple[View, ...]
+
+
+def read(root: str | os.PathLike[str]) -> list[Location]:
+    """Reads a standard tree; only names are read, no image is opened.
+
+    Args:
+        root: Folder with one folder a cell.
+
+    Returns:
+        Locations sorted by location_id; folders without an image are left out.
+
+    Raises:
+        MissingFileError: If `root` is not a folder.
+        TreeError: If it holds something that is no part of a tree.
+        CoordinateError: If a name holds an impossible latitude or longitude.
+    """
+    return in_order(scan(root), pathlib.Path(root))
+
+
+def scan(root: str | os.PathLike[str]) -> Iterator[Location]:
+    """Yields the locations of a standard tree, cell by cell; those without an image have no views.
+
+    Raises:
+        MissingFileError: If `root` is not a folder.
+        TreeError: If it holds something that is no part of a tree.
+        CoordinateError: If a name holds an impossible latitude or longitude.
+    """
+    folder = files.check_folder(root, "name an imagery tree: a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg")
+    check_no_stray_images(folder)
+    for cell in subfolders(folder):
+        if not is_cell_name(cell.name):
+            raise errors.TreeError(
+                f"{cell}: is not a cell folder; those are named by the cell's number.",
+                f"move it out of the tree, or convert it: python -m tools.convert_tree --source={folder} --out=TREE",
+            )
+        check_no_stray_images(cell)
+        yield from (read_location(place, place.name, int(cell.name)) for place in subfolders(cell))
+
+
+def read_location(folder: pathlib.Path, location_id: str, cell: int | None) -> Location:
+    """Reads the views of one location folder."""
+    lat_deg, lon_deg = parse_location(location_id, str(folder))
+    views = [parse_view(path.name, path) for path in image_files(folder)]
+    return Location(location_id, lat_deg, lon_deg, cell, sort_views(views))
+
+
+def in_order(locations: Iterable[Location], root: pathlib.Path) -> list[Location]:
+    """Returns the locations that have views, sorted by id.
+
+    Raises:
+        TreeError: If there is none, or two have the same id.
+    """
+    kept = sorted((place for place in locations if place.views), key=lambda place: place.location_id)
+    check_some(len(kept), root)
+    for first, second in itertools.pairwise(kept):
+        if first.location_id == second.location_id:
+            raise_duplicate(first, second)
+    return kept
+
+
+def check_some(count: int, root: pathlib.Path) -> None:
+    """Raises TreeError if there is no location with an image."""
+    if not count:
+        raise errors.TreeError(
+            f"{root}: holds no image of an imagery tree.",
+            "name a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg",
+        )
+
+
+def raise_duplicate(first: Location, second: Location) -> NoReturn:
+    """Raises TreeError for two locations of one id."""
+    raise errors.TreeError(
+        f"{second.views[0].path}: this location is also in another cell, as {first.views[0].path}.",
+        "delete one of the two, or give both the same cell",
+    )
+
+
+def is_cell_name(name: str) -> bool:
+    """Says whether a folder's name is a cell number."""
+    return _CELL.fullmatch(name) is not None
+
+
+def parse_location(text: str, name: str) -> tuple[float, float]:
+    """Returns (lat_deg, lon_deg) of "<lat>,<lng>".
+
+    Raises:
+        TreeError: If `text` is not two numbers with a comma between.
+        CoordinateError: If they are out of range.
+    """
+    match = _LOCATION.fullmatch(text)
+    if not match:
+        raise errors.TreeError(f"{name}: {text!r} is not <lat>,<lng> in degrees.", "rename it, such as 40.52,-124.26")
+    lat_deg, lon_deg = float(match[1]), float(match[2])
+    geometry.check_coords((lat_deg, lon_deg), name)
+    return lat_deg, lon_deg
+
+
+def parse_view(name: str, path: pathlib.Path) -> View:
+    """Returns the view that a file name tells of.
+
+    Raises:
+        TreeError: If the name is none of those in this module's docstring.
+    """
+    if match := _REPORT_VIEW.fullmatch(name):
+        index, heading, date = int(match[1]), None, f"{match[2]}-{int(match[3]):02d}"
+    elif match := _VIEW.fullmatch(name):
+        index, heading, date = int(match[1] or 0), float(match[2]) if match[2] else None, match[3]
+    else:
+        raise errors.TreeError(f"{path}: its name is not <heading>_<YYYY-MM>.jpg.", "rename it, such as 90_2012-05.jpg")
+    if heading is not None and heading > 360:
+        raise errors.TreeError(f"{path}: heading {heading:g} is above 360 degrees.", "give 0 to 360")
+    if date is not None and not 1 <= int(date[5:]) <= 12:
+        raise errors.TreeError(f"{path}: {date} is not a month.", "give YYYY-MM, such as 2012-05")
+    return View(path, heading, date, index)
+
+
+def view_name(heading_deg: float | None, date: str | None, index: int = 0) -> str:
+    """Returns the file name of a view in a location folder of the standard tree."""
+    start = f"view{index}" if heading_deg is None else format(heading_deg, ".10g")
+    return f"{start}_{date}.jpg" if date else f"{start}.jpg"
+
+
+def write_view(
+    root: str | os.PathLike[str],
+    cell: int,
+    location_id: str,
+    heading_deg: float | None,
+    date: str | None,
+    content: bytes,
+    index: int = 0,
+) -> pathlib.Path:
+    """Writes one image into a standard tree, whole or not at all, and returns its path.
+
+    Raises:
+        TreeError: If `location_id` is not "<lat>,<lng>".
+        CoordinateError: If it is out of range.
+    """
+    parse_location(location_id, str(root))
+    path = pathlib.Path(root, str(cell), location_id, view_name(heading_deg, date, index))
+    files.write_bytes(path, content)
+    return path
+
+
+def coords(locations: Sequence[Location]) -> np.ndarray:
+    """Returns the coordinates, `[n, 2]` float64 degrees, (lat, lon)."""
+    numbers = (number for place in locations for number in (place.lat_deg, place.lon_deg))
+    return np.fromiter(numbers, np.float64, 2 * len(locations)).reshape(-1, 2)
+
+
+def sort_views(views: Iterable[View]) -> tuple[View, ...]:
+    """Returns views by heading (unknown last), then index, then date, then file name."""
+
+    def key(view: View) -> tuple[float, int, str, str]:
+        heading = math.inf if view.heading_deg is None else view.heading_deg
+        return heading, view.index, view.date or "", view.path.name
+
+    return tuple(sorted(views, key=key))
+
+
+def subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the folders in a folder, sorted, without hidden ones."""
+    # The system tells with a name whether it is a folder; Path.is_dir asks again, a million times for a million places.
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    return [folder / name for name in names]
+
+
+def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns the files in a folder that look like images by their suffix, sorted, without hidden ones."""
+    names = (name for name in os.listdir(folder) if name.lower().endswith(_IMAGE_SUFFIXES))  # noqa: PTH208 - see above
+    return [folder / name for name in sorted(names) if not name.startswith(".")]
+
+
+def check_no_stray_images(folder: pathlib.Path) -> None:
+    """Raises TreeError if there are images in a folder that should hold folders only."""
+    for path in image_files(folder):
+        raise errors.TreeError(
+            f"{path}: is not in a location folder.", "move it to <cell>/<lat>,<lng>/ or out of the tree"
+        )

@@ -1,0 +1,273 @@
+"""Whole JPEGs only: one check that opens, limits and fully decodes an image before anything trusts it.
+
+A decoder is not an integrity check: a flipped bit in the scan decodes to wrong pixels without a word. What is refused
+here is what cannot be decoded, or would be decoded by surprise; later damage shows in the SHA-256 that is kept.
+
+Every bit of a file is decoded, but only the mean of each 8 x 8 block is made of it, which is all that an error needs to
+show: libjpeg reads the same codes for a picture of an eighth of the size, and a file that claims much costs little.
+
+What a JPEG's header may claim, judged by its bytes before any pixel is decoded.
+
+A file of 1.4 kB can claim 13,000 x 13,000 pixels, for which Pillow and TensorFlow allocate 507 MB without a warning; a
+progressive one can also ask for thousands of passes over them.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import tqdm
+from PIL import Image, JpegImagePlugin
+
+from geods import errors
+
+_JPEG_MAGIC, _END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
+# What libjpeg shows, in grey and in colour, where a scan has no more codes, and codes to put there without any marker.
+_NO_DATA, _MORE_DATA = (128, (128, 128, 128)), bytes(range(1, 255)) * 4
+_OTHER_KINDS = (
+    (b"\x89PNG\r\n\x1a\n", "a PNG"),
+    (b"GIF8", "a GIF"),
+    (b"BM", "a BMP"),
+    (b"II*\x00", "a TIFF"),
+    (b"MM\x00*", "a TIFF"),
+    (b"%PDF", "a PDF"),
+    (b"{", "JSON text, perhaps the answer to a refused request"),
+    (b"<", "a web page (HTML or XML), perhaps the answer to a refused request"),
+)
+_SHOWN, _KIND_BYTES = 5, 512
+# Files in the hands of threads; one that waits takes 2 kB.
+_AHEAD = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFacts:
+    """What the check of one image file found.
+
+    Attributes:
+        path: The file.
+        sha256: SHA-256 of its bytes, in hexadecimal.
+        size_bytes: Length of the file.
+        height_px: Height, or 0 for a bad image.
+        width_px: Width, or 0 for a bad image.
+        problem: Why it cannot be used, without its name; empty for a good image.
+    """
+
+    path: pathlib.Path
+    sha256: str
+    size_bytes: int
+    height_px: int
+    width_px: int
+    problem: str = ""
+
+    def name_below(self, root: str | os.PathLike[str]) -> str:
+        """Returns the path below a folder, with forward slashes on every system."""
+        return name_below(os.fspath(self.path), root)
+
+
+def name_below(file: str, root: str | os.PathLike[str]) -> str:
+    """Returns a path below a folder, with forward slashes on every system."""
+    folder = os.path.join(root, "")  # noqa: PTH118 - relpath takes 7 times as long
+    below = file[len(folder) :] if file.startswith(folder) else os.path.relpath(file, root)
+    return below.replace(os.sep, "/")
+
+
+def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
+    """Decodes a JPEG to its last bit and returns its size.
+
+    Args:
+        content: The bytes of the file.
+        name: How messages call it.
+
+    Returns:
+        (height_px, width_px)
+
+    Raises:
+        ImageError: If the bytes are not one whole JPEG, or claim more than `jpeg_claims` allows.
+    """
+    _check_kind(content, name)
+    try:
+        # Not Image.open: it would let other formats in, and warns of large images instead of refusing them.
+        image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
+    except Exception as error:  # Pillow's parsers raise a dozen kinds on damaged headers
+        raise _damaged(name, error) from error
+    width_px, height_px = image.size
+    if claim := problem_of(content, height_px, width_px, "progressive" in image.info):
+        raise errors.ImageError(f"{name}: {claim}.", "make it smaller or delete it")
+    try:
+        means = _block_means(image)
+        # Only then can codes be missing before the end-of-image marker, of which Pillow and TensorFlow say nothing.
+        lacking = means.getpixel((means.width - 1, means.height - 1)) in _NO_DATA and _lacks_data(content, means)
+    except Exception as error:
+        raise _damaged(name, error) from error
+    if lacking:
+        raise errors.ImageError(f"{name}: holds no data for its lower part.", "fetch it again or delete it")
+    return height_px, width_px
+
+
+def check_kinds(paths: Iterable[pathlib.Path]) -> None:
+    """Looks at the first bytes of files, which costs nothing, before something slow starts.
+
+    Raises:
+        ImageError: If one is not a JPEG.
+    """
+    for path in paths:
+        with open(path, "rb") as source:
+            _check_kind(source.read(_KIND_BYTES), str(path))
+
+
+def check_file(path: pathlib.Path) -> ImageFacts:
+    """Reads and checks one file; a bad image is told by `problem`, not raised.
+
+    Raises:
+        MissingFileError: If the file cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise errors.MissingFileError(f"{path}: cannot be read ({error.strerror}).", "check its permissions") from error
+    digest = hashlib.sha256(content).hexdigest()
+    try:
+        height_px, width_px = check_jpeg(content, "")
+    except errors.ImageError as error:
+        problem = error.problem.removeprefix(": ").removesuffix(".")
+        return ImageFacts(path, digest, len(content), 0, 0, problem)
+    return ImageFacts(path, digest, len(content), height_px, width_px)
+
+
+def check_files(paths: Sequence[pathlib.Path], description: str = "checking images") -> list[ImageFacts]:
+    """Checks files in parallel, with a bar on stderr.
+
+    Args:
+        paths: Files to read.
+        description: What the bar says.
+
+    Returns:
+        One ImageFacts a path, in the order of `paths`.
+    """
+    return list(checked(paths, description))
+
+
+def checked(paths: Sequence[pathlib.Path], description: str = "checking images") -> Iterator[ImageFacts]:
+    """Yields what `check_files` returns, as it comes; few files are looked at ahead of what was taken."""
+    waiting: collections.deque[concurrent.futures.Future[ImageFacts]] = collections.deque()
+    with (
+        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm.tqdm(desc=description, total=len(paths), unit=" images", disable=not len(paths)) as bar,
+    ):
+        try:
+            for path in paths:
+                waiting.append(pool.submit(check_file, path))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft().result()
+                    bar.update()
+            while waiting:
+                yield waiting.popleft().result()
+                bar.update()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def check_facts(facts: Sequence[ImageFacts], root: str | os.PathLike[str], next_step: str) -> None:
+    """Does nothing if all images are good.
+
+    Args:
+        facts: What `check_files` returned.
+        root: Folder that the named paths are relative to.
+        next_step: What the error tells the user to do.
+
+    Raises:
+        ImageError: Naming how many are bad and the first of them with their causes.
+    """
+    check_none_bad([fact for fact in facts if fact.problem], len(facts), root, next_step)
+
+
+def check_none_bad(bad: Sequence[ImageFacts], count: int, root: str | os.PathLike[str], next_step: str) -> None:
+    """Does what `refuse_bad` does, of the bad images of `count`."""
+    if not bad:
+        return
+    lines = [f"  {fact.name_below(root)}: {fact.problem}" for fact in bad[:_SHOWN]]
+    if len(bad) > _SHOWN:
+        lines.append(f"  and {len(bad) - _SHOWN} more")
+    share = f"{len(bad)} of {count} images cannot be used"
+    raise errors.ImageError("\n".join([f"{root}: {share}:", *lines]), next_step)
+
+
+def _block_means(image: JpegImagePlugin.JpegImageFile) -> Image.Image:
+    """Decodes a JPEG to the means of its 8 x 8 blocks."""
+    image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
+    image.load()
+    return image
+
+
+def _lacks_data(content: bytes, means: Image.Image) -> bool:
+    """Says whether a JPEG's scan ends before its last block: then more codes before the end change the picture."""
+    end = content.rfind(_END_OF_IMAGE)
+    longer = content[:end] + _MORE_DATA + content[end:]
+    return _block_means(JpegImagePlugin.JpegImageFile(io.BytesIO(longer))).tobytes() != means.tobytes()
+
+
+def _check_kind(content: bytes, name: str) -> None:
+    """Raises ImageError if a file that begins so is not a JPEG."""
+    if not content.startswith(_JPEG_MAGIC):
+        raise errors.ImageError(f"{name}: {_kind_of(content)}.", "replace it by a JPEG or delete it")
+
+
+def _kind_of(content: bytes) -> str:
+    """Says what bytes that are no JPEG are."""
+    if not content:
+        return "is empty (0 bytes)"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "is a WebP, not a JPEG"
+    text = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for start, kind in _OTHER_KINDS:
+        if text.startswith(start):
+            return f"is {kind}, not a JPEG"
+    return f"is not a JPEG (it starts with the bytes {content[:4].hex(' ')})"
+
+
+def _damaged(name: str, error: Exception) -> errors.ImageError:
+    """Returns the error for a JPEG that Pillow cannot read."""
+    cause = "is truncated" if "truncated" in str(error).lower() else f"is a damaged JPEG ({error})"
+    return errors.ImageError(f"{name}: {cause}.", "fetch it again or delete it")
+
+
+# As RGB 192 MB; camera photographs of 50 million pixels pass.
+MAX_PIXELS = 64_000_000
+
+# Up to here a picture may be as empty as it likes: TensorFlow decodes it in 18 MB.
+_FREE_PIXELS = 6_000_000
+# Above, it needs a byte for so many. Photographs have a byte for 1 to 20 pixels; a blank wall of 12 million pixels at
+# quality 10 has one for 57, progressive at quality 75 one for 45. libjpeg keeps all coefficients of progressive ones, 3
+# to 6 bytes a pixel, and so 200 kB of them must not claim more than 8 million.
+_PIXELS_A_BYTE, _PROGRESSIVE_PIXELS_A_BYTE = 150, 40
+
+# Encoders write at most 10 or so; each is a pass over all coefficients.
+MAX_SCANS = 100
+_START_OF_SCAN = b"\xff\xda"
+
+
+def problem_of(content: bytes, height_px: int, width_px: int, progressive: bool) -> str:
+    """Says why a JPEG must not be decoded; empty if it may.
+
+    Args:
+        content: The whole file.
+        height_px: Height its header claims.
+        width_px: Width its header claims.
+        progressive: Whether it is a progressive one.
+    """
+    pixels = height_px * width_px
+    if pixels > MAX_PIXELS:
+        return f"its header claims {width_px} x {height_px} pixels; at most {MAX_PIXELS:,} are read"
+    a_byte = _PROGRESSIVE_PIXELS_A_BYTE if progressive else _PIXELS_A_BYTE
+    if pixels > max(_FREE_PIXELS, a_byte * len(content)):
+        return f"its header claims {width_px} x {height_px} pixels, too many for {len(content):,} bytes"
+    # Inside a scan the marker cannot occur; thumbnails before it hold a few.
+    if (scans := content.count(_START_OF_SCAN)) > MAX_SCANS:
+        return f"it has {scans:,} scans; at most {MAX_SCANS} are read"
+    return ""

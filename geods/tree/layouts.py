@@ -1,0 +1,236 @@
+"""The layouts of images on disk, all read into the same records.
+
+    tree              <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg
+    combined_files    <cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg, all in one folder
+    combined_folders  <cell>+<lat>,<lng>/<heading>_<YYYY-MM>.jpg; the cell and its + may be missing
+    csv               a table with the columns file, latitude, longitude, and heading and date where known
+
+The first three are the report's (its text's `<i> - <YYYY> - <MM>.jpg` views are read in each) and are written too.
+"""
+
+import csv
+import os
+import pathlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Literal
+
+from geods import errors
+from geods.storage import files
+from geods.tree import imagery_tree, location_table
+
+Layout = Literal["auto", "tree", "combined_files", "combined_folders", "csv"]
+WritableLayout = Literal["tree", "combined_files", "combined_folders"]
+
+_CSV_COLUMNS = ("file", "latitude", "longitude")
+_FOLDER = re.compile(r"(?:(-?\d+)\+)?([^+/]*,[^/]*)", re.ASCII)
+_FILE = re.compile(r"(-?\d+)\+([^/]*,[^/]*)\+([^+/]*)", re.ASCII)
+_HEADING = re.compile(r"(\d+(\.\d+)?)?", re.ASCII)
+_DATE = re.compile(r"(\d{4}-\d{2})?", re.ASCII)
+_ACCEPTED = "name a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg, one of the report's layouts, or a CSV file"
+
+
+def read(root: str | os.PathLike[str], layout: Layout = "auto") -> list[imagery_tree.Location]:
+    """Reads images in any layout; only names are read, no image is opened.
+
+    Args:
+        root: Folder of the images, or a CSV file.
+        layout: How they lie; "auto" looks at the names in `root`.
+
+    Returns:
+        Locations sorted by location_id.
+
+    Raises:
+        MissingFileError: If `root` does not exist.
+        TreeError: If `root` is in no layout, in two, or breaks the rules of its own.
+        CoordinateError: If a latitude or longitude is impossible.
+    """
+    found = detect(root) if layout == "auto" else layout
+    readers = {
+        "tree": imagery_tree.read,
+        "combined_files": _read_combined_files,
+        "combined_folders": _read_combined_folders,
+        "csv": _read_csv,
+    }
+    return readers[found](pathlib.Path(root))
+
+
+def read_compact(root: str | os.PathLike[str]) -> location_table.LocationTable:
+    """Reads images in any layout as `read` does, into little memory."""
+    path = pathlib.Path(root)
+    if detect(path) == "tree":
+        return location_table.LocationTable(path, imagery_tree.scan(path))
+    return location_table.LocationTable(path if path.is_dir() else path.parent, read(path))
+
+
+def detect(root: str | os.PathLike[str]) -> Layout:
+    """Returns the layout of `root` by the names in it.
+
+    Raises:
+        MissingFileError: If `root` does not exist.
+        TreeError: If the names fit no layout, or several.
+    """
+    path = pathlib.Path(root)
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return "csv"
+    kinds = _kinds(files.check_folder(path, _ACCEPTED))
+    if len(kinds) > 1:
+        raise errors.TreeError(
+            f"{path}: holds images in several layouts: {', '.join(kinds)}.", "put each in its own folder"
+        )
+    if not kinds:
+        raise errors.TreeError(f"{path}: is not an imagery tree.", _subfolder_hint(path))
+    return kinds[0]
+
+
+def name(
+    layout: WritableLayout, cell: int, location: imagery_tree.Location, view: imagery_tree.View
+) -> pathlib.PurePath:
+    """Returns where a layout puts a view, relative to its root."""
+    file_name = imagery_tree.view_name(view.heading_deg, view.date, view.index)
+    if layout == "tree":
+        return pathlib.PurePath(str(cell), location.location_id, file_name)
+    if layout == "combined_folders":
+        return pathlib.PurePath(f"{cell}+{location.location_id}", file_name)
+    return pathlib.PurePath(f"{cell}+{location.location_id}+{file_name}")
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """Splits a name of a combined layout.
+
+    Args:
+        text: "<cell>+<lat>,<lng>+<view>" or "<cell>+<lat>,<lng>".
+
+    Returns:
+        (location_id, name of the view or "").
+
+    Raises:
+        TreeError: If it is neither.
+    """
+    if match := _FILE.fullmatch(text):
+        return match[2], match[3]
+    if match := _FOLDER.fullmatch(text):
+        return match[2], ""
+    raise errors.TreeError(f"{text!r}: is not <cell>+<lat>,<lng>, with or without +<view>.", "correct the name")
+
+
+def _kinds(folder: pathlib.Path) -> list[Layout]:
+    """Returns the layouts that the names in a folder fit; a CSV counts only where nothing else does."""
+    kinds: list[Layout] = []
+    names = [path.name for path in imagery_tree.subfolders(folder)]
+    if any(imagery_tree.is_cell_name(name) for name in names):
+        kinds.append("tree")
+    if any(_FOLDER.fullmatch(name) for name in names):
+        kinds.append("combined_folders")
+    if any(_FILE.fullmatch(path.name) for path in imagery_tree.image_files(folder)):
+        kinds.append("combined_files")
+    if not kinds and _find_csv(folder):
+        kinds.append("csv")
+    return kinds
+
+
+def _subfolder_hint(folder: pathlib.Path) -> str:
+    """Names a subfolder that is a tree, for the common mistake of giving its parent."""
+    for path in imagery_tree.subfolders(folder):
+        if _kinds(path):
+            return f"its subfolder {path} looks like one; name that"
+    return _ACCEPTED
+
+
+def _read_combined_files(root: pathlib.Path) -> list[imagery_tree.Location]:
+    """Reads `<cell>+<lat>,<lng>+<view>.jpg` files."""
+    views: dict[tuple[int, str], list[imagery_tree.View]] = defaultdict(list)
+    for path in imagery_tree.image_files(files.check_folder(root, _ACCEPTED)):
+        match = _FILE.fullmatch(path.name)
+        if not match:
+            raise errors.TreeError(f"{path}: its name is not <cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg.", "rename it")
+        views[int(match[1]), match[2]].append(imagery_tree.parse_view(match[3], path))
+    locations = []
+    for (cell, location_id), group in views.items():
+        lat_deg, lon_deg = imagery_tree.parse_location(location_id, str(group[0].path))
+        locations.append(imagery_tree.Location(location_id, lat_deg, lon_deg, cell, imagery_tree.sort_views(group)))
+    return imagery_tree.in_order(locations, root)
+
+
+def _read_combined_folders(root: pathlib.Path) -> list[imagery_tree.Location]:
+    """Reads `<cell>+<lat>,<lng>/` folders."""
+    locations = []
+    imagery_tree.check_no_stray_images(files.check_folder(root, _ACCEPTED))
+    for folder in imagery_tree.subfolders(root):
+        match = _FOLDER.fullmatch(folder.name)
+        if not match:
+            raise errors.TreeError(f"{folder}: its name is not <cell>+<lat>,<lng>.", "rename it or move it out")
+        locations.append(imagery_tree.read_location(folder, match[2], int(match[1]) if match[1] else None))
+    return imagery_tree.in_order(locations, root)
+
+
+def _find_csv(folder: pathlib.Path) -> pathlib.Path | None:
+    """Returns the one CSV in a folder that has the columns, or None."""
+    fitting = [path for path in sorted(folder.glob("*.csv")) if not _missing_columns(path)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _missing_columns(path: pathlib.Path) -> list[str]:
+    """Returns the columns that a CSV lacks."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as source:
+        header = [column.strip().lower() for column in next(csv.reader(source), [])]
+    return [column for column in _CSV_COLUMNS if column not in header]
+
+
+def _read_csv(root: pathlib.Path) -> list[imagery_tree.Location]:
+    """Reads a table of images; its file names are relative to it."""
+    path = _find_csv(root) if root.is_dir() else root
+    if path is None or not path.is_file():
+        raise errors.TreeError(
+            f"{root}: holds no CSV file with the columns {', '.join(_CSV_COLUMNS)}.", "name the file"
+        )
+    if missing := _missing_columns(path):
+        raise errors.TreeError(f"{path}: has no column {', '.join(missing)}.", f"its first line names {_CSV_COLUMNS}")
+    groups: dict[str, list[imagery_tree.View]] = defaultdict(list)
+    try:
+        for location_id, view in _csv_rows(path):
+            unknown = sum(other.heading_deg is None for other in groups[location_id])
+            index = unknown if view.heading_deg is None else 0
+            groups[location_id].append(imagery_tree.View(view.path, view.heading_deg, view.date, index))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise errors.TreeError(f"{path}: is not a CSV file in UTF-8 ({error}).", "save it as one") from error
+    locations = []
+    for location_id, views in groups.items():
+        lat_deg, lon_deg = imagery_tree.parse_location(location_id, str(path))
+        locations.append(imagery_tree.Location(location_id, lat_deg, lon_deg, None, imagery_tree.sort_views(views)))
+    return imagery_tree.in_order(locations, root)
+
+
+def _csv_rows(path: pathlib.Path) -> Iterator[tuple[str, imagery_tree.View]]:
+    """Yields (location_id, view) of each row."""
+    seen = set()
+    with path.open(encoding="utf-8-sig", newline="") as source:
+        reader = csv.DictReader(source)
+        reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
+        for row in reader:
+            where = f"{path} line {reader.line_num}"
+            cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
+            location_id = f"{cells['latitude']},{cells['longitude']}"
+            imagery_tree.parse_location(location_id, where)
+            view = _csv_view(path.parent, cells, where)
+            if view.path in seen:
+                raise errors.TreeError(f"{where}: {cells['file']!r} is listed twice.", "delete one of the lines")
+            seen.add(view.path)
+            yield location_id, view
+
+
+def _csv_view(folder: pathlib.Path, cells: dict[str, str], where: str) -> imagery_tree.View:
+    """Returns the view of one row, with index 0."""
+    file = pathlib.PurePath(cells["file"])
+    # A table from elsewhere must not make a build read files outside its folder.
+    if file.is_absolute() or ".." in file.parts or not (folder / file).is_file():
+        raise errors.TreeError(f"{where}: {str(file)!r} is not a file below {folder}.", "correct the file column")
+    heading, date = cells.get("heading", ""), cells.get("date", "")
+    if not _HEADING.fullmatch(heading) or not _DATE.fullmatch(date):
+        raise errors.TreeError(
+            f"{where}: heading {heading!r} or date {date!r} is not degrees or YYYY-MM.", "correct it or leave it empty"
+        )
+    name = f"{heading or 'view0'}{'_' if date else ''}{date}.jpg"
+    view = imagery_tree.parse_view(name, pathlib.Path(where))
+    return imagery_tree.View(folder / file, view.heading_deg, view.date)

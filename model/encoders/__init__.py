@@ -1,0 +1,1 @@
+"""Frozen image encoders and what comes out of them."""

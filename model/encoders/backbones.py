@@ -1,0 +1,211 @@
+"""Frozen encoders by name, from uint8 images to features, with their own preprocessing inside the graph.
+
+spec = backbones.BackboneSpec(name="mobilenet_v2", weights="random", pooling="avg")
+features = backbones.build(spec)(images)  # uint8 [b, 300, 600, 3] -> float32 [b, 1280]
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import re
+from collections import defaultdict
+from typing import Any
+
+import keras
+import numpy as np
+
+from geods import errors
+from model import tensors
+from model.encoders import preprocessing as encoders_preprocessing
+from model.encoders import registry, second_order_pooling
+from model.encoders import weights as encoders_weights
+
+_POOLINGS = ("none", "avg", "max", "moments")
+_PREPROCESSINGS = ("own", "raw")
+
+
+@dataclasses.dataclass(frozen=True)
+class BackboneSpec:
+    """What a backbone is made of; equal specs and equal weights give equal features.
+
+    Attributes:
+        name: Encoder, one of `names()`.
+        weights: "imagenet", "random", or the path of a weights file.
+        layer: Layer whose output is taken; "" for the encoder's output.
+        pooling: "avg" or "max" over the feature map, "moments" for its second-order pooling, "none" to keep
+            it.
+        height_px: Height of the images; 300 is the report's.
+        width_px: Width of the images; 600 is the report's.
+        more_heights_px: Heights in which the encoder looks at each image once more; those features follow in order.
+        preprocessing: "own" for what the encoder was trained with, "raw" for 0 to 255 as the report fed it.
+        seed: Repeats "random" weights.
+
+    Raises:
+        BackboneError: If a value cannot be had.
+    """
+
+    name: str = "resnet50"
+    weights: str = "imagenet"
+    layer: str = ""
+    pooling: str = "none"
+    height_px: int = 300
+    width_px: int = 600
+    more_heights_px: tuple[int, ...] = ()
+    preprocessing: str = "own"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        # JSON has lists.
+        object.__setattr__(self, "more_heights_px", tuple(self.more_heights_px))
+        encoder = registry.find(self.name)
+        for field, value, allowed in (
+            ("pooling", self.pooling, _POOLINGS),
+            ("preprocessing", self.preprocessing, _PREPROCESSINGS),
+        ):
+            if value not in allowed:
+                raise errors.BackboneError(f"{field} is {value!r}.", f"choose one of {', '.join(allowed)}")
+        if self.preprocessing == "raw" and encoder.carries_preprocessing:
+            problem = f"{self.name} has its preprocessing among its own layers, so it cannot be fed raw values."
+            raise errors.BackboneError(problem, "use --preprocessing=own, or another encoder such as resnet50")
+        for height_px, width_px in self.sizes_px:
+            if height_px < 1 or width_px < 1:
+                problem = f"images of {height_px}x{width_px} px have no content."
+                raise errors.BackboneError(problem, "give a positive --height_px and --width_px")
+        if self.more_heights_px and self.pooling == "none":
+            problem = f"maps of {len(self.sizes_px)} sizes ({self.height_px} and more_heights_px) do not go into one."
+            raise errors.BackboneError(problem, "pool them, as with --pooling=moments, or look at one size")
+        if not self.weights:
+            raise errors.BackboneError("weights is empty.", "choose imagenet, random, or the path of a weights file")
+
+    @property
+    def sizes_px(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of all sizes it looks at, in the order of the features."""
+        others = (height_px for height_px in self.more_heights_px)
+        return (
+            (self.height_px, self.width_px),
+            *((height_px, round(self.width_px * height_px / max(1, self.height_px))) for height_px in others),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the fields, fit for JSON."""
+        return {**dataclasses.asdict(self), "more_heights_px": list(self.more_heights_px)}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "BackboneSpec":
+        """Returns the spec that `to_dict` described.
+
+        Raises:
+            BackboneError: If a field is unknown, or a value cannot be had.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            problem = f"a backbone has no {', '.join(unknown)}."
+            raise errors.BackboneError(problem, f"its fields are {', '.join(sorted(known))}")
+        return cls(**fields)
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class Backbone(keras.Model):
+    """An encoder that stays in inference mode as long as it is frozen, whatever the model around it does.
+
+    uint8 `[b, h, w, 3]` -> features `[b, h', w', c]` or `[b, c]`. Keras puts frozen batch normalisation into inference
+    mode by itself, but not dropout nor stochastic depth, which some encoders hold.
+    """
+
+    def call(self, inputs: tensors.Tensor, training: bool | None = None, mask: tensors.Tensor = None) -> tensors.Tensor:
+        """Returns the features of images `[b, h, w, 3]`."""
+        return super().call(inputs, training=bool(training) and self.trainable, mask=mask)
+
+
+def names() -> list[str]:
+    """Returns the names of all encoders, sorted."""
+    return registry.names()
+
+
+def build(spec: BackboneSpec) -> keras.Model:
+    """Builds a frozen backbone.
+
+    Set `trainable` on the result, or on some of its layers, to train it.
+
+    Returns:
+        keras.Model: uint8 images `[b, height_px, width_px, 3]` (RGB) -> features `[b, h', w', c]`, or `[b, d]` if
+        pooled; in the compute dtype of Keras' policy, pooled features in float32.
+
+    Raises:
+        BackboneError: If the encoder, its layer or its weights do not fit.
+        MissingFileError: If the weights file is not there.
+    """
+    height_px, width_px = (None, None) if spec.more_heights_px else spec.sizes_px[0]
+    encoder = encoders_weights.make_encoder(spec.name, spec.weights, height_px, width_px, spec.seed)
+    if spec.layer:
+        encoder = keras.Model(encoder.input, _layer(encoder, spec).output, name=encoder.name)
+    images = keras.Input((spec.height_px, spec.width_px, 3), dtype="uint8", name="image")
+    prepare = encoders_preprocessing.Preprocessing(spec.name, spec.preprocessing, name="preprocessing")
+    others = [encoders_preprocessing.Resized(*size, name=f"resized_{size[0]}")(images) for size in spec.sizes_px[1:]]
+    try:
+        looks = [_pool(encoder(prepare(levels)), spec, number) for number, levels in enumerate([images, *others])]
+    except errors.GeodsError:
+        raise
+    except ValueError as error:
+        problem = f"{spec.name} cannot look at images of heights {[height for height, _ in spec.sizes_px]} px: {error}"
+        raise errors.BackboneError(problem, "leave --more_heights_px out, or take another encoder") from error
+    features = keras.layers.Concatenate(dtype="float32", name="sizes")(looks) if others else looks[0]
+    backbone = Backbone(images, features, name="backbone")
+    backbone.trainable = False
+    return backbone
+
+
+def weights_sha256(model: keras.Model) -> str:
+    """Returns the SHA-256 of a model's weights (values, shapes and dtypes in order; names do not count)."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
+        digest.update(f"{values.dtype}{values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def layer_names(encoder: keras.Model) -> dict[str, keras.layers.Layer]:
+    """Returns an encoder's layers by the names they have in a fresh process.
+
+    Keras numbers layers that were given no name through the whole process, so the `conv2d_3` of a first InceptionV3
+    is the `conv2d_97` of a second. Their order is the same, which gives the first numbers back.
+    """
+    found, unnamed = {}, defaultdict(list)
+    for layer in encoder.layers:
+        base, _, number = re.fullmatch(r"(.*?)(_(\d+))?", layer.name).groups()  # type: ignore[union-attr]
+        if base.replace("_", "") == type(layer).__name__.lower():
+            unnamed[base].append((int(number or 0), layer))
+        else:
+            found[layer.name] = layer
+    for base, numbered in unnamed.items():
+        for rank, (_, layer) in enumerate(sorted(numbered, key=lambda pair: pair[0])):
+            found[f"{base}_{rank}" if rank else base] = layer
+    return found
+
+
+def _layer(encoder: keras.Model, spec: BackboneSpec) -> keras.layers.Layer:
+    """Returns the layer a spec names."""
+    layers = layer_names(encoder)
+    if spec.layer not in layers:
+        close = difflib.get_close_matches(spec.layer, layers, n=4, cutoff=0.5) or list(layers)[-4:]
+        problem = f"{spec.name} has no layer {spec.layer!r}."
+        raise errors.BackboneError(problem, f"it has {len(layers)} layers, among them {', '.join(close)}")
+    return layers[spec.layer]
+
+
+def _pool(features: tensors.Tensor, spec: BackboneSpec, number: int) -> tensors.Tensor:
+    """Pools features `[b, h', w', c]` to `[b, d]` where the spec asks for it; those of the size of some number."""
+    if spec.pooling == "none":
+        return features
+    if len(features.shape) != 4:
+        problem = f"layer {spec.layer!r} of {spec.name} gives {tuple(features.shape[1:])}, which is not a feature map."
+        raise errors.BackboneError(problem, "use --pooling=none, or another layer")
+    pool = {
+        "avg": keras.layers.GlobalAveragePooling2D,
+        "max": keras.layers.GlobalMaxPooling2D,
+        "moments": second_order_pooling.SecondOrderPooling,
+    }[spec.pooling]
+    # float32, because a mean over hundreds of bfloat16 values would keep 8 bits of them.
+    return pool(dtype="float32", name=f"pooling_{number}" if number else "pooling")(features)

@@ -1,0 +1,159 @@
+"""How the channels of feature maps vary together over a place: a description of its textures, without any training.
+
+Two layers: `SecondOrderPooling` pools the map of one view, so that a cache need not hold the map; `MatrixSquareRoot`
+joins the views of a place.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from geods import errors
+from model import tensors
+
+# Of 512 channels a region gives 131,328 values; more would be slower to decompose than the encoder is to run.
+_MOST_CHANNELS = 512
+_NOTHING = 1e-12
+REGIONS = ((0.0, 1.0), (0.5, 1.0))
+
+
+# The name in model.keras files is that of its first version.
+@keras.saving.register_keras_serializable(package="geods", name="SecondMoments")
+class SecondOrderPooling(keras.layers.Layer):
+    """Pools a feature map to the second moments of its pixels.
+
+    features `[b, h, w, c]` -> float32 `[b, regions * c (c + 1) / 2]`: for each region the upper triangle of the mean of
+    x x^T over its pixels x `[c]`, row by row.
+
+    Args:
+        regions: (top, bottom) of each, as shares of the height of a map from above.
+
+    Raises:
+        OptionError: If a region has no height, or the map too many channels.
+    """
+
+    def __init__(self, regions: Sequence[Sequence[float]] = REGIONS, **options: object) -> None:
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        self.regions = tuple((float(top), float(bottom)) for top, bottom in regions)
+        if not self.regions or not all(0 <= top < bottom <= 1 for top, bottom in self.regions):
+            problem = f"regions {self.regions} of a feature map."
+            raise errors.OptionError(problem, "give at least one (top, bottom) with 0 <= top < bottom <= 1")
+
+    def call(self, features: tensors.Tensor) -> tensors.Tensor:
+        """Returns the moments of maps `[b, h, w, c]`."""
+        _, rows, columns, channels = features.shape
+        levels = ops.cast(features, "float32")
+        parts = []
+        for top, bottom in self.regions:
+            first, last = int(top * rows), max(int(top * rows) + 1, round(bottom * rows))
+            pixels = ops.reshape(levels[:, first:last], (-1, (last - first) * columns, channels))
+            products = ops.matmul(ops.transpose(pixels, (0, 2, 1)), pixels) / float(pixels.shape[1])
+            parts.append(_upper(products, channels))
+        return ops.concatenate(parts, axis=-1)
+
+    def compute_output_spec(self, features: tensors.Tensor) -> keras.KerasTensor:
+        """Returns shape and dtype of the result without computing it."""
+        channels = features.shape[-1]
+        if len(features.shape) != 4 or channels > _MOST_CHANNELS:
+            problem = f"second moments of features of shape {tuple(features.shape[1:])}."
+            step = f"take a layer with a map of at most {_MOST_CHANNELS} channels, such as --layer=block_12_add"
+            raise errors.OptionError(problem, step)
+        return keras.KerasTensor((features.shape[0], len(self.regions) * _triangle(channels)), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the constructor takes."""
+        return {**super().get_config(), "regions": self.regions}
+
+
+@keras.saving.register_keras_serializable(package="geods", name="MomentRoots")
+class MatrixSquareRoot(keras.layers.Layer):
+    """Square roots of the second-moment matrices of all pixels of all views of a place.
+
+    moments `[b, v, d]`, each of `d` being so many upper triangles of matrices `[c, c]`, and view_mask bool `[b, v]` ->
+    float32 `[b, d]`. For each matrix M, the mean over views scaled to trace 1, what is returned is the upper triangle
+    of M^(1/2), its off-diagonal values times sqrt(2), so that Euclidean distances are Frobenius distances of matrices.
+    The square root makes strong channels count less, which is what lets second moments tell textures apart (Li et al.
+    2018, Towards Faster Training of Global Covariance Pooling Networks, arXiv 1712.01034). A place without any view
+    gives 0.
+
+    Args:
+        channels: c.
+
+    Raises:
+        OptionError: If d is no multiple of c (c + 1) / 2.
+    """
+
+    def __init__(self, channels: int, **options: object) -> None:
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        self.channels = channels
+
+    def call(self, moments: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
+        """Returns the roots of places `[b, v, d]`."""
+        seen = ops.cast(view_mask, "bool")[:, :, None]
+        # Zeroed and not multiplied by 0: what a missing view holds may be infinite. The trace takes care of the count.
+        whole = ops.sum(ops.where(seen, ops.cast(moments, "float32"), 0.0), axis=1)
+        size = moments.shape[-1]
+        triangles = ops.reshape(whole, (-1, _triangle(self.channels)))
+        roots = _upper(_square_root(_symmetric(triangles, self.channels)), self.channels)
+        row, column = np.triu_indices(self.channels)
+        lengths = np.where(row == column, 1.0, np.sqrt(2.0)).astype("float32")
+        return ops.reshape(roots * lengths, (-1, size))
+
+    def compute_output_spec(self, moments: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
+        """Returns shape and dtype of the result without computing it."""
+        size = moments.shape[-1]
+        if size % _triangle(self.channels):
+            problem = f"{size:,} values of a view are no second moments of {self.channels} channels."
+            raise errors.OptionError(problem, "extract with --pooling=moments")
+        return keras.KerasTensor((moments.shape[0], size), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the constructor takes."""
+        return {**super().get_config(), "channels": self.channels}
+
+
+def channels_of(size: int, matrices: int) -> int:
+    """Returns of how many channels so many values are so many second-moment matrices.
+
+    Raises:
+        OptionError: If they cannot be.
+    """
+    channels = (math.isqrt(8 * size // matrices + 1) - 1) // 2
+    if matrices * _triangle(channels) != size or not size:
+        problem = f"{size:,} values of a view are no second moments of {matrices} maps."
+        raise errors.OptionError(problem, "extract with --pooling=moments")
+    return channels
+
+
+def _triangle(channels: int) -> int:
+    """Returns the number of values in an upper triangle."""
+    return channels * (channels + 1) // 2
+
+
+def _square_root(moments: tensors.Tensor) -> tensors.Tensor:
+    """Returns the square roots of matrices `[b, c, c]` scaled to trace 1; of the zero matrix, zero."""
+    trace = ops.trace(moments, axis1=1, axis2=2)[:, None, None]
+    values, vectors = ops.eigh(moments / ops.maximum(trace, _NOTHING))
+    # Rounding leaves values just below 0.
+    roots = ops.sqrt(ops.maximum(values, 0.0))
+    return ops.matmul(vectors * roots[:, None, :], ops.transpose(vectors, (0, 2, 1)))
+
+
+def _upper(matrices: tensors.Tensor, channels: int) -> tensors.Tensor:
+    """Returns the upper triangles of matrices `[b, c, c]`, row by row."""
+    row, column = np.triu_indices(channels)
+    return ops.take(ops.reshape(matrices, (-1, channels * channels)), row * channels + column, axis=1)
+
+
+def _symmetric(triangles: tensors.Tensor, channels: int) -> tensors.Tensor:
+    """Returns symmetric matrices `[b, c, c]` from their upper triangles."""
+    row, column = np.triu_indices(channels)
+    place = np.empty((channels, channels), np.int64)
+    place[row, column] = place[column, row] = np.arange(len(row))
+    return ops.reshape(ops.take(triangles, place.reshape(-1), axis=1), (-1, channels, channels))

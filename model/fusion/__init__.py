@@ -1,0 +1,1 @@
+"""Fusion of the views of a location."""

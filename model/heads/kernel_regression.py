@@ -1,0 +1,240 @@
+"""Kernel regression of distances: what a guess in each cell may cost, from how much a place looks like known ones.
+
+Nothing is trained step by step: the weights are the solution of one linear system.
+"""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from geods import errors
+from geods.geo import geometry
+from model import tensors
+from model.encoders import second_order_pooling
+from model.fusion import views
+
+NAME = "kernel"
+WIDTHS = (0.1, 0.25, 0.5, 1.0)
+RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
+SPREADS_KM = (50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 600.0, 900.0)
+# Of more places all are remembered, but width, ridge and spread are chosen on so many, which takes 16 inverses.
+CHOSEN_ON = 2000
+
+
+@keras.saving.register_keras_serializable(package="geods")
+class KernelRegression(keras.layers.Layer):
+    """Gives each cell its expected cost, and from that a log-probability.
+
+    looks `[b, d]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`,
+
+        E(cell) = offset(cell) + sum over places i of k(look, look_i) coefficient(i, cell),  k = exp(-rate |x - y|^2),
+        p(cell) ~ exp(-E(cell) / spread_km).
+
+    E is the ridge regression of what a guess in the cell costs at a place (`cost_km`), so the least E is the least
+    expected cost without any assumption on how the probability lies round a cell (Ciliberto et al. 2016, A Consistent
+    Regularization Approach for Structured Prediction, arXiv 1605.07588). Its weights on places may be negative, so it
+    is no mean over a distribution; the softmax only puts it in the words of the other classifiers.
+
+    Args:
+        places: Number of places it remembers; `fit` gives them.
+        cells: Number of cells.
+
+    Raises:
+        OptionError: If one is below 1.
+    """
+
+    def __init__(self, places: int, cells: int, **options: object) -> None:
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+        if places < 1 or cells < 1:
+            raise errors.OptionError(f"{places} places and {cells} cells.", "give at least 1 of both")
+        self.places, self.cells = places, cells
+
+    def build(self, looks_shape: tuple[Any, ...], view_mask_shape: Any) -> None:  # noqa: ANN401 - a shape
+        """Makes room for the solution."""
+        options = {"initializer": "zeros", "trainable": False}
+        self.looks = self.add_weight(name="looks", shape=(self.places, looks_shape[-1]), **options)
+        self.coefficients = self.add_weight(name="coefficients", shape=(self.places, self.cells), **options)
+        self.offset = self.add_weight(name="offset", shape=(self.cells,), **options)
+        self.rate = self.add_weight(name="rate", shape=(), **options)
+        self.spread_km = self.add_weight(name="spread_km", shape=(), initializer="ones", trainable=False)
+
+    def remember(self, looks: npt.ArrayLike, solution: "Solution") -> None:
+        """Stores what `fit` found, and what it was found for: looks `[places, d]`."""
+        self.looks.assign(looks)
+        for name in ("coefficients", "offset", "rate", "spread_km"):
+            getattr(self, name).assign(np.asarray(getattr(solution, name), np.float32))
+
+    def call(self, looks: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
+        """Returns log-probabilities `[b, cells]`."""
+        known = ops.convert_to_tensor(self.looks)
+        apart = (
+            ops.sum(looks * looks, axis=1)[:, None]
+            + ops.sum(known * known, axis=1)[None, :]
+            - 2 * ops.matmul(looks, ops.transpose(known))
+        )
+        likeness = ops.exp(-self.rate * ops.maximum(apart, 0.0))
+        expected_km = self.offset + ops.matmul(likeness, self.coefficients)
+        return views.or_ignorance(ops.log_softmax(-expected_km / self.spread_km, axis=-1), views.seen_views(view_mask))
+
+    def compute_output_spec(self, looks: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
+        """Returns shape and dtype of the result without computing it."""
+        return keras.KerasTensor((looks.shape[0], self.cells), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what the constructor takes."""
+        return {**super().get_config(), "places": self.places, "cells": self.cells}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Solution:
+    """What a fit has found.
+
+    Attributes:
+        coefficients: `[places, cells]`.
+        offset: `[cells]` km.
+        rate: Of the kernel, per squared distance of looks.
+        spread_km: Of the probabilities.
+        width: The chosen one of WIDTHS.
+        ridge: The chosen one of RIDGES.
+        held_out_km: Mean distance with each group left out in turn, of the places that it was chosen on.
+    """
+
+    coefficients: np.ndarray
+    offset: np.ndarray
+    rate: float
+    spread_km: float
+    width: float
+    ridge: float
+    held_out_km: float
+
+
+def cost_km(distance_km: np.ndarray, nearness_km: float) -> np.ndarray:
+    """Returns what guesses cost that are so far off, `[n, m]` km -> `[n, m]` km.
+
+    The distance d itself, and with `nearness_km` also (1 - exp(-d / nearness_km)) times the mean distance: it grows
+    ever more slowly, as the score of GeoGuessr falls, so that among places between which nothing decides it is better
+    to guess near one than in the middle of all.
+    """
+    if not nearness_km:
+        return distance_km
+    return distance_km - distance_km.mean() * np.expm1(-distance_km / nearness_km)
+
+
+def fit(
+    looks: np.ndarray,
+    coords: np.ndarray,
+    groups: np.ndarray,
+    centroids: npt.ArrayLike,
+    nearness_km: float = 0.0,
+    chosen_on: int = CHOSEN_ON,
+) -> Solution:
+    """Solves the regression for every width and ridge, and keeps the one that is best on groups left out.
+
+    Leaving a group out of a ridge regression has a closed form: with G = (K + n ridge I)^-1 and A = G Y, the residual
+    of group B is G_BB^-1 A_B. So choosing costs one inverse a candidate, and needs no validation split.
+
+    Args:
+        looks: `[n, d]` what the places look like.
+        coords: `[n, 2]` degrees, (lat, lon).
+        groups: `[n]` int; places of one group are left out together, such as those of a block of the map.
+        centroids: `[cells, 2]` degrees, (lat, lon).
+        nearness_km: Within what distance a guess counts as near; 0 for distances alone.
+        chosen_on: On how many places, the first, the candidates are tried.
+
+    Returns:
+        Solution. n^3 work and n^2 memory.
+
+    Raises:
+        TrainingError: If those tried on are of fewer than two groups, or all look the same.
+    """
+    distance_km = geometry.pairwise_km(coords, np.asarray(centroids, np.float64))
+    cost = cost_km(distance_km, nearness_km)
+    apart = _squared_distances(looks.astype(np.float64))
+    first = slice(min(chosen_on, len(looks)))
+    members = [np.flatnonzero(groups[first] == group) for group in np.unique(groups[first])]
+    usual = float(np.median(apart[first, first]))
+    if len(members) < 2 or usual <= 0:
+        problem = f"{first.stop} places in {len(members)} groups, {usual:g} apart in looks."
+        raise errors.TrainingError(problem, "train on places of at least two blocks that look different")
+    apart /= usual
+    tried = [
+        (_mean_km(distance_km[first], _left_out(apart[first, first], cost[first], members, *choice)), *choice)
+        for choice in itertools.product(WIDTHS, RIDGES)
+    ]
+    mean_km, width, ridge = min(tried)
+    expected_km = _left_out(apart[first, first], cost[first], members, width, ridge)
+    spread_km = _spread(expected_km, distance_km[first].argmin(axis=1))
+    coefficients = _solved(apart, cost, width, ridge)
+    return Solution(coefficients, cost.mean(axis=0), width / usual, spread_km, width, ridge, mean_km)
+
+
+def build_classifier(regression: KernelRegression, feature_shape: tuple[int, ...], sizes: int = 1) -> keras.Model:
+    """Returns moments and regression as a classifier like `geolocator.build_classifier`'s; `looks` gives the places.
+
+    Args:
+        regression: What follows the looks.
+        feature_shape: Shape of one view's features: a map, or `(d,)` for second moments of maps.
+        sizes: In how many sizes the encoder looked at each image, where they are moments.
+    """
+    features = keras.Input((None, *feature_shape), name="features")
+    view_mask = keras.Input((None,), dtype="bool", name="view_mask")
+    pooled, channels = features, feature_shape[-1]
+    if len(feature_shape) == 1:
+        channels = second_order_pooling.channels_of(feature_shape[0], sizes * len(second_order_pooling.REGIONS))
+    else:
+        pooled = views.PerView(second_order_pooling.SecondOrderPooling(name="second_moments"), name="moments")(features)
+    looks = second_order_pooling.MatrixSquareRoot(channels, name="moment_roots")(pooled, view_mask)
+    found = regression(looks, view_mask)
+    return keras.Model({"features": features, "view_mask": view_mask}, found, name="classifier")
+
+
+def _squared_distances(looks: np.ndarray) -> np.ndarray:
+    """Returns `[n, n]` squared distances of looks `[n, d]`."""
+    squares = (looks * looks).sum(axis=1)
+    # In place: of 10,000 places a matrix of all pairs is 0.8 GB.
+    apart: np.ndarray = looks @ looks.T
+    apart *= -2
+    apart += squares[:, None]
+    apart += squares
+    return np.maximum(apart, 0, out=apart)
+
+
+def _left_out(apart: np.ndarray, cost: np.ndarray, members: list[np.ndarray], width: float, ridge: float) -> np.ndarray:
+    """Returns what the regression expects of each place without the place's group, `[n, cells]` km."""
+    inverse = np.linalg.inv(np.exp(-width * apart) + len(apart) * ridge * np.eye(len(apart)))
+    coefficients = inverse @ (cost - cost.mean(axis=0))
+    expected_km = cost.copy()
+    for group in members:
+        expected_km[group] -= np.linalg.solve(inverse[np.ix_(group, group)], coefficients[group])
+    return expected_km
+
+
+def _solved(apart: np.ndarray, cost: np.ndarray, width: float, ridge: float) -> np.ndarray:
+    """Returns the coefficients `[n, cells]` for one width and ridge; `apart` `[n, n]` is spent on it."""
+    apart *= -width
+    np.exp(apart, out=apart)
+    apart[np.diag_indices_from(apart)] += len(apart) * ridge
+    return np.linalg.solve(apart, cost - cost.mean(axis=0))
+
+
+def _mean_km(distance_km: np.ndarray, expected_km: np.ndarray) -> float:
+    """Returns how far off the cells of least expected cost are on average."""
+    return float(distance_km[np.arange(len(distance_km)), expected_km.argmin(axis=1)].mean())
+
+
+def _spread(expected_km: np.ndarray, cells: np.ndarray) -> float:
+    """Returns the one of SPREADS_KM under which the true cells `[n]` are most probable."""
+    rows = np.arange(len(cells))
+
+    def surprise(spread_km: float) -> float:
+        scores = -expected_km / spread_km
+        scores -= scores.max(axis=1, keepdims=True)
+        return float((np.log(np.exp(scores).sum(axis=1)) - scores[rows, cells]).mean())
+
+    return min(SPREADS_KM, key=surprise)

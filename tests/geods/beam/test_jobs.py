@@ -1,0 +1,96 @@
+"""Work divided among Beam's own local workers: real processes, one of them killed."""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import checkout
+import pytest
+import road
+
+from geods import errors
+from geods.beam import jobs, worker
+from geods.storage import files
+
+HELPERS = os.pathsep.join(checkout.SUPPORT)
+IN_THREADS = ("--runner=DirectRunner",)
+IN_PROCESSES = (*IN_THREADS, "--direct_num_workers=2", "--direct_running_mode=multi_processing")
+
+
+@pytest.fixture(autouse=True)
+def _tasks_can_be_imported(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", HELPERS)
+
+
+def kill_one(folder: pathlib.Path, killed: list[int]) -> None:
+    """Kills the worker that has begun the sixth task."""
+    while len(begun := list(folder.iterdir())) < 6:
+        time.sleep(0.02)
+    killed.append(int(max(begun, key=lambda path: path.stat().st_mtime_ns).suffix[1:]))
+    os.kill(killed[0], signal.SIGKILL)
+
+
+def test_a_killed_worker_costs_what_it_had_begun_and_nothing_else(tmp_path, capfd):
+    notes, killed = tmp_path / "notes", []
+    notes.mkdir()
+    killer = threading.Thread(target=kill_one, args=(notes, killed))
+    killer.start()
+    with jobs.workers(IN_PROCESSES, tmp_path) as crew:
+        assert list(crew.map("beam_tasks:slowly", range(12), {"folder": str(notes)}, "")) == [10 * n for n in range(12)]
+    killer.join()
+    assert f"worker process {killed[0]} is gone" in "".join(capfd.readouterr())
+    doers = [path.stem for path in notes.iterdir()]
+    assert set(doers) == set(map(str, range(12)))
+    # The one that was killed was at one task, and the other may have been in another when the runner was started anew.
+    assert len(doers) <= 14
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_a_process_that_a_worker_starts_is_no_worker(tmp_path, capfd):
+    with jobs.workers(IN_PROCESSES, tmp_path) as crew:
+        assert list(crew.map("beam_tasks:with_a_child", range(3), {}, "")) == [0, 10, 20]
+    assert "is gone" not in "".join(capfd.readouterr())
+
+
+def test_a_runner_that_is_not_there_is_told_and_leaves_nothing(tmp_path):
+    flags = ("--runner=PortableRunner", "--job_endpoint=localhost:9", "--job_server_timeout=2")
+    with (
+        jobs.workers(flags, tmp_path) as crew,
+        pytest.raises(errors.BeamError, match=r"Beam's runner ended with code 1: .*Timeout"),
+    ):
+        list(crew.map("beam_tasks:refused", [0], {}, ""))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_with_other_code_is_refused(tmp_path):
+    copy = tmp_path / "copy"
+    for package in ("geods", "model", "trainers"):
+        shutil.copytree(road.REPO / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    folder = tmp_path / "job"
+    job = {"function": "beam_tasks:refused", "arguments": {}, "tasks": 2, "flags": [], "version": worker.version()}
+    files.write_json(folder / worker.JOB, job)
+    for number, change in enumerate(("", "# another line\n")):
+        with (copy / "geods" / "files.py").open("a") as source:
+            source.write(change)
+        files.write_text(worker.task_path(folder, number), str(number))
+        words = [sys.executable, "-c", f"from geods.beam import worker; worker.work({number}, {str(folder)!r})"]
+        subprocess.run(words, cwd=copy, env=os.environ | {"PYTHONPATH": f"{copy}:{HELPERS}"}, check=True)
+    wrong = f"a worker runs .*, the program that asks for the work {re.escape(worker.version())}"
+    for number, error, words in ((0, errors.TreeError, "task 0: cannot be done"), (1, errors.BeamError, wrong)):
+        with pytest.raises(error, match=words):
+            jobs._result(worker.result_path(folder, number))
+    with pytest.raises(errors.BeamError, match="a worker's result is not there"):
+        jobs._result(worker.result_path(folder, 2))
+
+
+def test_options_are_written_as_tfds_takes_them():
+    assert jobs.flags_of("runner=DirectRunner, direct_num_workers=2") == (*IN_THREADS, "--direct_num_workers=2")
+    for text in ("", "--runner=DirectRunner", "runner=x,,y"):
+        with pytest.raises(errors.OptionError, match="is not a list of name=value"):
+            jobs.flags_of(text)

@@ -1,0 +1,78 @@
+"""Encoders are found by walking keras.applications."""
+
+import keras
+import pytest
+
+from geods import errors
+from model.encoders import registry
+
+
+def test_every_encoder_of_keras_applications_has_a_name():
+    constructors = [name for name in dir(keras.applications) if name[0].isupper()]
+    assert len(registry.names()) == len([*constructors, "report_cnn"])
+    assert registry.names() == sorted(registry.names())
+
+
+@pytest.mark.parametrize(
+    ("keras_name", "name"),
+    [
+        ("ResNet50", "resnet50"),
+        ("ResNet50V2", "resnet50_v2"),
+        ("MobileNet", "mobilenet"),
+        ("MobileNetV2", "mobilenet_v2"),
+        ("MobileNetV3Small", "mobilenet_v3_small"),
+        ("EfficientNetB0", "efficientnet_b0"),
+        ("EfficientNetV2B0", "efficientnet_v2_b0"),
+        ("EfficientNetV2L", "efficientnet_v2_l"),
+        ("ConvNeXtTiny", "convnext_tiny"),
+        ("ConvNeXtXLarge", "convnext_xlarge"),
+        ("VGG16", "vgg16"),
+        ("DenseNet121", "densenet121"),
+        ("InceptionV3", "inception_v3"),
+        ("InceptionResNetV2", "inception_resnet_v2"),
+        ("Xception", "xception"),
+        ("NASNetMobile", "nasnet_mobile"),
+    ],
+)
+def test_names_are_snake_case_and_lead_to_the_constructor(keras_name, name):
+    assert registry.snake_case(keras_name) == name
+    assert registry.find(name).construct is getattr(keras.applications, keras_name)
+
+
+def test_preprocessing_is_that_of_the_encoders_own_module():
+    assert registry.find("resnet50").preprocess is keras.applications.resnet.preprocess_input
+    assert registry.find("resnet50_v2").preprocess is keras.applications.resnet_v2.preprocess_input
+    # This module publishes no constructor.
+    assert registry.find("mobilenet_v3_small").preprocess is keras.applications.mobilenet_v3.preprocess_input
+
+
+@pytest.mark.parametrize(
+    ("name", "carries"),
+    [
+        ("resnet50", False),
+        ("mobilenet_v2", False),
+        ("vgg16", False),
+        ("efficientnet_b0", True),
+        ("efficientnet_v2_b0", True),
+        ("convnext_tiny", True),
+        ("mobilenet_v3_small", True),
+    ],
+)
+def test_encoders_that_carry_their_preprocessing_are_known(name, carries):
+    assert registry.find(name).carries_preprocessing is carries
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("resnet", "resnet50"), ("ResNet50V2", "resnet50_v2"), ("mobilnet_v2", "mobilenet_v2")]
+)
+def test_an_unknown_name_is_answered_with_close_ones(name, meant):
+    with pytest.raises(errors.BackboneError, match="is not an encoder of keras") as caught:
+        registry.find(name)
+    assert meant in caught.value.next_step
+
+
+def test_a_name_like_no_other_is_answered_with_all():
+    with pytest.raises(errors.BackboneError) as caught:
+        registry.find("qqq")
+    assert "choose one of" in caught.value.next_step
+    assert "xception" in caught.value.next_step

@@ -1,0 +1,8 @@
+"""Paths of this checkout and of the folder of real files beside it, which may be absent."""
+
+import pathlib
+
+REPO = pathlib.Path(__file__).parents[2]
+SHARED = REPO.parent / "shared"
+# What a program needs on PYTHONPATH to import these helpers; pyproject.toml lists the same for pytest.
+SUPPORT = [str(path) for path in (REPO / "tests" / "support", *sorted((REPO / "tests" / "support").glob("[a-z]*/")))]

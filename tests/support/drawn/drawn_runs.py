@@ -1,0 +1,97 @@
+"""Partitions, predictions and evaluated run folders drawn from a seed, for tests of what reads them."""
+
+import csv
+import json
+import pathlib
+
+import numpy as np
+import shapely
+
+from geods.geo import boundary, fishnet, geometry, partition
+from trainers.runs import predictions
+
+COLUMNS = ("location_id", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg", "distance_km", "cell")
+
+
+def island(vertices: int = 2000, cell_deg: float = 2.0) -> partition.Partition:
+    """Returns about 60 cells of a round island with a ragged coast and straight inner borders."""
+    rng = np.random.default_rng(3)
+    turn = np.linspace(0, 2 * np.pi, vertices, endpoint=False)
+    waves = sum(rng.normal(0, 0.5 / k) * np.cos(k * turn + rng.uniform(0, 6)) for k in range(2, 60))
+    radius = 8 + 0.5 * waves
+    shape = shapely.Polygon(np.column_stack([-95 + radius * np.cos(turn), 40 + 0.8 * radius * np.sin(turn)]))
+    return fishnet.make(boundary.Boundary(shape, "", "island"), cell_deg)
+
+
+def fiji() -> partition.Partition:
+    """Returns three cells on both sides of the antimeridian."""
+    return partition.Partition(
+        (shapely.box(176, -20, 178, -16), shapely.box(178, -20, 180, -16), shapely.box(-180, -20, -178, -16))
+    )
+
+
+def predict(cells: partition.Partition, count: int, seed: int = 0) -> list[predictions.Prediction]:
+    """Returns predictions that fade with the distance from a point near the true one."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        truth = np.round(cells.sample(int(rng.integers(len(cells))), 1, rng)[0], 6)
+        guess = geometry.destination(truth, rng.uniform(0, 360), rng.exponential(300))
+        distances = geometry.haversine_km(guess, cells.centroids)
+        weights = np.exp(-(distances - distances.min()) / 200) * rng.uniform(0.5, 1, len(cells))
+        lat_deg, lon_deg = truth.tolist()
+        predicted = cells.centroids[weights.argmax()].tolist()
+        probabilities = (weights / weights.sum()).astype(np.float16)
+        found.append(
+            predictions.Prediction(
+                f"{lat_deg},{lon_deg}", (lat_deg, lon_deg), (predicted[0], predicted[1]), probabilities
+            )
+        )
+    return found
+
+
+def write(folder: pathlib.Path, cells: partition.Partition, entries: list[predictions.Prediction]) -> pathlib.Path:
+    """Writes the files of an evaluated run that are read here."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partition.write(cells, folder / "partition.geojson")
+    np.save(folder / "probabilities.npy", np.stack([entry.probabilities for entry in entries]))
+    with open(folder / "predictions.csv", "w", newline="", encoding="utf-8") as target:
+        rows = csv.writer(target)
+        rows.writerow(COLUMNS)
+        for entry in entries:
+            rows.writerow([entry.location_id, *entry.truth, *entry.predicted, entry.distance_km, 0])
+    return folder
+
+
+def write_metrics(folder: pathlib.Path, mean_miles: float, constant_miles: float = 769.0) -> pathlib.Path:
+    """Writes the part of metrics.json that a comparison reads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "mean_miles": mean_miles,
+        "intervals": {"mean_miles": [mean_miles - 40, mean_miles + 45]},
+        "constant_guess": {"mean_miles": constant_miles},
+    }
+    (folder / "metrics.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def finish(folder: pathlib.Path, cells: partition.Partition) -> pathlib.Path:
+    """Writes what a training leaves behind, with a small network of random weights for images of 32 x 64 pixels."""
+    import keras
+
+    from geods.cli import flags
+    from model import decode, geolocator
+    from model.encoders import backbones
+    from model.heads import classifiers
+    from trainers.options import train_options
+
+    keras.utils.set_random_seed(0)
+    spec = backbones.BackboneSpec("mobilenet_v2", "random", pooling="avg", height_px=32, width_px=64)
+    backbone = backbones.build(spec)
+    head = classifiers.build("linear", backbone.output_shape[1:], len(cells))
+    classifier = geolocator.build_classifier(head, backbone.output_shape[1:])
+    decoder = decode.Decoder("least_distance", cells.centroids, cells.diagonal_km, name="decoder")
+    geolocator.save(geolocator.build_geolocator(backbone, classifier, decoder), folder / "model.keras")
+    partition.write(cells, folder / "partition.geojson")
+    (folder / "flags.cfg").write_text(flags.to_flagfile(train_options.TrainOptions(str(folder))), encoding="utf-8")
+    return folder

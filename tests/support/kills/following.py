@@ -1,0 +1,25 @@
+"""Options of small trainings on the trees of scraped_tree.py."""
+
+import scraped_tree
+
+from trainers.options import train_options
+
+HEIGHT_PX, WIDTH_PX = scraped_tree.SIZE_PX
+FLAGS = {
+    "backbone": "mobilenet_v2",
+    "backbone_weights": "random",
+    "layer": "block_6_expand_relu",
+    "pooling": "avg",
+    "height_px": HEIGHT_PX,
+    "width_px": WIDTH_PX,
+    "head": "linear",
+    "epochs": 4,
+    "learning_rate": 0.1,
+    "follow_min_locations": 20,
+    "follow_poll_s": 0.3,
+    "batch_size": 16,
+}
+
+
+def settings_of(tree_dir, run_dir, **changes):
+    return train_options.TrainOptions(imagery=str(tree_dir), run_dir=str(run_dir), **(FLAGS | changes))

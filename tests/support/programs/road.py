@@ -1,0 +1,74 @@
+"""One small road for all tests that need it: what it is made of, and how its programs are run."""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import starts
+from PIL import Image
+
+from geods.imagery.mapillary import mapillary_options
+from geods.imagery.street_view import street_view_options
+from trainers.features import cache_format
+
+REPO = starts.REPO
+LOCATIONS = 150
+SIZE = ("--height_px=32", "--width_px=48")
+ENCODER_FIELDS = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
+ENCODER = (
+    "--backbone=mobilenet_v2",
+    "--backbone_weights=random",
+    "--layer=block_3_expand_relu",
+    "--pooling=avg",
+    *SIZE,
+)
+
+
+def started(*words: object) -> contextlib.AbstractContextManager[starts.Started]:
+    """Starts `python -m ...`, to be watched, interrupted or killed."""
+    return starts.started(starts.HEAVY, words, dict(os.environ))
+
+
+def program(*words: object, expect: int = 0) -> subprocess.CompletedProcess:
+    """Runs `python -m ...` as a user would, and checks its exit code."""
+    done = starts.ended(starts.HEAVY, words, dict(os.environ))
+    assert done.returncode == expect, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def without_tensorflow(words: list[str], output: pathlib.Path) -> tuple[int, str]:
+    """Runs a program that is to end before it imports TensorFlow, without keys; returns its status and all it said."""
+    with starts.started(starts.LIGHT, words, without_keys(), absent=("tensorflow", "keras")) as running:
+        status = running.wait()
+        output.write_text(running.stdout + running.stderr)
+    return status, output.read_text()
+
+
+def without_keys() -> dict[str, str]:
+    """Returns the environment without the keys that conftest.py puts into it."""
+    keys = (street_view_options.KEY_ENV, mapillary_options.TOKEN_ENV)
+    return {name: value for name, value in os.environ.items() if name not in keys}
+
+
+def cache_of_others(cache_dir: pathlib.Path, target: pathlib.Path, old: str, new: str) -> pathlib.Path:
+    """Copies a cache and has its indexes say something else, as a cache of that would hold it: with their own hash."""
+    shutil.copytree(cache_dir, target)
+    for path in target.glob(f"*/{cache_format.INDEX}"):
+        text = path.read_text()
+        assert old in text
+        index = json.loads(text.replace(old, new))
+        del index["index_sha256"]
+        cache_format.write_index(path.parent, index)
+    return target
+
+
+def draw(lat_deg: float, lon_deg: float, heading_deg: float) -> Image.Image:
+    """Draws a place whose colours tell where it is: redder to the east, bluer to the north, and some noise."""
+    rng = np.random.default_rng([int((lat_deg + 90) * 1e6), int((lon_deg + 180) * 1e6), int(heading_deg)])
+    colour = np.array([(lon_deg + 120) / 50, 0.5, (lat_deg - 30) / 18])
+    pixels = 255 * colour + rng.normal(0, 12, (40, 60, 3))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))

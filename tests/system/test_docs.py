@@ -1,0 +1,95 @@
+"""The documents name programs, flags and files that exist."""
+
+import ast
+import importlib
+import re
+import shlex
+
+import checkout
+import pytest
+from absl import flags
+
+from geods.cli import flags as cli_flags
+
+DOCUMENTS = [
+    checkout.REPO / "README.md",
+    checkout.REPO / "BUILD.md",
+    checkout.REPO / "CONTRIBUTING.md",
+    checkout.REPO / "geods" / "README.md",
+]
+RECIPES = sorted((checkout.REPO / "trainers" / "recipes").glob("*.cfg"))
+PROGRAMS = [path for folder in ("trainers", "tools") for path in sorted((checkout.REPO / folder).glob("[a-z]*.py"))]
+
+
+def commands_in(text: str) -> list[str]:
+    """Every `python -m trainers.x ...` or `python -m tools.x ...` line, with its continuation lines joined."""
+    joined = re.sub(r"\\\n[#\s]*", " ", text)
+    return re.findall(r"python -m ((?:trainers|tools)\.\w+[^\n`|#]*)", joined)
+
+
+def options_class_of(module: str) -> type:
+    """The first argument of the module's program.run(...)."""
+    path = checkout.REPO / (module.replace(".", "/") + ".py")
+    calls = re.findall(r"program\.run\((?:\w+\.)?(\w+),", path.read_text(encoding="utf-8"))
+    loaded = importlib.import_module(module)
+    if hasattr(loaded, calls[0]):
+        return getattr(loaded, calls[0])
+    names = ("encoder_options", "train_options", "evaluate_options")
+    modules = [importlib.import_module(f"trainers.options.{name}") for name in names]
+    return next(getattr(found, calls[0]) for found in modules if hasattr(found, calls[0]))
+
+
+SOURCES_OF_COMMANDS = [*DOCUMENTS, *RECIPES, *PROGRAMS]
+ALL_COMMANDS = sorted(
+    {
+        (path.name, command.strip())
+        for path in SOURCES_OF_COMMANDS
+        if path.exists()
+        for command in commands_in(
+            path.read_text(encoding="utf-8")
+            if path.suffix != ".py"
+            else ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        )
+    }
+)
+
+
+def test_there_are_commands():
+    assert len(ALL_COMMANDS) > 10
+
+
+@pytest.mark.parametrize(("source", "command"), ALL_COMMANDS, ids=[f"{s}: {c[:60]}" for s, c in ALL_COMMANDS])
+def test_commands_name_programs_and_flags_that_exist(source, command):
+    words = shlex.split(command.rstrip(".,:;)"))
+    values = flags.FlagValues()
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    flags.DEFINE_integer("verbosity", 0, "", flag_values=values)
+    options_class = options_class_of(words[0])
+    cli_flags.define(options_class, values)
+    given = [word for word in words[1:] if word.startswith("--") and word not in ("--help", "--flagfile=...")]
+    values(["", *[word for word in given if not word.startswith("--flagfile")]])
+    for word in given:
+        if word.startswith("--flagfile=") and not re.search("[A-Z]", word):
+            assert (checkout.REPO / word.split("=", 1)[1]).is_file(), f"{source}: {command}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(checkout.REPO)))
+def test_links_to_files_lead_somewhere(path):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_readme_shows_both_commands_within_its_first_lines():
+    head = "\n".join((checkout.REPO / "README.md").read_text(encoding="utf-8").splitlines()[:25])
+    assert "make demo" in head
+    assert "make test" in head
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_hold_flags_the_trainer_takes(path):
+    from trainers.options import train_options
+
+    text = path.read_text(encoding="utf-8")
+    start = f"python -m trainers.train --flagfile=trainers/recipes/{path.name} "
+    command = next(line for line in commands_in(text) if f"python -m {line}".startswith(start))
+    assert cli_flags.from_flagfile(train_options.TrainOptions, path, *shlex.split(command)[2:])

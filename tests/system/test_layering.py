@@ -1,0 +1,160 @@
+"""Imports go down only: the table here is the architecture."""
+
+import ast
+import pathlib
+
+import checkout
+import pytest
+
+# The programs of tools/ aside.
+MOST_ENTRIES = 16
+PACKAGES = ("geods", "model", "trainers", "tools")
+
+# Inside each of these, a module may import its own package and those of lower levels only. A file counts as a package.
+LEVELS = {
+    "geods": [
+        {"errors"},
+        {"storage"},
+        {"geo", "remote", "beam"},
+        {"cli", "tree"},
+        {"imagery"},
+        {"dataset", "simulation"},
+        {"input", "geods_dataset_builder"},
+    ],
+    "geods.imagery": [
+        {"source", "image_checks"},
+        {"http", "acceptance"},
+        {"street_view", "mapillary"},
+        {"scraping", "photos"},
+    ],
+    "model": [
+        {"tensors", "safe_loading"},
+        {"metrics", "decode", "optimizers", "augmentation", "encoders"},
+        {"losses", "fusion"},
+        {"heads"},
+        {"geolocator"},
+    ],
+    "trainers": [
+        {"options"},
+        {"features"},
+        {"runs"},
+        {"plots", "preflight"},
+        {"training"},
+        {"evaluation", "streaming"},
+        {"train", "extract", "evaluate", "calibrate", "cross_validate"},
+    ],
+    "tools": [{"environment", "benchmarks"}],
+}
+MAY_IMPORT = {
+    "geods": {"geods"},
+    "model": {"model", "geods"},
+    "trainers": {"trainers", "model", "geods"},
+    "tools": {"tools", "trainers", "model", "geods"},
+}
+MODEL_MAY_USE_OF_GEODS = {"geods.errors", "geods.storage.files", "geods.geo.geometry"}
+TENSORFLOW = {"tensorflow", "tensorflow_datasets"}
+GEODS_WITH_TENSORFLOW = {
+    *("geods.dataset.dataset_reader", "geods.dataset.examples", "geods.dataset.records", "geods.dataset.shards"),
+    "geods.geods_dataset_builder",
+}
+
+
+def modules() -> list[pathlib.Path]:
+    return [path for package in PACKAGES for path in sorted((checkout.REPO / package).rglob("*.py"))]
+
+
+def module_name(path: pathlib.Path) -> str:
+    return ".".join(path.relative_to(checkout.REPO).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of(path: pathlib.Path) -> set[str]:
+    """Names of all modules a file imports, at its top and inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            # `from geods import tree` imports geods.tree.imagery_tree; `from geods.imagery import simulated` likewise.
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def ours(name: str) -> bool:
+    return name.split(".")[0] in PACKAGES
+
+
+def part_below(package: str, name: str) -> str:
+    """The part of a module's name that follows its package's; empty where it is not below it."""
+    return name.removeprefix(f"{package}.").split(".")[0] if name.startswith(f"{package}.") else ""
+
+
+def level_of(package: str, part: str) -> int:
+    levels = [number for number, names in enumerate(LEVELS[package]) if part in names]
+    # What has no level is a program, above all.
+    assert levels or package == "tools", f"{package}.{part} has no level: give it one in LEVELS"
+    return levels[0] if levels else len(LEVELS[package])
+
+
+@pytest.mark.parametrize("path", modules(), ids=module_name)
+def test_packages_import_downwards(path):
+    package = module_name(path).split(".")[0]
+    for name in filter(ours, imports_of(path)):
+        assert name.split(".")[0] in MAY_IMPORT[package], f"{path} imports {name}"
+        if package == "model" and name.startswith("geods"):
+            assert any(f"{name}.".startswith(f"{one}.") for one in MODEL_MAY_USE_OF_GEODS), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("package", LEVELS)
+def test_imports_inside_a_package_go_down(package):
+    found = {}
+    for path in modules():
+        me = part_below(package, module_name(path))
+        for name in filter(None, (part_below(package, name) for name in imports_of(path))):
+            if me and me != name:
+                found.setdefault((me, name), module_name(path))
+    wrong = {pair: path for pair, path in found.items() if level_of(package, pair[1]) >= level_of(package, pair[0])}
+    assert not wrong
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    names = {module_name(path) for path in modules()}
+    graph = {module_name(path): imports_of(path) & names - {module_name(path)} for path in modules()}
+    while leaves := {name for name, imported in graph.items() if not imported & graph.keys()}:
+        graph = {name: imported for name, imported in graph.items() if name not in leaves}
+    assert not graph
+
+
+@pytest.mark.parametrize("folder", ["geods", "model", "trainers", "tests"])
+def test_folders_are_rooms_of_about_14_entries(folder):
+    """Data files of TFDS count; `__init__.py`, py.typed, recipes and the tests of the programs of tools/ do not."""
+    for place in [checkout.REPO / folder, *(path for path in (checkout.REPO / folder).rglob("*") if path.is_dir())]:
+        entries = [path.name for path in place.iterdir() if not path.name.startswith(("__", "py.typed"))]
+        assert len(entries) <= MOST_ENTRIES or place.name in ("recipes", "tools"), f"{place}: {len(entries)} entries"
+
+
+@pytest.mark.parametrize("path", modules(), ids=module_name)
+def test_tensorflow_is_imported_only_where_it_must_be(path):
+    name = module_name(path)
+    if (
+        name.startswith(("trainers", "tools.audit", "tools.benchmarks.", "geods.input."))
+        or name in GEODS_WITH_TENSORFLOW
+    ):
+        return
+    roots = {imported.split(".")[0] for imported in imports_of(path)}
+    assert not roots & TENSORFLOW, f"{name} imports {roots & TENSORFLOW}"
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if path.name == "__init__.py"], ids=module_name)
+def test_init_files_hold_a_docstring_and_no_code(path):
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    assert len(body) == 1
+    assert isinstance(body[0], ast.Expr)
+
+
+@pytest.mark.parametrize("package", ["geods", "model"])
+def test_libraries_never_read_flags(package):
+    readers = [path for path in modules() if module_name(path).startswith(package) and "FLAGS" in path.read_text()]
+    assert [module_name(path) for path in readers] == (
+        ["geods.cli.flags", "geods.cli.program"] if package == "geods" else []
+    )

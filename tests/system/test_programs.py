@@ -1,0 +1,62 @@
+"""What every program keeps: a docstring that starts with its command, a fast --help, an answer to a wrong flag."""
+
+import ast
+import subprocess
+import sys
+
+import all_programs
+import checkout
+import pytest
+
+HEAVY = (
+    *("numpy", "shapely", "tqdm", "PIL", "requests", "fiona", "scipy", "matplotlib"),
+    *("tensorflow", "keras", "tensorflow_datasets", "apache_beam"),
+)
+
+
+def test_there_are_programs():
+    assert {"trainers.train", "trainers.extract", "trainers.evaluate", "tools.render"} <= set(
+        map(all_programs.name_of, all_programs.PROGRAMS)
+    )
+
+
+@pytest.mark.parametrize("path", all_programs.PROGRAMS, ids=all_programs.name_of)
+def test_docstring_starts_with_the_command(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring is not None
+    assert docstring.splitlines()[0].startswith(f"python -m {all_programs.name_of(path)}") or docstring.splitlines()[
+        2
+    ].strip().startswith(f"python -m {all_programs.name_of(path)}")
+
+
+@pytest.mark.parametrize("path", all_programs.PROGRAMS, ids=all_programs.name_of)
+def test_help_names_the_flags_and_imports_nothing_heavy(path):
+    # A timed test would fail on a busy machine; that nothing heavy is imported is what makes --help fast.
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{path.name}', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('{all_programs.name_of(path)}', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit:\n"
+        f"    print('heavy:', [name for name in {HEAVY} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    assert "heavy: []" in done.stdout, done.stdout + done.stderr
+    assert "  --" in done.stdout
+
+
+@pytest.mark.parametrize("path", all_programs.PROGRAMS, ids=all_programs.name_of)
+def test_a_misspelt_flag_is_answered_in_a_few_lines(path):
+    command = [sys.executable, "-m", all_programs.name_of(path), "--no_such_flag=1"]
+    done = subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "no_such_flag" in done.stderr
+    assert len(done.stderr.splitlines()) <= 12
+
+
+def test_a_program_whose_reader_has_ended_ends_without_a_word():
+    command = [sys.executable, "-m", "tools.predict", "--help"]
+    with subprocess.Popen(command, cwd=checkout.REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141

@@ -1,0 +1,84 @@
+"""Leaks that were put in are found, and none where there is none."""
+
+import json
+
+import numpy as np
+import pytest
+import road
+import shapely
+
+from geods import errors
+from geods.geo import geometry, partition
+from tools import audit
+
+CELLS = partition.Partition(
+    tuple(shapely.box(-110 + 2 * x, 30 + 2 * y, -108 + 2 * x, 32 + 2 * y) for y in range(5) for x in range(8))
+)
+RNG = np.random.default_rng(0)
+
+
+def side(coords, months=None, name="a", panoramas=None):
+    hashes = [frozenset({f"{name}{n}"}) for n in range(len(coords))]
+    panoramas = panoramas or [frozenset()] * len(coords)
+    return audit.Side(coords, hashes, panoramas, np.full(len(coords), np.nan) if months is None else months)
+
+
+def places(count):
+    return RNG.uniform([30, -110], [40, -94], (count, 2))
+
+
+def test_the_nearest_are_those_of_brute_force():
+    coords, others = places(1500), places(40)
+    expected = [min(geometry.haversine_km(place, other) for other in others) for place in coords[:20]]
+    np.testing.assert_allclose(audit.nearest_km(coords, others)[:20], expected)
+
+
+def test_neighbours_across_the_street_are_counted():
+    train = side(places(100))
+    far = places(10) + np.array([0, 60])
+    held = side(np.concatenate([train.coords[:10] + 0.0005, far]), name="b")
+    found = audit.neighbours(held, train)
+    assert found["within_km"]["0.1"] == 0.5
+    assert found["nearest_km"]["0%"] < 0.1
+
+
+def test_shared_images_and_panoramas_are_counted():
+    train = side(places(10), panoramas=[frozenset({f"p{n}"}) for n in range(10)])
+    held = side(places(10), panoramas=[frozenset({f"p{n + 8}"}) if n < 5 else frozenset() for n in range(10)])
+    assert audit.shared(held, train) == {"same_bytes": 1.0, "same_panorama": 0.4}
+    assert audit.shared(side(places(3), name="c"), train) == {"same_bytes": 0.0, "same_panorama": None}
+
+
+def test_dates_that_tell_the_place_are_found_and_others_not():
+    coords, held = places(400), places(300)
+    telling = [side(one, np.floor((one[:, 1] + 110) * 3)) for one in (coords, held)]
+    found = audit.by_date(telling[1], telling[0], CELLS)
+    assert found["difference_interval"][1] < -50
+    nothing = [side(one, RNG.integers(0, 48, len(one)).astype(float)) for one in (coords, held)]
+    found = audit.by_date(nothing[1], nothing[0], CELLS)
+    assert found["difference_interval"][1] > -30
+    assert audit.by_date(side(held), telling[0], CELLS) is None
+
+
+@pytest.mark.parametrize(("date", "months"), [("2012-05", 24148.0), ("", np.nan), ("May", np.nan), ("2012", np.nan)])
+def test_dates_are_months(date, months):
+    np.testing.assert_equal(audit.months_of(date), months)
+
+
+def test_the_program_on_a_dataset(data_dir, tree_dir, tmp_path):
+    done = road.program("tools.audit", f"--data_dir={data_dir}", "--config=random", f"--out={tmp_path / 'a.json'}")
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found["test"]["locations"] == 19
+    assert found["test"]["same_bytes"] == 0
+    assert "not known; give --tree" in done.stdout
+    assert "by capture date alone" in done.stdout
+    failed = road.program("tools.audit", f"--data_dir={data_dir}", "--config=random", f"--tree={tree_dir}", expect=2)
+    assert "only trees that tools.scrape made" in failed.stderr
+
+
+def test_panoramas_are_read_from_a_scraped_tree(tmp_path):
+    (tmp_path / "views.csv").write_text('file,pano_id\n"3/40.1,-100.2/0_2012-05.jpg",x\n"3/40.1,-100.2/90.jpg",\n')
+    assert audit._panoramas(str(tmp_path)) == {"40.1,-100.2": frozenset({"x"})}
+    (tmp_path / "views.csv").write_text("file,pano_id\nalone.jpg,x\n")
+    with pytest.raises(errors.TreeError, match="is not a table of views"):
+        audit._panoramas(str(tmp_path))

@@ -1,0 +1,155 @@
+"""Conversion between layouts: the same bytes, the partition's cells, safe to run again."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+
+import checkout
+import drawn_trees
+import numpy as np
+import pytest
+
+from geods import errors
+from geods.dataset import split_lists
+from geods.geo import partition
+from geods.tree import imagery_tree, layouts
+from tools import convert_tree
+
+SAMPLES = checkout.SHARED / "data" / "report_samples"
+FIRST, SECOND, OUTSIDE = "31.5,-115.25", "31.5,-105.25", "60.5,-115.25"
+
+
+@pytest.fixture
+def source(tmp_path) -> pathlib.Path:
+    drawn_trees.write(tmp_path / "source", [FIRST, SECOND, OUTSIDE], cell=7)
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def cells_path(tmp_path) -> pathlib.Path:
+    partition.write(drawn_trees.cells(), tmp_path / "cells.geojson")
+    return tmp_path / "cells.geojson"
+
+
+def convert(source, out, **options) -> None:
+    convert_tree.main(convert_tree.Options(source=str(source), out=str(out), **options))
+
+
+def contents(root: pathlib.Path) -> dict[tuple, bytes]:
+    return {
+        (place.location_id, view.heading_deg, view.date, view.index): view.path.read_bytes()
+        for place in layouts.read(root)
+        for view in place.views
+    }
+
+
+def cells_of(root: pathlib.Path) -> dict[str, int]:
+    return {place.location_id: place.folder_cell for place in layouts.read(root)}
+
+
+@pytest.mark.parametrize("to", ["combined_files", "combined_folders"])
+def test_there_and_back_is_the_same_tree(source, tmp_path, to):
+    convert(source, tmp_path / "other", to=to)
+    assert layouts.detect(tmp_path / "other") == to
+    assert contents(tmp_path / "other") == contents(source)
+    convert(tmp_path / "other", tmp_path / "back")
+    back = {str(path.relative_to(tmp_path / "back")): path.read_bytes() for path in (tmp_path / "back").rglob("*.jpg")}
+    assert back == {str(path.relative_to(source)): path.read_bytes() for path in source.rglob("*.jpg")}
+
+
+def test_partition_numbers_the_cells_and_comes_along(source, tmp_path, cells_path, capsys):
+    (source / "provenance.json").write_text('{"source": "drawn", "licence": "CC0-1.0"}')
+    convert(source, tmp_path / "out", partition=str(cells_path))
+    assert cells_of(tmp_path / "out") == {FIRST: 0, SECOND: 1, OUTSIDE: -1}
+    assert contents(tmp_path / "out") == contents(source)
+    assert (tmp_path / "out" / "partition.geojson").read_bytes() == cells_path.read_bytes()
+    assert (tmp_path / "out" / "provenance.json").read_bytes() == (source / "provenance.json").read_bytes()
+    assert "3 locations: 9 images copied" in capsys.readouterr().out
+
+
+def test_lists_come_along_under_the_new_names(source, tmp_path, cells_path, capsys):
+    np.save(source / "trainFiles.npy", np.array([f"7+{FIRST}", f"7+{SECOND}+0_2012-05.jpg"]))
+    np.save(source / "testFiles.npy", np.array([f"7+{SECOND}+90_2012-05.jpg"]))
+    convert(source, tmp_path / "out", partition=str(cells_path), to="combined_files")
+    train = np.load(tmp_path / "out" / "trainFiles.npy", allow_pickle=False).tolist()
+    assert train == [f"0+{FIRST}", f"1+{SECOND}+0_2012-05.jpg"]
+    assert (tmp_path / "out" / train[1]).is_file()
+    locations = layouts.read(tmp_path / "out")
+    before = split_lists.find(source, imagery_tree.read(source)).splits(imagery_tree.read(source))
+    assert split_lists.find(tmp_path / "out", locations).splits(locations) == before
+    assert "split lists: trainFiles.npy and testFiles.npy" in capsys.readouterr().out
+
+
+def test_views_of_the_reports_text_and_of_csv_get_names_of_the_tree(tmp_path, cells_path):
+    folder = tmp_path / "source" / "7" / FIRST
+    folder.mkdir(parents=True)
+    (folder / "1 - 2012 - 5.jpg").write_bytes(drawn_trees.jpeg(1))
+    convert(tmp_path / "source", tmp_path / "out")
+    assert (tmp_path / "out" / "7" / FIRST / "view1_2012-05.jpg").read_bytes() == drawn_trees.jpeg(1)
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "a b.jpg").write_bytes(drawn_trees.jpeg(2))
+    (tmp_path / "table" / "t.csv").write_text("file,latitude,longitude,heading\na b.jpg,31.5,-105.25,45\n")
+    with pytest.raises(errors.TreeError, match=r"a b\.jpg: its name tells no cell\.\nNext: give the partition"):
+        convert(tmp_path / "table" / "t.csv", tmp_path / "from_csv")
+    convert(tmp_path / "table" / "t.csv", tmp_path / "from_csv", partition=str(cells_path))
+    assert (tmp_path / "from_csv" / "1" / SECOND / "45.jpg").read_bytes() == drawn_trees.jpeg(2)
+
+
+def test_second_run_copies_what_is_missing_and_replaces_nothing(source, tmp_path, capsys):
+    out = tmp_path / "out"
+    convert(source, out)
+    (out / "7" / FIRST / "90_2012-05.jpg").unlink()
+    stamps = {path: path.stat().st_mtime_ns for path in out.rglob("*.jpg")}
+    capsys.readouterr()
+    convert(source, out)
+    assert "1 images copied" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert contents(out) == contents(source)
+    (out / "7" / FIRST / "90_2012-05.jpg").write_bytes(b"mine")
+    with pytest.raises(errors.TreeError, match=r"90_2012-05\.jpg: is there with other bytes than"):
+        convert(source, out)
+    assert (out / "7" / FIRST / "90_2012-05.jpg").read_bytes() == b"mine"
+
+
+def test_killed_run_leaves_whole_images_only_and_is_taken_up(tmp_path):
+    source, out = drawn_trees.write(tmp_path / "source", drawn_trees.location_ids(200), cell=7), tmp_path / "out"
+    command = [sys.executable, "-m", "tools.convert_tree", f"--source={source}", f"--out={out}"]
+    with subprocess.Popen(command, cwd=checkout.REPO, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
+        while running.poll() is None and len(list(out.glob("7/*"))) < 20:
+            pass
+        running.send_signal(signal.SIGKILL)
+    copied = [path for path in out.rglob("*.jpg") if not path.name.startswith(".")]
+    assert copied
+    assert all(path.read_bytes() == (source / path.relative_to(out)).read_bytes() for path in copied)
+    done = subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert contents(out) == contents(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "rule"),
+    [
+        ("", "b", "--source: is empty"),
+        ("a", "", "--out: is empty"),
+        ("a", "a", "is the source, inside it or around it"),
+        ("a", "a/b", "is the source, inside it or around it"),
+        ("a/b", "a", "is the source, inside it or around it"),
+    ],
+)
+def test_options_check_themselves(source, out, rule):
+    with pytest.raises(errors.OptionError, match=rule):
+        convert_tree.Options(source=source, out=out)
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"{SAMPLES} is not here")
+@pytest.mark.parametrize("name", ["combined_files", "combined_folders"])
+def test_real_samples_convert_both_ways_with_their_lists(tmp_path, name):
+    convert(SAMPLES / name, tmp_path / "tree")
+    assert contents(tmp_path / "tree") == contents(SAMPLES / name)
+    convert(tmp_path / "tree", tmp_path / "back", to=name)
+    names = {str(path.relative_to(SAMPLES / name)) for path in (SAMPLES / name).rglob("*.jpg")}
+    assert {str(path.relative_to(tmp_path / "back")) for path in (tmp_path / "back").rglob("*.jpg")} == names
+    places, again = layouts.read(SAMPLES / name), layouts.read(tmp_path / "back")
+    lists, kept = split_lists.find(SAMPLES / name, places), split_lists.find(tmp_path / "back", again)
+    assert (kept.train, kept.test) == (lists.train, lists.test)

@@ -1,0 +1,131 @@
+"""The demo: its commands, what a failing step does, and one miniature run of the whole road."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import checkout
+import pytest
+from absl import flags
+
+from geods import errors
+from geods.cli import flags as cli_flags
+from tools import demo
+
+PROGRAMS = {
+    "tools.make_partition": "tools.make_partition",
+    "tools.scrape": "tools.scrape",
+    "tools.render": "tools.render",
+    "trainers.extract": "trainers.options.train_options:ExtractOptions",
+    "trainers.train": "trainers.options.train_options:TrainOptions",
+    "trainers.evaluate": "trainers.options.train_options:EvaluateOptions",
+}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "tools.demo", *arguments]
+    return subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+
+
+def parsed(step: demo.Step) -> object:
+    """The options that a step's program makes of its arguments."""
+    module, _, name = PROGRAMS[step.arguments[1]].partition(":")
+    options_class = getattr(importlib.import_module(module), name or "Options")
+    values = flags.FlagValues()
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    cli_flags.define(options_class, values)
+    served = ["--api_base=http://127.0.0.1:1"] if step.scrapes else []
+    return cli_flags.from_flags(options_class, values, values(["program", *step.arguments[2:], *served])[1:])
+
+
+@pytest.fixture
+def road(monkeypatch) -> list[demo.Step]:
+    monkeypatch.chdir(checkout.REPO)
+    return demo.steps(demo.Options())
+
+
+def test_the_whole_road_is_run_in_order(road):
+    assert [step.arguments[1] for step in road] == [
+        "tools.make_partition",
+        "tools.scrape",
+        "tensorflow_datasets.scripts.cli.main",
+        "trainers.extract",
+        "trainers.train",
+        "trainers.evaluate",
+        "tools.render",
+    ]
+
+
+def test_every_program_takes_its_arguments_and_reads_what_the_one_before_wrote(road):
+    cells, tree, train, evaluate, render = (parsed(road[number]) for number in (0, 1, 4, 5, 6))
+    extract = parsed(road[3])
+    assert tree.partition == cells.out
+    assert f"--manual_dir={tree.out}" in road[2].arguments
+    assert f"--data_dir={extract.data_dir}" in road[2].arguments
+    assert train.cache_dir == extract.cache_dir
+    assert train.data_dir == extract.data_dir
+    assert train.overwrite
+    assert (extract.height_px, extract.width_px) == (tree.height_px, tree.width_px)
+    assert extract.backbone_weights == "random"
+    assert train.run_dir == evaluate.run_dir == render.run_dir
+
+
+def test_the_shown_commands_can_be_typed_in_the_project_root(road):
+    assert " build geods --config=blocked --manual_dir=demo/tree " in road[2].command
+    assert "--flagfile=trainers/recipes/demo.cfg" in road[4].command
+    assert not any(str(checkout.REPO) in argument for step in road for argument in step.arguments)
+
+
+def test_epochs_are_the_recipe_s_unless_given():
+    assert parsed(demo.steps(demo.Options(epochs=2))[4]).epochs == 2
+    assert not any("--epochs" in argument for argument in demo.steps(demo.Options())[4].arguments)
+
+
+def test_an_empty_folder_name_is_refused():
+    with pytest.raises(errors.OptionError, match="--out: is empty"):
+        demo.Options(out="")
+
+
+def test_a_failing_step_ends_the_demo_with_its_code_and_the_command_to_repeat(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    done = run(f"--out={blocked}")
+    assert done.returncode == 2
+    assert "[1/7]" in done.stdout
+    assert "[2/7]" not in done.stdout
+    assert "step 1, cells over a coarse outline of the US, ended with code 2" in done.stderr
+    assert f"-m tools.make_partition --boundary=demo --out={blocked}/partition.geojson" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_failing_step_with_a_log_shows_its_end(tmp_path, capfd):
+    log = tmp_path / "log"
+    step = demo.Step("a thing", ("-c", "import sys; print('the cause'); sys.exit(7)"), str(log))
+    with pytest.raises(SystemExit) as ended:
+        demo._run(step, 3, demo.Options())
+    assert ended.value.code == 7
+    assert "the cause\nerror: step 3, a thing, ended with code 7" in capfd.readouterr().err
+
+
+def test_a_step_ended_by_a_signal_gives_the_shell_s_code():
+    step = demo.Step("a thing", ("-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    with pytest.raises(SystemExit) as ended:
+        demo._run(step, 1, demo.Options())
+    assert ended.value.code == 128 + 9
+
+
+def test_a_miniature_demo_ends_with_the_table_and_the_map(tmp_path):
+    out = tmp_path / "demo"
+    done = run(f"--out={out}", "--cell_deg=10", "--locations_per_cell=8", "--epochs=3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    metrics = json.loads((out / "run" / "metrics.json").read_text())
+    assert metrics["locations"] > 0
+    assert metrics["mean_miles"] > 0
+    assert (out / "run" / "map.html").stat().st_size > 10_000
+    assert (out / "run" / "map.png").exists()
+    assert "GOOGLE_MAPS_API_KEY=simulated-street-view-demo-key " in done.stdout
+    assert "tools.simulated_street_view --port=0" in done.stdout
+    last = done.stdout[done.stdout.index("s  in all") :]
+    assert "mean miles" in last
+    assert last.rstrip().endswith(f"open {out / 'run' / 'map.html'}")

@@ -1,0 +1,197 @@
+"""Predictions as JSON, from images, folders and trees; and what is said of bad ones."""
+
+import json
+import subprocess
+import sys
+
+import checkout
+import drawn_runs
+import drawn_trees
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geods import errors
+from geods.geo import geometry
+from geods.tree import imagery_tree
+from tools import predict
+from trainers.evaluation import predictor
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return drawn_trees.cells()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, cells):
+    return drawn_runs.finish(tmp_path_factory.mktemp("run"), cells)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A folder of images with no places in their names."""
+    folder = tmp_path_factory.mktemp("plain")
+    for number in range(3):
+        (folder / f"photo {number}.jpg").write_bytes(drawn_trees.jpeg(number, 40, 60))
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def imagery(tmp_path_factory):
+    return drawn_trees.write(tmp_path_factory.mktemp("tree"), drawn_trees.location_ids(4))
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return predictor.Predictor.load(run)
+
+
+def predicted(model, *words, **options):
+    """Returns the lines as JSON brings them back."""
+    wanted = predict.Options(run_dir=str(model.folder), images=tuple(map(str, words)), **options)
+    locations = [location for word in wanted.images for location in predict.find(word)]
+    return [
+        json.loads(json.dumps(line))
+        for line in predict.predict(model, locations, wanted.batch_size, wanted.top, wanted.all_cells)
+    ]
+
+
+def test_an_image_is_a_line(model, plain, cells):
+    (line,) = predicted(model, plain / "photo 0.jpg")
+    assert list(line) == ["file", "views", "lat_deg", "lon_deg", "top_cells", "elsewhere"]
+    assert line["file"] == str(plain / "photo 0.jpg")
+    assert line["views"] == 1
+    top = [cell["probability"] for cell in line["top_cells"]]
+    assert len(top) == 5
+    assert top == sorted(top, reverse=True)
+    assert sum(top) + line["elsewhere"] == pytest.approx(1, abs=1e-9)
+    best = line["top_cells"][0]
+    np.testing.assert_allclose([best["lat_deg"], best["lon_deg"]], cells.centroids[best["cell"]], atol=1e-5)
+
+
+def test_a_folder_of_images_is_a_line_an_image(model, plain):
+    lines = predicted(model, plain, batch_size=2)
+    assert [line["file"] for line in lines] == [str(plain / f"photo {number}.jpg") for number in range(3)]
+    one_by_one = [predicted(model, line["file"])[0] for line in lines]
+    for together, alone in zip(lines, one_by_one, strict=True):
+        assert (together["lat_deg"], together["lon_deg"]) == (alone["lat_deg"], alone["lon_deg"])
+        np.testing.assert_allclose(together["elsewhere"], alone["elsewhere"], atol=1e-5)
+
+
+def test_a_tree_is_a_line_a_location(model, imagery):
+    lines = predicted(model, imagery, top=1, all_cells=True)
+    places = imagery_tree.read(imagery)
+    assert [line["location"] for line in lines] == [place.location_id for place in places]
+    for line, place in zip(lines, places, strict=True):
+        assert line["views"] == 3
+        assert (line["true_lat_deg"], line["true_lon_deg"]) == (place.lat_deg, place.lon_deg)
+        distance_km = geometry.haversine_km((place.lat_deg, place.lon_deg), (line["lat_deg"], line["lon_deg"]))
+        assert line["distance_km"] == pytest.approx(distance_km, abs=0.01)
+        assert line["distance_miles"] == pytest.approx(line["distance_km"] / 1.609344, abs=0.001)
+        assert len(line["probabilities"]) == 15
+        assert sum(line["probabilities"]) == pytest.approx(1, abs=1e-12)
+        assert line["top_cells"][0]["probability"] == pytest.approx(max(line["probabilities"]), abs=1e-6)
+
+
+def test_images_and_trees_may_be_named_together(model, plain, imagery):
+    lines = predicted(model, plain / "photo 1.jpg", imagery, plain / "photo 0.jpg", top=99)
+    assert ["file" in line for line in lines] == [True, False, False, False, False, True]
+    assert lines[0]["views"] == 1
+    assert len(lines[0]["top_cells"]) == 15
+    assert lines[0]["elsewhere"] == pytest.approx(0, abs=1e-5)
+
+
+def test_the_views_of_a_location_are_joined(model, imagery):
+    place = imagery_tree.read(imagery)[0]
+    whole = predicted(model, imagery, all_cells=True)[0]
+    views = [predicted(model, view.path, all_cells=True)[0]["probabilities"] for view in place.views]
+    np.testing.assert_allclose(whole["probabilities"], np.mean(views, axis=0), atol=1e-5)
+
+
+def test_other_layouts_are_read(imagery, tmp_path):
+    place = imagery_tree.read(imagery)[0]
+    for view in place.views:
+        (tmp_path / f"3+{place.location_id}+{view.path.name}").write_bytes(view.path.read_bytes())
+    (found,) = predict.find(str(tmp_path))
+    assert (found.location_id, len(found.views)) == (place.location_id, 3)
+    (tmp_path / "a.jpg").write_bytes(drawn_trees.jpeg(0))
+    (tmp_path / "list.csv").write_text("file,latitude,longitude\na.jpg,1,2\n")
+    assert predict.find(str(tmp_path / "list.csv"))[0].location_id == "1,2"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (drawn_trees.jpeg(0)[:-200], "is truncated"),
+        (b"<html><body>Forbidden</body></html>", "is a web page"),
+        (drawn_trees.png(), "is a PNG, not a JPEG"),
+    ],
+    ids=["empty", "truncated", "html", "png"],
+)
+def test_a_bad_image_is_named_with_its_cause(model, plain, tmp_path, content, problem):
+    (tmp_path / "bad.jpg").write_bytes(content)
+    with pytest.raises(errors.ImageError, match=rf"1 of 4 images cannot be used:\n.*bad.jpg: {problem}"):
+        predicted(model, plain, tmp_path / "bad.jpg")
+
+
+def test_what_is_not_there_is_named(tmp_path):
+    with pytest.raises(errors.MissingFileError, match=r"absent.jpg: does not exist"):
+        predict.find(str(tmp_path / "absent.jpg"))
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(errors.TreeError, match="holds no image and is no imagery tree"):
+        predict.find(str(tmp_path))
+
+
+def test_a_tree_in_two_layouts_is_refused(imagery, tmp_path):
+    drawn_trees.write(tmp_path, drawn_trees.location_ids(1))
+    (tmp_path / "0+40,-100+90_2012-05.jpg").write_bytes(drawn_trees.jpeg(0))
+    with pytest.raises(errors.TreeError, match="several layouts"):
+        predict.find(str(tmp_path))
+
+
+def test_a_folder_without_a_run_is_refused(plain, tmp_path):
+    with pytest.raises(errors.RunError, match="not a finished run"):
+        predict.main(predict.Options(str(tmp_path), images=(str(plain),)))
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"images": ("a.jpg",)}, "--run_dir: is empty"),
+        ({"run_dir": "r"}, "no image or folder is named"),
+        ({"run_dir": "r", "images": ("a.jpg",), "top": 0}, "--top=0: is below 1"),
+        ({"run_dir": "r", "images": ("a.jpg",), "batch_size": 0}, "--batch_size=0: is below 1"),
+    ],
+)
+def test_wrong_options_are_refused(options, problem):
+    with pytest.raises(errors.OptionError, match=problem):
+        predict.Options(**options)
+
+
+@given(st.lists(st.floats(-1000, 0, width=32), min_size=1, max_size=30))
+def test_probabilities_add_up_to_one(log_probabilities):
+    probabilities = predict.probabilities_of(np.array(log_probabilities, np.float32))
+    assert probabilities.sum() == pytest.approx(1, abs=1e-12)
+    assert (probabilities >= 0).all()
+
+
+def test_main_prints_a_line_each(capsys, run, plain):
+    predict.main(predict.Options(str(run), images=(str(plain),), top=1))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [len(line["top_cells"]) for line in lines] == [1, 1, 1]
+
+
+def test_a_bad_image_on_the_command_line_ends_in_one_error(run, plain, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    command = [sys.executable, "-m", "tools.predict", f"--run_dir={run}", str(plain), str(tmp_path / "bad.jpg")]
+    done = subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "bad.jpg: is empty (0 bytes)" in done.stderr
+    assert "Traceback" not in done.stderr

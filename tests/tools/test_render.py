@@ -1,0 +1,135 @@
+"""Pictures, pages and comparisons from run folders."""
+
+import io
+import subprocess
+import sys
+
+import checkout
+import drawn_runs
+import pytest
+from PIL import Image
+
+from geods import errors
+from tools import render
+from trainers.plots import projection
+from trainers.runs import predictions
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return drawn_runs.fiji()
+
+
+@pytest.fixture(scope="module")
+def entries(cells):
+    return drawn_runs.predict(cells, 5)
+
+
+@pytest.fixture
+def run(tmp_path, cells, entries):
+    return drawn_runs.write(tmp_path / "first_run", cells, entries)
+
+
+def png_size(path):
+    with Image.open(io.BytesIO(path.read_bytes())) as picture:
+        assert picture.format == "PNG"
+        return picture.size
+
+
+def test_the_median_location_is_drawn_into_the_run_folder(run, entries, capsys):
+    render.main(render.Options(run_dir=str(run)))
+    middle = sorted(entries, key=lambda entry: entry.distance_km)[2]
+    printed = capsys.readouterr().out
+    assert f"{middle.location_id} (row " in printed
+    assert "of 5, 2 better)" in printed
+    assert projection.distance_text(middle.distance_km) in printed
+    assert png_size(run / "map.png")[0] == 1500
+    page = (run / "map.html").read_text(encoding="utf-8")
+    assert "<title>Predictions of first_run</title>" in page
+    assert middle.location_id in page
+
+
+def test_a_location_can_be_named(run, entries, capsys):
+    render.main(render.Options(run_dir=str(run), location=entries[4].location_id))
+    assert f"{entries[4].location_id} (row 4 of 5" in capsys.readouterr().out
+    render.main(render.Options(run_dir=str(run), location="1"))
+    assert f"{entries[1].location_id} (row 1 of 5" in capsys.readouterr().out
+
+
+def test_predictions_and_pictures_may_lie_elsewhere(run, tmp_path, cells, capsys):
+    other = drawn_runs.write(tmp_path / "elsewhere", cells, drawn_runs.predict(cells, 3, seed=9))
+    (other / "partition.geojson").unlink()
+    render.main(render.Options(run_dir=str(run), predictions=str(other)))
+    assert (other / "map.html").exists()
+    assert not (run / "map.html").exists()
+    render.main(render.Options(run_dir=str(run), predictions=str(other), out=str(tmp_path / "new" / "folder")))
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {"map.png", "map.html"}
+    assert "of 3, 1 better" in capsys.readouterr().out
+
+
+def test_nothing_is_written_when_something_is_wrong(run):
+    (run / "probabilities.npy").write_bytes(b"")
+    with pytest.raises(errors.RunError, match="not a whole"):
+        render.main(render.Options(run_dir=str(run)))
+    assert not list(run.glob("map.*"))
+
+
+def test_a_place_that_cannot_be_written_is_named(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.RunError, match=r"map.png: cannot be written"):
+        render.main(render.Options(run_dir=str(run), out=str(tmp_path / "file")))
+
+
+def test_runs_are_compared(tmp_path, capsys):
+    folders = [drawn_runs.write_metrics(tmp_path / name, mean) for name, mean in (("linear", 610.0), ("mlp", 520.5))]
+    out = tmp_path / "bars.png"
+    render.main(render.Options(compare=tuple(map(str, folders)), out=str(out)))
+    printed = capsys.readouterr().out
+    assert "linear    610.0 miles (95 %: 570.0 to 655.0), constant guess 769.0" in printed
+    assert "mlp       520.5 miles" in printed
+    assert png_size(out)[1] > 500
+
+
+def test_runs_of_the_same_name_are_told_apart(tmp_path, capsys):
+    folders = [drawn_runs.write_metrics(tmp_path / side / "mlp", 600.0) for side in ("a", "b")]
+    render.main(render.Options(compare=tuple(map(str, folders)), out=str(tmp_path / "bars.png")))
+    assert str(folders[0]) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"mean_miles": 1, "intervals": {"mean_miles": [1]}}'])
+def test_a_run_without_metrics_names_the_command_that_makes_them(tmp_path, content):
+    if content is not None:
+        (tmp_path / "metrics.json").write_text(content, encoding="utf-8")
+    problem = r"metrics.json: (does not exist|holds no mean_miles).*\nNext: .*trainers.evaluate --run_dir="
+    with pytest.raises(errors.RunError, match=problem):
+        render.main(render.Options(compare=(str(tmp_path),), out=str(tmp_path / "bars.png")))
+    assert not (tmp_path / "bars.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({}, "--run_dir and --compare: give one of the two"),
+        ({"run_dir": "a", "compare": ("b",)}, "--run_dir and --compare: give one of the two"),
+        ({"compare": ("b",), "out": "bars.pdf"}, "a comparison is a .png file"),
+        ({"compare": ("b",), "human_miles": -1.0}, "--human_miles=-1.0: is not a distance"),
+        ({"compare": ("b",), "human_miles": float("nan")}, "--human_miles=nan: is not a distance"),
+    ],
+)
+def test_wrong_options_are_refused(options, problem):
+    with pytest.raises(errors.OptionError, match=problem):
+        render.Options(**options)
+
+
+def test_from_the_command_line(run, tmp_path):
+    def call(*words):
+        command = [sys.executable, "-m", "tools.render", *words]
+        return subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+
+    done = call(f"--run_dir={run}", f"--location={predictions.read(run, 3)[0].location_id}")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"written    {run / 'map.html'}\n")
+    wrong = call(f"--run_dir={tmp_path / 'absent'}")
+    assert wrong.returncode == 2
+    assert "there is no such folder" in wrong.stderr
+    assert "Traceback" not in wrong.stderr

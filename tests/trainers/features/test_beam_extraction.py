@@ -1,0 +1,51 @@
+"""Extraction by the workers of a Beam runner gives the cache that one process gives, bit by bit."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+import rebuilt_datasets
+import road
+
+from geods import errors
+from trainers.features import beam_extraction, feature_cache
+from trainers.options import encoder_options
+
+
+def hashes(folder):
+    return {name: digest for name, digest in rebuilt_datasets.hashes(folder).items() if not name.endswith(".lock")}
+
+
+def test_the_cache_is_the_same_to_the_last_bit_and_only_what_is_missing_is_computed(extract_flags, tmp_path):
+    # Blocks that begin inside a location and inside a batch.
+    flags = [*extract_flags, "--block_rows=10", "--cache_dtype=float32", "--splits=test"]
+    road.program("trainers.extract", *flags, f"--cache_dir={tmp_path / 'here'}")
+    whole = hashes(tmp_path / "here")
+    shutil.copytree(tmp_path / "here", tmp_path / "beam")
+    blocks = tmp_path / "beam" / "test" / "blocks"
+    for name in ("00001.npy", "00003.npy"):
+        (blocks / name).unlink()
+    kept = {path: path.stat().st_ino for path in blocks.iterdir()}
+    on_beam = "--beam_pipeline_options=runner=DirectRunner"
+    done = road.program("trainers.extract", *flags, f"--cache_dir={tmp_path / 'beam'}", on_beam)
+    assert hashes(tmp_path / "beam") == whole
+    assert {path: path.stat().st_ino for path in kept} == kept
+    assert "blocks are there already" in done.stdout
+
+
+def test_a_worker_with_other_weights_is_refused_and_writes_nothing(data_dir, cache_dir, tmp_path):
+    settings = encoder_options.ExtractOptions(
+        **road.ENCODER_FIELDS,
+        data_dir=str(data_dir),
+        config="random",
+        layer="block_3_expand_relu",
+        pooling="avg",
+        seed=1,
+    )
+    mine = feature_cache.FeatureCache(cache_dir / "test").key.weights_sha256
+    with pytest.raises(errors.BeamError, match=r"a worker's mobilenet_v2 with .* has other weights"):
+        beam_extraction.write_block(
+            (0, 0, (0, 0), 0, 3), json.dumps(dataclasses.asdict(settings)), str(tmp_path), "test", 0, mine
+        )
+    assert list(tmp_path.iterdir()) == []

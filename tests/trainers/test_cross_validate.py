@@ -1,0 +1,124 @@
+"""Cross-validation: every location once, by a model that saw no location of its block; it goes on where it ended."""
+
+import dataclasses
+import json
+import signal
+import time
+
+import numpy as np
+import pytest
+import road
+
+from geods import errors
+from geods.dataset import splits
+from geods.geo import partition
+from trainers.features import feature_cache, joined_cache
+from trainers.options import train_options
+from trainers.runs import predictions, run_folder
+from trainers.training import folds
+
+
+@pytest.fixture(scope="module")
+def done(data_dir, cache_dir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cv") / "run"
+    flags = (f"--data_dir={data_dir}", "--config=random", f"--cache_dir={cache_dir}", "--head=linear", "--folds=2")
+    flags += (
+        "--epochs=4",
+        "--learning_rate=0.05",
+        "--members=2",
+        "--cell_deg=2.5",
+        "--lattice_deg=1",
+        f"--run_dir={folder}",
+    )
+    return folder, flags, road.program("trainers.cross_validate", *flags).stdout
+
+
+def test_every_location_is_predicted_once(done, cache_dir):
+    folder, _, text = done
+    cells = partition.read(folder / run_folder.PARTITION)
+    found = predictions.read(folder, len(cells))
+    ids = [name for split in splits.NAMES for name in feature_cache.FeatureCache(cache_dir / split).rows.location_ids]
+    assert [one.location_id for one in found] == sorted(ids)
+    assert json.loads((folder / run_folder.METRICS).read_text())["locations"] == len(ids) == road.LOCATIONS
+    assert f"{road.LOCATIONS} locations" in text
+    assert text.count("mean miles,") == 2
+
+
+def test_it_learns_across_blocks(done):
+    metrics = json.loads((done[0] / run_folder.METRICS).read_text())
+    assert metrics["mean_miles"] < 0.8 * metrics["constant_guess"]["mean_miles"]
+
+
+def test_no_fold_has_seen_a_block_that_it_is_measured_on(cache_dir):
+    settings = train_options.TrainOptions(cache_dir=str(cache_dir), folds=3)
+    coords = joined_cache.open_all(str(cache_dir)).rows.coords
+    tested = np.zeros(len(coords), int)
+    for fold in range(3):
+        parts = folds.parts(dataclasses.replace(settings, fold=fold), coords)
+        blocks = {name: set(map(tuple, splits.blocks_of(coords[rows]).tolist())) for name, rows in parts.items()}
+        assert not blocks["train"] & blocks["test"]
+        assert not blocks["train"] & blocks["validation"]
+        assert sum(map(len, parts.values())) == len(coords)
+        tested[parts["test"]] += 1
+        without = folds.parts(dataclasses.replace(settings, fold=fold, validation_split=""), coords)
+        assert not len(without["validation"])
+        np.testing.assert_array_equal(without["test"], parts["test"])
+    assert (tested == 1).all()
+
+
+def test_joined_caches_hand_out_the_rows_of_each(cache_dir):
+    joined = joined_cache.open_all(str(cache_dir))
+    each = [feature_cache.FeatureCache(cache_dir / split) for split in splits.NAMES]
+    whole = np.concatenate([cache.take(np.arange(len(cache))) for cache in each])
+    rows = np.random.default_rng(0).permutation(len(joined))
+    np.testing.assert_array_equal(joined.take(rows), whole[rows])
+
+
+def test_finished_folds_stay_and_the_same_command_goes_on(done):
+    folder, flags, text = done
+    (folder / "fold1" / run_folder.METRICS).unlink()
+    before = {fold: (folder / f"fold{fold}" / run_folder.MODEL).stat().st_mtime_ns for fold in range(2)}
+    with road.started("trainers.cross_validate", *flags) as process:
+        deadline_s = time.monotonic() + 120
+        while (folder / "fold1" / run_folder.MODEL).exists() and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        process.send(signal.SIGKILL)
+    again = road.program("trainers.cross_validate", *flags).stdout
+    after = {fold: (folder / f"fold{fold}" / run_folder.MODEL).stat().st_mtime_ns for fold in range(2)}
+    assert {fold for fold in range(2) if before[fold] != after[fold]} == {1}
+    assert again.splitlines()[3:] == text.splitlines()[3:]
+
+
+def test_folds_of_other_flags_are_not_mixed(done):
+    _, flags, _ = done
+    failed = road.program("trainers.cross_validate", *flags, "--epochs=5", expect=2)
+    assert "were trained with other flags" in failed.stderr
+
+
+def test_what_a_fold_says_when_it_fails_is_told(done, tmp_path):
+    _, flags, _ = done
+    failed = road.program("trainers.cross_validate", *flags, "--head=report_6m", f"--run_dir={tmp_path}", expect=2)
+    assert "needs a feature map" in failed.stderr
+
+
+def test_a_fold_is_evaluated_on_what_it_held_out(done):
+    folder, _, _ = done
+    told = road.program("trainers.evaluate", f"--run_dir={folder / 'fold0'}", "--from_images", expect=2)
+    assert "was trained on fold 0" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"folds": 1, "cache_dir": "c"}, "there is no such fold"),
+        ({"folds": 3, "fold": 3, "cache_dir": "c"}, "there is no such fold"),
+        ({"folds": 3}, "--folds without --cache_dir"),
+        ({"members": 2}, "--members=2 without --cache_dir"),
+        ({"members": 2, "imagery": "tree"}, "--imagery with --members=2"),
+        ({"temperature": 0.0}, "--temperature=0.0"),
+        ({"cell_deg": -1.0}, "--cell_deg=-1.0"),
+    ],
+)
+def test_flags_that_cannot_be_are_refused(changed, message):
+    with pytest.raises(errors.OptionError, match=message):
+        train_options.TrainOptions(**changed)

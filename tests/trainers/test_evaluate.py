@@ -1,0 +1,131 @@
+"""Evaluation by the real program: from the cache, from images, from a tree; and the model does learn."""
+
+import csv
+import json
+import re
+import shutil
+
+import drawn_trees
+import numpy as np
+import pytest
+import road
+
+from geods import errors
+from geods.geo import partition
+from trainers.evaluation import predictor
+from trainers.runs import predictions, run_folder
+
+
+@pytest.fixture(scope="module")
+def run(run_dir, tmp_path_factory):
+    return shutil.copytree(run_dir, tmp_path_factory.mktemp("evaluated") / "run")
+
+
+@pytest.fixture(scope="module")
+def evaluated(run):
+    done = road.program("trainers.evaluate", f"--run_dir={run}")
+    return done, json.loads((run / run_folder.METRICS).read_text())
+
+
+def test_the_model_beats_the_constant_guess_by_far(evaluated):
+    _, metrics = evaluated
+    assert metrics["mean_miles"] < 0.5 * metrics["constant_guess"]["mean_miles"]
+    assert metrics["constant_guess"]["mean_miles"] < metrics["random_guess"]["mean_miles"]
+    assert metrics["intervals"]["mean_miles_minus_constant_guess"][1] < 0
+
+
+def test_the_table_is_printed_with_what_was_written(evaluated, run):
+    done, metrics = evaluated
+    assert f"{metrics['locations']} locations" in done.stdout
+    assert "95 % intervals" in done.stdout
+    assert f"next: python -m tools.render --run_dir={run}" in done.stdout
+
+
+def test_predictions_are_one_line_a_location_and_agree_with_the_probabilities(evaluated, run):
+    _, metrics = evaluated
+    with (run / run_folder.PREDICTIONS).open(newline="") as source:
+        rows = list(csv.DictReader(source))
+    probabilities = np.load(run / run_folder.PROBABILITIES)
+    assert len(rows) == len(probabilities) == metrics["locations"]
+    assert np.allclose(probabilities.astype(float).sum(axis=1), 1, atol=5e-3)
+    for row, shares in zip(rows, probabilities, strict=True):
+        assert float(row["top1_probability"]) == pytest.approx(float(shares.max()), abs=1e-3)
+        assert [row["lat_deg"], row["lon_deg"]] == [repr(float(part)) for part in row["location_id"].split(",")]
+    mean_km = np.mean([float(row["distance_km"]) for row in rows])
+    assert mean_km == pytest.approx(metrics["mean_km"], abs=1e-3)
+    assert len(predictions.read(run, 15)) == len(rows)
+
+
+def test_images_and_cache_give_the_same_figures(evaluated, run_dir, tmp_path):
+    road.program("trainers.evaluate", f"--run_dir={run_dir}", "--from_images", f"--out={tmp_path}")
+    metrics = json.loads((tmp_path / run_folder.METRICS).read_text())
+    # The cache rounds features to float16.
+    assert metrics["mean_miles"] == pytest.approx(evaluated[1]["mean_miles"], rel=0.02)
+
+
+def test_a_tree_never_seen_is_evaluated_on_its_images(run_dir, tmp_path):
+    tree = tmp_path / "tree"
+    rng = np.random.default_rng(99)
+    coords = rng.uniform((30, -120), (48, -70), (20, 2)).round(4).tolist()
+    for lat_deg, lon_deg in coords:
+        folder = tree / "0" / f"{lat_deg},{lon_deg}"
+        folder.mkdir(parents=True)
+        for heading in (0, 180):
+            road.draw(lat_deg, lon_deg, heading).save(folder / f"{heading}_2020-01.jpg")
+    done = road.program("trainers.evaluate", f"--run_dir={run_dir}", f"--imagery={tree}", f"--out={tmp_path / 'out'}")
+    metrics = json.loads((tmp_path / "out" / run_folder.METRICS).read_text())
+    assert metrics["locations"] == 20
+    assert metrics["on"] == str(tree)
+    assert metrics["mean_miles"] < 0.7 * metrics["constant_guess"]["mean_miles"]
+    assert f"--predictions={tmp_path / 'out'}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--imagery=nowhere", "--out={tmp}/out"], "nowhere"),
+        (["--imagery={tmp}/tree"], "--imagery without --out"),
+        (["--imagery={tmp}/tree", "--out={tmp}/out"], "does not decode|cut short|truncated|not a"),
+    ],
+)
+def test_mistakes_end_in_one_short_error_and_write_nothing(run_dir, tmp_path, flags, message):
+    drawn_trees.write(tmp_path / "tree", drawn_trees.location_ids(1))
+    image = next((tmp_path / "tree").rglob("*.jpg"))
+    image.write_bytes(image.read_bytes()[:100])
+    given = [flag.format(tmp=tmp_path) for flag in flags]
+    done = road.program("trainers.evaluate", f"--run_dir={run_dir}", *given, expect=2)
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "images/s" not in line]) <= 12
+    assert not (tmp_path / "out").exists()
+
+
+def copy_of(run_dir, tmp_path):
+    return shutil.copytree(run_dir, tmp_path / "run")
+
+
+def test_a_damaged_model_is_named(run_dir, tmp_path):
+    folder = copy_of(run_dir, tmp_path)
+    model = folder / run_folder.MODEL
+    model.write_bytes(model.read_bytes()[:1000])
+    done = road.program("trainers.evaluate", f"--run_dir={folder}", expect=2)
+    assert "model.keras: not a .keras model, or cut short" in done.stderr
+
+
+def test_a_partition_of_another_run_is_refused(run_dir, tmp_path):
+    folder = copy_of(run_dir, tmp_path)
+    cells = partition.read(folder / run_folder.PARTITION)
+    partition.write(partition.Partition(cells.shapes[:5]), folder / run_folder.PARTITION)
+    with pytest.raises(errors.RunError, match=r"the model has 15 cells, the partition 5"):
+        predictor.Predictor.load(folder)
+
+
+def test_a_cache_of_another_encoder_is_refused(run_dir, cache_dir, tmp_path):
+    road.cache_of_others(cache_dir, tmp_path / "other", '"weights_sha256": "', '"weights_sha256": "0')
+    folder = copy_of(run_dir, tmp_path)
+    flags = folder / run_folder.FLAGS
+    lines = [line for line in flags.read_text().splitlines() if not line.startswith("--cache_dir")]
+    flags.write_text("\n".join([*lines, f"--cache_dir={tmp_path / 'other'}"]))
+    done = road.program("trainers.evaluate", f"--run_dir={folder}", expect=2)
+    assert "that are not those of" in done.stderr
+    assert "--from_images" in done.stderr

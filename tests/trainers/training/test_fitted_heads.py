@@ -1,0 +1,117 @@
+"""A head that is fitted and not trained, through the real programs."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import road
+
+from geods import errors
+from trainers import extract, train
+from trainers.evaluation import predictor
+from trainers.features import feature_cache
+from trainers.options import encoder_options, train_options
+from trainers.runs import run_folder
+
+
+@pytest.fixture(scope="module")
+def maps(maps_of):
+    """A cache of an early layer, with few channels and some colour left."""
+    return maps_of("block_2_add")
+
+
+@pytest.fixture
+def flags(data_dir, maps):
+    return (
+        *("--flagfile=trainers/recipes/best.cfg", f"--data_dir={data_dir}", "--config=random"),
+        f"--cache_dir={maps}",
+    )
+
+
+@pytest.fixture
+def settings(data_dir, maps, tmp_path):
+    return train_options.TrainOptions(
+        data_dir=str(data_dir),
+        config="random",
+        cache_dir=str(maps),
+        run_dir=str(tmp_path / "run"),
+        head="kernel",
+        cell_deg=1.0,
+        validation_split="",
+        epochs=1,
+        temperature=0.1,
+        **road.ENCODER_FIELDS,
+    )
+
+
+def test_the_recipe_beats_the_constant_guess(flags, tmp_path):
+    said = road.program("trainers.train", *flags, f"--run_dir={tmp_path}").stdout
+    assert "kernel width" in said
+    assert "left out in turn" in said
+    road.program("trainers.evaluate", f"--run_dir={tmp_path}")
+    metrics = json.loads((tmp_path / run_folder.METRICS).read_text())
+    assert metrics["mean_miles"] < 0.8 * metrics["constant_guess"]["mean_miles"]
+
+
+def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_dir):
+    from geods.dataset import dataset_reader
+    from geods.input import pipeline
+
+    train.main(settings)
+    model = predictor.Predictor.load(settings.run_dir)
+    from_cache, points = model.predict_features(feature_cache.FeatureCache(f"{settings.cache_dir}/test"), 16)
+    shape = pipeline.PipelineOptions(32, 48, batch_size=16)
+    from_images, others = model.predict(
+        pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape)
+    )
+    # Float32 keeps 7 digits of distances whose weights add up to thousands of kilometres.
+    np.testing.assert_allclose(from_cache, from_images, rtol=0.02, atol=0.05)
+    assert np.mean(np.all(points == others, axis=1)) > 0.8
+
+
+def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(settings, data_dir, tmp_path):
+    from geods.dataset import dataset_reader
+    from geods.input import pipeline
+
+    fields = {**road.ENCODER_FIELDS, "layer": "block_2_add", "pooling": "moments", "more_heights_px": (24,)}
+    cache, where = tmp_path / "moments", {"data_dir": str(data_dir), "config": "random"}
+    extract.main(encoder_options.ExtractOptions(**where, **fields, cache_dir=str(cache), cache_dtype="float32"))
+    train.main(dataclasses.replace(settings, cache_dir=str(cache), nearness_km=1000.0))
+    found = feature_cache.FeatureCache(cache / "test")
+    assert found.feature_shape == (2 * 2 * 24 * 25 // 2,)
+    model = predictor.Predictor.load(settings.run_dir)
+    shape = pipeline.PipelineOptions(32, 48, batch_size=16)
+    from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
+    np.testing.assert_allclose(model.predict_features(found, 16)[0], from_images, rtol=0.02, atol=0.05)
+
+
+def test_features_that_are_neither_maps_nor_moments_are_refused(settings, cache_dir):
+    with pytest.raises(errors.OptionError, match=r"no second moments of 2 maps(.|\n)*--pooling=moments"):
+        train.main(dataclasses.replace(settings, cache_dir=str(cache_dir)))
+
+
+def test_a_cache_of_another_set_of_sizes_is_refused(settings, data_dir, tmp_path):
+    fields = {**road.ENCODER_FIELDS, "pooling": "avg", "splits": ("test",), "cache_dir": str(tmp_path / "cache")}
+    asked = encoder_options.ExtractOptions(data_dir=str(data_dir), config="random", **fields)
+    extract.main(asked)
+    with pytest.raises(errors.CacheError, match="more_heights_px is '', wanted '24'"):
+        extract.main(dataclasses.replace(asked, more_heights_px=(24,)))
+
+
+def test_more_places_than_it_may_remember_are_drawn_from(settings, capsys):
+    train.main(dataclasses.replace(settings, most_places=40))
+    assert "40 of 119 places are remembered" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"unfreeze": "last_block"}, "--head=kernel trains nothing"),
+        ({"most_places": 1}, "--most_places=1: must be at least 2"),
+        ({"nearness_km": -1.0}, "--nearness_km=-1.0: must be at least 0"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(settings, changed, message):
+    with pytest.raises(errors.OptionError, match=message):
+        dataclasses.replace(settings, **changed)

@@ -1,0 +1,167 @@
+"""Ways to train that the flags choose: unfrozen blocks, fusions, augmentation, chunks; each run in this process."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pytest
+import road
+
+from geods import errors
+from model import geolocator
+from trainers import train
+from trainers.evaluation import predictor
+from trainers.options import train_options
+from trainers.runs import run_folder
+
+BLOCKS = "block_14_add"
+# 19 locations instead of 119, where nothing needs to be learned.
+FEW = {"train_split": "test"}
+
+
+@pytest.fixture(scope="module")
+def maps(maps_of):
+    """A cache of the layer in front of the last blocks."""
+    return maps_of(BLOCKS)
+
+
+@pytest.fixture
+def settings(data_dir, maps, tmp_path):
+    return train_options.TrainOptions(
+        data_dir=str(data_dir),
+        config="random",
+        cache_dir=str(maps),
+        run_dir=str(tmp_path / "run"),
+        head="linear",
+        epochs=2,
+        learning_rate=0.01,
+        **road.ENCODER_FIELDS,
+    )
+
+
+def losses(text):
+    return [float(found) for found in re.findall(r"loss ([\d.]+)", text)]
+
+
+def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_dir):
+    from geods.dataset import dataset_reader
+    from geods.input import pipeline
+    from trainers.features import feature_cache
+
+    train.main(dataclasses.replace(settings, unfreeze="last_block", fusion="mean_log"))
+    model = predictor.Predictor.load(settings.run_dir)
+    cache = feature_cache.FeatureCache(f"{settings.cache_dir}/test")
+    from_cache, _ = model.predict_features(cache, 16)
+    shape = pipeline.PipelineOptions(32, 48, batch_size=16)
+    from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
+    np.testing.assert_allclose(from_cache, from_images, atol=1e-4)
+    # In another process, which has imported only what it needs.
+    done = road.program("trainers.evaluate", f"--run_dir={settings.run_dir}")
+    assert "19 locations" in done.stdout
+
+
+def test_unfrozen_blocks_learn_on_cached_maps_and_move_and_the_frozen_part_does_not(settings, capsys):
+    train.main(dataclasses.replace(settings, unfreeze=BLOCKS, unfreeze_rate=1.0))
+    first, second = losses(capsys.readouterr().out)
+    assert second < first
+    whole = geolocator.load(f"{settings.run_dir}/{run_folder.MODEL}")
+    train.main(dataclasses.replace(settings, unfreeze=BLOCKS, unfreeze_rate=1e-9, epochs=1, overwrite=True))
+    still = geolocator.load(f"{settings.run_dir}/{run_folder.MODEL}")
+    pairs = zip(whole.get_layer("backbone").get_weights(), still.get_layer("backbone").get_weights(), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
+    moved = [
+        abs(one - other).max()
+        for one, other in zip(
+            whole.get_layer("classifier").get_layer("blocks").get_weights(),
+            still.get_layer("classifier").get_layer("blocks").get_weights(),
+            strict=True,
+        )
+    ]
+    assert max(moved) > 1e-3
+
+
+def test_an_lstm_trains_on_augmented_features_to_the_last_bit(settings):
+    changed = {"feature_dropout": 0.2, "view_mixup": 0.3, "view_dropout": 0.3, "fusion": "lstm", "epochs": 1}
+    changed |= FEW | {"batch_size": 8}
+    told = []
+    for name in "ab":
+        train.main(dataclasses.replace(settings, **changed, deterministic=True, run_dir=settings.run_dir + name))
+        told.append(geolocator.load(f"{settings.run_dir}{name}/{run_folder.MODEL}").get_weights())
+    assert all(np.array_equal(*pair) for pair in zip(*told, strict=True))
+
+
+def test_images_are_jittered_in_training_and_blocks_unfrozen_in_the_loop(settings, capsys):
+    from_images = dataclasses.replace(settings, cache_dir="", unfreeze=BLOCKS, crop=0.2, brightness=0.2, epochs=1)
+    train.main(dataclasses.replace(from_images, **FEW))
+    assert "epoch 1/1" in capsys.readouterr().out
+    model = geolocator.load(f"{settings.run_dir}/{run_folder.MODEL}")
+    assert "jitter" not in [layer.name for layer in model.layers]
+
+
+def test_chunks_are_trained_one_after_another_and_each_is_kept(settings, capsys):
+    chunked = dataclasses.replace(settings, schedule="chunked", chunk_examples=15, epochs=2, fusion="mean", **FEW)
+    train.main(dataclasses.replace(chunked, train_views="single"))
+    text = capsys.readouterr().out
+    chunks = -(-int(re.search(r"([\d,]+) training examples", text)[1].replace(",", "")) // 15)
+    assert chunks > 3
+    assert f"chunk {chunks}/{chunks}, epoch 2/2: loss" in text
+    assert text.count("mean miles") == chunks
+    folder = run_folder.check_run(settings.run_dir)
+    kept = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert len(kept) == chunks
+    assert re.fullmatch(r"chunk_000_loss_\d+\.\d{3}\.keras", kept[0])
+    last = geolocator.load(folder / "checkpoints" / kept[-1]).get_weights()
+    final = geolocator.load(folder / run_folder.MODEL).get_layer("classifier").get_weights()
+    assert all(np.array_equal(*pair) for pair in zip(last, final, strict=True))
+
+
+def test_inputs_from_images_cannot_be_cut_into_chunks(settings):
+    with pytest.raises(errors.OptionError, match=r"--schedule=chunked: these inputs cannot be divided"):
+        train.main(dataclasses.replace(settings, cache_dir="", schedule="chunked"))
+
+
+def test_a_cache_behind_the_blocks_is_refused_with_the_command(settings, cache_dir):
+    with pytest.raises(errors.BackboneError, match=r"--pooling=none"):
+        train.main(dataclasses.replace(settings, cache_dir=str(cache_dir), unfreeze="block_3_expand_relu"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"train_backbone": True, "cache_dir": "", "unfreeze": "last_block"}, "--train_backbone with --unfreeze"),
+        ({"crop": 0.1}, "--crop with --cache_dir"),
+        ({"view_mixup": 0.1, "train_views": "single"}, "--view_mixup with --train_views=single"),
+        ({"fusion": "lstm", "train_views": "single"}, "--fusion with --train_views=single"),
+        ({"head": "neighbours", "members": 2}, "--head=neighbours trains nothing"),
+        ({"unfreeze_rate": 0.0}, "--unfreeze_rate=0.0: must be above 0"),
+        ({"chunk_examples": 0}, "--chunk_examples=0"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(settings, changed, message):
+    with pytest.raises(errors.OptionError, match=message):
+        dataclasses.replace(settings, **changed)
+
+
+def test_the_reports_cnn_trains_end_to_end_under_an_lstm(data_dir, tmp_path):
+    done = road.program(
+        "trainers.train",
+        "--flagfile=trainers/recipes/lstm_cnn.cfg",
+        f"--data_dir={data_dir}",
+        "--config=random",
+        # Half of the road's size, and its smallest part: a view takes 81 GFLOP at 300x600, 0.17 at 16x24.
+        *("--height_px=16", "--width_px=24", "--train_split=test"),
+        "--epochs=1",
+        f"--run_dir={tmp_path}",
+    )
+    assert "epoch 1/1" in done.stdout
+
+
+@pytest.mark.parametrize("recipe", ["im2gps", "planet"])
+def test_recipes_on_pooled_features_beat_the_constant_guess(data_dir, cache_dir, tmp_path, recipe):
+    flags = (f"--flagfile=trainers/recipes/{recipe}.cfg", f"--data_dir={data_dir}", "--config=random")
+    flags += (f"--cache_dir={cache_dir}", "--epochs=10", "--neighbours=5", "--cell_deg=1")
+    road.program("trainers.train", *flags, f"--run_dir={tmp_path}")
+    road.program("trainers.evaluate", f"--run_dir={tmp_path}")
+    metrics = json.loads((tmp_path / run_folder.METRICS).read_text())
+    assert metrics["mean_miles"] < metrics["constant_guess"]["mean_miles"]

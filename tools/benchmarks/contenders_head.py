@@ -1,0 +1,195 @@
+"""Ways to take training steps with a head on a frozen encoder.
+
+On cached features, with the encoder in the loop, on one constant batch, and as the course report did. An item is a
+training example (a view); one `run` is one call of fit.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from geods.geo import partition
+from model.encoders import backbones
+from tools.benchmarks import report_training
+from trainers.features import feature_cache, feature_encoder
+from trainers.options import train_options
+from trainers.training import callbacks, cells, fit, inputs, networks
+
+
+class LossCurve(keras.callbacks.Callback):
+    """Keeps the loss of every step.
+
+    Attributes:
+        losses: Of each step so far.
+    """
+
+    def __init__(self) -> None:
+        """Begins with none."""
+        super().__init__()
+        self.losses: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Takes the step's own loss out of the mean over the epoch so far, which is what Keras tells."""
+        mean, before = float((logs or {})["loss"]), sum(self.losses)
+        self.losses.append(mean * (batch + 1) - before)
+
+
+class _Training:
+    """A compiled network and what it is fitted to. A child gives `_data`, for `_examples` examples a run."""
+
+    _data: Any
+    _examples: int
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = train_options.TrainOptions(**settings)
+        fit.prepare(self._settings)
+        self._cells: partition.Partition = cells.for_run(self._settings)
+
+    def _compile(self, parts: fit.Parts) -> None:
+        """Gives the network its loss and optimizer."""
+        self._network = parts.network
+        fit.compile_network(parts, self._cells, self._settings)
+
+    def run(self) -> int:
+        """Takes the steps, watched as trainers.train watches them."""
+        self._fit([])
+        return self._examples
+
+    def _fit(self, watchers: Sequence[keras.callbacks.Callback]) -> None:
+        """Fits the network once."""
+        self._network.fit(self._data, verbose=0, callbacks=[callbacks.StopOnNaN(), *watchers], shuffle=False)
+
+
+class Cached(_Training):
+    """trainers.train with --cache_dir.
+
+    Args:
+        settings: Fields of `train_options.TrainOptions`.
+        examples: How many a run takes.
+    """
+
+    def __init__(self, settings: dict[str, Any], examples: int) -> None:
+        super().__init__(settings)
+        split, cache = inputs.from_cache(self._settings, self._settings.train_split, self._cells, train=True)
+        self._compile(_on_cache(self._settings, self._cells, split, cache))
+        self._data, self._examples = _first(split, examples), min(examples, split.examples)
+
+
+class Synthetic(Cached):
+    """The same steps on one batch that stays: what the arithmetic alone takes."""
+
+    def __init__(self, settings: dict[str, Any], examples: int) -> None:
+        super().__init__(settings, examples)
+        batch = self._data[0]
+        steps = self._examples // len(batch[1])
+        self._data, self._examples = _Constant(batch, steps), steps * len(batch[1])
+
+
+class _Constant(keras.utils.PyDataset):
+    """One batch again and again, handed over as batches of a cache are; from tf.data it took longer than those."""
+
+    def __init__(self, batch: Any, steps: int) -> None:  # noqa: ANN401 - whatever the network takes
+        super().__init__()
+        self._batch, self._steps = batch, steps
+
+    def __len__(self) -> int:
+        """Returns how often it comes."""
+        return self._steps
+
+    def __getitem__(self, number: int) -> Any:  # noqa: ANN401
+        """Returns it."""
+        return self._batch
+
+
+class InTheLoop(_Training):
+    """trainers.train without --cache_dir: images are decoded and go through the encoder at every step.
+
+    Args:
+        settings: Fields of `train_options.TrainOptions`.
+        steps: How many a run takes.
+    """
+
+    def __init__(self, settings: dict[str, Any], steps: int) -> None:
+        super().__init__(settings)
+        split = inputs.from_images(self._settings, self._settings.train_split, self._cells, train=True)
+        self._compile(_on_images(self._settings, self._cells, split))
+        self._data, self._examples = split.inputs.take(steps), steps * self._settings.batch_size
+
+
+class Report:
+    """The report's fit: float32 pixels in memory, the encoder inside the model, one image a step.
+
+    Args:
+        encoder: Name of the encoder.
+        encoder_weights: Its weights, as in `backbones.BackboneSpec`.
+        images: File of uint8 `[n, h, w, 3]`.
+        head: Name of the head.
+        classes: Cells to choose from.
+    """
+
+    def __init__(self, encoder: str, encoder_weights: str, images: str, head: str, classes: int) -> None:
+        self._pixels = np.load(images, allow_pickle=False).astype(np.float32)
+        self._model = report_training.network(encoder, encoder_weights, head, self._pixels.shape[1:], classes)
+        self._labels = keras.utils.to_categorical(np.arange(len(self._pixels)) % classes, classes)
+
+    def run(self) -> int:
+        """Takes one step an image."""
+        self._model.fit(self._pixels, self._labels, batch_size=1, verbose=0)
+        return len(self._pixels)
+
+
+class Curve(_Training):
+    """The losses of the first steps under one seed, in the order of the dataset, the head starting from the seed alone.
+
+    Args:
+        settings: Fields of `train_options.TrainOptions`; with a cache_dir the features come from there.
+        steps: How many.
+    """
+
+    def __init__(self, settings: dict[str, Any], steps: int) -> None:
+        super().__init__(settings)
+        chosen, split_name = self._settings, self._settings.train_split
+        if chosen.cache_dir:
+            split, cache = inputs.from_cache(chosen, split_name, self._cells, train=False)
+            keras.utils.set_random_seed(chosen.seed)
+            parts = _on_cache(chosen, self._cells, split, cache)
+            self._data = _first(split, steps * chosen.batch_size)
+        else:
+            split = inputs.from_images(chosen, split_name, self._cells, train=False)
+            parts = _on_images(chosen, self._cells, split)
+            self._data = split.inputs.take(steps)
+        self._compile(parts)
+
+    def facts(self) -> dict[str, Any]:
+        """Takes the steps and returns the loss of each."""
+        curve = LossCurve()
+        self._fit([curve])
+        return {"losses": curve.losses}
+
+
+def _on_cache(
+    settings: train_options.TrainOptions,
+    chosen: partition.Partition,
+    split: inputs.Split,
+    cache: feature_cache.FeatureCache,
+) -> fit.Parts:
+    """Returns the network that trainers.train trains on a cache."""
+    spec = backbones.BackboneSpec.from_dict(cache.spec)
+    return fit.on_features(settings, spec, cache.feature_shape, chosen, split, None)
+
+
+def _on_images(settings: train_options.TrainOptions, chosen: partition.Partition, split: inputs.Split) -> fit.Parts:
+    """Returns the network that trainers.train trains on images."""
+    spec = feature_encoder.spec_of(settings)
+    backbone = backbones.build(spec)
+    # Building the encoder has drawn random numbers; the head is to start as it does on a cache.
+    keras.utils.set_random_seed(settings.seed)
+    classifier = networks.classifier_of(settings, spec, tuple(backbone.output_shape[1:]), len(chosen))
+    return fit.Parts(networks.on_images(settings, backbone, classifier), classifier, backbone, split, None)
+
+
+def _first(split: inputs.Split, examples: int) -> Any:  # noqa: ANN401 - a keras.utils.PyDataset
+    """Returns the first examples of a split on a cache."""
+    return next(split.inputs.chunks(examples))

@@ -1,0 +1,162 @@
+"""The images that are measured on: a tree of one size, drawn or copied, and the dataset that is built of it.
+
+Larger trees, made by repeating the images of one at places nearby.
+"""
+
+import concurrent.futures
+import io
+import itertools
+import json
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+from geods import errors
+from geods.storage import files
+from geods.tree import companions, imagery_tree
+from tools.benchmarks import stages
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+_ROOT = pathlib.Path(__file__).parent.parent.parent
+_QUALITY = 75
+_MADE_OF = "made_of.json"
+
+
+def build_words(root: str, data_dir: str, config: str) -> tuple[str, ...]:
+    """Returns the words after `python` for `tfds build` of a tree."""
+    # The tfds command itself would have to be on the PATH; this is what it calls.
+    program = ("-m", "tensorflow_datasets.scripts.cli.main", "build", str(_ROOT / "geods"))
+    return (*program, f"--config={config}", f"--manual_dir={root}", f"--data_dir={data_dir}", "--overwrite")
+
+
+def given_or_simulated(images: str, work: pathlib.Path, locations_per_cell: int) -> pathlib.Path:
+    """Returns the tree at `images`, or draws one below `work` if that is empty, unless it is there.
+
+    Raises:
+        MissingFileError: If there is no such tree, or no partition that goes with it.
+    """
+    from geods.tree import companions
+
+    if images:
+        root = files.check_folder(images, "name an imagery tree, or leave --images out to draw one")
+        companions.find_partition(root)
+        return root
+    root = work / f"simulated{locations_per_cell}"
+    cells = root / companions.PARTITION_NAME
+    if not cells.is_file():
+        words = ("-m", "tools.make_partition", "--boundary=demo", f"--out={cells}")
+        stages.run("partition", words, work / "partition.log")
+    words = ("-m", "tools.simulate_tree", f"--partition={cells}", f"--out={root}")
+    stages.run("images", (*words, f"--locations_per_cell={locations_per_cell}"), work / "images.log")
+    return root
+
+
+def resized(source: pathlib.Path, target: pathlib.Path, height_px: int, width_px: int, most: int = 0) -> pathlib.Path:
+    """Copies a tree in which all images have one size, unless it is there; those of another size are resized.
+
+    A loader that resizes cannot be compared with the speed of decoding alone.
+
+    Args:
+        source: An imagery tree with a partition.
+        target: Folder to write to.
+        height_px: Height of the images.
+        width_px: Width of the images.
+        most: Locations to copy, spread over the tree; 0 for all.
+
+    Raises:
+        BenchmarkError: If `target` was made of something else.
+    """
+    from geods.tree import companions, imagery_tree
+
+    made_of = {"source": str(source.resolve()), "height_px": height_px, "width_px": width_px, "most": most}
+    check_made_of(target, made_of)
+    if (target / _MADE_OF).is_file():
+        return target
+    cells = companions.find_partition(source).read_text(encoding="utf-8")
+    places = imagery_tree.read(source)
+    step = max(1, len(places) // most) if most else 1
+    chosen = list(itertools.islice(places[::step], most or None))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        views = [view.path for place in chosen for view in place.views]
+        list(pool.map(lambda path: _copy(path, target / path.relative_to(source), (width_px, height_px)), views))
+    files.write_text(target / companions.PARTITION_NAME, cells)
+    files.write_json(target / _MADE_OF, made_of)
+    return target
+
+
+def pixels(root: pathlib.Path, count: int, height_px: int, width_px: int) -> "np.ndarray":
+    """Returns images of a tree, uint8 `[count, height_px, width_px, 3]`, spread over it.
+
+    Raises:
+        BenchmarkError: If it has fewer.
+    """
+    import numpy as np
+    from PIL import Image
+
+    paths = sorted(root.glob("*/*/*.jpg"))
+    if len(paths) < count:
+        problem = f"{root}: has {len(paths)} images, fewer than the {count} wanted."
+        raise errors.BenchmarkError(problem, "ask for fewer, or name another tree")
+    chosen = paths[:: len(paths) // count][:count]
+    opened = (Image.open(path).convert("RGB").resize((width_px, height_px)) for path in chosen)
+    return np.stack([np.asarray(image) for image in opened])
+
+
+def check_made_of(folder: pathlib.Path, made_of: dict[str, object]) -> None:
+    """Raises BenchmarkError if a folder was made of something else; an empty or a missing one passes."""
+    path = folder / _MADE_OF
+    if not path.is_file():
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found != made_of:
+        problem = f"{folder}: was made of {found}, wanted {made_of}."
+        raise errors.BenchmarkError(problem, "name another --work_dir, or delete it")
+
+
+def _copy(path: pathlib.Path, target: pathlib.Path, size: tuple[int, int]) -> None:
+    """Copies an image, as it is or resized."""
+    from PIL import Image
+
+    content = path.read_bytes()
+    image = Image.open(io.BytesIO(content))
+    if image.size != size:
+        written = io.BytesIO()
+        image.convert("RGB").resize(size).save(written, "JPEG", quality=_QUALITY)
+        content = written.getvalue()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+
+
+# 1e-5 degrees are 1 m; no place is moved out of its cell but at an edge, which changes nothing that is measured.
+_STEP_DEG = 1e-5
+
+
+def repeated(source: pathlib.Path, target: pathlib.Path, images: int) -> tuple[pathlib.Path, int]:
+    """Makes a tree of at least so many images by links to another's, unless it is there.
+
+    Args:
+        source: An imagery tree with a partition beside it.
+        target: Folder to write to.
+        images: Images wanted.
+
+    Returns:
+        The tree, and how many images it has.
+    """
+    places = imagery_tree.read(source)
+    made, number = 0, 0
+    while made < images:
+        place = places[number % len(places)]
+        moved = (number // len(places)) * _STEP_DEG
+        folder = target / str(place.folder_cell) / f"{place.lat_deg + moved:.6f},{place.lon_deg:.6f}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for view in place.views:
+            link = folder / view.path.name
+            if not link.exists():
+                os.link(view.path, link)
+        made, number = made + len(place.views), number + 1
+    cells = companions.find_partition(source).read_text(encoding="utf-8")
+    files.write_text(target / companions.PARTITION_NAME, cells)
+    return target, made

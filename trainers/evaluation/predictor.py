@@ -1,0 +1,108 @@
+"""A finished run as something that predicts."""
+
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from geods import errors
+from geods.geo import partition
+from model import decode, geolocator
+from model.encoders import backbones
+from trainers.features import feature_cache, joined_cache
+from trainers.runs import run_folder
+from trainers.training import cached_batches
+
+
+class Predictor:
+    """The network of a run with its partition.
+
+    Attributes:
+        folder: The run folder.
+        options: What the run was trained with.
+        partition: The cells it chooses from.
+        height_px: Height of the images it takes.
+        width_px: Width of the images it takes.
+    """
+
+    def __init__(self, run_dir: str | pathlib.Path) -> None:
+        """Loads a run.
+
+        Raises:
+            RunError: If the folder is not a finished run, or its model does not fit its partition.
+        """
+        self.folder = run_folder.check_run(str(run_dir))
+        self.options = run_folder.options_of(self.folder)
+        self.partition = partition.read(self.folder / run_folder.PARTITION)
+        self._network = geolocator.load(self.folder / run_folder.MODEL)
+        self._classifier = self._network.get_layer("classifier")
+        self._decoder = self._network.get_layer("decoder")
+        self.height_px, self.width_px = self._network.input["image"].shape[2:4]
+        if self._classifier.output_shape[-1] != len(self.partition):
+            problem = f"{self.folder}: the model has {self._classifier.output_shape[-1]} cells, "
+            problem += f"the partition {len(self.partition)}."
+            raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
+        run_folder.check_partition(self.folder)
+
+    @classmethod
+    def load(cls, run_dir: str | pathlib.Path) -> "Predictor":
+        """Loads a run; see `__init__`."""
+        return cls(run_dir)
+
+    def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """Predicts from images; returns what `pieces` yields, all of it at once."""
+        return _joined(self.pieces(batches))
+
+    def pieces(self, batches: Iterable[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Predicts from images, batch by batch.
+
+        Args:
+            batches: As `pipeline.batches` and `pipeline.tree_batches` give them, with all views.
+
+        Yields:
+            Log-probabilities float32 `[b, cells]`, and points float64 `[b, 2]`, (lat, lon) in degrees.
+        """
+        for batch in batches:
+            result = self._network.predict_on_batch({"image": batch["image"], "view_mask": batch["view_mask"]})
+            yield np.asarray(result["log_probabilities"]), np.asarray(result["coords"], dtype=np.float64)
+
+    def predict_features(
+        self,
+        cache: feature_cache.FeatureCache | joined_cache.JoinedCache,
+        batch_size: int,
+        locations: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Predicts from the cached features; returns what `feature_pieces` yields, all of it at once."""
+        return _joined(self.feature_pieces(cache, batch_size, locations))
+
+    def feature_pieces(
+        self,
+        cache: feature_cache.FeatureCache | joined_cache.JoinedCache,
+        batch_size: int,
+        locations: np.ndarray | None = None,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Predicts from the cached features of locations `[n]`, all if not given; yields what `pieces` does.
+
+        Raises:
+            CacheError: If the features are not those of this run's encoder.
+        """
+        mine = backbones.weights_sha256(self._network.get_layer("backbone").layer)
+        if mine != cache.key.weights_sha256 or cache.feature_shape != self._classifier.input["features"].shape[2:]:
+            problem = f"{cache.folder}: holds features of {cache.key.backbone} that are not those of {self.folder}."
+            raise errors.CacheError(problem, "evaluate with --from_images, or extract with the run's encoder")
+        truth = np.broadcast_to(np.zeros(3, np.float32), (len(cache.rows.coords), 3))
+        locations = np.arange(len(truth), dtype=np.int32) if locations is None else locations
+        everything = cached_batches.CachedBatches(cache, truth, locations, "all", batch_size)
+        at_once = -(-decode.DECODED_AT_ONCE // batch_size)
+        for start in range(0, len(everything), at_once):
+            numbers = range(start, min(start + at_once, len(everything)))
+            found = [np.asarray(self._classifier(everything[number][0], training=False)) for number in numbers]
+            log_probabilities = np.concatenate(found)
+            yield log_probabilities, np.asarray(self._decoder(log_probabilities), dtype=np.float64)
+
+
+def _joined(pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the log-probabilities and the points of all pieces."""
+    log_probabilities, points = zip(*pieces, strict=True)
+    return np.concatenate(log_probabilities), np.concatenate(points)

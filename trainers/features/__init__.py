@@ -1,0 +1,1 @@
+"""Feature caches: format, extraction, reading."""

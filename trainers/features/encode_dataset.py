@@ -1,0 +1,71 @@
+"""The images of a dataset through a frozen encoder, in order, from any row on."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from geods.dataset import dataset_reader
+from geods.input import loader, pipeline
+from model import augmentation
+from trainers.features import runtimes
+from trainers.options import encoder_options
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ImageFeatures:
+    """Features of a dataset's views, computed as they are asked for.
+
+    Attributes:
+        builder: The dataset, from `dataset_reader.open_builder`.
+        forward: The encoder, from `runtimes.compiled` for settings.batch_size.
+        settings: What to extract, with `decode` as chosen.
+    """
+
+    builder: Any
+    forward: runtimes.Forward
+    settings: encoder_options.ExtractOptions
+
+    def of(self, split: str, variant: int, row: int, place: tuple[int, int]) -> Iterator[np.ndarray]:
+        """Yields the features of a split's views in order, float32 `[n, *feature_shape]` a batch.
+
+        Args:
+            split: The split.
+            variant: Number of the changed copy of its images, 0 for the images as they are.
+            row: The first row.
+            place: Its location, and how many rows of that come before it.
+        """
+        size = self.settings.batch_size
+        height_px, width_px = self.settings.height_px, self.settings.width_px
+        rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=place[1])
+        part = dataset_reader.part_from(self.builder, split, place[0])
+        with contextlib.closing(loader.ViewBatches(self.builder, part, rows, self.settings.decode)) as batches:
+            for batch in batches:
+                count = len(batch["image"])
+                images = _padded(batch["image"], size)
+                if variant:
+                    images = self._changed(images, draws(self.settings.seed, variant, row, size))
+                yield self.forward(images)[:count]
+                row += size
+
+    @functools.cached_property
+    def _changed(self) -> Callable[[Any, np.ndarray], Any]:
+        """What changes a batch of images as their random numbers say."""
+        changes = (self.settings.brightness, self.settings.contrast, self.settings.crop)
+        return tf.function(lambda images, lots: augmentation.jittered(images, lots, *changes), autograph=False)
+
+
+def draws(seed: int, variant: int, first: int, count: int) -> np.ndarray:
+    """Returns the random numbers of rows, float32 `[count, DRAWS]`: their own each, so a resumed run has them too."""
+    rows = [np.random.default_rng([seed, variant, row]) for row in range(first, first + count)]
+    return np.array([row.random(augmentation.DRAWS) for row in rows], dtype=np.float32)
+
+
+def _padded(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns a batch with black images at its end: compiling for another size costs more than computing a full one."""
+    missing = size - len(images)
+    return tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]) if missing else images

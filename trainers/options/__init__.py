@@ -1,0 +1,1 @@
+"""Option dataclasses of the programs; every field is a flag."""

@@ -1,0 +1,1 @@
+"""Figures and the map page."""

@@ -1,0 +1,151 @@
+"""What the drawn picture and the web page share: colours, great circles, and cells that lie side by side.
+
+Coordinates are `[n, 2]` (lat, lon) in degrees; shapes have x = longitude and y = latitude.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geods import errors
+from geods.geo import geometry, partition, polygons
+
+# ColorBrewer's Reds, safe for the colour-blind and in order when printed grey; without the darkest, nearly black one.
+REDS = ("#fff5f0", "#fee0d2", "#fcbba1", "#fc9272", "#fb6a4a", "#ef3b2c", "#cb181d", "#a50f15")
+# Okabe and Ito's bluish green, yellow and blue; the two points also differ in shape.
+TRUE_COLOUR, PREDICTED_COLOUR, LINE_COLOUR = "#009e73", "#f0e442", "#0072b2"
+
+# A line of 100 km steps bends by less than 200 m between them.
+_STEP_KM = 100.0
+# The picture's plane holds the globe up to here; further away Lambert's map stretches everything visibly.
+_FARTHEST_KM = 7000.0
+_SNAP_DEG = 1e-8
+_SAME_RUN = "take partition and probabilities from the same run"
+
+
+class Atlas:
+    """How one partition is laid out on paper.
+
+    Args:
+        cells: The partition.
+
+    Attributes:
+        shapes: The partition's shapes; where they cross the antimeridian, those beyond it have longitudes above 180, so
+            that all lie side by side.
+        centre: (lat, lon) of the middle of their bounding box.
+    """
+
+    def __init__(self, cells: partition.Partition) -> None:
+        """Moves the shapes."""
+        lat_min, lat_max, lon_min, lon_max = cells.bounds
+        self.shapes: tuple[polygons.Shape, ...] = cells.shapes
+        if lon_min > lon_max:
+            self.shapes = tuple(shapely.transform(shape, lambda xy: _beyond(xy, lon_min)) for shape in cells.shapes)
+            lon_max += 360
+        self.centre = ((lat_min + lat_max) / 2, (lon_min + lon_max) / 2)
+
+    def beside(self, coords: np.ndarray) -> np.ndarray:
+        """Returns `coords` `[n, 2]` with each longitude moved by whole turns to where the shapes are."""
+        moved = np.array(coords, dtype=np.float64).reshape(-1, 2)
+        moved[:, 1] = self.centre[1] + geometry.wrap_lon_deg(moved[:, 1] - self.centre[1])
+        return moved
+
+    def great_circle(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Returns points `[n, 2]` along the shortest way, one each 100 km, longitudes without a jump."""
+        distance_km = float(geometry.haversine_km(start, end))
+        steps_km = np.linspace(0, distance_km, 2 + int(distance_km / _STEP_KM))
+        line = geometry.destination(start, geometry.bearing_deg(start, end), steps_km)
+        line[0], line[-1] = start, end
+        line[:, 1] = np.unwrap(line[:, 1], period=360)
+        line[:, 1] += self.beside(line[:1])[0, 1] - line[0, 1]
+        return line
+
+    def reaches(self, coords: np.ndarray) -> bool:
+        """Says whether all shapes and `coords` `[n, 2]` are near enough to the centre for `plane` to be equal-area."""
+        west, south, east, north = shapely.total_bounds(np.array(self.shapes))
+        corners = [(lat, lon) for lat in (south, north) for lon in (west, east)]
+        points = np.concatenate([np.array(corners), coords.reshape(-1, 2)])
+        return bool(geometry.haversine_km(self.centre, points).max() < _FARTHEST_KM)
+
+    def plane(self, coords: np.ndarray, *, equal_area: bool) -> np.ndarray:
+        """Returns the places `[n, 2]` on paper, x to the east and y to the north, both in degrees at the centre.
+
+        Args:
+            coords: `[n, 2]`, beside the shapes.
+            equal_area: Lambert's azimuthal projection round the centre (J. P. Snyder, "Map Projections: A Working
+                Manual", USGS 1395, 1987, p. 185), in which equal areas look equal; else straight parallels and
+                meridians, true in scale at the central latitude.
+        """
+        centre = np.radians(self.centre)
+        if not equal_area:
+            return np.column_stack(
+                [(coords[:, 1] - self.centre[1]) * math.cos(centre[0]), coords[:, 0] - self.centre[0]]
+            )
+        lat, turn = np.radians(coords[:, 0]), np.radians(coords[:, 1]) - centre[1]
+        sin_0, cos_0 = np.sin(centre[0]), np.cos(centre[0])
+        scale = np.sqrt(2 / (1 + sin_0 * np.sin(lat) + cos_0 * np.cos(lat) * np.cos(turn)))
+        x = scale * np.cos(lat) * np.sin(turn)
+        y = scale * (cos_0 * np.sin(lat) - sin_0 * np.cos(lat) * np.cos(turn))
+        return np.degrees(np.column_stack([x, y]))
+
+
+def simplified(shapes: tuple[polygons.Shape, ...], tolerance_deg: float) -> np.ndarray:
+    """Returns the shapes with fewer vertices; borders that two shapes share stay shared.
+
+    Args:
+        shapes: Cells that do not overlap.
+        tolerance_deg: Bends smaller than this are straightened (its square is an area; Visvalingam and Whyatt 1993).
+
+    Returns:
+        `[cells]` shapely polygons and multipolygons.
+    """
+    return shapely.coverage_simplify(_with_shared_vertices(shapes), tolerance_deg)
+
+
+def rescaled(probabilities: npt.ArrayLike, cells: int) -> tuple[np.ndarray, float]:
+    """Returns probabilities `[cells]` as shares of the highest one, and that one.
+
+    Raises:
+        RunError: If they are not one finite number from 0 for each cell, with one above 0.
+    """
+    checked = np.asarray(probabilities, dtype=np.float64)
+    if checked.shape != (cells,):
+        raise errors.RunError(f"probabilities of shape {checked.shape} do not fit {cells} cells.", _SAME_RUN)
+    highest = float(checked.max())
+    if not (np.isfinite(checked).all() and (checked >= 0).all() and highest > 0):
+        problem = f"probabilities from {checked.min():g} to {highest:g} cannot be drawn."
+        raise errors.RunError(problem, "evaluate the run again: python -m trainers.evaluate --run_dir=RUN")
+    return checked / highest, highest
+
+
+def distance_text(distance_km: float) -> str:
+    """Returns a distance as the page and the picture write it: "312 miles (502 km)"."""
+    return f"{_rounded(distance_km / geometry.KM_PER_MILE)} miles ({_rounded(distance_km)} km)"
+
+
+def _rounded(number: float) -> str:
+    """Returns a number with its thousands marked, and one digit after the point below 10."""
+    return f"{number:.1f}" if number < 9.95 else f"{number:,.0f}"
+
+
+def _beyond(coordinates: np.ndarray, lon_min: float) -> np.ndarray:
+    """Moves longitudes west of `lon_min` by a turn to the east."""
+    moved = coordinates.copy()
+    moved[moved[:, 0] < lon_min, 0] += 360
+    return moved
+
+
+def _with_shared_vertices(shapes: tuple[polygons.Shape, ...]) -> np.ndarray:
+    """Gives each shape the vertices its neighbours have on its border: GEOS takes only such borders for shared."""
+    cells = np.array(shapes)
+    vertices, owners = shapely.get_coordinates(cells, return_index=True)
+    points = shapely.points(vertices)
+    near_cell, near_point = shapely.STRtree(points).query(shapely.boundary(cells), "dwithin", _SNAP_DEG)
+    foreign = owners[near_point] != near_cell
+    near_cell, near_point = near_cell[foreign], near_point[foreign]
+    for cell in np.unique(near_cell):
+        on_border = shapely.multipoints(points[near_point[near_cell == cell]])
+        cells[cell] = shapely.snap(cells[cell], on_border, _SNAP_DEG)
+    return cells

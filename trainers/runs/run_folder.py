@@ -1,0 +1,175 @@
+"""The run folder: what a training leaves behind, and what evaluation and prediction find there.
+
+flags.cfg            the options, as a flag file: python -m trainers.train --flagfile=RUN/flags.cfg repeats the run
+partition.geojson    the cells the model chooses from
+model.keras          the whole network, from uint8 images to a point
+checkpoints/         the best classifier so far, while training
+unfinished/          until the run is finished: what the same command goes on from, and what it is a training of
+events/              for TensorBoard
+metrics.json, predictions.csv, probabilities.npy    written by trainers.evaluate
+calibration.json     written by trainers.calibrate, with calibration.png
+map.html, map.png    written by tools.render
+seal.json            size and SHA-256 of what training and evaluation wrote (geods/storage/seals.py)
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from geods import errors
+from geods.cli import flags as cli_flags
+from geods.geo import partition
+from geods.remote import path_options
+from geods.storage import files, locks, seals
+from trainers.features import cache_format
+from trainers.options import evaluate_options, train_options
+
+FLAGS, PARTITION, MODEL = "flags.cfg", "partition.geojson", "model.keras"
+CHECKPOINT = "checkpoints/best.keras"
+EVENTS = "events"
+UNFINISHED, _TICKET = "unfinished", "training.json"
+CALIBRATION = "calibration.json"
+METRICS, PREDICTIONS, PROBABILITIES = "metrics.json", "predictions.csv", "probabilities.npy"
+EVALUATED = (METRICS, PREDICTIONS, PROBABILITIES, CALIBRATION)
+_RESULTS = (MODEL, *EVALUATED, "calibration.png", "map.html", "map.png", seals.NAME)
+_TRAIN = "train one: python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --run_dir="
+
+
+@contextlib.contextmanager
+def claim(run_dir: str | os.PathLike[str]) -> Iterator[None]:
+    """Keeps other processes out of a run folder, and removes what killed ones left in it.
+
+    Raises:
+        RunError: If another process holds it.
+    """
+    with locks.folder(run_dir, errors.RunError, "name another folder"):
+        for member in pathlib.Path(run_dir).glob("member*"):
+            files.sweep(member / "checkpoints")
+        files.sweep(pathlib.Path(run_dir, "checkpoints"))
+        files.sweep(pathlib.Path(run_dir, UNFINISHED))
+        yield
+
+
+def start(settings: train_options.TrainOptions, cells: partition.Partition, source: str = "") -> pathlib.Path:
+    """Makes a run folder and writes down what it is a run of, or leaves one as it is that was begun with the same.
+
+    Args:
+        settings: The options.
+        cells: The run's partition.
+        source: What it is trained on, as text; empty where nothing can go on from what is there.
+
+    Raises:
+        RunError: If it holds a finished run, or one that was begun with something else, and --overwrite is not given.
+    """
+    folder = check_unfinished(settings)
+    ticket = {"flags": cli_flags.to_flagfile(settings).splitlines(), "partition": cells.fingerprint, "source": source}
+    if not settings.overwrite and _was_begun(folder, ticket):
+        # Of a kill between the seal and the end: the model will be written once more.
+        (folder / seals.NAME).unlink(missing_ok=True)
+        return folder
+    for name in _RESULTS:
+        (folder / name).unlink(missing_ok=True)
+    files.discard(folder / UNFINISHED)
+    for path in (folder / EVENTS, folder / "checkpoints", *folder.glob("member*")):
+        shutil.rmtree(path, ignore_errors=True)
+    partition.write(cells, folder / PARTITION)
+    files.write_text(folder / FLAGS, cli_flags.to_flagfile(settings))
+    if source:
+        files.write_json(folder / UNFINISHED / _TICKET, ticket)
+    return folder
+
+
+def _was_begun(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
+    """Says whether a training was begun in a folder, got through an epoch and was not finished.
+
+    Raises:
+        RunError: If it was begun with other flags, cells or data.
+    """
+    path = folder / UNFINISHED / _TICKET
+    if not path.is_file() or not any(path.parent.glob("*.npz")):
+        return False
+    step = "go on with what it was begun with, name another --run_dir, or begin anew with --overwrite"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        flags, flags_now = set(found["flags"]), set(wanted["flags"])
+        other = [name for name in ("partition", "source") if found[name] != wanted[name]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise errors.RunError(f"{path}: is damaged ({type(error).__name__}: {error}).", step) from error
+    if flags != flags_now or other:
+        how = " ".join(sorted(flags - flags_now) or [f"no {flag}" for flag in sorted(flags_now - flags)])
+        how = how or f"another {' and '.join(other)}"
+        raise errors.RunError(f"{folder}: holds a training that was begun with {how} and is not finished.", step)
+    return True
+
+
+def snapshot(folder: pathlib.Path, member: int = 0) -> pathlib.Path:
+    """Returns the file that the training of a run, or of a member of an ensemble, goes on from."""
+    return folder / UNFINISHED / f"member{member}.npz"
+
+
+def check_unfinished(settings: train_options.TrainOptions) -> pathlib.Path:
+    """Returns the run folder, which need not be there, if a run may begin in it.
+
+    Raises:
+        RunError: If it holds a finished run and --overwrite is not given.
+    """
+    folder = pathlib.Path(settings.run_dir)
+    if (folder / MODEL).exists() and not (folder / UNFINISHED / _TICKET).exists() and not settings.overwrite:
+        problem = f"{folder}: holds a trained model already."
+        raise errors.RunError(problem, "name another --run_dir, or replace it with --overwrite")
+    return folder
+
+
+def check_run(run_dir: str) -> pathlib.Path:
+    """Returns a run folder that holds a model.
+
+    Raises:
+        RunError: If it holds none.
+    """
+    folder = pathlib.Path(run_dir)
+    missing = [name for name in (FLAGS, PARTITION, MODEL) if not (folder / name).is_file()]
+    if missing:
+        what = f"holds no {', '.join(missing)}" if folder.is_dir() else "there is no such folder"
+        raise errors.RunError(f"{folder}: {what}; it is not a finished run.", f"{_TRAIN}{folder}")
+    return folder
+
+
+def finish(folder: pathlib.Path) -> None:
+    """Seals a run that has its model; there is nothing to go on from any more."""
+    seals.write(folder, [FLAGS, PARTITION, MODEL])
+    files.discard(folder / UNFINISHED)
+
+
+@contextlib.contextmanager
+def resealing(folder: pathlib.Path, *names: str) -> Iterator[None]:
+    """Takes files that the block writes into a run's seal; a folder that is not sealed stays so."""
+    seals.release(folder, names)
+    yield
+    seals.renew(folder, names)
+
+
+def check_partition(folder: pathlib.Path) -> None:
+    """Reads the partition of a run, which a model would follow wherever it leads.
+
+    Raises:
+        RunError: If it is not the one that the run was trained with.
+    """
+    if seals.is_sealed(folder) and (found := seals.verify(folder, [PARTITION])):
+        raise errors.RunError(str(found[0]), "put back the run's own partition.geojson, or train again")
+
+
+def cache_of(trained: train_options.TrainOptions, settings: evaluate_options.EvaluateOptions) -> pathlib.Path | None:
+    """Returns the folder of the cache that a run is evaluated on; None if its images go through the encoder again."""
+    if settings.from_images or not trained.cache_dir:
+        return None
+    folder = path_options.local_path(trained.cache_dir, settings.split)
+    return folder if (folder / cache_format.INDEX).exists() else None
+
+
+def options_of(folder: pathlib.Path) -> train_options.TrainOptions:
+    """Returns the options a run was trained with."""
+    return cli_flags.from_flagfile(train_options.TrainOptions, folder / FLAGS)

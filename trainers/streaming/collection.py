@@ -1,0 +1,147 @@
+"""What has come of an imagery tree, by split: the features that a head trains on and is chosen by.
+
+A location's split follows from itself (geods.dataset.splits), so it never changes as the tree grows, and a dataset
+that is built of the tree later with the same --config has the same splits. What falls into test is not even encoded.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from geods import errors
+from geods.dataset import splits as dataset_splits
+from geods.geo import partition
+from geods.tree import imagery_tree, jpeg, labelling
+from trainers.options import train_options
+from trainers.streaming import encode_files, feature_store
+from trainers.training import inputs
+
+_BYTES_A_GB = 10**9
+
+
+class FeatureSplits:
+    """Locations of an imagery tree with their features in memory.
+
+    Attributes:
+        outside: Number of locations outside every cell; they are left out.
+        test: Number of locations kept for the test.
+        is_full: Whether something was left out because it would not fit into --memory_gb.
+
+    Args:
+        settings: The options.
+        cells: The run's partition.
+        encoder: Turns views into features.
+    """
+
+    def __init__(
+        self, settings: train_options.TrainOptions, cells: partition.Partition, encoder: encode_files.Encoder
+    ) -> None:
+        self._settings, self._cells, self._encoder = settings, cells, encoder
+        names = [dataset_splits.TRAIN, *([dataset_splits.VALIDATION] if settings.validation_split else [])]
+        self._memories = {name: feature_store.GrowingFeatures(encoder.feature_shape) for name in names}
+        self.outside = self.test = 0
+        self.is_full = False
+
+    @property
+    def capacity(self) -> int:
+        """Number of views that fit into --memory_gb."""
+        return int(self._settings.memory_gb * _BYTES_A_GB / feature_store.bytes_a_row(self._encoder.feature_shape))
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of the features of one view."""
+        return self._encoder.feature_shape
+
+    @property
+    def views(self) -> int:
+        """Number of views in memory."""
+        return sum(map(len, self._memories.values()))
+
+    def count(self, split: str) -> int:
+        """Returns how many locations of a split are in memory."""
+        return len(self._memories[split].rows.views) if split in self._memories else 0
+
+    def add(self, locations: Sequence[imagery_tree.Location]) -> int:
+        """Encodes locations and keeps those for training and validation.
+
+        Args:
+            locations: Locations that were not given before.
+
+        Returns:
+            How many are new in memory.
+
+        Raises:
+            ImageError: If an image is not whole; of a tree that is followed, its location is left out instead.
+            OptionError: If they do not fit into memory; of a tree that is followed, what does not is left out.
+        """
+        before = sum(map(self.count, self._memories))
+        groups = self._sorted_out(locations)
+        wanted = [place for group in groups.values() for place in group]
+        if not self._settings.follow:
+            self._refuse(wanted)
+        fitting = {place.location_id for place in self._that_fit(wanted)}
+        for split, group in groups.items():
+            for some, features in self._encoder.encode([place for place in group if place.location_id in fitting]):
+                self._memories[split].add(some, features)
+        return sum(map(self.count, self._memories)) - before
+
+    def splits(self) -> tuple[inputs.Split, inputs.Split | None]:
+        """Returns what to train on and what chooses the epoch, if there is any.
+
+        Raises:
+            DatasetError: If there is nothing to train on.
+        """
+        if not self.count(dataset_splits.TRAIN):
+            problem = f"{self._settings.imagery}: no location to train on ({self.summary()})."
+            raise errors.DatasetError(problem, "add locations, or give the --partition they belong to")
+        made = {
+            name: inputs.from_memory(self._settings, found, self._cells, train=name == dataset_splits.TRAIN)
+            for name, found in self._memories.items()
+            if len(found)
+        }
+        return made[dataset_splits.TRAIN], made.get(dataset_splits.VALIDATION)
+
+    def summary(self) -> str:
+        """Returns the counts as text."""
+        train, validation = self.count(dataset_splits.TRAIN), self.count(dataset_splits.VALIDATION)
+        text = f"{train:,} locations to train on, {validation:,} for validation"
+        return f"{text}, {self.test:,} kept for the test" + (f", {self.outside:,} outside" if self.outside else "")
+
+    def _sorted_out(self, locations: Sequence[imagery_tree.Location]) -> dict[str, list[imagery_tree.Location]]:
+        """Returns the locations of each split that is kept in memory; counts the others."""
+        coords = imagery_tree.coords(locations)
+        labels = self._cells.label(coords[:, 0], coords[:, 1])
+        inside = [place for place, label in zip(locations, labels, strict=True) if label >= 0]
+        names = split_names(self._settings.config, inside)
+        self.outside += len(locations) - len(inside)
+        self.test += int(np.sum(names == dataset_splits.TEST))
+        return {
+            split: [place for place, name in zip(inside, names, strict=True) if name == split]
+            for split in self._memories
+        }
+
+    def _refuse(self, wanted: Sequence[imagery_tree.Location]) -> None:
+        """Raises if an image is not whole, or the features would not fit."""
+        root = self._settings.imagery
+        views = sum(len(place.views) for place in wanted)
+        if self.views + views > self.capacity:
+            wanted_gb = (self.views + views) * feature_store.bytes_a_row(self._encoder.feature_shape) / _BYTES_A_GB
+            problem = f"--memory_gb={self._settings.memory_gb:g}: the features of {views:,} views take {wanted_gb:.1f}."
+            step = "pool them (--pooling=avg), raise it, or keep them on disk: tfds build geods, then trainers.extract"
+            raise errors.OptionError(problem, step)
+        facts = jpeg.check_files(labelling.view_paths(wanted))
+        jpeg.check_facts(facts, root, f"replace or delete them; python -m tools.check_tree --tree={root} lists all")
+
+    def _that_fit(self, wanted: Sequence[imagery_tree.Location]) -> list[imagery_tree.Location]:
+        """Returns the first locations, as many as fit into memory."""
+        totals = np.cumsum([len(place.views) for place in wanted]) + self.views
+        kept = int(np.searchsorted(totals, self.capacity, side="right"))
+        self.is_full = self.is_full or kept < len(wanted)
+        return list(wanted[:kept])
+
+
+def split_names(config: str, locations: Sequence[imagery_tree.Location]) -> np.ndarray:
+    """Returns the split of each location, `[n]` text, as the dataset's config of that name has it."""
+    if config == "blocked":
+        return dataset_splits.blocked(imagery_tree.coords(locations))
+    return dataset_splits.random([place.location_id for place in locations])

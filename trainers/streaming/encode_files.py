@@ -1,0 +1,92 @@
+"""The views of imagery-tree locations through a frozen encoder, a few at a time, as they come."""
+
+import concurrent.futures
+import os
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from geods import errors
+from geods.input import tf_decoder
+from geods.tree import imagery_tree, jpeg, labelling
+
+# A bar for a handful of views every few seconds would bury everything else.
+_BAR_VIEWS = 500
+
+
+class Encoder:
+    """A frozen encoder for files.
+
+    Attributes:
+        feature_shape: Shape of the features of one view.
+
+    Args:
+        backbone: uint8 `[b, h, w, 3]` -> features `[b, *feature_shape]`.
+        batch_size: Images it sees at once, at most.
+    """
+
+    def __init__(self, backbone: keras.Model, batch_size: int) -> None:
+        self.feature_shape = tuple(backbone.output_shape[1:])
+        self._size_px, self._batch_size = backbone.input_shape[1:3], batch_size
+        self._forward = tf.function(lambda pixels: backbone(pixels, training=False), autograph=False)
+
+    def encode(
+        self, locations: Sequence[imagery_tree.Location]
+    ) -> Iterator[tuple[list[imagery_tree.Location], np.ndarray]]:
+        """Yields some of the locations at a time, with the features of all their views.
+
+        A location with an image that is missing or no whole JPEG is left out, and said.
+
+        Args:
+            locations: Locations of an imagery tree.
+
+        Yields:
+            Locations, and float16 `[views, *feature_shape]`, those of the first location first.
+        """
+        total = sum(len(place.views) for place in locations)
+        with tqdm.tqdm(total=total, desc="encoding", unit=" views", disable=total < _BAR_VIEWS) as bar:
+            for start in range(0, len(locations), self._batch_size):
+                some = locations[start : start + self._batch_size]
+                if whole := _whole(some):
+                    yield whole, self._features([str(path) for path in labelling.view_paths(whole)])
+                bar.update(sum(len(place.views) for place in some))
+
+    def _features(self, paths: Sequence[str]) -> np.ndarray:
+        """Returns the features of files, float16 `[n, *feature_shape]`."""
+        height_px, width_px = self._size_px
+        pixels = tf.data.Dataset.from_tensor_slices(list(paths)).map(
+            lambda path: tf_decoder.decode_image(tf.io.read_file(path), height_px, width_px),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        parts = []
+        for batch in pixels.batch(self._batch_size).prefetch(2):
+            # Each new size is traced, which costs seconds: powers of two are few, and at most double the work.
+            size = 1 << (len(batch) - 1).bit_length()
+            padded = tf.pad(batch, [[0, size - len(batch)], [0, 0], [0, 0], [0, 0]])
+            parts.append(tf.cast(self._forward(padded), tf.float16).numpy()[: len(batch)])
+        return np.concatenate(parts)
+
+
+def _whole(locations: Sequence[imagery_tree.Location]) -> list[imagery_tree.Location]:
+    """Returns the locations whose images are whole; prints what is wrong with the others."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(_problem, locations))
+    for place, problem in zip(locations, found, strict=True):
+        if problem:
+            print(f"{place.location_id} is left out: {problem}", flush=True)
+    return [place for place, problem in zip(locations, found, strict=True) if not problem]
+
+
+def _problem(place: imagery_tree.Location) -> str:
+    """Returns the first problem of a location's images, or ""."""
+    for view in place.views:
+        try:
+            fact = jpeg.check_file(view.path)
+        except errors.MissingFileError as error:
+            return error.problem
+        if fact.problem:
+            return f"{view.path}: {fact.problem}."
+    return ""

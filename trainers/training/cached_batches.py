@@ -1,0 +1,107 @@
+"""Batches of cached features as a keras.utils.PyDataset."""
+
+import copy
+from collections.abc import Iterator
+from typing import Literal, Protocol
+
+import keras
+import numpy as np
+
+from trainers.features import cache_format, joined_cache
+
+
+class FeatureRows(Protocol):
+    """Features to gather batches from: a FeatureCache, or a FeatureMemory."""
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+
+    @property
+    def rows(self) -> cache_format.Rows:
+        """What the rows belong to."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """Copies rows `[n]` out, `[n, *feature_shape]`."""
+
+
+class CachedBatches(keras.utils.PyDataset):
+    """Batches of features gathered from the mapped blocks of a cache, or from memory.
+
+    Args:
+        cache: The cache; rows may be added to one in memory, they are not seen.
+        truth: float32 `[locations, 3]` for all locations of the cache.
+        locations: `[n]` int, which of them to use.
+        views: "all": an example is a location; "single": an example is one view.
+        batch_size: Examples a batch.
+        seed: Of the order, another one each epoch; None to keep the cache's order.
+    """
+
+    def __init__(
+        self,
+        cache: FeatureRows,
+        truth: np.ndarray,
+        locations: np.ndarray,
+        views: Literal["single", "all"],
+        batch_size: int,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self._cache, self._truth, self._batch_size = cache, truth, batch_size
+        rows = cache.rows
+        counts = rows.views[locations]
+        self._width = 1 if views == "single" else int(counts.max(initial=1))
+        # One line an example: its location, its first row, its number of rows; half of what NumPy's own integers take.
+        count = int(counts.sum()) if views == "single" else len(locations)
+        self._examples = np.empty((count, 3), np.int32 if len(rows) < 2**31 else np.int64)
+        if views == "single":
+            self._examples[:, 0] = np.repeat(locations, counts)
+            # Rows follow one another within a location, and begin anew with the next.
+            self._examples[:, 1] = np.repeat(rows.starts[locations] - (np.cumsum(counts) - counts), counts)
+            self._examples[:, 1] += np.arange(count, dtype=self._examples.dtype)
+            self._examples[:, 2] = 1
+        else:
+            self._examples.T[:] = locations, rows.starts[locations], counts
+        self._order = np.arange(len(self._examples), dtype=self._examples.dtype)
+        self._rng = None if seed is None else np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    @property
+    def examples(self) -> int:
+        """Number of examples an epoch."""
+        return len(self._order)
+
+    def chunks(self, size: int) -> Iterator["CachedBatches"]:
+        """Yields the examples in their present order, `size` at a time, each chunk shuffled by itself."""
+        for start in range(0, len(self._order), size):
+            chunk = copy.copy(self)
+            chunk._order = self._order[start : start + size].copy()
+            yield chunk
+
+    def __len__(self) -> int:
+        """Returns the number of batches."""
+        return -(-len(self._order) // self._batch_size)
+
+    def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Returns ({"features", "view_mask"}, truth) of one batch, in the cache's own type; missing views are zeros."""
+        chosen = self._examples[self._order[number * self._batch_size : (number + 1) * self._batch_size]]
+        mask = np.arange(self._width) < chosen[:, 2:]
+        # The network makes float32 of it: here that would take memory and time twice.
+        values = found = self._cache.take((chosen[:, 1:2] + np.arange(self._width))[mask])
+        if not mask.all():
+            values = np.zeros((*mask.shape, *self._cache.feature_shape), dtype=found.dtype)
+            values[mask] = found
+        looks = values.reshape(*mask.shape, *self._cache.feature_shape)
+        return {"features": looks, "view_mask": mask}, self._truth[chosen[:, 0]]
+
+    def on_epoch_end(self) -> None:
+        """Shuffles for the next epoch, and draws variants for it."""
+        if self._rng is not None:
+            self._rng.shuffle(self._order)
+        if isinstance(self._cache, joined_cache.AugmentedCache):
+            self._cache.draw()
+
+    def forward(self, epochs: int) -> None:
+        """Leaves out epochs: what comes next is what would come after them."""
+        for _ in range(epochs):
+            self.on_epoch_end()

@@ -1,0 +1,266 @@
+"""What happens between the steps of a training: stop on NaN, measure in miles, keep the best, write for TensorBoard.
+
+The end of a training to which a tf.data service sends nothing any more.
+"""
+
+import math
+import os
+import pathlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from geods import errors
+from geods.cli import program
+from geods.geo import partition
+from model import decode, geolocator
+from trainers.plots import figures
+from trainers.runs import distance_metrics, run_folder
+from trainers.training import inputs
+
+
+class EpochNumber(keras.callbacks.Callback):
+    """Tells a split the number of each epoch, from which its order follows."""
+
+    def __init__(self, split: inputs.Split) -> None:
+        """Takes the training split."""
+        super().__init__()
+        self._begin = split.begin
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Tells it."""
+        if self._begin:
+            self._begin(epoch)
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends a training whose loss is not a number any more, and says where that happened."""
+
+    def __init__(self) -> None:
+        """Starts before the first epoch."""
+        super().__init__()
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Remembers the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Raises TrainingError if the loss is NaN or infinite."""
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            problem = f"the loss became {loss} in epoch {self._epoch + 1}, step {batch + 1}."
+            raise errors.TrainingError(problem, "lower --learning_rate, or train with --precision=float32")
+
+
+class Validation(keras.callbacks.Callback):
+    """Measures the validation split in miles after each epoch, with all views and the run's decoder.
+
+    The best weights are kept in memory and in checkpoints/best.keras; training ends when `patience` epochs brought
+    nothing better, and the best weights are put back.
+
+    Attributes:
+        best_miles: Least mean distance so far.
+        best_epoch: Epoch it came from, counted from 0; -1 before the first.
+        best_weights: Of that epoch; none before the first.
+        improved: Whether the last epoch was the best so far.
+        coords: `[n, 2]` degrees, (lat, lon), the true points.
+        points: `[n, 2]` degrees, the points predicted after the last epoch.
+
+    Args:
+        network: Model whose output are log-probabilities and whose weights are kept: the one being trained.
+        split: The validation split.
+        cells: The run's partition.
+        decoder: Turns log-probabilities into a point.
+        patience: Epochs to wait for something better.
+        folder: The run folder.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        split: inputs.Split,
+        cells: partition.Partition,
+        decoder: decode.Decoder,
+        patience: int,
+        folder: pathlib.Path,
+    ) -> None:
+        super().__init__()
+        self._network, self._split, self._cells, self._decoder = network, split, cells, decoder
+        self._patience, self._folder = patience, folder
+        self.best_miles, self.best_epoch = math.inf, -1
+        self.best_weights: list[np.ndarray] = []
+        self.improved = False
+        self.points = np.zeros((0, 2))
+        self.coords = split.coords
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Adds val_* figures to the logs and keeps the best weights."""
+        measured = self.measure()
+        if logs is not None:
+            logs.update(measured)
+        self._keep_best(epoch, measured["val_mean_miles"])
+
+    def measure(self) -> dict[str, float]:
+        """Returns val_* figures of the network as it is now."""
+        found = [self._guess(log_probabilities) for log_probabilities in self._pieces()]
+        # Behind the locations there may be rows that only fill up the last batch (trainers/training/devices.py).
+        count = len(self.coords)
+        self.points = np.concatenate([points for points, _ in found])[:count]
+        top_cells = np.concatenate([top for _, top in found])[:count]
+        guesses = distance_metrics.Guesses(self._split.coords, self._split.cells, self.points, top_cells)
+        measured = distance_metrics.measure(guesses, self._cells)
+        figures_of = {
+            f"val_{name}": measured[name] for name in ("mean_miles", "median_miles", "top1_cell", "score_map")
+        }
+        return figures_of | {f"val_within_{limit}_km": share for limit, share in measured["within_km"].items()}
+
+    def _pieces(self) -> Iterator[np.ndarray]:
+        """Yields log-probabilities `[b, cells]` of the next locations, as many as are decoded at once."""
+        batches: list[np.ndarray] = []
+        for batch in _batches_of(self._split.inputs):
+            batches.append(np.asarray(self._predicted(batch[0])))
+            if sum(map(len, batches)) >= decode.DECODED_AT_ONCE:
+                yield np.concatenate(batches)
+                batches = []
+        if batches:
+            yield np.concatenate(batches)
+
+    def _predicted(self, values: dict[str, Any]) -> Any:  # noqa: ANN401 - an array or a tensor
+        """Returns the log-probabilities of one batch."""
+        strategy = getattr(self._network, "distribute_strategy", None)
+        if strategy is None or strategy.num_replicas_in_sync == 1:
+            return self._network.predict_on_batch(values)
+        # predict_on_batch gives the whole batch to every device, and all of their answers.
+        return self._network.predict(values, batch_size=len(values["view_mask"]), verbose=0)
+
+    def _guess(self, log_probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns points `[b, 2]`, degrees, and the most probable cells `[b, k]` of log-probabilities `[b, cells]`."""
+        points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
+        return points, distance_metrics.top_cells(log_probabilities).astype(np.int32)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Puts the best weights back."""
+        if self.best_weights:
+            self._network.set_weights(self.best_weights)
+
+    def _keep_best(self, epoch: int, miles: float) -> None:
+        """Keeps the weights if they are the best so far; ends the training if nothing better came for long."""
+        self.improved = miles < self.best_miles
+        if self.improved:
+            self.best_miles, self.best_epoch = miles, epoch
+            self.best_weights = self._network.get_weights()
+            geolocator.save(self._network, self._folder / run_folder.CHECKPOINT)
+        elif epoch - self.best_epoch >= self._patience:
+            self.model.stop_training = True
+
+
+def _batches_of(batches: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - as inputs.Split has them
+    """Yields the batches of a split in their order; Keras' own sequences know no end by themselves."""
+    if isinstance(batches, keras.utils.PyDataset):
+        yield from (batches[number] for number in range(len(batches)))
+    else:
+        yield from batches
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints one line an epoch."""
+
+    def __init__(self, epochs: int, validation: Validation | None) -> None:
+        """Takes the number of epochs and what measures the validation split, if anything does."""
+        super().__init__()
+        self._epochs, self._validation, self._started = epochs, validation, time.monotonic()
+        self._first: int | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Remembers where this process began."""
+        self._first = epoch if self._first is None else self._first
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Prints loss, miles, best, seconds and time left."""
+        logs = logs or {}
+        seconds = time.monotonic() - self._started
+        left = seconds / (epoch + 1 - (self._first or 0)) * (self._epochs - epoch - 1)
+        line = f"epoch {epoch + 1}/{self._epochs}: loss {logs['loss']:.4f}, cell accuracy {logs['cell_accuracy']:.1%}"
+        if self._validation:
+            mark = " (best)" if self._validation.improved else f" (best {self._validation.best_miles:,.1f})"
+            line += f", validation {logs['val_mean_miles']:,.1f} miles{mark}"
+        print(f"{line}, {seconds:,.0f} s, at most {left:,.0f} s left", flush=True)
+
+
+class Board(keras.callbacks.Callback):
+    """Writes events for TensorBoard: every figure each epoch, and a map of the errors whenever they got better."""
+
+    def __init__(self, folder: pathlib.Path, cells: partition.Partition, validation: Validation | None) -> None:
+        """Takes the run folder, its partition, and what measures the validation split, if anything does."""
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(folder / run_folder.EVENTS))
+        self._cells, self._validation = cells, validation
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes what the other callbacks have put into the logs."""
+        with self._writer.as_default(step=epoch + 1):
+            for name, value in (logs or {}).items():
+                group, bare = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
+                tf.summary.scalar(f"{group}/{bare}", value)
+            tf.summary.scalar("learning_rate", float(np.asarray(self.model.optimizer.learning_rate)))
+            if self._validation and self._validation.improved:
+                picture = figures.to_png(
+                    figures.error_map(self._cells, self._validation.coords, self._validation.points)
+                )
+                tf.summary.image("validation/errors", tf.io.decode_png(picture, channels=3)[None])
+        self._writer.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Closes the events file."""
+        self._writer.close()
+
+
+_LOOK_S = 1.0
+_EXIT_FAILED = 2
+
+
+class Stall(keras.callbacks.Callback):
+    """Ends the process with a message when no step has ended for a while.
+
+    TensorFlow 2.21 waits for a worker that is gone until one listens under its port again, an hour at least, inside a
+    call that no signal interrupts. So the process is ended as a kill would, which a training stands: the same command
+    goes on after the last finished epoch.
+
+    Args:
+        address: host:port of the dispatcher.
+        wait_s: How long a step may take; compiling counts.
+    """
+
+    def __init__(self, address: str, wait_s: float) -> None:
+        """Begins to look when an epoch begins."""
+        super().__init__()
+        self._address, self._wait_s = address, wait_s
+        self._stepped_s, self._over = 0.0, threading.Event()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Begins to look."""
+        self._stepped_s, self._over = time.monotonic(), threading.Event()
+        threading.Thread(target=self._look, args=(self._over,), daemon=True).start()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Notes when the step ended."""
+        self._stepped_s = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stops looking."""
+        self._over.set()
+
+    def _look(self, over: threading.Event) -> None:
+        """Looks every second until the epoch is over."""
+        while not over.wait(_LOOK_S):
+            if time.monotonic() - self._stepped_s > self._wait_s:
+                problem = f"--data_service={self._address}: no step ended for {self._wait_s:g} s; a worker may be gone."
+                step = "start it again under its port, then the same command; or raise --data_service_wait_s"
+                program.show_error(errors.TrainingError(problem, step))
+                os._exit(_EXIT_FAILED)
