@@ -22,9 +22,9 @@ LEVELS = {
         {"input", "geods_dataset_builder"},
     ],
     "geods.imagery": [
-        {"source", "image_checks"},
+        {"source", "image_checks", "perspective", "nearest_search"},
         {"http", "acceptance"},
-        {"street_view", "mapillary"},
+        {"street_view", "mapillary", "panoramax"},
         {"scraping", "photos"},
     ],
     "model": [

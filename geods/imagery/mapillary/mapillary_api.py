@@ -19,9 +19,9 @@ from PIL import Image, ImageOps
 
 from geods import errors
 from geods.geo import geometry
-from geods.imagery import acceptance, image_checks, source
+from geods.imagery import acceptance, image_checks, nearest_search, perspective, source
 from geods.imagery.http import api_key, status, transport, url_policy
-from geods.imagery.mapillary import mapillary_options, perspective, responses, search
+from geods.imagery.mapillary import mapillary_options, responses
 
 LICENCE = "CC-BY-SA-4.0"
 MOST_RESULTS = 2000
@@ -35,7 +35,7 @@ _FIELDS = ",".join(
 _LIMITS = {"2048": transport.Limits(), "original": transport.Limits(answer_s=120.0, max_bytes=40_000_000)}
 _HOSTS_NEXT = "if that host is Mapillary's, add it to --mapillary_image_hosts and run the same command again"
 
-_Answered = dict[search.Box, list[source.Panorama | source.Miss] | None]
+_Answered = dict[nearest_search.Box, list[source.Panorama | source.Miss] | None]
 
 
 class Mapillary:
@@ -87,7 +87,7 @@ class Mapillary:
         misses: list[source.Miss] = []
         answered = self._answered(lat_deg, lon_deg)
 
-        def ask(box: search.Box) -> tuple[Sequence[search.Found[source.Panorama]], bool]:
+        def ask(box: nearest_search.Box) -> tuple[Sequence[nearest_search.Found[source.Panorama]], bool]:
             if box not in answered:
                 answered[box] = self._search(box)
             fit, records = [], answered[box]
@@ -96,10 +96,10 @@ class Mapillary:
                     misses.append(taken)
                     continue
                 away_km = float(geometry.haversine_km((lat_deg, lon_deg), (taken.lat_deg, taken.lon_deg)))
-                fit.append(search.Found(away_km, taken.pano_id, taken))
+                fit.append(nearest_search.Found(away_km, taken.pano_id, taken))
             return fit, records is None or len(records) >= self._most_results
 
-        best = search.search(lat_deg, lon_deg, self._options.mapillary_radius_m / 1000, ask)
+        best = nearest_search.search(lat_deg, lon_deg, self._options.mapillary_radius_m / 1000, ask)
         self._of_thread.answered = None
         if best:
             return best.result
@@ -153,7 +153,7 @@ class Mapillary:
             kept = self._of_thread.answered = ((lat_deg, lon_deg), {})
         return kept[1]
 
-    def _search(self, box: search.Box) -> list[source.Panorama | source.Miss] | None:
+    def _search(self, box: nearest_search.Box) -> list[source.Panorama | source.Miss] | None:
         """Returns what is in a box, fit or not; None if the service can only answer for a smaller one."""
         options = self._options
         params = {"bbox": box.text, "fields": _FIELDS, "limit": str(self._most_results)}

@@ -1,7 +1,7 @@
 """Cuts what a camera would see out of a panorama of the whole sphere.
 
-    view = panorama_views.cut(pixels, 12.5, panorama_views.Camera(heading_deg=90))
-    content = panorama_views.to_jpeg(view)
+    view = perspective.cut(pixels, 12.5, perspective.Camera(heading_deg=90))
+    content = perspective.to_jpeg(view)
 
 A panorama is equirectangular: columns are bearings, evenly, and rows elevations from the zenith to the nadir. A view is
 rectilinear: straight lines stay straight. The heading is that of the view's centre, `fov_deg` the angle between its

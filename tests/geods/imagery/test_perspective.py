@@ -9,7 +9,7 @@ from hypothesis import strategies
 from PIL import Image
 
 from geods import errors
-from geods.imagery.mapillary import perspective
+from geods.imagery import perspective
 
 
 def compass(centre_deg=0.0, width_px=720):

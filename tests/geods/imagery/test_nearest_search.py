@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies
 
 from geods.geo import geometry
-from geods.imagery.mapillary import search
+from geods.imagery import nearest_search
 
 
 def service(points, most):
@@ -20,7 +20,7 @@ def service(points, most):
         assert north - south < 0.01
         asked.append(box)
         inside = [k for k, (lat, lon) in enumerate(points) if south <= lat <= north and west <= lon <= east][-most:]
-        return [search.Found(away(points[k]), str(k), k) for k in inside], len(inside) == most
+        return [nearest_search.Found(away(points[k]), str(k), k) for k in inside], len(inside) == most
 
     def away(point):
         return float(geometry.haversine_km(ask.here, point))
@@ -42,7 +42,7 @@ def test_it_is_the_nearest_of_all(seed, lat, lon, most, count):
     points = np.round(np.stack([lat + offsets[:, 0], (lon + offsets[:, 1] + 180) % 360 - 180], -1), 6)
     ask, _ = service(points, most)
     ask.here = (lat, lon)
-    found = search.search(lat, lon, 1.5, ask)
+    found = nearest_search.search(lat, lon, 1.5, ask)
     far = geometry.haversine_km((lat, lon), points) if count else np.array([])
     if count and far.min() <= 1.5:
         assert found.distance_km == pytest.approx(far.min(), abs=1e-9)
@@ -53,7 +53,7 @@ def test_it_is_the_nearest_of_all(seed, lat, lon, most, count):
 def test_a_near_one_saves_requests():
     ask, asked = service([(40.0001, -100.0001)], 1000)
     ask.here = (40.0, -100.0)
-    assert search.search(40.0, -100.0, 5.0, ask).result == 0
+    assert nearest_search.search(40.0, -100.0, 5.0, ask).result == 0
     assert len(asked) <= 4
 
 
@@ -61,16 +61,16 @@ def test_a_near_one_saves_requests():
 def test_at_a_pole_it_ends(lat):
     ask, asked = service([], 10)
     ask.here = (lat, 0.0)
-    assert search.search(lat, 0.0, 0.5, ask) is None
+    assert nearest_search.search(lat, 0.0, 0.5, ask) is None
     assert len(asked) <= 400
 
 
 def test_what_is_outside_of_its_box_counts_by_its_distance():
     def ask(box):
         return [
-            search.Found(3.0, "far", 1),
-            search.Found(0.5, "b", 2),
-            search.Found(0.5, "a", 3),
+            nearest_search.Found(3.0, "far", 1),
+            nearest_search.Found(0.5, "b", 2),
+            nearest_search.Found(0.5, "a", 3),
         ], False
 
-    assert search.search(10.0, 10.0, 1.0, ask).result == 3
+    assert nearest_search.search(10.0, 10.0, 1.0, ask).result == 3
