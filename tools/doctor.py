@@ -1,7 +1,6 @@
-"""Says whether this machine has what geods needs, and for everything that is missing the command that mends it.
+"""Report of what this machine has of what geods needs, and the command that installs or fixes what is missing.
 
     python -m tools.doctor
-    python -m tools.doctor --licences
 
 Takes a few seconds, most of them for importing TensorFlow. Prints a line each for Python, the packages (what setup.py
 asks for, and the tested versions of constraints.txt), the GPU, memory, disk, keys (whether they are set, never what
@@ -14,17 +13,22 @@ import dataclasses
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 try:
     from geods import errors
     from geods.cli import flags, program
     from geods.storage import memory
-    from tools.environment import licences as environment_licences
-    from tools.environment import packages
 except ModuleNotFoundError as missing:
     sys.exit(f'error: {missing}.\nNext: pip install -c constraints.txt -e "."')
 
@@ -43,14 +47,41 @@ _HOSTS = {
 }
 _NVIDIA = ("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
 
+_CONSTRAINTS = pathlib.Path(__file__).parents[1] / "constraints.txt"
+_PURPOSES = {
+    "fast": "quicker decoding of JPEGs",
+    "gpu": "NVIDIA GPUs",
+    "openvino": "quicker extraction on Intel CPUs",
+    "int8": "the quickest extraction on CPUs",
+    "cloud": "paths that are URLs",
+    "jax": "KERAS_BACKEND=jax",
+    "hub": "encoders of keras-hub",
+    "dev": "the tests",
+}
+Verdict = Literal["ok", "note", "bad"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's report.
+
+    Attributes:
+        verdict: "ok", "note" (needed for some things only) or "bad" (needed).
+        text: What was found.
+        fix: The command that fixes it.
+    """
+
+    verdict: Verdict
+    text: str
+    fix: str = ""
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to ask for."""
+    """Options of the report."""
 
     network: bool = flags.option(True, "Try whether the hosts that programs talk to can be reached.")
     timeout_s: float = flags.option(3.0, "How long to wait for each of them.")
-    licences: bool = flags.option(False, "Print the licences of all installed packages instead.")
     min_memory_gb: float = flags.option(2.0, "Memory that must be available.")
     min_disk_gb: float = flags.option(1.0, "Disk space that must be free here.")
 
@@ -63,55 +94,141 @@ class Options:
 def main(options: Options) -> None:
     """Prints all findings; ends with 1 if something that is needed is missing."""
     bad = 0
-    for finding in environment_licences.licences() if options.licences else _findings(options):
+    for finding in _findings(options):
         bad += finding.verdict == "bad"
         print(f"{finding.verdict:<5} {finding.text}", flush=True)
-        if finding.mend:
-            print(f"      Next: {finding.mend}", flush=True)
-    if options.licences:
-        print(f"{bad} licences are not known to fit" if bad else "all licences are known and fit Apache-2.0")
-    else:
-        print(f"{bad} missing or wrong" if bad else "all that is needed is here")
+        if finding.fix:
+            print(f"      Next: {finding.fix}", flush=True)
+    print(f"{bad} missing or wrong" if bad else "all that is needed is here")
     sys.exit(1 if bad else 0)
 
 
-def _findings(options: Options) -> Iterator[packages.Finding]:
-    """Looks at everything."""
+def _findings(options: Options) -> Iterator[Finding]:
     yield from _python()
-    yield from packages.packages(_INSTALL)
+    yield from _packages()
     yield from _tensorflow()
     yield from _room(options)
     yield from _keys()
     yield from _network(options.timeout_s) if options.network else ()
-    yield from packages.extras(_INSTALL)
+    yield from _extras()
 
 
-def _python() -> Iterator[packages.Finding]:
-    """Looks at Python."""
+def _python() -> Iterator[Finding]:
     version = platform.python_version()
     if sys.version_info < (3, 10):  # noqa: UP036 - the doctor is asked where the rest does not start
-        yield packages.Finding("bad", f"Python {version}: 3.10 or newer is needed", "make PYTHON=python3.12 install")
+        yield Finding("bad", f"Python {version}: 3.10 or newer is needed", "make PYTHON=python3.12 install")
     else:
-        yield packages.Finding("ok", f"Python {version} on {platform.system()} {platform.machine()}, {sys.prefix}")
+        yield Finding("ok", f"Python {version} on {platform.system()} {platform.machine()}, {sys.prefix}")
 
 
-def _tensorflow() -> Iterator[packages.Finding]:
-    """Starts TensorFlow in a process of its own, which may die of it, and asks for GPUs."""
+def _packages() -> Iterator[Finding]:
+    """Yields findings on the packages that are always needed."""
+    try:
+        needed = _requirements()[""]
+    except metadata.PackageNotFoundError:
+        yield Finding("bad", "geods is not installed, so its packages are not known", _INSTALL)
+        return
+    except ImportError:
+        yield Finding("bad", "package packaging is missing, and what came with it", _INSTALL)
+        return
+    wrong = 0
+    for requirement in needed:
+        if problem := _problem_of(requirement):
+            wrong += 1
+            yield Finding("bad", f"package {problem}", _INSTALL)
+    if not wrong:
+        yield Finding("ok", f"packages: all {len(needed)} that are needed")
+    tested = _tested()
+    versions = {name: found for name in (one.name for one in needed) if name in tested and (found := _version(name))}
+    others = [f"{name} {found} ({tested[name]})" for name, found in versions.items() if found != tested[name]]
+    if others:
+        yield Finding("note", f"other versions than those tested: {', '.join(others)}", _INSTALL)
+
+
+def _extras() -> Iterator[Finding]:
+    """Yields findings on the optional extras."""
+    try:
+        groups = _requirements()
+    except (metadata.PackageNotFoundError, ImportError):
+        return
+    for extra, needed in groups.items():
+        if not extra:
+            continue
+        purpose = f" ({_PURPOSES[extra]})" if extra in _PURPOSES else ""
+        problems = [problem for requirement in needed if (problem := _problem_of(requirement))]
+        if problems:
+            command = _INSTALL.replace('"."', f'".[{extra}]"')
+            yield Finding("note", f"extra [{extra}]{purpose}: {'; '.join(problems)}", command)
+        else:
+            yield Finding("ok", f"extra [{extra}]{purpose} is installed")
+
+
+def _requirements() -> dict[str, list["Requirement"]]:
+    """Returns what geods asks for on this machine, by extra, "" for always.
+
+    Raises:
+        PackageNotFoundError: If geods itself is not installed.
+        ImportError: If packaging is not.
+    """
+    from packaging.requirements import Requirement
+
+    groups: dict[str, list[Requirement]] = defaultdict(list)
+    for line in metadata.requires("geods") or ():
+        requirement = Requirement(line)
+        named = re.search(r"extra == [\"']([\w-]+)[\"']", line)
+        extra = named[1] if named else ""
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            groups[extra].append(requirement)
+    return groups
+
+
+def _problem_of(requirement: "Requirement") -> str:
+    """Returns what is wrong with a package; empty if nothing is."""
+    found = _version(requirement.name)
+    if found is None:
+        return f"{requirement.name} is missing ({requirement.specifier or 'any version'})"
+    if not requirement.specifier.contains(found, prereleases=True):
+        return f"{requirement.name} {found} does not fit {requirement.specifier}"
+    return ""
+
+
+def _version(name: str) -> str | None:
+    """Returns the version of an installed package, None if it is missing."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _tested() -> dict[str, str]:
+    """Returns the versions in constraints.txt for this Python; none where the file is not."""
+    from packaging.requirements import Requirement
+
+    if not _CONSTRAINTS.is_file():
+        return {}
+    lines = _CONSTRAINTS.read_text(encoding="utf-8").splitlines()
+    pinned = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    here = [one for one in pinned if one.marker is None or one.marker.evaluate()]
+    return {one.name: str(one.specifier).removeprefix("==") for one in here}
+
+
+def _tensorflow() -> Iterator[Finding]:
+    """Yields the GPUs that TensorFlow finds in a process of its own, which may die of it."""
     code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        yield packages.Finding("bad", f"TensorFlow does not start: {said}", _INSTALL)
+        yield Finding("bad", f"TensorFlow does not start: {said}", _INSTALL)
         return
     seen, cards = int(done.stdout.split()[-1]), _cards()
     if seen:
-        yield packages.Finding("ok", f"GPU: {seen} that TensorFlow uses ({'; '.join(cards) or 'unnamed'})")
+        yield Finding("ok", f"GPU: {seen} that TensorFlow uses ({'; '.join(cards) or 'unnamed'})")
     elif cards:
         text = f"GPU: {'; '.join(cards)}, which TensorFlow does not see"
-        yield packages.Finding("note", text, _INSTALL.replace('"."', '".[gpu]"'))
+        yield Finding("note", text, _INSTALL.replace('"."', '".[gpu]"'))
     else:
-        yield packages.Finding("ok", "GPU: none; the CPU does all")
+        yield Finding("ok", "GPU: none; the CPU does all")
 
 
 def _cards() -> list[str]:
@@ -122,34 +239,33 @@ def _cards() -> list[str]:
     return done.stdout.strip().splitlines() if done.returncode == 0 else []
 
 
-def _room(options: Options) -> Iterator[packages.Finding]:
-    """Looks at memory and disk."""
+def _room(options: Options) -> Iterator[Finding]:
     memory_bytes = memory.available_bytes()
     if memory_bytes is not None:
         memory_gb = memory_bytes / 1e9
         short = memory_gb < options.min_memory_gb
-        mend = f"end other programs: {options.min_memory_gb:g} GB are needed" if short else ""
+        fix = f"end other programs: {options.min_memory_gb:g} GB are needed" if short else ""
         cores = f"{os.cpu_count()} cores"
-        yield packages.Finding("bad" if short else "ok", f"memory: {memory_gb:,.1f} GB available, {cores}", mend)
+        yield Finding("bad" if short else "ok", f"memory: {memory_gb:,.1f} GB available, {cores}", fix)
     free_gb = shutil.disk_usage(pathlib.Path.cwd()).free / 1e9
     short = free_gb < options.min_disk_gb
-    mend = f"make room: {options.min_disk_gb:g} GB are needed" if short else ""
-    yield packages.Finding("bad" if short else "ok", f"disk: {free_gb:,.1f} GB free in {pathlib.Path.cwd()}", mend)
+    fix = f"make room: {options.min_disk_gb:g} GB are needed" if short else ""
+    yield Finding("bad" if short else "ok", f"disk: {free_gb:,.1f} GB free in {pathlib.Path.cwd()}", fix)
     if not os.access(pathlib.Path.cwd(), os.W_OK):
-        yield packages.Finding("bad", f"{pathlib.Path.cwd()} cannot be written", "change to a folder of yours")
+        yield Finding("bad", f"{pathlib.Path.cwd()} cannot be written", "change to a folder of yours")
 
 
-def _keys() -> Iterator[packages.Finding]:
-    """Says which keys are set, and nothing of what they are."""
+def _keys() -> Iterator[Finding]:
+    """Yields which keys are set, never their values."""
     for name, purpose in _KEYS.items():
         if os.environ.get(name):
-            yield packages.Finding("ok", f"{name} is set")
+            yield Finding("ok", f"{name} is set")
         else:
-            yield packages.Finding("note", f"{name} is not set; it is for {purpose} only", f"export {name}=...")
+            yield Finding("note", f"{name} is not set; it is for {purpose} only", f"export {name}=...")
 
 
-def _network(timeout_s: float) -> Iterator[packages.Finding]:
-    """Tries the hosts at the same time; any answer will do."""
+def _network(timeout_s: float) -> Iterator[Finding]:
+    """Yields which hosts answer; all are tried at the same time."""
     import concurrent.futures
 
     with concurrent.futures.ThreadPoolExecutor(len(_HOSTS)) as pool:
@@ -157,9 +273,9 @@ def _network(timeout_s: float) -> Iterator[packages.Finding]:
         for (url, purpose), cause in zip(_HOSTS.items(), answers, strict=True):
             if cause:
                 text = f"network: {url} cannot be reached ({cause}); it is for {purpose} only"
-                yield packages.Finding("note", text, "check the connection, or set HTTPS_PROXY if there is a proxy")
+                yield Finding("note", text, "check the connection, or set HTTPS_PROXY if there is a proxy")
             else:
-                yield packages.Finding("ok", f"network: {url} answers")
+                yield Finding("ok", f"network: {url} answers")
 
 
 def _cause_of_silence(url: str, timeout_s: float) -> str:

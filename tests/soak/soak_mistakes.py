@@ -6,7 +6,7 @@ Each part prints what it saw and ends with an error if that is not what is promi
 
     mistakes     every mistake of tests/mistakes_*.py as a process of its own: cause and next step in at most 12 lines
     properties   the property tests of geometry, partitions and formats, so many cases in all; 2 hours for a million
-    environments geods with each extra in a fresh environment: pip check, and all licences known (3 GB each, 9 with gpu)
+    environments geods with each extra in a fresh environment: pip check (3 GB each, 9 with gpu)
 """
 
 import argparse
@@ -72,14 +72,14 @@ def _property_tests(environment: dict[str, str], *words: str) -> subprocess.Comp
 
 
 def environments(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
-    """Installs geods with each extra into an environment of its own and asks pip and the doctor."""
+    """Installs geods with each extra into an environment of its own and runs pip check."""
     seen = {}
     for extra in sizes.extras.split(","):
         home = folder / extra
         subprocess.run([sys.executable, "-m", "venv", home], check=True)
         python, what = home / "bin" / "python", "." if extra == "none" else f".[{extra}]"
         install = ["pip", "install", "--quiet", "--no-cache-dir", "--constraint=constraints.txt", what]
-        for words in (install, ["pip", "check"], ["tools.doctor", "--licences"]):
+        for words in (install, ["pip", "check"]):
             done = subprocess.run([python, "-m", *words], cwd=road.REPO, capture_output=True, text=True, check=False)
             if done.returncode:
                 break

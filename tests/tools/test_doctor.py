@@ -15,7 +15,6 @@ from geods import errors
 from geods.imagery.mapillary import mapillary_options
 from geods.imagery.street_view import street_view_options
 from tools import doctor
-from tools.environment import packages
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess:
@@ -68,7 +67,7 @@ def test_what_is_missing_or_broken_is_named_with_the_command(tmp_path):
     ],
 )
 def test_packages_are_compared_with_what_is_asked_for(line, problem):
-    found = packages._problem_of(Requirement(line))
+    found = doctor._problem_of(Requirement(line))
     assert bool(found) == bool(problem)
     if problem:
         assert re.fullmatch(problem, found)
@@ -82,7 +81,7 @@ def test_keys_have_the_names_that_are_read():
 def test_little_room_is_told():
     findings = list(doctor._room(doctor.Options(min_memory_gb=1e6, min_disk_gb=1e6)))
     assert [finding.verdict for finding in findings] == ["bad", "bad"]
-    assert findings[1].mend == "make room: 1e+06 GB are needed"
+    assert findings[1].fix == "make room: 1e+06 GB are needed"
 
 
 def test_a_host_that_does_not_answer_is_told():
