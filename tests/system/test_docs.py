@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import pathlib
 import re
 import shlex
 
@@ -12,19 +13,19 @@ from absl import flags
 from geods.cli import flags as cli_flags
 
 DOCUMENTS = [
-    checkout.REPO / "README.md",
-    checkout.REPO / "BUILD.md",
-    checkout.REPO / "CONTRIBUTING.md",
-    checkout.REPO / "geods" / "README.md",
+    *(checkout.REPO / name for name in ("README.md", "BUILD.md", "CONTRIBUTING.md", "geods/README.md")),
+    *sorted((checkout.REPO / "docs").glob("*.md")),
 ]
 RECIPES = sorted((checkout.REPO / "trainers" / "recipes").glob("*.cfg"))
 PROGRAMS = [path for folder in ("trainers", "tools") for path in sorted((checkout.REPO / folder).glob("[a-z]*.py"))]
 
 
 def commands_in(text: str) -> list[str]:
-    """Every `python -m trainers.x ...` or `python -m tools.x ...` line, with its continuation lines joined."""
+    """Commands of trainers and tools: lines with continuations joined, and inline code with or without `python -m`."""
     joined = re.sub(r"\\\n[#\s]*", " ", text)
-    return re.findall(r"python -m ((?:trainers|tools)\.\w+[^\n`|#]*)", joined)
+    inline = [" ".join(code.split()) for code in re.findall(r"`((?:trainers|tools)\.\w+\s--[^`]*)`", text)]
+    wrapped = [" ".join(code.split()) for code in re.findall(r"`python -m ((?:trainers|tools)\.[^`]*)`", text)]
+    return [*re.findall(r"python -m ((?:trainers|tools)\.\w+[^\n`|#]*)", joined), *inline, *wrapped]
 
 
 def options_class_of(module: str) -> type:
@@ -73,10 +74,41 @@ def test_commands_name_programs_and_flags_that_exist(source, command):
             assert (checkout.REPO / word.split("=", 1)[1]).is_file(), f"{source}: {command}"
 
 
+def anchors_of(path: pathlib.Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them: lower case, no punctuation, hyphens for blanks."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(checkout.REPO)))
-def test_links_to_files_lead_somewhere(path):
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
-        assert (path.parent / target).exists(), f"{path.name} links to {target}"
+def test_links_lead_to_files_and_headings(path):
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        page = path.parent / name if name else path
+        assert page.exists(), f"{path.name} links to {target}"
+        assert not anchor or anchor in anchors_of(page), f"{path.name} links to {target}"
+
+
+def test_every_page_is_in_the_index():
+    index = (checkout.REPO / "BUILD.md").read_text(encoding="utf-8")
+    missing = [path.name for path in (checkout.REPO / "docs").glob("*.md") if f"(docs/{path.name})" not in index]
+    assert not missing
+
+
+def test_every_program_is_in_the_table_of_programs():
+    table = (checkout.REPO / "docs" / "tools.md").read_text(encoding="utf-8")
+    names = [f"{path.parent.name}.{path.stem}" for path in PROGRAMS if "program.run(" in path.read_text()]
+    missing = [name for name in names if f"`{name}`" not in table and f"`_{name.split('_', 1)[-1]}`" not in table]
+    assert not missing
+
+
+FILES_NAMED = re.compile(r"`((?:geods|model|trainers|tools|tests|docs|findings)/[\w./-]*\w)`")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(checkout.REPO)))
+def test_files_named_in_documents_exist(path):
+    for name in FILES_NAMED.findall(path.read_text(encoding="utf-8")):
+        assert (checkout.REPO / name).exists(), f"{path.name} names {name}"
 
 
 def test_readme_shows_both_commands_within_its_first_lines():

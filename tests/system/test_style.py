@@ -16,6 +16,7 @@ PYTHON = [*SOURCES, *sorted((checkout.REPO / "tests").rglob("*.py"))]
 ALL_TEXT = [
     *PYTHON,
     *sorted(checkout.REPO.glob("*.md")),
+    *sorted((checkout.REPO / "docs").glob("*.md")),
     *sorted((checkout.REPO / "trainers").rglob("*.cfg")),
 ]
 LONGEST_FILE, LONGEST_FUNCTION = 300, 60

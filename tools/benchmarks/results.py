@@ -130,7 +130,7 @@ def legend(results: Sequence[harness.Result]) -> str:
 
 # Of x86: products of bfloat16 in vectors, in tiles; of ARM: bf16 and i8mm's sibling.
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"}
-# With vectors alone oneDNN multiplies it at 0.53 of its float32, and OpenVINO encodes at 0.58 (BUILD.md, section 9).
+# With vectors alone oneDNN multiplies it at 0.53 of its float32, and OpenVINO encodes at 0.58 (docs/speed.md).
 _FAST_BFLOAT16 = {"amx_bf16", "bf16"}
 
 
