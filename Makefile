@@ -1,13 +1,11 @@
-# make demo     the whole road on a simulated world: no key, no download, 2 to 6 minutes after the install
+# make demo     every step on a simulated world: no key, no download, 2 to 6 minutes after the install
 # make test     lint, types and all tests
 # make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
 # make bench-scale  what grows with the number of locations: SIZES=1000,10000,100000,1000000 for more, hours
-# make soak     the scraper through the whole country, 100,000 requests with faults and 200 kills, about 25 minutes; then
-#               100,000 changed images, damage at 1,900 places, 10 builds and every kind of stale tree; then 1,000 kills of
-#               building, extracting, training and evaluating, resumed trainings of every kind, full disks, and memory
-#               used against memory said; then all mistakes of users, a million cases of the properties, and an
-#               environment for each extra
-# make install  the set-up alone: .venv with the exact versions of constraints.txt (both others do it when needed)
+# make soak     hours of tests: a scrape of the whole country, 100,000 requests with faults, 200 kills of a scrape; 100,000 changed
+#               images and damage at 1,900 places; 1,000 kills of building, extracting, training and evaluating; full disks;
+#               memory against its estimate; mistakes of users, a million cases of the properties, an environment for each extra
+# make install  the set-up alone: .venv with the exact versions of constraints.txt (the others run it when needed)
 
 PYTHON ?= python3
 BOUNDARY ?= us
