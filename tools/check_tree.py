@@ -8,24 +8,16 @@ hashes (from a scrape, an import, or --record), compared with what was recorded:
 pixels take 3 s on 2 cores. The exit code is 2 if an image is bad or no location lies in the partition. Nothing is
 changed, but --on_bad_image=quarantine moves bad images out of the tree into TREE.quarantine, each with a file that
 holds the reason, and --record writes TREE/images.sha256, so that later damage is found.
-
-What an imagery tree holds and what is wrong with it, as lines of text.
 """
 
-import collections
 import dataclasses
-import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
-
-import numpy as np
 
 from geods import errors
 from geods.cli import flags, program
-from geods.dataset import recorded_hashes
 from geods.remote import urls
-from geods.tree import fingerprint, imagery_tree, jpeg, labelling
 
 if TYPE_CHECKING:
     from geods.tree import jpeg
@@ -64,20 +56,20 @@ def main(options: Options) -> None:
     """Prints the report."""
     from geods.dataset import recorded_hashes
     from geods.geo import partition as partitions
-    from geods.tree import bad_images, jpeg, labelling, layouts
+    from geods.tree import bad_images, jpeg, labelling, layouts, tree_report
 
     locations = layouts.read(options.tree, options.layout)
     cells_path = _partition_path(options)
     cells = partitions.read(cells_path) if cells_path else None
     facts = recorded_hashes.compare(options.tree, jpeg.check_files(labelling.view_paths(locations)))
     print(f"tree {options.tree}")
-    print("\n".join(f"  {line}" for line in contents(locations, facts)))
+    print("\n".join(f"  {line}" for line in tree_report.contents(locations, facts)))
     if cells is None:
         print("partition: none found, so cells were not checked; give one by --partition=PATH")
     else:
         print(f"partition {cells_path}")
-        print("\n".join(cell_lines(labelling.label(locations, cells), len(cells), options.names)))
-    print("\n".join(problems(facts, options.tree, options.names)))
+        print("\n".join(tree_report.cell_lines(labelling.label(locations, cells), len(cells), options.names)))
+    print("\n".join(tree_report.problems(facts, options.tree, options.names)))
     policy = bad_images.Policy(options.on_bad_image, options.max_bad_fraction)
     bad = [fact for fact in facts if fact.problem]
     bad_images.settle(bad, len(facts), options.tree, policy, "replace or delete them; --names=N lists more")
@@ -109,70 +101,3 @@ def _partition_path(options: Options) -> pathlib.Path | None:
 
 if __name__ == "__main__":
     program.run(Options, main)
-
-
-def contents(locations: Sequence[imagery_tree.Location], facts: Sequence[jpeg.ImageFacts]) -> list[str]:
-    """Returns the lines on what there is."""
-    views = [view for place in locations for view in place.views]
-    headings = (f"{view.heading_deg:g}" if view.heading_deg is not None else "unknown" for view in views)
-    sizes = (f"{fact.width_px} x {fact.height_px}" for fact in facts if not fact.problem)
-    dates = sorted(view.date for view in views if view.date)
-    span = f"{dates[0]} to {dates[-1]}" if dates else "none"
-    return [
-        f"{len(locations):,} locations, {len(views):,} views, {sum(fact.size_bytes for fact in facts) / 1e6:,.1f} MB",
-        f"views a location: {_counts(str(len(place.views)) for place in locations)}",
-        f"headings in degrees: {_counts(headings)}",
-        f"sizes in pixels: {_counts(sizes)}",
-        f"dates: {span}, {len(views) - len(dates):,} views without",
-    ]
-
-
-def cell_lines(labels: labelling.Labels, cell_count: int, names: int) -> list[str]:
-    """Returns the lines on how the tree lies on the partition."""
-    numbers = np.bincount(labels.cells[labels.cells >= 0], minlength=cell_count)
-    lines = [
-        labelling.summary(labels, cell_count),
-        f"  locations a cell: {numbers.min()} to {numbers.max()}, median {np.median(numbers):g}",
-    ]
-    wrong = [f"{place.location_id}: folder {place.folder_cell}, cell {cell}" for place, cell in labels.disagreements]
-    lines += _named("disagree", wrong, names)
-    return lines + _named("outside", [place.location_id for place in labels.outside], names)
-
-
-def problems(facts: Sequence[jpeg.ImageFacts], root: str, names: int) -> list[str]:
-    """Returns the lines on bad images and equal files.
-
-    Args:
-        facts: Of all images.
-        root: The tree.
-        names: How many names to give of each kind of problem.
-    """
-
-    def short(path: pathlib.Path) -> str:
-        return os.path.relpath(path, root)
-
-    bad = [f"{short(fact.path)}: {fact.problem}" for fact in facts if fact.problem]
-    groups = [" = ".join(map(short, paths)) for paths in fingerprint.duplicates(facts)]
-    gone = recorded_hashes.missing(root, facts)
-    return [
-        f"bad images: {len(bad):,}",
-        *_named("bad", bad, names),
-        *([f"images that were recorded and are not in the tree: {len(gone):,}"] if gone else []),
-        *_named("gone", gone, names),
-        f"images with the same bytes: {len(groups):,} groups",
-        *_named("same", groups, names),
-        f"fingerprint: {fingerprint.fingerprint(root, facts)}",
-    ]
-
-
-def _named(kind: str, names: Sequence[str], at_most: int) -> list[str]:
-    """Returns one line for each of the first names, and one for how many follow."""
-    lines = [f"  {kind}: {program.printable(name)}" for name in names[:at_most]]
-    return lines + ([f"  {kind}: and {len(names) - at_most:,} more"] if len(names) > at_most > 0 else [])
-
-
-def _counts(values: Iterable[str]) -> str:
-    """Returns the commonest values with how often they occur."""
-    counter = collections.Counter(values)
-    shown = [f"{value} ({count:,})" for value, count in counter.most_common(8)]
-    return ", ".join(shown + ([f"{len(counter) - 8:,} others"] if len(counter) > 8 else [])) or "none"

@@ -27,6 +27,9 @@ from geods import errors
 from geods.cli import flags as cli_flags
 from geods.remote import path_options, urls
 
+# --help lists the flags of the program's own module; without this, absl takes this module for their owner.
+flags.disclaim_key_flags()
+
 # What absl says of an enumeration.
 _WRONG_WORD = re.compile(r"--(?P<name>\w+)=(?P<value>.*): value should be one of <(?P<words>.*)>")
 

@@ -17,9 +17,9 @@ PROGRAMS = {
     "tools.make_partition": "tools.make_partition",
     "tools.scrape": "tools.scrape",
     "tools.render": "tools.render",
-    "trainers.extract": "trainers.options.train_options:ExtractOptions",
+    "trainers.extract": "trainers.options.encoder_options:ExtractOptions",
     "trainers.train": "trainers.options.train_options:TrainOptions",
-    "trainers.evaluate": "trainers.options.train_options:EvaluateOptions",
+    "trainers.evaluate": "trainers.options.evaluate_options:EvaluateOptions",
 }
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from geods import errors
 from geods.geo import geometry
-from geods.tree import imagery_tree
+from geods.tree import imagery_tree, named_images
 from tools import predict
-from trainers.evaluation import predictor
+from trainers.evaluation import answers, predictor
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,10 @@ def model(run):
 def predicted(model, *words, **options):
     """Returns the lines as JSON brings them back."""
     wanted = predict.Options(run_dir=str(model.folder), images=tuple(map(str, words)), **options)
-    locations = [location for word in wanted.images for location in predict.find(word)]
+    locations = [location for word in wanted.images for location in named_images.find(word)]
     return [
         json.loads(json.dumps(line))
-        for line in predict.predict(model, locations, wanted.batch_size, wanted.top, wanted.all_cells)
+        for line in answers.predict(model, locations, wanted.batch_size, wanted.top, wanted.all_cells)
     ]
 
 
@@ -115,11 +115,11 @@ def test_other_layouts_are_read(imagery, tmp_path):
     place = imagery_tree.read(imagery)[0]
     for view in place.views:
         (tmp_path / f"3+{place.location_id}+{view.path.name}").write_bytes(view.path.read_bytes())
-    (found,) = predict.find(str(tmp_path))
+    (found,) = named_images.find(str(tmp_path))
     assert (found.location_id, len(found.views)) == (place.location_id, 3)
     (tmp_path / "a.jpg").write_bytes(drawn_trees.jpeg(0))
     (tmp_path / "list.csv").write_text("file,latitude,longitude\na.jpg,1,2\n")
-    assert predict.find(str(tmp_path / "list.csv"))[0].location_id == "1,2"
+    assert named_images.find(str(tmp_path / "list.csv"))[0].location_id == "1,2"
 
 
 @pytest.mark.parametrize(
@@ -140,19 +140,19 @@ def test_a_bad_image_is_named_with_its_cause(model, plain, tmp_path, content, pr
 
 def test_what_is_not_there_is_named(tmp_path):
     with pytest.raises(errors.MissingFileError, match=r"absent.jpg: does not exist"):
-        predict.find(str(tmp_path / "absent.jpg"))
+        named_images.find(str(tmp_path / "absent.jpg"))
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(errors.TreeError, match="holds no image and is no imagery tree"):
-        predict.find(str(tmp_path))
+        named_images.find(str(tmp_path))
 
 
 def test_a_tree_in_two_layouts_is_refused(imagery, tmp_path):
     drawn_trees.write(tmp_path, drawn_trees.location_ids(1))
     (tmp_path / "0+40,-100+90_2012-05.jpg").write_bytes(drawn_trees.jpeg(0))
     with pytest.raises(errors.TreeError, match="several layouts"):
-        predict.find(str(tmp_path))
+        named_images.find(str(tmp_path))
 
 
 def test_a_folder_without_a_run_is_refused(plain, tmp_path):
@@ -176,7 +176,7 @@ def test_wrong_options_are_refused(options, problem):
 
 @given(st.lists(st.floats(-1000, 0, width=32), min_size=1, max_size=30))
 def test_probabilities_add_up_to_one(log_probabilities):
-    probabilities = predict.probabilities_of(np.array(log_probabilities, np.float32))
+    probabilities = answers.probabilities_of(np.array(log_probabilities, np.float32))
     assert probabilities.sum() == pytest.approx(1, abs=1e-12)
     assert (probabilities >= 0).all()
 

@@ -20,6 +20,7 @@ from tools import verify
 from trainers import evaluate
 from trainers.evaluation import predictor
 from trainers.features import cache_format, feature_cache
+from trainers.options import evaluate_options
 from trainers.runs import run_folder
 
 PLACES = 3
@@ -212,6 +213,6 @@ def test_a_seal_that_leads_elsewhere_is_not_followed(run):
 
 def test_an_evaluation_of_a_sealed_run_stays_whole(run_dir, tmp_path):
     folder = pathlib.Path(shutil.copytree(run_dir, tmp_path / "run"))
-    evaluate.main(evaluate.options.EvaluateOptions(run_dir=str(folder)))
+    evaluate.main(evaluate_options.EvaluateOptions(run_dir=str(folder)))
     assert named(folder, "run") == set()
     assert run_folder.METRICS in seals.names_in(folder)

@@ -10,6 +10,7 @@ import shapely
 from geods import errors
 from geods.geo import geometry, partition
 from tools import audit
+from trainers.evaluation import leakage
 
 CELLS = partition.Partition(
     tuple(shapely.box(-110 + 2 * x, 30 + 2 * y, -108 + 2 * x, 32 + 2 * y) for y in range(5) for x in range(8))
@@ -20,7 +21,7 @@ RNG = np.random.default_rng(0)
 def side(coords, months=None, name="a", panoramas=None):
     hashes = [frozenset({f"{name}{n}"}) for n in range(len(coords))]
     panoramas = panoramas or [frozenset()] * len(coords)
-    return audit.Side(coords, hashes, panoramas, np.full(len(coords), np.nan) if months is None else months)
+    return leakage.Side(coords, hashes, panoramas, np.full(len(coords), np.nan) if months is None else months)
 
 
 def places(count):
@@ -30,14 +31,14 @@ def places(count):
 def test_the_nearest_are_those_of_brute_force():
     coords, others = places(1500), places(40)
     expected = [min(geometry.haversine_km(place, other) for other in others) for place in coords[:20]]
-    np.testing.assert_allclose(audit.nearest_km(coords, others)[:20], expected)
+    np.testing.assert_allclose(leakage.nearest_km(coords, others)[:20], expected)
 
 
 def test_neighbours_across_the_street_are_counted():
     train = side(places(100))
     far = places(10) + np.array([0, 60])
     held = side(np.concatenate([train.coords[:10] + 0.0005, far]), name="b")
-    found = audit.neighbours(held, train)
+    found = leakage.neighbours(held, train)
     assert found["within_km"]["0.1"] == 0.5
     assert found["nearest_km"]["0%"] < 0.1
 
@@ -45,24 +46,24 @@ def test_neighbours_across_the_street_are_counted():
 def test_shared_images_and_panoramas_are_counted():
     train = side(places(10), panoramas=[frozenset({f"p{n}"}) for n in range(10)])
     held = side(places(10), panoramas=[frozenset({f"p{n + 8}"}) if n < 5 else frozenset() for n in range(10)])
-    assert audit.shared(held, train) == {"same_bytes": 1.0, "same_panorama": 0.4}
-    assert audit.shared(side(places(3), name="c"), train) == {"same_bytes": 0.0, "same_panorama": None}
+    assert leakage.shared(held, train) == {"same_bytes": 1.0, "same_panorama": 0.4}
+    assert leakage.shared(side(places(3), name="c"), train) == {"same_bytes": 0.0, "same_panorama": None}
 
 
 def test_dates_that_tell_the_place_are_found_and_others_not():
     coords, held = places(400), places(300)
     telling = [side(one, np.floor((one[:, 1] + 110) * 3)) for one in (coords, held)]
-    found = audit.by_date(telling[1], telling[0], CELLS)
+    found = leakage.by_date(telling[1], telling[0], CELLS)
     assert found["difference_interval"][1] < -50
     nothing = [side(one, RNG.integers(0, 48, len(one)).astype(float)) for one in (coords, held)]
-    found = audit.by_date(nothing[1], nothing[0], CELLS)
+    found = leakage.by_date(nothing[1], nothing[0], CELLS)
     assert found["difference_interval"][1] > -30
-    assert audit.by_date(side(held), telling[0], CELLS) is None
+    assert leakage.by_date(side(held), telling[0], CELLS) is None
 
 
 @pytest.mark.parametrize(("date", "months"), [("2012-05", 24148.0), ("", np.nan), ("May", np.nan), ("2012", np.nan)])
 def test_dates_are_months(date, months):
-    np.testing.assert_equal(audit.months_of(date), months)
+    np.testing.assert_equal(leakage.months_of(date), months)
 
 
 def test_the_program_on_a_dataset(data_dir, tree_dir, tmp_path):

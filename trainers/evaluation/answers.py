@@ -1,0 +1,93 @@
+"""Predictions of photographs as JSON objects: point, cells with probabilities, credible region."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from geods.geo import geometry, partition
+from geods.input import pipeline
+from geods.tree import imagery_tree
+from trainers.evaluation import calibration, predictor
+
+_PLACE_DIGITS, _PROBABILITY_DIGITS = 5, 6
+
+
+def predict(
+    model: predictor.Predictor, locations: Sequence[imagery_tree.Location], batch_size: int, top: int, all_cells: bool
+) -> list[dict[str, Any]]:
+    """Returns one JSON object a location.
+
+    Args:
+        model: The run.
+        locations: What to predict.
+        batch_size: Locations at once.
+        top: How many of the most probable cells to name.
+        all_cells: Whether to give the probability of every cell too.
+
+    Raises:
+        ImageError: If an image is not a whole JPEG.
+    """
+    shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=batch_size)
+    batches = pipeline.tree_batches(locations, shape)
+    steps = math.ceil(len(locations) / batch_size)
+    log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches"))
+    fitted = calibration.read(model.folder)
+    lines = []
+    for location, row, point in zip(locations, log_probabilities, points, strict=True):
+        probabilities = probabilities_of(row)
+        line = describe(location, probabilities, point, model.partition.centroids, top)
+        if all_cells:
+            line["probabilities"] = probabilities.tolist()
+        lines.append(line | (_region(probabilities, model.partition, fitted) if fitted else {}))
+    return lines
+
+
+def _region(probabilities: np.ndarray, cells: partition.Partition, fitted: calibration.Calibration) -> dict[str, Any]:
+    """Returns the credible region of a prediction: its level, its area, and how many cells it takes."""
+    inside = calibration.region(probabilities[None], cells.areas_km2, fitted)[0]
+    area_km2 = float(cells.areas_km2[inside].sum())
+    return {"region": {"level": fitted.level, "area_km2": round(area_km2), "cells": int(inside.sum())}}
+
+
+def probabilities_of(log_probabilities: np.ndarray) -> np.ndarray:
+    """Returns probabilities `[cells]` float64 that add up to 1 beyond the precision of the model's numbers."""
+    shares = np.exp(np.asarray(log_probabilities, np.float64) - np.max(log_probabilities))
+    return shares / shares.sum()
+
+
+def describe(
+    location: imagery_tree.Location, probabilities: np.ndarray, point: np.ndarray, centroids: np.ndarray, top: int
+) -> dict[str, Any]:
+    """Returns the JSON object of one prediction.
+
+    Args:
+        location: What was predicted; its coordinates are NaN if they are not known.
+        probabilities: `[cells]`, adding up to 1.
+        point: (lat, lon) predicted, degrees.
+        centroids: `[cells, 2]`, (lat, lon) degrees.
+        top: How many of the most probable cells to name.
+    """
+    known = not math.isnan(location.lat_deg)
+    line: dict[str, Any] = {"location" if known else "file": location.location_id, "views": len(location.views)}
+    line |= _place(point)
+    best = np.argsort(-probabilities, kind="stable")[:top].tolist()
+    line["top_cells"] = [
+        {"cell": cell, "probability": round(float(probabilities[cell]), _PROBABILITY_DIGITS), **_place(centroids[cell])}
+        for cell in best
+    ]
+    printed = sum(cell["probability"] for cell in line["top_cells"])
+    line["elsewhere"] = max(0.0, round(1 - printed, _PROBABILITY_DIGITS))
+    if known:
+        truth = (location.lat_deg, location.lon_deg)
+        distance_km = float(geometry.haversine_km(truth, point))
+        line |= {"true_lat_deg": truth[0], "true_lon_deg": truth[1], "distance_km": round(distance_km, 3)}
+        line["distance_miles"] = round(distance_km / geometry.KM_PER_MILE, 3)
+    return line
+
+
+def _place(point: np.ndarray) -> dict[str, float]:
+    """Returns (lat, lon) under the names they have everywhere."""
+    return {"lat_deg": round(float(point[0]), _PLACE_DIGITS), "lon_deg": round(float(point[1]), _PLACE_DIGITS)}

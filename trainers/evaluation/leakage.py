@@ -1,0 +1,145 @@
+"""Leakage between splits: shared dates, panoramas and near neighbours."""
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geods.geo import geometry, partition
+
+if TYPE_CHECKING:
+    from tensorflow_datasets.core import DatasetBuilder
+
+    from geods.dataset import dataset_reader
+
+
+NEAR_KM = (0.1, 1, 10, 50)
+_QUANTILES = (0.0, 0.05, 0.5, 0.95)
+_DATES_NEAREST = 30
+_SAMPLES = 1000
+_ROWS_AT_ONCE = 1024
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Side:
+    """The locations of one side of a split.
+
+    Attributes:
+        coords: `[n, 2]` (lat, lon) degrees.
+        hashes: `[n]` sets of the SHA-256 of their images.
+        panoramas: `[n]` sets of their panorama ids; empty where not known.
+        months: `[n]` months since year 0 of their first date, NaN where not known.
+    """
+
+    coords: np.ndarray
+    hashes: Sequence[frozenset[str]]
+    panoramas: Sequence[frozenset[str]]
+    months: np.ndarray
+
+    def __len__(self) -> int:
+        """Returns the number of locations."""
+        return len(self.coords)
+
+
+def read(builder: "DatasetBuilder", split: str, panoramas: Mapping[str, frozenset[str]]) -> Side:
+    """Reads what there is to know of a split without its pixels.
+
+    Args:
+        builder: A dataset that is there.
+        split: One of its splits.
+        panoramas: Panorama ids by location; {} if not known.
+    """
+    from geods.dataset import dataset_reader
+
+    found = dataset_reader.index(builder, split)
+    return Side(
+        found.coords,
+        [frozenset(hashes) for hashes in dataset_reader.hashes(builder, split)],
+        [panoramas.get(name, frozenset()) for name in found.location_ids],
+        np.array([months_of(date) for date in _first_dates(found)]),
+    )
+
+
+def _first_dates(found: "dataset_reader.Index") -> list[str]:
+    """Returns the first date that is known of each location, "" where none is."""
+    of_location = np.split(np.asarray(found.dates), np.cumsum(found.views)[:-1])
+    return [next((str(date) for date in dates if date), "") for dates in of_location]
+
+
+def nearest_km(coords: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Returns the distance of each location `[n, 2]` to the nearest of the others `[m, 2]`, `[n]` km."""
+    starts = range(0, len(coords), _ROWS_AT_ONCE)
+    return np.concatenate(
+        [geometry.pairwise_km(coords[start : start + _ROWS_AT_ONCE], others).min(axis=1) for start in starts]
+    )
+
+
+def neighbours(held: Side, train: Side) -> dict[str, object]:
+    """Returns how far held-out locations are from training: quantiles in km, and the shares within NEAR_KM."""
+    distances = nearest_km(held.coords, train.coords)
+    return {
+        "nearest_km": {f"{share:.0%}": float(np.quantile(distances, share)) for share in _QUANTILES},
+        "within_km": {f"{limit:g}": float((distances <= limit).mean()) for limit in NEAR_KM},
+    }
+
+
+def shared(held: Side, train: Side) -> dict[str, float | None]:
+    """Returns the shares of held-out locations with an image, or a panorama, that is in training; None if not known."""
+    hashes, panoramas = frozenset().union(*train.hashes), frozenset().union(*train.panoramas)
+    known = [one for one in held.panoramas if one]
+    return {
+        "same_bytes": float(np.mean([bool(one & hashes) for one in held.hashes])),
+        "same_panorama": float(np.mean([bool(one & panoramas) for one in known])) if known and panoramas else None,
+    }
+
+
+def months_of(date: str) -> float:
+    """Returns "YYYY-MM" as months since year 0; NaN for anything else."""
+    year, _, month = date.partition("-")
+    return 12.0 * int(year) + int(month) - 1 if year.isdigit() and month[:2].isdigit() else float("nan")
+
+
+def by_date(held: Side, train: Side, cells: partition.Partition, seed: int = 0) -> dict[str, object] | None:
+    """Returns what the capture date alone tells: mean miles of guessing by it, and how much better than a constant.
+
+    The guess for a date is the centroid with the least mean distance to the 30 training places nearest in time, or all
+    of the same month if they are more; the constant is the one for all training places. The interval of the paired
+    difference is a percentile bootstrap over locations. None if no date is known.
+    """
+    usable, dated = np.flatnonzero(~np.isnan(train.months)), np.flatnonzero(~np.isnan(held.months))
+    if not len(usable) or not len(dated):
+        return None
+    cost_km = geometry.pairwise_km(train.coords[usable], cells.centroids)
+    constant = cells.centroids[cost_km.mean(axis=0).argmin()]
+    guesses = {month: _guess(month, train.months[usable], cost_km) for month in np.unique(held.months[dated])}
+    points = cells.centroids[[guesses[month] for month in held.months[dated]]]
+    truth = held.coords[dated]
+    by_month = geometry.haversine_km(truth, points) / geometry.KM_PER_MILE
+    by_constant = geometry.haversine_km(truth, constant) / geometry.KM_PER_MILE
+    rng = np.random.default_rng(seed)
+    paired = by_month - by_constant
+    means = [paired[rng.integers(len(paired), size=len(paired))].mean() for _ in range(_SAMPLES)]
+    return {
+        "locations": len(dated),
+        "mean_miles": float(by_month.mean()),
+        "constant_mean_miles": float(by_constant.mean()),
+        "difference_interval": np.percentile(means, [2.5, 97.5]).tolist(),
+    }
+
+
+def _guess(month: float, months: np.ndarray, cost_km: np.ndarray) -> int:
+    """Returns the centroid nearest on average to the training places nearest in time."""
+    apart = np.abs(months - month)
+    limit = np.sort(apart)[min(_DATES_NEAREST, len(apart)) - 1]
+    return int(cost_km[apart <= limit].mean(axis=0).argmin())
+
+
+def panoramas_by_location(rows: Sequence[dict[str, str]]) -> dict[str, frozenset[str]]:
+    """Returns the panorama ids of each location from the rows of a tree's views.csv."""
+    found: dict[str, set[str]] = collections.defaultdict(set)
+    for row in rows:
+        if row.get("pano_id"):
+            found[row["file"].split("/")[-2]].add(row["pano_id"])
+    return {name: frozenset(ids) for name, ids in found.items()}
