@@ -54,9 +54,9 @@ class Options:
 
 def main(options: Options) -> None:
     """Prints the report."""
-    from geods.dataset import recorded_hashes
+    from geods.dataset import recorded_hashes, tree_report
     from geods.geo import partition as partitions
-    from geods.tree import bad_images, jpeg, labelling, layouts, tree_report
+    from geods.tree import bad_images, jpeg, labelling, layouts
 
     locations = layouts.read(options.tree, options.layout)
     cells_path = _partition_path(options)

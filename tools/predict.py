@@ -20,7 +20,6 @@ import json
 
 from geods import errors
 from geods.cli import flags, program
-from trainers.evaluation import predictor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +61,7 @@ def main(options: Options) -> None:
     locations = [location for word in options.images for location in named_images.find(word)]
     jpeg.check_kinds(view.path for place in locations for view in place.views)
     program.import_quietly("tensorflow")
-    from trainers.evaluation import answers
+    from trainers.evaluation import answers, predictor
 
     model = predictor.Predictor.load(options.run_dir)
     for line in answers.predict(model, locations, options.batch_size, options.top, options.all_cells):

@@ -12,7 +12,6 @@ import re
 
 from geods import errors
 from geods.cli import flags
-from geods.geo import geometry
 from geods.imagery import source
 
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
@@ -87,6 +86,9 @@ def refusal(
         panorama: What the service named.
         options: The rules.
     """
+    # Not at the top: programs whose options these are answer --help without NumPy.
+    from geods.geo import geometry
+
     distance_km = float(geometry.haversine_km((lat_deg, lon_deg), (panorama.lat_deg, panorama.lon_deg)))
     if distance_km > options.radius_m / 1000 + _TOLERANCE_KM:
         return source.Miss("too_far", f"{distance_km:.3f} km from the point asked for")

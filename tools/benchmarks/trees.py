@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from geods import errors
 from geods.storage import files
-from geods.tree import companions, imagery_tree
 from tools.benchmarks import stages
 
 if TYPE_CHECKING:
@@ -145,6 +144,8 @@ def repeated(source: pathlib.Path, target: pathlib.Path, images: int) -> tuple[p
     Returns:
         The tree, and how many images it has.
     """
+    from geods.tree import companions, imagery_tree
+
     places = imagery_tree.read(source)
     made, number = 0, 0
     while made < images:
