@@ -108,7 +108,8 @@ def make(
         "folder_disagreements": len(labels.disagreements),
         "outside": len(labels.outside),
     }
-    summary = f"{root} on {cells_path}\n{labelling.summary(labels, len(cells))}\n"
+    lines = [f"{root} on {cells_path}", labelling.summary(labels, len(cells)), *jpeg.turned_line(facts.turned)]
+    summary = "\n".join(lines) + "\n"
     summary += split_lists.summary(inside, by_split, lists)
     return Plan(by_split, len(cells), companions.provenance(root), made_of, metadata, summary, facts)
 

@@ -29,6 +29,7 @@ def contents(locations: Sequence[imagery_tree.Location], facts: Sequence[jpeg.Im
         f"headings in degrees: {_counts(headings)}",
         f"sizes in pixels: {_counts(sizes)}",
         f"dates: {span}, {len(views) - len(dates):,} views without",
+        *jpeg.turned_line(sum(fact.is_turned for fact in facts)),
     ]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from geods import errors
+from geods.tree import orientation
 
 _INSTALL = 'pip install "geods[gpu]" on a machine with an NVIDIA GPU, or --decode=auto'
 
@@ -48,8 +49,10 @@ def load_decoder() -> Callable[[list[bytes]], list[Any]]:
     decoder, problem = _find()
     if decoder is None:
         raise errors.OptionError(f"--decode=gpu: {problem}.", _INSTALL)
+    # Turned by the library's own rule otherwise; ours is the same for every decoder.
+    as_stored = importlib.import_module("nvidia.nvimgcodec").DecodeParams(apply_exif_orientation=False)
     # By list and not by tuple: the library takes a tuple for something else.
-    return lambda contents: list(decoder.decode(list(contents)))
+    return lambda contents: list(decoder.decode(list(contents), params=as_stored))
 
 
 class GpuDecoder:
@@ -103,7 +106,7 @@ class GpuDecoder:
 
         if image is None:
             return keras.ops.convert_to_tensor(self._otherwise(content))
-        pixels = _adopted(image)
+        pixels = orientation.turned(_adopted(image), orientation.orientation_of(content))
         if tuple(pixels.shape) == self._shape:
             return pixels
         levels = keras.ops.cast(pixels, "float32")

@@ -6,7 +6,8 @@ for batch in pipeline.batches(builder, "train", pipeline.PipelineOptions(height_
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -132,8 +133,17 @@ def encoded_batches(builder: tfds.core.DatasetBuilder, split: str, options: Pipe
     return rows.batch(options.batch_size, drop_remainder=options.drop_remainder).prefetch(2)
 
 
-def tree_batches(locations: Sequence[imagery_tree.Location], options: PipelineOptions) -> tf.data.Dataset:
+def tree_batches(
+    locations: Sequence[imagery_tree.Location],
+    options: PipelineOptions,
+    facts: Iterable[jpeg.ImageFacts] | None = None,
+) -> tf.data.Dataset:
     """Reads the images of an imagery tree as `batches` does those of a dataset; there is no `cell`.
+
+    Args:
+        locations: Locations of a tree.
+        options: How to batch.
+        facts: What the check of all their images found; they are checked here if not given.
 
     Raises:
         TreeError: If there is no location.
@@ -142,8 +152,15 @@ def tree_batches(locations: Sequence[imagery_tree.Location], options: PipelineOp
     if not locations:
         raise errors.TreeError("there is no location to read.", "name a folder that holds an imagery tree")
     paths = location_table.paths_of(locations)
-    bad = [fact for fact in jpeg.checked(paths) if fact.problem]
+    facts = jpeg.checked(paths) if facts is None else facts
+    bad, turned = [], 0
+    for fact in facts:
+        turned += fact.is_turned
+        if fact.problem:
+            bad.append(fact)
     jpeg.check_none_bad(bad, len(paths), paths[0].parent, "replace or delete them")
+    for line in jpeg.turned_line(turned):
+        print(line, file=sys.stderr)
     examples = tf.data.Dataset.from_generator(lambda: map(_row_of, locations), output_signature=_ROW_OF_TREE)
     examples = examples.apply(tf.data.experimental.assert_cardinality(len(locations)))
     if options.shuffle:

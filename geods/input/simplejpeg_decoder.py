@@ -4,7 +4,8 @@
     waiting = decoder.submit(contents)      # bytes; returns at once
     waiting.result()                        # uint8 [n, 300, 600, 3]
 
-The pixels are Pillow's to the last bit. tf.data copies each image into its batch, and never uses its memory again.
+The pixels are Pillow's to the last bit; what EXIF says is turned is left to `otherwise`. tf.data copies each image into
+its batch, and never uses its memory again.
 
 Memory for batches that is used again once nobody looks at it, so that the kernel need not clear new pages each time.
 
@@ -30,6 +31,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from geods import errors
+from geods.tree import orientation
 
 # Of CMYK it makes RGB in a way of its own, a level off Pillow's and TensorFlow's.
 _COLOURS = ("YCbCr", "Gray")
@@ -113,6 +115,7 @@ class ThreadedDecoder:
         try:
             height_px, width_px, colours, _ = simplejpeg.decode_jpeg_header(content)
             fits = (height_px, width_px, 3) == self._shape and colours in _COLOURS
+            fits = fits and orientation.orientation_of(content) == orientation.UPRIGHT
             if fits:
                 simplejpeg.decode_jpeg(content, buffer=place)
         # It refuses what libjpeg merely warns of; the other decoder has the last word.

@@ -1,10 +1,15 @@
-"""JPEG bytes to uint8 pixels inside tf.data, identical to Pillow's."""
+"""JPEG bytes to upright uint8 pixels inside tf.data, identical to Pillow's after ImageOps.exif_transpose."""
 
 import tensorflow as tf
 
+from geods.tree import orientation
+
+_EXIF = tf.constant(list(b"Exif\0\0"), tf.uint8)
+_ENTRY_BYTES = 12
+
 
 def decode_image(content: tf.Tensor, height_px: int, width_px: int) -> tf.Tensor:
-    """Decodes one JPEG and resizes it where its size differs.
+    """Decodes one JPEG, turns it upright by its EXIF and resizes it where its size differs.
 
     INTEGER_ACCURATE gives Pillow's pixels exactly; TensorFlow's default is a faster transform that is off by up to 8
     levels (tensorflow/tensorflow#11623).
@@ -17,7 +22,9 @@ def decode_image(content: tf.Tensor, height_px: int, width_px: int) -> tf.Tensor
     Returns:
         uint8 `[height_px, width_px, 3]`, RGB.
     """
-    pixels = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+    stored = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
+    value = orientation_of(content)
+    pixels = tf.cond(value > orientation.UPRIGHT, lambda: _turned(stored, value), lambda: stored)
     shape = tf.shape(pixels)
     same = tf.logical_and(tf.equal(shape[0], height_px), tf.equal(shape[1], width_px))
     resized = tf.cond(same, lambda: pixels, lambda: _resize(pixels, height_px, width_px))
@@ -45,6 +52,75 @@ def decode_views(contents: tf.Tensor, views: int, height_px: int, width_px: int)
     padded = tf.pad(pixels, [[0, missing], [0, 0], [0, 0], [0, 0]])
     mask = tf.sequence_mask(tf.shape(contents)[0], views)
     return tf.ensure_shape(padded, (views, height_px, width_px, 3)), mask
+
+
+def orientation_of(content: tf.Tensor) -> tf.Tensor:
+    """Returns what `geods.tree.orientation.orientation_of` returns, int32, as a graph: no Python runs in tf.data.
+
+    Args:
+        content: Scalar string, the bytes of a JPEG.
+    """
+    size = tf.strings.length(content)
+
+    def is_left(at: tf.Tensor, tiff: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        """Returns whether another segment is to be looked at."""
+        del tiff, end
+        return tf.logical_and(at > 0, at + orientation.SEGMENT_HEAD_BYTES <= size)
+
+    def step(at: tf.Tensor, tiff: tf.Tensor, end: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Looks at one segment; position 0 ends the walk."""
+        head = tf.io.decode_raw(tf.strings.substr(content, at, orientation.SEGMENT_HEAD_BYTES), tf.uint8)
+        values = tf.cast(head[:4], tf.int32)
+        marker, after = values[1], at + 2 + values[2] * 256 + values[3]
+        is_fill = marker == 0xFF
+        goes_on = (values[0] == 0xFF) & (is_fill | ((marker >= 0xE0) & (marker <= 0xEF)) | (marker == 0xFE))
+        is_exif = goes_on & (marker == 0xE1) & tf.reduce_all(head[4:] == _EXIF)
+        following = tf.where(goes_on & ~is_exif, tf.where(is_fill, at + 1, after), 0)
+        return following, tf.where(is_exif, at + orientation.SEGMENT_HEAD_BYTES, tiff), tf.where(is_exif, after, end)
+
+    _, tiff, end = tf.while_loop(is_left, step, [tf.constant(2), tf.constant(0), tf.constant(0)])
+    return tf.cond(
+        tiff > 0,
+        lambda: _of_tiff(tf.io.decode_raw(tf.strings.substr(content, tiff, tf.maximum(end - tiff, 0)), tf.uint8)),
+        lambda: orientation.UPRIGHT,
+    )
+
+
+def _of_tiff(tiff: tf.Tensor) -> tf.Tensor:
+    """Returns the orientation in the first directory of a TIFF structure, uint8 `[n]`."""
+    padded = tf.pad(tiff, [[0, 8]])
+    is_little = padded[0] == ord("I")
+    known = (padded[0] == padded[1]) & (is_little | (padded[0] == ord("M"))) & (tf.size(tiff) >= 8)
+
+    def number(parts: tf.Tensor) -> tf.Tensor:
+        """Returns unsigned numbers `[...]` of bytes `[..., 2 or 4]`."""
+        wide = tf.cast(parts, tf.int64)
+        ordered = tf.cond(is_little, lambda: tf.reverse(wide, [-1]), lambda: wide)
+        return tf.reduce_sum(ordered * [256**power for power in reversed(range(parts.shape[-1]))], axis=-1)
+
+    start = number(tf.ensure_shape(padded[4:8], (4,)))
+    known &= start + 2 <= tf.size(tiff, tf.int64)
+    start = tf.where(known, start, 0)
+    count = tf.minimum(
+        number(tf.ensure_shape(padded[start : start + 2], (2,))),
+        tf.maximum(tf.size(tiff, tf.int64) - start - 2, 0) // _ENTRY_BYTES,
+    )
+    entries = tf.reshape(padded[start + 2 : start + 2 + count * _ENTRY_BYTES], (-1, _ENTRY_BYTES))
+    kinds = number(entries[:, 2:4])
+    chosen = (number(entries[:, :2]) == orientation.TAG) & ((kinds == 1) | (kinds == 3) | (kinds == 4))
+    values = tf.where(kinds == 1, tf.cast(entries[:, 8], tf.int64), number(entries[:, 8:10]))
+    values = tf.where(kinds == 4, number(entries[:, 8:12]), values)
+    value = tf.concat([tf.boolean_mask(values, chosen), [orientation.UPRIGHT]], axis=0)[0]
+    is_turn = known & (value > orientation.UPRIGHT) & (value <= 8)
+    return tf.where(is_turn, tf.cast(value, tf.int32), orientation.UPRIGHT)
+
+
+def _turned(stored: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """Turns `[h, w, 3]` pixels as `orientation.turned` does."""
+    is_transposed = tf.reduce_any(value == orientation.TRANSPOSED)
+    pixels = tf.cond(is_transposed, lambda: tf.transpose(stored, (1, 0, 2)), lambda: stored)
+    reversed_ = [tf.reduce_any(value == some) for some in (orientation.ROWS_REVERSED, orientation.COLUMNS_REVERSED)]
+    return tf.raw_ops.Reverse(tensor=pixels, dims=tf.stack([*reversed_, tf.constant(False)]))
 
 
 def _resize(pixels: tf.Tensor, height_px: int, width_px: int) -> tf.Tensor:

@@ -44,10 +44,12 @@ class ImageTable(Sequence[jpeg.ImageFacts]):
     def __init__(self, facts: Iterable[jpeg.ImageFacts], paths: Sequence[pathlib.Path]) -> None:
         digests, sizes, pixels = _Digests(), array.array("q"), array.array("H")
         self.problems: dict[int, str] = {}
+        self.turned = 0
         for row, fact in enumerate(facts):
             digests.append(bytes.fromhex(fact.sha256))
             sizes.append(fact.size_bytes)
             pixels.extend((fact.height_px, fact.width_px))
+            self.turned += fact.is_turned
             if fact.problem:
                 self.problems[row] = fact.problem
         self._digests, self.sizes_bytes = digests, location_table.narrow(np.asarray(sizes))
@@ -82,7 +84,7 @@ class ImageTable(Sequence[jpeg.ImageFacts]):
         """Returns the table with other problems, by row."""
         other = ImageTable([], self._paths)
         other._digests, other.sizes_bytes, other._pixels = self._digests, self.sizes_bytes, self._pixels
-        other.problems = dict(problems)
+        other.problems, other.turned = dict(problems), self.turned
         return other
 
     @property

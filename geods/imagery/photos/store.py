@@ -24,7 +24,7 @@ _AT_ONCE = 64
 
 def place(
     journal: import_journal.Journal, source: pathlib.Path, root: pathlib.Path, *, link: bool, raise_on_bad: bool
-) -> int:
+) -> tuple[int, int]:
     """Puts all waiting photographs into the tree, with a bar on stderr.
 
     Every image is decoded once. One with the bytes of an image that is there is left out. What is in the tree is whole
@@ -38,14 +38,14 @@ def place(
         raise_on_bad: Whether an image that cannot be used ends the import, or is left out.
 
     Returns:
-        Number of images put into the tree.
+        Number of images put into the tree, and of those that are stored turned.
 
     Raises:
         ImageError: If an image cannot be used.
         TreeError: If another file has the name of an image, or the tree cannot be written.
     """
     journal.await_again(root)
-    placed = 0
+    placed = turned = 0
     with (
         tqdm.tqdm(total=journal.counts()["waiting"], desc="importing", unit=" images") as bar,
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -54,9 +54,11 @@ def place(
             checked = pool.map(jpeg.check_file, [source / view.file for view in batch])
             with journal.steps():
                 for view, facts in zip(batch, checked, strict=True):
-                    placed += _place_one(journal, view, facts, root, link, raise_on_bad)
+                    is_placed = _place_one(journal, view, facts, root, link, raise_on_bad)
+                    placed += is_placed
+                    turned += is_placed and facts.is_turned
                     bar.update()
-    return placed
+    return placed, turned
 
 
 def write_credits(journal: import_journal.Journal, root: pathlib.Path) -> None:
