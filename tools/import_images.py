@@ -22,7 +22,7 @@ from geods.cli import flags, program
 
 if TYPE_CHECKING:
     from geods.geo import partition as partitions
-    from geods.imagery.photos import import_journal, photo, scan, table
+    from geods.imagery.photos import import_journal, photo, scan, store, table
 
 
 _LEFT_OUT = {
@@ -202,9 +202,11 @@ def _licence(options: Options, columns: "table.Columns | None") -> str:
 
 
 def _report(
-    options: Options, tally: "scan.Tally", journal: "import_journal.Journal", placed: int, cell_count: int
+    options: Options, tally: "scan.Tally", journal: "import_journal.Journal", placed: "store.Placed", cell_count: int
 ) -> list[str]:
     """Returns the lines on what was done."""
+    from geods.tree import jpeg
+
     counts = journal.counts()
     lines = []
     for reason, meaning in _LEFT_OUT.items():
@@ -215,9 +217,9 @@ def _report(
             lines += _named(f"{meaning}: {number:,}", journal.problems(state, options.names), number)
     if tally.magnetic:
         lines.append(f"headings from magnetic north, kept as they are: {tally.magnetic:,}")
-    if tally.turned:
-        lines.append(f"stored turned (EXIF orientation), and read so: {tally.turned:,}; exiftran -ai turns them first")
-    lines.append(f"tree {options.out}: {placed:,} images imported, {counts['placed'] - placed:,} were there")
+    lines += jpeg.turned_line(placed.turned)
+    there = counts["placed"] - placed.images
+    lines.append(f"tree {options.out}: {placed.images:,} images imported, {there:,} were there")
     lines.append(
         f"  {counts['locations']:,} locations, {counts['placed']:,} views, in {counts['cells']} of {cell_count} cells"
     )

@@ -27,7 +27,7 @@ def test_photographs_become_a_tree_that_all_readers_take(tmp_path, photos, cells
     run(photos, out, cells_path)
     assert capsys.readouterr().out == (
         "headings from magnetic north, kept as they are: 1\n"
-        "stored turned (EXIF orientation), and read so: 1; exiftran -ai turns them first\n"
+        "stored turned (EXIF Orientation): 1; models see them upright, bytes stay\n"
         f"tree {out}: 3 images imported, 0 were there\n"
         "  2 locations, 3 views, in 2 of 15 cells\n"
     )

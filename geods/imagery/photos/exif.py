@@ -19,7 +19,7 @@ from PIL import JpegImagePlugin
 from geods import errors
 from geods.imagery.photos import photo
 
-_ORIENTATION, _ARTIST, _COPYRIGHT = 0x0112, 0x013B, 0x8298
+_ARTIST, _COPYRIGHT = 0x013B, 0x8298
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _DATE_ORIGINAL = 0x9003
 _LAT_REF, _LAT, _LON_REF, _LON, _DIRECTION_REF, _DIRECTION, _GPS_DATE = 1, 2, 3, 4, 16, 17, 29
@@ -40,7 +40,6 @@ class Facts:
         date: Month it was taken, "YYYY-MM".
         creator: The artist.
         licence: The copyright notice.
-        turned: Whether it is stored in another orientation than it is shown in.
     """
 
     lat_deg: float | None = None
@@ -50,7 +49,6 @@ class Facts:
     date: str | None = None
     creator: str = ""
     licence: str = ""
-    turned: bool = False
 
 
 def read(path: pathlib.Path) -> Facts:
@@ -141,7 +139,6 @@ def _facts(tags: dict[int, Any], exif: dict[int, Any], gps: dict[int, Any]) -> F
         date=month(exif.get(_DATE_ORIGINAL), gps.get(_GPS_DATE)),
         creator=text(tags.get(_ARTIST)),
         licence=text(tags.get(_COPYRIGHT)),
-        turned=tags.get(_ORIENTATION, 1) not in (0, 1),
     )
 
 
@@ -185,5 +182,4 @@ def _photo(path: pathlib.Path, file: str) -> photo.Photo | photo.Skipped:
         licence=facts.licence,
         source_id=file,
         magnetic=facts.magnetic,
-        turned=facts.turned,
     )

@@ -32,7 +32,6 @@ class Photo:
         sequence: The drive or walk it belongs to; empty if not known.
         country: Country as its source writes it; empty if not known.
         magnetic: Whether the heading counts from magnetic north.
-        turned: Whether a viewer would turn it before showing it (EXIF orientation); what decodes it here does not.
     """
 
     file: str
@@ -46,7 +45,6 @@ class Photo:
     sequence: str = ""
     country: str = ""
     magnetic: bool = False
-    turned: bool = False
 
     @property
     def location_id(self) -> str:

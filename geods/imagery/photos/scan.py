@@ -33,7 +33,6 @@ class Tally:
         noted: Those in a cell, with those that earlier runs had noted.
         inside_if_swapped: Those that would be in a cell with latitude and longitude swapped.
         magnetic: Those whose heading counts from magnetic north.
-        turned: Those stored in another orientation than they are shown in.
         numbers: Count by reason of what was left out; "outside" among the reasons.
         examples: First messages by reason.
     """
@@ -44,7 +43,6 @@ class Tally:
     noted: int = 0
     inside_if_swapped: int = 0
     magnetic: int = 0
-    turned: int = 0
     numbers: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     examples: dict[str, list[str]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
 
@@ -119,7 +117,6 @@ def _note(
             tally.leave_out("outside", f"{item.file}: {item.location_id} is outside every cell.")
             continue
         tally.magnetic += item.magnetic
-        tally.turned += item.turned
         is_new = journal.add(item, cell, same_place_m)
         tally.new += is_new
         tally.noted += is_new

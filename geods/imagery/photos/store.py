@@ -7,6 +7,7 @@ heading is not known, the number in `view<number>` tells them apart.
 
 import concurrent.futures
 import csv
+import dataclasses
 import os
 import pathlib
 
@@ -22,9 +23,22 @@ _HEADING_STEP_DEG = 1e-6
 _AT_ONCE = 64
 
 
+@dataclasses.dataclass
+class Placed:
+    """Counts of one run.
+
+    Attributes:
+        images: Images put into the tree.
+        turned: Those of them that are stored in another orientation than they are seen in.
+    """
+
+    images: int = 0
+    turned: int = 0
+
+
 def place(
     journal: import_journal.Journal, source: pathlib.Path, root: pathlib.Path, *, link: bool, raise_on_bad: bool
-) -> tuple[int, int]:
+) -> Placed:
     """Puts all waiting photographs into the tree, with a bar on stderr.
 
     Every image is decoded once. One with the bytes of an image that is there is left out. What is in the tree is whole
@@ -38,14 +52,14 @@ def place(
         raise_on_bad: Whether an image that cannot be used ends the import, or is left out.
 
     Returns:
-        Number of images put into the tree, and of those that are stored turned.
+        What was put into the tree.
 
     Raises:
         ImageError: If an image cannot be used.
         TreeError: If another file has the name of an image, or the tree cannot be written.
     """
     journal.await_again(root)
-    placed = turned = 0
+    placed = Placed()
     with (
         tqdm.tqdm(total=journal.counts()["waiting"], desc="importing", unit=" images") as bar,
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -55,10 +69,10 @@ def place(
             with journal.steps():
                 for view, facts in zip(batch, checked, strict=True):
                     is_placed = _place_one(journal, view, facts, root, link, raise_on_bad)
-                    placed += is_placed
-                    turned += is_placed and facts.is_turned
+                    placed.images += is_placed
+                    placed.turned += is_placed and facts.is_turned
                     bar.update()
-    return placed, turned
+    return placed
 
 
 def write_credits(journal: import_journal.Journal, root: pathlib.Path) -> None:

@@ -43,7 +43,7 @@ def note(journal, found, *, same_place_m=0.0, raise_on=(), **more) -> scan.Tally
 def run(source, root, found, *, link=False, raise_on_bad=True, **options) -> tuple[scan.Tally, int]:
     with import_journal.Journal(root) as journal:
         tally = note(journal, found, **options)
-        return tally, store.place(journal, source, root, link=link, raise_on_bad=raise_on_bad)
+        return tally, store.place(journal, source, root, link=link, raise_on_bad=raise_on_bad).images
 
 
 def names(root: pathlib.Path) -> list[str]:

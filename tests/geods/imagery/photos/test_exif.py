@@ -38,7 +38,7 @@ def test_everything_else_reads_back(tmp_path):
         exif={0x9003: "2012:05:31 10:00:00"},
         tags={0x0112: 6, 0x013B: "Ada L.", 0x8298: "CC BY 4.0"},
     )
-    assert facts == exif.Facts(None, None, 271.5, True, "2012-05", "Ada L.", "CC BY 4.0", True)
+    assert facts == exif.Facts(None, None, 271.5, True, "2012-05", "Ada L.", "CC BY 4.0")
     facts = read(tmp_path, gps={16: "T", 17: drawn_photos.rational(360), 29: "2011:01:01"}, tags={0x0112: 1})
     assert facts == exif.Facts(heading_deg=0, date="2011-01")
 

@@ -21,9 +21,7 @@ def test_photographs_come_with_their_places_in_order(tmp_path):
     (tmp_path / "note.txt").write_text("no image")
     found = list(exif.photos(tmp_path))
     assert found == [
-        photo.Photo(
-            "z.jpg", 40.5, -100.25, creator="Ada", licence="CC0-1.0", source_id="z.jpg", magnetic=False, turned=True
-        ),
+        photo.Photo("z.jpg", 40.5, -100.25, creator="Ada", licence="CC0-1.0", source_id="z.jpg", magnetic=False),
         photo.Photo("b/two.JPG", 41.5, -97.25, heading_deg=12.5, source_id="b/two.JPG"),
         photo.Photo("b/a/three.jpeg", -33.9, 18.4, date="2012-05", source_id="b/a/three.jpeg"),
     ]
