@@ -15,7 +15,7 @@ PACKAGE_DATA = {
     # Without the first four an installed builder has no description, citation or tags.
     "geods": ["README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv", "py.typed"],
     "model": ["py.typed"],
-    "trainers": ["recipes/*.cfg", "plots/assets/*", "plots/assets/leaflet/*", "py.typed"],
+    "trainers": ["recipes/*.cfg", "plots/assets/*", "py.typed"],
     "tools": ["py.typed"],
 }
 
@@ -95,7 +95,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    license_files=["LICENSE", "trainers/plots/assets/leaflet/LICENSE"],
+    license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=PACKAGES,
     package_data=PACKAGE_DATA,

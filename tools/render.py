@@ -6,14 +6,15 @@
 
 The first two write map.png (one prediction: every cell as red as its share of the highest probability, the true point
 green, the predicted one yellow, the great circle between them blue, its length) and map.html (the same for up to 200
-locations, one file that needs no network). Without --location it is the location with the median error. The third
-writes bars of the mean miles with 95 % intervals, beside the best constant guess and human players. Each takes about
-two seconds and prints what it drew.
+locations, one file that needs no network; --images puts their views beside the map). Without --location it is the
+location with the median error. The third writes bars of the mean miles with 95 % intervals, beside the best constant
+guess and human players. Each takes about two seconds and prints what it drew.
 """
 
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from geods.cli import flags, program
 from geods.storage import files
 
 if TYPE_CHECKING:
+    from trainers.plots import thumbnails
     from trainers.runs import predictions as runs_predictions
 
 
@@ -40,6 +42,10 @@ class Options:
         "", "Folder for map.png and map.html; empty: where the predictions are. Of --compare: file.", path="out"
     )
     compare: tuple[str, ...] = flags.option((), "R1,R2,...: run folders to compare.", path="in")
+    images: bool = flags.option(False, "Whether map.html shows the views of each location: of 75 at most.")
+    imagery: str = flags.option(
+        "", "Imagery tree that --images takes the views from; empty: what the run was evaluated on.", path="in"
+    )
     human_miles: float = flags.option(587.0, "Mean miles of human players to draw in a comparison; 0: none.")
 
     def __post_init__(self) -> None:
@@ -53,6 +59,9 @@ class Options:
             raise errors.OptionError(problem, "name a run folder: --run_dir=RUN, or several: --compare=RUN1,RUN2")
         if self.compare and pathlib.Path(self.out or "comparison.png").suffix.lower() != ".png":
             raise errors.OptionError(f"--out={self.out}: a comparison is a .png file.", "write --out=comparison.png")
+        if self.imagery and not self.images:
+            problem = f"--imagery={self.imagery}: is read for --images alone."
+            raise errors.OptionError(problem, "add --images")
         if not 0 <= self.human_miles < float("inf"):
             raise errors.OptionError(f"--human_miles={self.human_miles}: is not a distance.", "give miles, 0 for none")
 
@@ -77,7 +86,8 @@ def draw_map(options: Options) -> None:
     shown = entries[row]
     title = f"Location {shown.location_id}"
     picture = figures.to_png(figures.location_map(cells, shown.probabilities, shown.truth, shown.predicted, title))
-    page = map_page.render(cells, entries, row, f"Predictions of {pathlib.Path(options.run_dir).resolve().name}")
+    name = f"Predictions of {pathlib.Path(options.run_dir).resolve().name}"
+    page = map_page.render(cells, entries, row, name, (lambda ids: _views(options, ids)) if options.images else None)
     out = pathlib.Path(options.out or folder)
     _write(out / "map.png", picture)
     _write(out / "map.html", page.encode())
@@ -86,6 +96,40 @@ def draw_map(options: Options) -> None:
     print(f"top cells  {_top(shown)}")
     print(f"written    {out / 'map.png'}")
     print(f"written    {out / 'map.html'}")
+
+
+def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thumbnails.View]]":
+    """Returns the views of locations from --imagery, or from the tree or dataset that the run was evaluated on.
+
+    Raises:
+        RunError: If none of the locations is there.
+    """
+    from geods.remote import path_options
+    from trainers.plots import thumbnails
+    from trainers.runs import run_folder
+
+    trained = run_folder.options_of(run_folder.check_run(options.run_dir))
+    tree = options.imagery or _evaluated_tree(pathlib.Path(options.predictions or options.run_dir)) or trained.imagery
+    if tree:
+        source, found = tree, thumbnails.from_tree(path_options.local_path(tree), location_ids)
+    else:
+        program.import_quietly("tensorflow")
+        source = trained.data_dir
+        found = thumbnails.from_dataset(path_options.local_path(source), trained.config, location_ids)
+    if not found:
+        raise errors.RunError(f"{source}: holds none of the predicted locations.", "name their tree: --imagery=TREE")
+    print(f"images     of {len(found):,} of the page's {len(location_ids):,} locations, from {source}")
+    return found
+
+
+def _evaluated_tree(folder: pathlib.Path) -> str:
+    """Returns the imagery tree that predictions in a folder are of; "" where they are of a dataset's split."""
+    from geods.dataset import splits
+    from trainers.runs import run_folder
+
+    path = folder / run_folder.METRICS
+    on = str(files.parse_json(path.read_bytes()).get("on", "")) if path.is_file() else ""
+    return "" if re.split(r"[\[+]", on)[0] in splits.NAMES else on
 
 
 def draw_comparison(run_dirs: Sequence[str], out: str, human_miles: float) -> None:

@@ -53,8 +53,6 @@ def test_wheel_holds_the_four_packages_and_nothing_else(wheel_names):
         "geods/py.typed",
         "geods/simulation/worlds.py",
         "trainers/recipes/mlp.cfg",
-        "trainers/plots/assets/leaflet/leaflet.js",
-        "trainers/plots/assets/leaflet/LICENSE",
     ],
 )
 def test_wheel_holds_the_files_that_are_not_code(wheel_names, name):

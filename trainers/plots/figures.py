@@ -24,8 +24,6 @@ from trainers.runs import distance_metrics
 
 _WIDTH_IN, _TOP_IN, _BOTTOM_IN, _SIDE_IN = 10.0, 0.45, 0.75, 0.25
 _DPI = 150
-# Long parallels bend on an equal-area map; pieces of half a degree look smooth.
-_PIECE_DEG = 0.5
 # More dots only cover one another: 100,000 of them took 5 s and 63 MB to draw.
 _ERRORS_DRAWN = 2000
 _PALE, _BORDER, _INK, _BAR = "#f2f0ed", "#9a9a9a", "#222222", "#8fbbdc"
@@ -199,7 +197,7 @@ def _map_axes(atlas: projection.Atlas, coords: np.ndarray, title: str) -> tuple[
 
 def _draw_cells(axes: Axes, atlas: projection.Atlas, to_paper: Mapper, faces: npt.ArrayLike | str) -> None:
     """Draws every cell as one path, with thin borders."""
-    shapes = [shapely.segmentize(shape, _PIECE_DEG) for shape in atlas.shapes]
+    shapes = [shapely.segmentize(shape, projection.PIECE_DEG) for shape in atlas.shapes]
     outlines = [path.Path.make_compound_path(*_rings(shape, to_paper)) for shape in shapes]
     thin = 0.35 if len(shapes) <= 1000 else 0.1
     axes.add_collection(

@@ -1,9 +1,10 @@
-"""One self-contained HTML page: the partition, up to 200 predictions on it, and a chooser to step through them.
+"""One self-contained HTML page: the partition, up to 200 predictions on it, and a menu to step through them.
 
     files.write_text("map.html", map_page.render(cells, predictions, selected=0))
 
-The page holds Leaflet 1.9.4, draws without any tiles, and makes no network request: its content security policy forbids
-all. For the report's 243 cells and 200 predictions it has about 500 kB.
+The map is SVG in the projection of the printed figure, with a script of ours: no tiles and no network request, which
+the page's content security policy forbids. The report's 243 cells and 200 predictions take about 400 kB, 10,000 cells
+1.5 MB, and the views of 75 locations about 1 MB more.
 """
 
 import base64
@@ -12,28 +13,34 @@ import html
 import json
 import math
 import pathlib
-import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import shapely
 
 from geods import errors
-from geods.geo import partition, polygons
-from trainers.plots import projection
+from geods.geo import geometry, partition, polygons
+from trainers.plots import projection, thumbnails
 from trainers.runs import predictions
 
 MAX_ENTRIES = 200
+# With four views each of about 3 kB, their thumbnails take 1.2 MB of the page.
+MAX_ENTRIES_WITH_VIEWS = 75
 
 _ASSETS = pathlib.Path(__file__).parent / "assets"
-# A probability is 16 bits, 2.7 letters in base64: 200 predictions of 1,000 cells, or 40 of 5,000, stay below 550 kB.
+# A probability is 16 bits, 2.7 letters in base64: 200 predictions of 1,000 cells, or 20 of 10,000, stay below 550 kB.
 _MAX_PROBABILITIES = 200_000
 _PROBABILITY_STEPS = 65_535
 # A bend of this share of the map's size is a quarter of a pixel on a screen of 2,000 pixels.
 _TOLERANCE = 1 / 8000
-_LINE_DIGITS = 3
+_COLOURS = {
+    "true_colour": projection.TRUE_COLOUR,
+    "predicted_colour": projection.PREDICTED_COLOUR,
+    "line_colour": projection.LINE_COLOUR,
+}
+
+Views = Callable[[Sequence[str]], Mapping[str, Sequence[thumbnails.View]]]
 
 
 def render(
@@ -41,6 +48,7 @@ def render(
     entries: Sequence[predictions.Prediction],
     selected: int = 0,
     title: str = "Predicted locations",
+    views: Views | None = None,
 ) -> str:
     """Returns the page.
 
@@ -49,37 +57,32 @@ def render(
         entries: Predictions on it. Of more than the page can hold, it takes some from the best to the worst.
         selected: Index of the entry to show first; it is always taken.
         title: Heading of the page.
+        views: Returns the views of locations by their ids; None leaves images out.
 
     Raises:
         RunError: If there is no entry, no such index, or an entry's probabilities cannot be drawn.
+        ImageError: If a view cannot be decoded.
     """
     if not 0 <= selected < len(entries):
         raise errors.RunError(f"entry {selected} of {len(entries)} cannot be shown.", "give one of the predictions")
-    rows = chosen(entries, selected, len(cells))
-    data = _data(cells, [entries[row] for row in rows], rows.index(selected))
-    leaflet_js, script = _asset("leaflet/leaflet.js"), _asset("map.js")
-    # Leaflet's pictures of its layer switch and pins are not used here; without them the page names no file.
-    leaflet_css = re.sub(r"url\([^)]*\)", "none", _asset("leaflet/leaflet.css"))
-    css = string.Template(_asset("map.css")).substitute(
-        true_colour=projection.TRUE_COLOUR,
-        predicted_colour=projection.PREDICTED_COLOUR,
-        line_colour=projection.LINE_COLOUR,
-    )
-    style = f"\n{leaflet_css}\n{css}\n"
+    rows = chosen(entries, selected, len(cells), MAX_ENTRIES_WITH_VIEWS if views else MAX_ENTRIES)
+    shown = [entries[row] for row in rows]
+    images = views([entry.location_id for entry in shown]) if views else {}
+    shapes, data = _data(cells, shown, images)
+    script, style = _asset("map.js"), string.Template(_asset("map.css")).substitute(_COLOURS)
     return string.Template(_asset("map.html")).substitute(
-        policy=_policy([leaflet_js, script], style),
+        policy=_policy(script, style),
         title=html.escape(title),
-        leaflet_licence=_asset("leaflet/LICENSE"),
         style=style,
-        data=_json_in_html(data),
-        leaflet_js=leaflet_js,
+        cells="".join(f'<path d="{shape}"/>' for shape in shapes),
+        data=_json_in_html({**data, "selected": rows.index(selected)}),
         js=script,
     )
 
 
-def chosen(entries: Sequence[predictions.Prediction], selected: int, cells: int) -> list[int]:
-    """Returns the indices of the entries that a page shows: at most 200, the best first, `selected` among them."""
-    room = max(1, min(MAX_ENTRIES, _MAX_PROBABILITIES // cells))
+def chosen(entries: Sequence[predictions.Prediction], selected: int, cells: int, most: int = MAX_ENTRIES) -> list[int]:
+    """Returns the indices of at most `most` entries for a page, the best first, `selected` among them."""
+    room = max(1, min(most, _MAX_PROBABILITIES // cells))
     order = predictions.by_distance(entries)
     if len(order) <= room:
         return list(order.tolist())
@@ -89,68 +92,76 @@ def chosen(entries: Sequence[predictions.Prediction], selected: int, cells: int)
     return [int(order[rank]) for rank in sorted(ranks - {nearest} | {at})]
 
 
-def _data(cells: partition.Partition, entries: Sequence[predictions.Prediction], selected: int) -> dict[str, Any]:
-    """Returns what map.js draws."""
+def _data(
+    cells: partition.Partition,
+    entries: Sequence[predictions.Prediction],
+    images: Mapping[str, Sequence[thumbnails.View]],
+) -> tuple[list[str], dict[str, Any]]:
+    """Returns the cells as SVG paths, and what map.js draws on them."""
     atlas = projection.Atlas(cells)
-    west, south, east, north = shapely.total_bounds(np.array(atlas.shapes))
-    tolerance_deg = max(east - west, north - south) * _TOLERANCE
-    unit_deg = 10.0 ** math.floor(math.log10(tolerance_deg))
-    shapes = projection.simplified(atlas.shapes, tolerance_deg)
-    return {
-        "unit_deg": unit_deg,
-        "cells": [_rings(shape, unit_deg) for shape in shapes],
-        "reds": projection.REDS,
-        "line_colour": projection.LINE_COLOUR,
+    lines = [atlas.great_circle(np.array(entry.truth), np.array(entry.predicted)) for entry in entries]
+    equal_area = atlas.reaches(np.concatenate(lines))
+    shapes, unit_deg = atlas.plane_shapes(_TOLERANCE, equal_area=equal_area)
+
+    def to_units(places: np.ndarray) -> np.ndarray:
+        return np.round(atlas.plane(places, equal_area=equal_area) / unit_deg * (1, -1)).astype(np.int64)
+
+    return [_svg_path(shape, unit_deg) for shape in shapes], {
+        "km_per_unit": unit_deg * math.radians(1) * geometry.EARTH_RADIUS_KM,
+        "km_per_mile": geometry.KM_PER_MILE,
+        "ramp": projection.REDS,
+        "dark_ramp": projection.DARK_REDS,
         "probability_steps": _PROBABILITY_STEPS,
-        "selected": selected,
-        "entries": [_entry(entry, atlas, len(cells)) for entry in entries],
+        "entries": [
+            _entry(entry, to_units(line), images.get(entry.location_id, ()), len(cells))
+            for entry, line in zip(entries, lines, strict=True)
+        ],
     }
 
 
-def _entry(entry: predictions.Prediction, atlas: projection.Atlas, cells: int) -> dict[str, Any]:
-    """Returns one prediction as map.js reads it."""
+def _entry(
+    entry: predictions.Prediction, line: np.ndarray, views: Sequence[thumbnails.View], cells: int
+) -> dict[str, Any]:
+    """Returns one prediction, and its great circle `[n, 2]` on the page, as map.js reads it."""
     projection.rescaled(entry.probabilities, cells)
-    line = atlas.great_circle(np.array(entry.truth), np.array(entry.predicted))
     steps = np.round(np.clip(np.asarray(entry.probabilities, np.float64), 0, 1) * _PROBABILITY_STEPS).astype("<u2")
     return {
         "name": entry.location_id,
-        "truth": entry.truth,
+        "true": entry.truth,
         "predicted": entry.predicted,
         "distance": projection.distance_text(entry.distance_km),
-        "line": np.round(line, _LINE_DIGITS).tolist(),
+        "line": line.tolist(),
         "probabilities": base64.b64encode(steps.tobytes()).decode("ascii"),
+        "views": [(view.caption, thumbnails.data_url(view)) for view in views],
     }
 
 
-def _rings(shape: polygons.Shape, unit_deg: float) -> list[list[list[int]]]:
-    """Returns polygons of rings, each ring as [lon, lat, step of lon, step of lat, ...] in units of `unit_deg`.
+def _svg_path(shape: polygons.Shape, unit_deg: float) -> str:
+    """Returns polygons as the `d` of an SVG path, y to the south, whole numbers of `unit_deg` relative to one another.
 
     Equal vertices of two cells are rounded to equal numbers, so borders that are shared stay shared.
     """
-    pieces = []
-    for piece in polygons.parts(shape):
-        rings = [_steps(np.asarray(ring.coords), unit_deg) for ring in (piece.exterior, *piece.interiors)]
-        if rings[0]:
-            pieces.append([ring for ring in rings if ring])
-    return pieces
+    rings = (ring for piece in polygons.parts(shape) for ring in (piece.exterior, *piece.interiors))
+    return "".join(_svg_ring(np.asarray(ring.coords), unit_deg) for ring in rings)
 
 
-def _steps(ring: np.ndarray, unit_deg: float) -> list[int]:
-    """Returns the vertices `[n, 2]` of a closed ring as steps, without the last one; none if it is now but a line."""
-    places = np.round(ring[:-1] / unit_deg).astype(np.int64)
-    moves = np.diff(places, axis=0, prepend=np.zeros((1, 2), np.int64))
-    moves = np.concatenate([moves[:1], moves[1:][moves[1:].any(axis=1)]])
-    return moves.ravel().tolist() if len(moves) >= 3 else []
+def _svg_ring(ring: np.ndarray, unit_deg: float) -> str:
+    """Returns a closed ring `[n, 2]` as a part of a path; nothing if rounding leaves but a line of it."""
+    places = np.round(ring[:-1] / unit_deg * (1, -1)).astype(np.int64)
+    moves = np.diff(places, axis=0)
+    moves = moves[moves.any(axis=1)]
+    if len(moves) < 2:
+        return ""
+    (x, y), steps = places[0].tolist(), " ".join(map(str, moves.ravel().tolist()))
+    return f"M{x} {y}l{steps}z".replace(" -", "-")
 
 
-def _policy(scripts: Sequence[str], style: str) -> str:
-    """Returns a content security policy under which these scripts and this style run, and nothing else loads."""
-    hashes = " ".join(map(_hash_source, scripts))
-    return f"default-src 'none'; img-src data:; script-src {hashes}; style-src {_hash_source(style)}"
+def _policy(script: str, style: str) -> str:
+    """Returns a content security policy under which this script and this style run, and nothing else loads."""
+    return f"default-src 'none'; img-src data:; script-src {_hash_source(script)}; style-src {_hash_source(style)}"
 
 
 def _hash_source(text: str) -> str:
-    """Returns how a content security policy names an inline script or style."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
@@ -161,5 +172,4 @@ def _json_in_html(data: Any) -> str:  # noqa: ANN401 - anything JSON can hold
 
 
 def _asset(name: str) -> str:
-    """Returns the text of a file in trainers/assets."""
     return (_ASSETS / name).read_text(encoding="utf-8")

@@ -14,6 +14,10 @@ from geods.geo import geometry, partition, polygons
 
 # ColorBrewer's Reds, safe for the colour-blind and in order when printed grey; without the darkest, nearly black one.
 REDS = ("#fff5f0", "#fee0d2", "#fcbba1", "#fc9272", "#fb6a4a", "#ef3b2c", "#cb181d", "#a50f15")
+# The same order on a dark page, where the most probable cell is the brightest.
+DARK_REDS = ("#2a2524", "#431f1b", "#66211c", "#8f231d", "#bf2f25", "#ef4a38", "#ff8a73", "#ffd0c4")
+# Long parallels bend on an equal-area map; pieces of half a degree look smooth.
+PIECE_DEG = 0.5
 # Okabe and Ito's bluish green, yellow and blue; the two points also differ in shape.
 TRUE_COLOUR, PREDICTED_COLOUR, LINE_COLOUR = "#009e73", "#f0e442", "#0072b2"
 
@@ -90,18 +94,23 @@ class Atlas:
         y = scale * (cos_0 * np.sin(lat) - sin_0 * np.cos(lat) * np.cos(turn))
         return np.degrees(np.column_stack([x, y]))
 
+    def plane_shapes(self, tolerance: float, *, equal_area: bool) -> tuple[np.ndarray, float]:
+        """Returns the shapes on paper with fewer vertices; borders that two shapes share stay shared.
 
-def simplified(shapes: tuple[polygons.Shape, ...], tolerance_deg: float) -> np.ndarray:
-    """Returns the shapes with fewer vertices; borders that two shapes share stay shared.
+        Args:
+            tolerance: Bends smaller than this share of the map's size are straightened (its square is an area;
+                Visvalingam and Whyatt 1993).
+            equal_area: As in `plane`.
 
-    Args:
-        shapes: Cells that do not overlap.
-        tolerance_deg: Bends smaller than this are straightened (its square is an area; Visvalingam and Whyatt 1993).
-
-    Returns:
-        `[cells]` shapely polygons and multipolygons.
-    """
-    return shapely.coverage_simplify(_with_shared_vertices(shapes), tolerance_deg)
+        Returns:
+            `[cells]` shapely polygons and multipolygons, and the power of ten, in degrees, just below the tolerance.
+        """
+        shapes = shapely.segmentize(_with_shared_vertices(self.shapes), PIECE_DEG)
+        # Pieces of an edge differ in their last bits by its direction; only equal vertices are shared ones.
+        shapes = shapely.transform(shapes, lambda xy: self.plane(np.round(xy[:, ::-1], 9), equal_area=equal_area))
+        west, south, east, north = shapely.total_bounds(shapes)
+        tolerance_deg = max(east - west, north - south) * tolerance
+        return shapely.coverage_simplify(shapes, tolerance_deg), 10.0 ** math.floor(math.log10(tolerance_deg))
 
 
 def rescaled(probabilities: npt.ArrayLike, cells: int) -> tuple[np.ndarray, float]:

@@ -62,6 +62,36 @@ class Browser:
         moves = [{"type": "pointerMove", "duration": 0, "x": x + dx, "y": y} for dx in (-3, 0)]
         self._call("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": moves}]})
 
+    def drag(self, start, end):
+        """Presses the mouse at a place (x, y) in the window, moves it to another and lets go."""
+        steps = [{"type": "pointerMove", "duration": 0, "x": x, "y": y} for x, y in (start, end)]
+        down, up = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
+        actions = [steps[0], down, steps[1], up]
+        self._call("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": actions}]})
+
+    def pinch(self, middle, before, after):
+        """Moves two fingers from `before` to `after` pixels to the left and right of a place (x, y)."""
+        fingers = []
+        for side in (-1, 1):
+            start, end = (
+                {"type": "pointerMove", "duration": 0, "x": middle[0] + side * far, "y": middle[1]}
+                for far in (before, after)
+            )
+            actions = [start, {"type": "pointerDown", "button": 0}, end, {"type": "pointerUp", "button": 0}]
+            finger = {"type": "pointer", "id": f"finger {side}", "parameters": {"pointerType": "touch"}}
+            fingers.append({**finger, "actions": actions})
+        self._call("/actions", {"actions": fingers})
+
+    def wheel(self, x, y, delta):
+        """Turns the mouse wheel at a place."""
+        turn = {"type": "scroll", "x": x, "y": y, "deltaX": 0, "deltaY": delta, "duration": 0}
+        self._call("/actions", {"actions": [{"type": "wheel", "id": "wheel", "actions": [turn]}]})
+
+    def prefer(self, scheme):
+        """Has the system prefer a "dark" or "light" colour scheme."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self._call("/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
+
     def press(self, *keys):
         """Presses keys one after the other on whatever has the focus."""
         strokes = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]

@@ -71,14 +71,18 @@ def test_far_points_are_out_of_reach(island):
     assert not atlas.reaches(np.array([[48.0, 2.0]]))
 
 
-def test_simplified_borders_stay_shared(island):
-    simple = projection.simplified(island.shapes, 0.02)
+@pytest.mark.parametrize("equal_area", [True, False])
+def test_simplified_borders_stay_shared(island, equal_area):
+    simple, unit_deg = projection.Atlas(island).plane_shapes(1 / 1000, equal_area=equal_area)
     whole = np.array(island.shapes)
+    assert unit_deg == 0.01
     assert not shapely.coverage_is_valid(whole)  # the neighbours' corners are missing on merged borders
     assert shapely.coverage_is_valid(simple)
     assert shapely.get_num_coordinates(simple).sum() < 0.5 * shapely.get_num_coordinates(whole).sum()
-    assert shapely.area(simple).sum() == pytest.approx(shapely.area(whole).sum(), rel=1e-3)
     assert shapely.union_all(simple).geom_type == "Polygon"
+    if equal_area:
+        areas_km2 = shapely.area(simple) * (np.radians(1) * geometry.EARTH_RADIUS_KM) ** 2
+        assert areas_km2.sum() == pytest.approx(island.areas_km2.sum(), rel=1e-3)
 
 
 @pytest.mark.parametrize(
