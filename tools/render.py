@@ -108,12 +108,12 @@ def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thu
     from trainers.plots import thumbnails
     from trainers.runs import run_folder
 
-    trained = run_folder.options_of(run_folder.check_run(options.run_dir))
-    tree = options.imagery or _evaluated_tree(pathlib.Path(options.predictions or options.run_dir)) or trained.imagery
-    if tree:
-        source, found = tree, thumbnails.from_tree(path_options.local_path(tree), location_ids)
+    source = options.imagery or _evaluated_tree(pathlib.Path(options.predictions or options.run_dir))
+    if source:
+        found = thumbnails.from_tree(path_options.local_path(source), location_ids)
     else:
         program.import_quietly("tensorflow")
+        trained = run_folder.options_of(pathlib.Path(options.run_dir))
         source = trained.data_dir
         found = thumbnails.from_dataset(path_options.local_path(source), trained.config, location_ids)
     if not found:

@@ -1,15 +1,23 @@
 """Pictures, pages and comparisons from run folders."""
 
+import base64
 import io
+import json
+import re
 import subprocess
 import sys
 
 import checkout
+import drawn_photos
 import drawn_runs
+import drawn_trees
+import numpy as np
 import pytest
 from PIL import Image
 
 from geods import errors
+from geods.cli import flags
+from geods.geo import partition
 from tools import render
 from trainers.plots import projection
 from trainers.runs import predictions
@@ -67,6 +75,58 @@ def test_predictions_and_pictures_may_lie_elsewhere(run, tmp_path, cells, capsys
     assert "of 3, 1 better" in capsys.readouterr().out
 
 
+def test_views_come_from_a_tree_and_stand_upright(run, tmp_path, entries, capsys):
+    tree = drawn_trees.write(tmp_path / "tree", [entry.location_id for entry in entries[:4]], headings=[0.0])
+    # The drawn images are 32 x 24 pixels; orientation 6 is a quarter of a turn.
+    (turned,) = (tree / "0" / entries[0].location_id).glob("*.jpg")
+    turned.write_bytes(drawn_photos.jpeg(1, tags={0x0112: 6}))
+    (run / "metrics.json").write_text(json.dumps({"on": str(tree)}), encoding="utf-8")
+    for imagery in ("", str(tree)):
+        render.main(render.Options(run_dir=str(run), images=True, imagery=imagery))
+        assert f"images     of 4 of the page's 5 locations, from {tree}\n" in capsys.readouterr().out
+    page = (run / "map.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
+    sizes = {}
+    for entry in data["entries"]:
+        for caption, address in entry["views"]:
+            assert caption.startswith("0°")
+            content = base64.b64decode(address.removeprefix("data:image/webp;base64,"))
+            sizes[entry["name"]] = Image.open(io.BytesIO(content)).size
+    assert sizes == {entry.location_id: (32, 24) for entry in entries[1:4]} | {entries[0].location_id: (24, 32)}
+
+
+def test_views_come_from_the_dataset_of_the_run(tmp_path, data_dir, tree_dir, capsys):
+    from trainers.options import train_options
+
+    ids = sorted(path.name for path in tree_dir.glob("*/*"))
+    cells = partition.read(tree_dir / "partition.geojson")
+    coords = [tuple(map(float, name.split(","))) for name in ids]
+    probabilities = np.full(len(cells), 1 / len(cells), np.float16)
+    found = [predictions.Prediction(name, place, place, probabilities) for name, place in zip(ids, coords, strict=True)]
+    run = drawn_runs.write(tmp_path / "run", cells, found)
+    options = train_options.TrainOptions(str(data_dir), config="random")
+    (run / "flags.cfg").write_text(flags.to_flagfile(options), encoding="utf-8")
+    (run / "metrics.json").write_text('{"on": "test"}', encoding="utf-8")
+    render.main(render.Options(run_dir=str(run), images=True))
+    assert f"images     of 75 of the page's 75 locations, from {data_dir}\n" in capsys.readouterr().out
+    assert (run / "map.html").read_text(encoding="utf-8").count("data:image/webp") > 200
+
+
+def test_a_tree_of_other_locations_has_no_views(run, tmp_path):
+    tree = drawn_trees.write(tmp_path / "tree", ["31.5,-99.5"])
+    with pytest.raises(errors.RunError, match=r"holds none of the predicted locations(.|\n)*--imagery=TREE"):
+        render.main(render.Options(run_dir=str(run), images=True, imagery=str(tree)))
+    assert not list(run.glob("map.*"))
+
+
+def test_a_view_that_is_no_image_is_named(run, tmp_path, entries):
+    tree = drawn_trees.write(tmp_path / "tree", [entries[0].location_id])
+    for path in tree.glob("*/*/*.jpg"):
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(errors.ImageError, match=r"\.jpg: cannot be decoded(.|\n)*without --images"):
+        render.main(render.Options(run_dir=str(run), images=True, imagery=str(tree)))
+
+
 def test_nothing_is_written_when_something_is_wrong(run):
     (run / "probabilities.npy").write_bytes(b"")
     with pytest.raises(errors.RunError, match="not a whole"):
@@ -112,6 +172,7 @@ def test_a_run_without_metrics_names_the_command_that_makes_them(tmp_path, conte
         ({}, "--run_dir and --compare: give one of the two"),
         ({"run_dir": "a", "compare": ("b",)}, "--run_dir and --compare: give one of the two"),
         ({"compare": ("b",), "out": "bars.pdf"}, "a comparison is a .png file"),
+        ({"run_dir": "a", "imagery": "tree"}, "--imagery=tree: is read for --images alone"),
         ({"compare": ("b",), "human_miles": -1.0}, "--human_miles=-1.0: is not a distance"),
         ({"compare": ("b",), "human_miles": float("nan")}, "--human_miles=nan: is not a distance"),
     ],

@@ -60,7 +60,7 @@ def data_url(view: View) -> str:
             f"{view.name}: cannot be decoded ({errors.in_short(error)}).", "draw the page without --images"
         ) from error
     upright.thumbnail((_WIDTH_PX, _WIDTH_PX))
-    upright.save(content, "WEBP", quality=_QUALITY, method=6)
+    upright.save(content, "WEBP", quality=_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
