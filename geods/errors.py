@@ -48,7 +48,7 @@ class GeodsError(Exception):
         self.next_step = next_step
 
     def __str__(self) -> str:
-        """Returns the message, also of those that have a number and a file name of the system."""
+        """Returns the message, also with an error number and a file name."""
         return str(self.args[0])
 
 
@@ -73,7 +73,7 @@ class ImageError(GeodsError, ValueError):
 
 
 class ImageRefused(ImageError):  # noqa: N818 - a verdict, named as the scraper counts it
-    """What a source sent is no view of the place.
+    """An answer of a source that is no view of the location.
 
     Args:
         reason: What it was, one word for counting; geods.imagery.source lists them.
@@ -187,7 +187,11 @@ _MOST_CHARACTERS = 300
 
 
 def in_short(error: BaseException) -> str:
-    """Returns what `error` says on one line of at most 300 characters, its class when it says nothing.
+    """Returns an error's message on one line of at most 300 characters.
+
+    Its class, where it has no message.
+
+    Its class, where it has no message.
 
     Keras writes whole model descriptions into its messages.
     """
@@ -196,7 +200,7 @@ def in_short(error: BaseException) -> str:
 
 
 def root(error: BaseException) -> BaseException:
-    """Returns the exception that a chain of them began with: Keras wraps what went wrong in a file several times."""
+    """Returns the first exception of a chain; Keras wraps damaged files in several."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return error

@@ -1,4 +1,4 @@
-"""One small road for all tests that need it: tree -> dataset -> cache -> run, made by the real programs."""
+"""Fixtures: one small tree, dataset, cache and run, made by the real programs."""
 
 import fcntl
 import os
@@ -40,7 +40,7 @@ _SLOW = (checkout.REPO / "tests" / "trainers", checkout.REPO / "tests" / "tools"
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Puts slow files first: each goes to one process as a whole, and nobody has work left beside a last slow one."""
+    """Puts slow files first, so that no process works alone on a slow one at the end."""
     items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in _SLOW))
 
 
@@ -65,7 +65,9 @@ def _no_key_in_any_file(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory):
-    """Has a folder of the small road made by the first process that needs it; the others wait, and nobody changes it.
+    """Folder of the small pipeline, made by the first process that needs it.
+
+    The others wait, and none changes it.
 
     The folder above those of the processes of pytest-xdist is new in each run of the tests
     (pytest-xdist.readthedocs.io/en/stable/how-to.html, "Making session-scoped fixtures execute only once").
@@ -91,7 +93,7 @@ def made_once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tree_dir(made_once) -> pathlib.Path:
-    """An imagery tree of 150 places with three views; the first has one, the second two."""
+    """An imagery tree of 150 locations, with one, two and then always three views."""
 
     def make(root: pathlib.Path) -> None:
         cells = drawn_trees.cells()
@@ -124,7 +126,7 @@ def extract_flags(data_dir) -> list[str]:
 
 @pytest.fixture(scope="session")
 def maps_of(data_dir, made_once):
-    """Extracts the maps of a layer of the small road's encoder, float32, and returns their cache_dir."""
+    """Extracts float32 maps by the small pipeline's encoder; returns their cache_dir."""
     from trainers import extract
     from trainers.options import encoder_options
 

@@ -25,7 +25,7 @@ _SIMULATED_PER_CELL = 5
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure, on what."""
+    """Images and builds to measure."""
 
     images: str = flags.option("", "Imagery tree; empty to draw a simulated one.", path="in")
     work_dir: str = flags.option("benchmark", "Folder for what is written, and for the results.", path="out")
@@ -54,7 +54,7 @@ def main(settings: Options) -> None:
 
 
 def checker(size_bytes: int) -> Callable[[harness.Contender, dict[str, Any]], None]:
-    """Returns a check for the harness that refuses who has written fewer bytes than the images have."""
+    """Returns a check for the harness: every contender writes all bytes."""
 
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
         if facts["bytes"] < size_bytes:
@@ -65,7 +65,7 @@ def checker(size_bytes: int) -> Callable[[harness.Contender, dict[str, Any]], No
 
 
 def contenders(source: pathlib.Path, folder: pathlib.Path, images: int) -> list[harness.Contender]:
-    """Returns the copies and the builds, each build after the copy it is compared with."""
+    """Returns the copies and the builds, each build after the copy it is compared to."""
     found = []
     for checked in (False, True):
         for name, kind in (("copy with sha256", "Copy"), ("tfds build", "Build")):

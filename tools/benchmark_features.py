@@ -1,4 +1,4 @@
-"""Measures how fast a frozen encoder gives features, against the machine's matrix products.
+"""Measures a frozen encoder's rate against the machine's matrix products.
 
     python -m tools.benchmark_features --images=tree --work_dir=benchmark --backbone=resnet50 --backbone_weights=random
 
@@ -36,7 +36,7 @@ _LEAST_COSINE, _LEAST_COSINE_INT8 = 0.98, 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure, on what."""
+    """Encoder, runtimes and images to measure."""
 
     images: str = flags.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
     work_dir: str = flags.option("benchmark", "Folder for what is drawn, and for the results.", path="out")
@@ -78,7 +78,10 @@ def main(settings: Options) -> None:
 
 
 def checker(features: dict[str, "np.ndarray"]) -> Callable[[harness.Contender, dict[str, Any]], None]:
-    """Returns a check for the harness that keeps everyone's features and refuses those that are not the first's."""
+    """Returns a check for the harness: features agree with those of the first.
+
+    It keeps the features of each contender.
+    """
     import numpy as np
 
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
@@ -95,7 +98,7 @@ def checker(features: dict[str, "np.ndarray"]) -> Callable[[harness.Contender, d
 
 
 def contenders(settings: Options, folder: pathlib.Path) -> list[harness.Contender]:
-    """Returns all ways that can run here; the first is what the others' features are compared with."""
+    """Returns all contenders that can run here; the first is the reference."""
     spec = {
         "name": settings.backbone,
         "weights": settings.backbone_weights,
@@ -134,7 +137,7 @@ def contenders(settings: Options, folder: pathlib.Path) -> list[harness.Contende
 
 
 def cosine(found: "np.ndarray", expected: "np.ndarray") -> float:
-    """Returns the least cosine of an image's features `[n, ...]` to what they should be."""
+    """Returns the least cosine between an image's features `[n, ...]` and the truth."""
     import numpy as np
 
     left, right = (values.reshape(len(values), -1).astype(np.float64) for values in (found, expected))

@@ -1,4 +1,4 @@
-"""Measures training steps of a head on cached features, against the encoder in the loop and the course report's way.
+"""Measures training steps of a head on cached features and with the encoder.
 
     python -m tools.benchmark_head --images=tree --work_dir=benchmark --head=report_6m
 
@@ -30,7 +30,7 @@ _PRECISIONS = {"float32": "float16", "mixed_bfloat16": "bfloat16"}
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure, on what."""
+    """Head, encoder and images to measure."""
 
     images: str = flags.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
     work_dir: str = flags.option(

@@ -1,4 +1,4 @@
-"""Measures how fast images reach a training, against the machine's limit and other loaders.
+"""Measures how fast images reach a training, beside other loaders.
 
     python -m tools.benchmark_input --images=tree --work_dir=benchmark --rounds=5
 
@@ -38,7 +38,7 @@ _EXACT = (OURS, OURS_ALONE, OURS_ELSEWHERE)
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure, on what."""
+    """Loaders and images to measure."""
 
     images: str = flags.option("", "Imagery tree, as for tfds build; empty to draw a simulated one.", path="in")
     work_dir: str = flags.option("benchmark", "Folder for the images in each form, and for the results.", path="out")
@@ -89,7 +89,7 @@ def main(settings: Options) -> None:
 def checker(
     found: "image_sets.ImageSet", expected: dict[str, Any]
 ) -> Callable[[harness.Contender, dict[str, Any]], None]:
-    """Returns a check for the harness that refuses who does not give every image; ours must have Pillow's pixels."""
+    """Returns a check for the harness: every image is there; ours equal Pillow's."""
     from tools.benchmarks import checks
 
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def checker(
 
 
 def contenders(found: "image_sets.ImageSet", service: str = "") -> list[harness.Contender]:
-    """Returns all loaders that can run here, and the one whose images a service at this address decodes."""
+    """Returns all loaders that can run here, with the data service at this address."""
     size = {"height_px": found.height_px, "width_px": found.width_px}
     listed = {"paths": found.paths, "labels": found.labels}
     cores = os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""Measures the whole job, from images to held-out error: our programs against the course report's recipe.
+"""Measures the whole job, from images to held-out error, beside the report's.
 
     python -m tools.benchmark_job --images=tree --work_dir=benchmark --backbone=resnet50 --backbone_weights=random
 
@@ -28,7 +28,7 @@ _SIMULATED_PER_CELL = 5
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to measure, on what."""
+    """Images, encoder and recipes to measure."""
 
     images: str = flags.option("", "Imagery tree; empty to draw a simulated one.", path="in")
     work_dir: str = flags.option("benchmark", "Folder for what the jobs make, and for the results.", path="out")
@@ -95,7 +95,7 @@ def main(settings: Options) -> None:
 
 
 def encoder_of(settings: Options) -> contenders_job.Encoder:
-    """Returns the encoder that the flags describe, with what "auto" stands for here."""
+    """Returns the encoder that the flags describe, with "auto" resolved."""
     runtime, precision = settings.runtime, settings.precision
     if runtime == "auto":
         runtime = "openvino" if importlib.util.find_spec("openvino") else "tensorflow"
@@ -133,7 +133,7 @@ def _ours(
 
 
 def _reckoned(stretches: list[tuple[stages.Measured, dict[str, float]]], arguments: dict[str, Any]) -> list[float]:
-    """Returns the seconds of the whole report's job for each of our rounds, from the stretches around it."""
+    """Returns the report's seconds for each of our rounds, from the steps around it."""
     each = [contenders_job.report_seconds(found, arguments) for _, found in stretches]
     return [statistics.fmean(pair) for pair in itertools.pairwise(each)]
 

@@ -1,4 +1,4 @@
-"""Measures what grows with the number of locations: seconds and memory of every program of the road.
+"""Measures seconds and memory of every program by number of locations.
 
     python -m tools.benchmark_scale --sizes=1000,10000 --work_dir=benchmark/scale
 
@@ -20,7 +20,7 @@ from trainers.options import encoder_options
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How many of what."""
+    """Sizes and programs to measure."""
 
     sizes: tuple[int, ...] = flags.option((1000, 10_000), "Numbers of locations, each larger than the one before.")
     programs: tuple[str, ...] = flags.option(
@@ -58,17 +58,20 @@ def main(settings: Options) -> None:
             if measured.name in before:
                 more_s = measured.processor_s - before[measured.name].processor_s
                 line["processor_ms_a_location"] = 1000 * more_s / (size - last)
-            rows.append(_told(line, work))
+            rows.append(_record(line, work))
             before[measured.name] = measured
         last = size
     for measured in scale.lookups(work, settings.points, settings.predictions):
-        rows.append(_told(dataclasses.asdict(measured) | {"benchmark": "scale", "locations": 0}, work))
+        rows.append(_record(dataclasses.asdict(measured) | {"benchmark": "scale", "locations": 0}, work))
     print(results.table(["program", "locations", "s", "processor s", "ms a further location", "peak MB"], rows))
     print(f"wrote {work / 'scale.jsonl'}")
 
 
-def _told(line: dict[str, object], work: pathlib.Path) -> list[str]:
-    """Appends a line of JSON, so that who is stopped keeps it, prints it, and returns it as a row of the table."""
+def _record(line: dict[str, object], work: pathlib.Path) -> list[str]:
+    """Appends and prints a line of JSON; returns it as a row of the table.
+
+    Appended at once, so that it is kept when the program is stopped.
+    """
     results.append(work / "scale.jsonl", [line])
     further = f"{line['processor_ms_a_location']:.2f}" if "processor_ms_a_location" in line else ""
     locations = f"{line['locations']:,}" if line["locations"] else ""

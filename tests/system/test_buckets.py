@@ -1,4 +1,7 @@
-"""The whole road with every path a URL, against a real server: equal to the local one, killed, and without a bucket."""
+"""All steps with every path a URL, against a real server.
+
+Equal to the local ones, killed, and without a bucket.
+"""
 
 import contextlib
 import itertools
@@ -61,7 +64,7 @@ def test_the_whole_road_is_the_local_one(store, server, tree_dir, data_dir, cach
 
 
 def on_other_machines(store: str, tree_dir: pathlib.Path) -> None:
-    """What is done with a run on a machine that has none of it: it knows where its data are."""
+    """Uses a run on a machine that has none of its files: it knows their URLs."""
     machine = pathlib.Path(os.environ["GEODS_MIRROR"])
     shutil.rmtree(machine)
     done = road.program("trainers.evaluate", f"--run_dir={store}/runs/a b")

@@ -1,4 +1,4 @@
-"""Programs that do more with a URL than read and write it: a scrape that is killed, bad images, comparisons."""
+"""Programs on URLs beyond reading and writing: killed scrapes, bad images, bars."""
 
 import json
 import pathlib

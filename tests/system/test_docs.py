@@ -21,7 +21,10 @@ PROGRAMS = [path for folder in ("trainers", "tools") for path in sorted((checkou
 
 
 def commands_in(text: str) -> list[str]:
-    """Commands of trainers and tools: lines with continuations joined, and inline code with or without `python -m`."""
+    """Commands of trainers and tools, in lines with continuations and inline code.
+
+    With or without `python -m`.
+    """
     joined = re.sub(r"\\\n[#\s]*", " ", text)
     inline = [" ".join(code.split()) for code in re.findall(r"`((?:trainers|tools)\.\w+\s--[^`]*)`", text)]
     wrapped = [" ".join(code.split()) for code in re.findall(r"`python -m ((?:trainers|tools)\.[^`]*)`", text)]
@@ -75,7 +78,10 @@ def test_commands_name_programs_and_flags_that_exist(source, command):
 
 
 def anchors_of(path: pathlib.Path) -> set[str]:
-    """Anchors of a page's headings, as GitHub makes them: lower case, no punctuation, hyphens for blanks."""
+    """Anchors of a page's headings, as GitHub makes them.
+
+    Lower case, no punctuation, hyphens for blanks.
+    """
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""Hostile files run no code, are not followed to other files, and are refused with a message or read as harmless."""
+"""Hostile files run no code, open no other file, and are refused or harmless."""
 
 import ast
 import time
@@ -35,7 +35,7 @@ def test_hostile_file_does_no_harm(name, tmp_path):
 
 
 def unsafe(tree: ast.AST) -> list[str]:
-    """Returns what in a module could run code that it reads."""
+    """Returns the calls of a module that could run code from a file it reads."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):

@@ -1,4 +1,4 @@
-"""Hostile models, weights and datasets: what needs Keras or TFDS to be read."""
+"""Hostile models, weights and datasets, which need Keras or TFDS to be read."""
 
 import json
 import pathlib
@@ -26,7 +26,10 @@ def small() -> keras.Model:
 
 
 def saved(here: pathlib.Path, **changed: bytes) -> pathlib.Path:
-    """Writes a model with some of its files changed; `config` stands for config.json, `weights` for its weights."""
+    """Writes a model with some of its files changed.
+
+    `config` stands for config.json, `weights` for its weights.
+    """
     small().save(here / "whole.keras")
     names = {"config": "config.json", "weights": "model.weights.h5"}
     with zipfile.ZipFile(here / "whole.keras") as archive:
@@ -39,7 +42,7 @@ def saved(here: pathlib.Path, **changed: bytes) -> pathlib.Path:
 
 
 def of_layer(module: str, name: str, **config: object):
-    """A model whose layer is something else; {outside} stands for the folder that must not be read."""
+    """A model with another layer; {outside} is the folder that must not be read."""
 
     def read(here):
         part = {"module": module, "class_name": name, "config": config, "registered_name": None}
@@ -112,7 +115,7 @@ def of_weights(how: str, inside: bool):
 
 
 def of_dataset(here):
-    """A dataset whose features are of a class that lies beside it, found as `python -m` finds modules."""
+    """A dataset whose features are of a class in a module that lies beside it."""
     folder = here / "data" / "geods" / "random" / "1.0.0"
     folder.mkdir(parents=True)
     (folder / "dataset_info.json").write_text(json.dumps({"name": "geods", "version": "1.0.0", "splits": []}))

@@ -1,4 +1,4 @@
-"""The soak of kills at its smallest: a build, and a training of an LSTM with dropout in mixed precision."""
+"""The soak of kills at its smallest: a build and a training of an LSTM."""
 
 import json
 import subprocess

@@ -85,7 +85,7 @@ def ours(name: str) -> bool:
 
 
 def part_below(package: str, name: str) -> str:
-    """The part of a module's name that follows its package's; empty where it is not below it."""
+    """The part of a module's name after its package's; empty where it is not in it."""
     return name.removeprefix(f"{package}.").split(".")[0] if name.startswith(f"{package}.") else ""
 
 
@@ -127,7 +127,10 @@ def test_no_modules_import_each_other_in_a_circle():
 
 @pytest.mark.parametrize("folder", ["geods", "model", "trainers", "tests"])
 def test_folders_are_rooms_of_about_14_entries(folder):
-    """Data files of TFDS count; `__init__.py`, py.typed, recipes and the tests of the programs of tools/ do not."""
+    """Counts modules, folders and TFDS' data files.
+
+    `__init__.py`, py.typed, recipes and the tests of the programs of tools/ do not count.
+    """
     for place in [checkout.REPO / folder, *(path for path in (checkout.REPO / folder).rglob("*") if path.is_dir())]:
         entries = [path.name for path in place.iterdir() if not path.name.startswith(("__", "py.typed"))]
         assert len(entries) <= MOST_ENTRIES or place.name in ("recipes", "tools"), f"{place}: {len(entries)} entries"

@@ -1,4 +1,6 @@
-"""Mistakes of users are answered in a few lines, with cause and next step, before TensorFlow starts.
+"""Mistakes of users end in a few lines with cause and next step.
+
+Before TensorFlow starts.
 
 Those that need TensorFlow, and all of them as processes of their own, are in tests/soak/soak_mistakes.py.
 """

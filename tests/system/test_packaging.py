@@ -1,4 +1,4 @@
-"""What a wheel of geods holds."""
+"""Contents of a wheel of geods."""
 
 import subprocess
 import sys

@@ -1,4 +1,7 @@
-"""What every program keeps: a docstring that starts with its command, a fast --help, an answer to a wrong flag."""
+"""Rules for every program: a docstring with its command, a fast --help.
+
+And an answer to a wrong flag.
+"""
 
 import ast
 import subprocess

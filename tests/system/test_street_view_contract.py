@@ -1,4 +1,6 @@
-"""The documented rows of the Street View Static API, asked of the simulated server, and of the real one with -m live.
+"""The documented rows of the Street View Static API.
+
+Asked of the simulated server, and of the real one with -m live.
 
     GOOGLE_MAPS_API_KEY=... python -m pytest -m live tests/system/test_street_view_contract.py
 
@@ -231,7 +233,7 @@ def test_signatures_are_checked(service, right):
 
 
 class TestOfTheSimulatedServerAlone:
-    """Rows that would cost money or an account to see at the real service, or that it leaves open."""
+    """Rows that cost money or an account at the real service, or that it leaves open."""
 
     @pytest.fixture
     def service(self, simulated_service):

@@ -1,1 +1,1 @@
-"""What the benchmark programs share."""
+"""Contenders, harness and results of the benchmark programs."""

@@ -1,4 +1,6 @@
-"""Whether a loader gave the images it was asked for, each once, with its own label; else its rate means nothing.
+"""Checks that a loader gave every image once, with its own label.
+
+Otherwise its rate means nothing.
 
 Decoders differ by some levels, so images are told apart by a thumbnail of block means, which all decoders agree on, and
 exact pixels are counted apart, by hash.
@@ -25,7 +27,7 @@ _LEAST_TOLD_APART = 0.98
 
 
 def describe(batches: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
-    """Returns what `refuse` and `identical` need to know of everything that a loader gives.
+    """Returns the facts about a loader that `refuse` and `identical` compare.
 
     Args:
         batches: (images `[b, h, w, 3]` or `[b, 3, h, w]` of levels 0 to 255, labels `[b]` or one-hot `[b, c]`).
@@ -58,7 +60,10 @@ def pixels_hash(pixels: np.ndarray) -> str:
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """Returns the means of blocks of an image `[h, w, 3]`, uint8 `[6, 8, 3]`; smaller images are repeated first."""
+    """Returns block means of an image `[h, w, 3]`, as uint8 `[6, 8, 3]`.
+
+    Smaller images are repeated first.
+    """
     height_px, width_px = pixels.shape[:2]
     tall, wide = -(-_ROWS // height_px), -(-_COLUMNS // width_px)
     large = pixels.repeat(tall, axis=0).repeat(wide, axis=1)
@@ -119,7 +124,10 @@ def _distinct(described: dict[str, Any]) -> set[str]:
 
 
 def _nearest(found: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the number of the expected thumbnail that is nearest to each, and the largest difference in a block."""
+    """Returns each image's nearest expected thumbnail and their largest difference.
+
+    The number of the thumbnail, and the difference of the means of a block.
+    """
     squares = (expected.astype(np.float32) ** 2).sum(axis=1) - 2 * found.astype(np.float32) @ expected.T.astype(
         np.float32
     )
@@ -136,7 +144,10 @@ BATCH = 64
 
 
 class Pass:
-    """A pass over images. A child sets `_batches`, something to iterate over, or gives `batches`."""
+    """A pass over images.
+
+    A child sets `_batches`, something to iterate over, or gives `batches`.
+    """
 
     _batches: Any
 
@@ -149,5 +160,5 @@ class Pass:
         return sum(min(len(images), len(labels)) for images, labels in self.batches())
 
     def facts(self) -> dict[str, Any]:
-        """Returns what `checks` wants to know of all images."""
+        """Returns the facts about all images that `checks` compares."""
         return describe(self.batches())

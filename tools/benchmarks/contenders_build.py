@@ -1,4 +1,4 @@
-"""Ways to bring a tree's images to another folder with their hashes: `tfds build`, and plain copies of the same bytes.
+"""Contenders that copy a tree's images with hashes: `tfds build` and copies.
 
 An item is an image; one `run` brings all of them.
 """

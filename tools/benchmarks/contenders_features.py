@@ -1,4 +1,4 @@
-"""Ways to run a frozen encoder over batches of images: ours, and what TensorFlow and Keras users write.
+"""Contenders that run a frozen encoder: ours, TensorFlow's and Keras'.
 
 An item is an image; one `run` is `batches` batches. Images come from memory, so that nothing but the encoder counts.
 

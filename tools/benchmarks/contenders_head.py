@@ -31,13 +31,16 @@ class LossCurve(keras.callbacks.Callback):
         self.losses: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Takes the step's own loss out of the mean over the epoch so far, which is what Keras tells."""
+        """Computes the loss of the step from Keras' running mean over the epoch."""
         mean, before = float((logs or {})["loss"]), sum(self.losses)
         self.losses.append(mean * (batch + 1) - before)
 
 
 class _Training:
-    """A compiled network and what it is fitted to. A child gives `_data`, for `_examples` examples a run."""
+    """A compiled network and its data.
+
+    A child gives `_data`, for `_examples` examples a run.
+    """
 
     _data: Any
     _examples: int
@@ -78,7 +81,7 @@ class Cached(_Training):
 
 
 class Synthetic(Cached):
-    """The same steps on one batch that stays: what the arithmetic alone takes."""
+    """The same steps on one constant batch: the time of the arithmetic alone."""
 
     def __init__(self, settings: dict[str, Any], examples: int) -> None:
         super().__init__(settings, examples)
@@ -88,7 +91,10 @@ class Synthetic(Cached):
 
 
 class _Constant(keras.utils.PyDataset):
-    """One batch again and again, handed over as batches of a cache are; from tf.data it took longer than those."""
+    """One batch again and again, handed over like those of a cache.
+
+    From tf.data it took longer than those.
+    """
 
     def __init__(self, batch: Any, steps: int) -> None:  # noqa: ANN401 - whatever the network takes
         super().__init__()
@@ -104,7 +110,7 @@ class _Constant(keras.utils.PyDataset):
 
 
 class InTheLoop(_Training):
-    """trainers.train without --cache_dir: images are decoded and go through the encoder at every step.
+    """trainers.train without --cache_dir: every step decodes and encodes its images.
 
     Args:
         settings: Fields of `train_options.TrainOptions`.
@@ -119,7 +125,7 @@ class InTheLoop(_Training):
 
 
 class Report:
-    """The report's fit: float32 pixels in memory, the encoder inside the model, one image a step.
+    """The report's fit: float32 pixels, the encoder in the model, one image a step.
 
     Args:
         encoder: Name of the encoder.
@@ -141,7 +147,7 @@ class Report:
 
 
 class Curve(_Training):
-    """The losses of the first steps under one seed, in the order of the dataset, the head starting from the seed alone.
+    """Losses of the first steps under one seed, in the order of the dataset.
 
     Args:
         settings: Fields of `train_options.TrainOptions`; with a cache_dir the features come from there.

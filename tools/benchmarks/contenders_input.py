@@ -1,4 +1,4 @@
-"""Ways to read, decode and batch images with their labels: ours, and those of TensorFlow, TFDS, Keras and the report.
+"""Contenders that read, decode and batch images: ours and other loaders.
 
 All take an image set and give batches of 64 images with their classes; one `run` is one pass over all images.
 
@@ -86,7 +86,10 @@ class KerasDirectory(checks.Pass):
 
 
 class ReportGenerator(checks.Pass):
-    """The course report's generator: chunks of 1,000 float32 images with one-hot labels, through Keras' load_img."""
+    """The course report's generator: chunks of 1,000 float32 images.
+
+    With one-hot labels, through Keras' load_img.
+    """
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int]) -> None:
         self._paths, self._labels = paths, labels
@@ -103,7 +106,7 @@ class ReportGenerator(checks.Pass):
 
 
 class ReportLikeForLike(ReportGenerator):
-    """The same with what is asked of the others: uint8, batches of 64, one number a label."""
+    """The report's generator in uint8 batches of 64 with one number a label."""
 
     def batches(self) -> Iterator[tuple[Any, Any]]:
         """Yields (images, labels)."""

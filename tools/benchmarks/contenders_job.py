@@ -1,4 +1,7 @@
-"""The two whole jobs that tools.benchmark_job compares: ours by our programs, and the course report's."""
+"""The two whole jobs that tools.benchmark_job compares.
+
+Ours by our programs, and the course report's.
+"""
 
 import dataclasses
 import json
@@ -17,7 +20,7 @@ _RECIPES = pathlib.Path(__file__).parents[2] / "trainers" / "recipes"
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """What both jobs stand on.
+    """The encoder of both jobs.
 
     Attributes:
         name: Of the encoder.
@@ -36,7 +39,7 @@ class Encoder:
     precision: str = "float32"
 
     def flags(self) -> list[str]:
-        """Returns what trainers.extract wants to know of the encoder itself."""
+        """Returns the encoder's flags for trainers.extract."""
         size = [f"--height_px={self.height_px}", f"--width_px={self.width_px}"]
         return [f"--backbone={self.name}", f"--backbone_weights={self.weights}", *size]
 
@@ -66,14 +69,14 @@ def evaluate(work: pathlib.Path) -> stages.Measured:
 
 
 def error_miles(work: pathlib.Path) -> tuple[float, list[float], str]:
-    """Returns the mean distance of WORK/run on the places held out, its 95 % interval, and against a constant guess."""
+    """Returns the held-out error of WORK/run, its 95 % interval, and a constant's."""
     metrics = json.loads((work / "run" / "metrics.json").read_text(encoding="utf-8"))
     constant = f"{metrics['constant_guess']['mean_miles']:,.1f}"
     return metrics["mean_miles"], metrics["intervals"]["mean_miles"], constant
 
 
 def report_error(work: pathlib.Path, encoder: Encoder, head: str, epochs: int) -> tuple[float, list[float], str]:
-    """Trains the report's head by its schedule on the maps of the frozen encoder, cached, in WORK/report.
+    """Trains the report's head by its schedule on cached maps, in WORK/report.
 
     The encoder stays as it is, so the head sees what it would see in the loop. The dataset is that of WORK/data.
 
@@ -95,7 +98,10 @@ def report_error(work: pathlib.Path, encoder: Encoder, head: str, epochs: int) -
 def report_arguments(
     root: pathlib.Path, work: pathlib.Path, encoder: Encoder, head: str, epochs: int
 ) -> dict[str, Any]:
-    """Returns what `report_job` wants: the views of WORK/data's training split and of those held out, from a tree."""
+    """Returns the arguments of `report_job`.
+
+    The views of WORK/data's training split and of those held out, from a tree.
+    """
     from geods.dataset import dataset_reader
     from geods.tree import imagery_tree
 
@@ -113,7 +119,7 @@ def report_arguments(
 
 
 def run_report(arguments: dict[str, Any], steps: int, work: pathlib.Path) -> tuple[stages.Measured, dict[str, float]]:
-    """Runs the report's job, or some steps of it; returns the measurement and what it printed."""
+    """Runs the report's job, or some steps of it; returns its cost and its output."""
     files.write_json(work / "report_job.json", arguments | {"steps": steps})
     words = ("-m", "tools.benchmarks.report_training", str(work / "report_job.json"))
     measured = stages.run("report", words, work / "report_job.log")
@@ -123,6 +129,9 @@ def run_report(arguments: dict[str, Any], steps: int, work: pathlib.Path) -> tup
 
 
 def report_seconds(found: dict[str, float], arguments: dict[str, Any]) -> float:
-    """Returns how long all of the report's job takes at the rates of a stretch: loading, steps, test images."""
+    """Returns the seconds of the report's whole job at the rates of some steps.
+
+    Loading, steps and test images.
+    """
     train, test = len(arguments["train"]), len(arguments["test"])
     return train * (found["chunk_s"] + arguments["epochs"] * found["step_s"]) + test * found["predict_s"]

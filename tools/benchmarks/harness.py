@@ -1,4 +1,6 @@
-"""Rates compared fairly on a machine whose speed changes: every reading stands between two bursts of a reference.
+"""Rates compared fairly on a machine whose speed changes.
+
+Every reading stands between two bursts of a reference.
 
 A virtual machine gives its cores less time after seconds of load, and says so nowhere. So each contender runs in a
 process of its own that stays, each of its readings is divided by the mean of the reference bursts before and after it,
@@ -122,7 +124,7 @@ class Worker:
         self._ask(json.dumps(contender.arguments))
 
     def facts(self) -> dict[str, Any]:
-        """Returns what the contender says of itself.
+        """Returns the facts that the contender reports.
 
         Raises:
             BenchmarkError: If the process ends.
@@ -130,7 +132,7 @@ class Worker:
         return self._ask("facts")
 
     def run(self) -> tuple[float, float]:
-        """Does the work once; returns items a second, and items a second of processor time.
+        """Runs once; returns items a second and items a processor second.
 
         Raises:
             BenchmarkError: If the process ends, or does another number of items than it should.

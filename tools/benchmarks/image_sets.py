@@ -1,4 +1,7 @@
-"""The same images in the form each loader reads: a dataset, files in folders of classes, a tar a core."""
+"""The same images in the form each loader reads.
+
+A dataset, files in folders of classes, a tar a core.
+"""
 
 import dataclasses
 import io

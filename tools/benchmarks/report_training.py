@@ -1,4 +1,6 @@
-"""The course report's training as it was: chunks of 1,000 float32 images, the encoder inside, one image a step.
+"""The course report's training as it was.
+
+Chunks of 1,000 float32 images, the encoder inside, one image a step.
 
     python -m tools.benchmarks.report_training ARGUMENTS.json
 
@@ -21,7 +23,7 @@ from tools.benchmarks import contenders_job
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What to train.
+    """Images, head and schedule to train.
 
     Attributes:
         train: Image files.
@@ -56,14 +58,17 @@ def main(path: str) -> None:
 
 
 def load(paths: list[str]) -> np.ndarray:
-    """Returns images as the report's generator made them: float32 `[n, h, w, 3]`, raw levels."""
+    """Returns images as the report's generator made them.
+
+    Float32 `[n, h, w, 3]`, raw levels.
+    """
     import keras
 
     return np.array([keras.utils.img_to_array(keras.utils.load_img(path)) for path in paths])
 
 
 def network(encoder: str, source: str, head: str, shape: tuple[int, ...], classes: int) -> Any:  # noqa: ANN401
-    """Returns the report's network, compiled: the frozen encoder, the head, a softmax."""
+    """Returns the report's network, compiled: frozen encoder, head, softmax."""
     import keras
 
     from model.encoders import weights as encoders_weights
@@ -126,7 +131,7 @@ def _all(arguments: Arguments) -> dict[str, float]:
 
 
 def _chunk(arguments: Arguments, start: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Returns the images and one-hot labels of a chunk, and the seconds it took to load."""
+    """Returns the images and one-hot labels of a chunk, and the seconds to load it."""
     import keras
 
     part = slice(start, start + contenders_job.CHUNK)

@@ -1,4 +1,4 @@
-"""What the benchmarks print and write: a table for people, a line of JSON a contender for programs.
+"""Output of the benchmarks: a table to read, a line of JSON a contender.
 
 What the processor can do that decides which runtime is fast.
 """
@@ -23,7 +23,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of Python and of all packages that take part, and what the processor is."""
+    """Returns the versions of Python and of all packages, and the processor."""
     import importlib.metadata
 
     found = {"python": platform.python_version(), "cores": str(os.cpu_count()), "processor": processor_name()}
@@ -84,7 +84,7 @@ def rate(result: harness.Result, digits: int = 0) -> str:
 
 
 def rounds(result: harness.Result) -> str:
-    """Returns how many rounds count, how many were dropped, and how many of all were steady."""
+    """Returns how many rounds count, were dropped, and were steady."""
     return f"{len(result.readings)}, {result.dropped}, {len(result.steady)}"
 
 
@@ -107,14 +107,20 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
 
 
 def shares(result: harness.Result, scale: float = 1.0) -> str:
-    """Returns the spread of a result's ratios, times `scale`; where none is clean, of the steady ones, after "~"."""
+    """Returns the spread of a result's ratios, times `scale`.
+
+    Where none is clean, of the steady ones, after "~".
+    """
     found = result.ratios or result.steady_ratios
     mark = "~" if found and not result.ratios else ""
     return mark + spread([ratio * scale for ratio in found])
 
 
 def against(ours: harness.Result, other: harness.Result) -> str:
-    """Returns how many times as fast ours is: the ratio of the medians, as `shares` has them; "" if one has none."""
+    """Returns how many times as fast ours is: the ratio of the medians.
+
+    As `shares` has them; "" if one has none.
+    """
     for mark, mine, theirs in (("", ours.ratios, other.ratios), ("~", ours.steady_ratios, other.steady_ratios)):
         if mine and theirs:
             return f"{mark}{statistics.median(mine) / statistics.median(theirs):.2f}"
@@ -122,7 +128,7 @@ def against(ours: harness.Result, other: harness.Result) -> str:
 
 
 def legend(results: Sequence[harness.Result]) -> str:
-    """Returns a line that says what "~" means, "" where it does not occur."""
+    """Returns a line that explains "~", "" where it does not occur."""
     if all(result.ratios for result in results):
         return ""
     return "~: the cores were never as fast as at their best, but as fast before as after the reading\n"
@@ -135,7 +141,7 @@ _FAST_BFLOAT16 = {"amx_bf16", "bf16"}
 
 
 def features() -> set[str]:
-    """Returns the processor's features as Linux names them; none where it does not say."""
+    """Returns the processor's features as Linux names them; none elsewhere."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
@@ -145,7 +151,7 @@ def features() -> set[str]:
 
 
 def has_bfloat16() -> bool:
-    """Returns whether the processor multiplies bfloat16 itself; elsewhere it is far slower than float32."""
+    """Returns whether the processor multiplies bfloat16; others are far slower at it."""
     return bool(features() & _BFLOAT16)
 
 
@@ -155,7 +161,7 @@ def has_fast_bfloat16() -> bool:
 
 
 def processor_name() -> str:
-    """Returns what Linux calls the processor, "" where it does not say."""
+    """Returns Linux' name of the processor, "" elsewhere."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Datasets of many tiny images, and the programs that are run on them to see what grows."""
+"""Datasets of many tiny images, and the programs that are measured on them."""
 
 import os
 import pathlib
@@ -67,7 +67,7 @@ print(distance_metrics.evaluate(guesses, cells)["mean_miles"])
 
 
 def tiny_tree(folder: pathlib.Path, count: int) -> pathlib.Path:
-    """Writes an imagery tree of `count` locations with one picture of 32 x 32 pixels each, unless it is there."""
+    """Writes a tree of `count` locations of one 32 x 32 image each, unless it exists."""
     import shapely
     from PIL import Image
 
@@ -97,7 +97,7 @@ def tiny_tree(folder: pathlib.Path, count: int) -> pathlib.Path:
 
 
 def programs(work: pathlib.Path, count: int, wanted: Sequence[str] = ()) -> Iterator[stages.Measured]:
-    """Runs the whole road on `count` locations, and yields what each program took.
+    """Runs all steps on `count` locations; yields the cost of each program.
 
     Args:
         work: Folder for what they make.

@@ -1,4 +1,4 @@
-"""Programs run one after another, each with its seconds and the most memory it held."""
+"""Programs run one after another, each with its seconds and its most memory."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""The images that are measured on: a tree of one size, drawn or copied, and the dataset that is built of it.
+"""The images to measure on: a tree of one size, and the dataset built of it.
 
 Larger trees, made by repeating the images of one at places nearby.
 """
@@ -32,7 +32,7 @@ def build_words(root: str, data_dir: str, config: str) -> tuple[str, ...]:
 
 
 def given_or_simulated(images: str, work: pathlib.Path, locations_per_cell: int) -> pathlib.Path:
-    """Returns the tree at `images`, or draws one below `work` if that is empty, unless it is there.
+    """Returns the tree at `images`, or draws one below `work` if that is empty.
 
     Raises:
         MissingFileError: If there is no such tree, or no partition that goes with it.
@@ -54,7 +54,9 @@ def given_or_simulated(images: str, work: pathlib.Path, locations_per_cell: int)
 
 
 def resized(source: pathlib.Path, target: pathlib.Path, height_px: int, width_px: int, most: int = 0) -> pathlib.Path:
-    """Copies a tree in which all images have one size, unless it is there; those of another size are resized.
+    """Copies a tree to images of one size, unless that exists.
+
+    Images of another size are resized.
 
     A loader that resizes cannot be compared with the speed of decoding alone.
 
@@ -87,7 +89,7 @@ def resized(source: pathlib.Path, target: pathlib.Path, height_px: int, width_px
 
 
 def pixels(root: pathlib.Path, count: int, height_px: int, width_px: int) -> "np.ndarray":
-    """Returns images of a tree, uint8 `[count, height_px, width_px, 3]`, spread over it.
+    """Returns images spread over a tree, uint8 `[count, height_px, width_px, 3]`.
 
     Raises:
         BenchmarkError: If it has fewer.
@@ -105,7 +107,10 @@ def pixels(root: pathlib.Path, count: int, height_px: int, width_px: int) -> "np
 
 
 def check_made_of(folder: pathlib.Path, made_of: dict[str, object]) -> None:
-    """Raises BenchmarkError if a folder was made of something else; an empty or a missing one passes."""
+    """Raises BenchmarkError if a folder was made of something else.
+
+    An empty or a missing one passes.
+    """
     path = folder / _MADE_OF
     if not path.is_file():
         return
@@ -134,7 +139,9 @@ _STEP_DEG = 1e-5
 
 
 def repeated(source: pathlib.Path, target: pathlib.Path, images: int) -> tuple[pathlib.Path, int]:
-    """Makes a tree of at least so many images by links to another's, unless it is there.
+    """Makes a tree of at least so many images by links to another's.
+
+    Unless it exists.
 
     Args:
         source: An imagery tree with a partition beside it.

@@ -1,4 +1,6 @@
-"""The process of one contender: reads its arguments as a line of JSON, then obeys a word a line: run, or facts.
+"""The process of one contender.
+
+It reads its arguments as a line of JSON, then obeys a word a line: run, or facts.
 
     (echo '{"size": 9}'; echo run) | python -m tools.benchmarks.worker tools.benchmarks.worker:MatrixProduct
 
@@ -55,19 +57,22 @@ def _family() -> list[psutil.Process]:
 
 
 def _cpu_s() -> float:
-    """Returns the processor seconds of this process, of its children that have ended, and of those that run."""
+    """Returns processor seconds of this process and its children, ended or running."""
     times = [process.cpu_times() for process in _family()]
     # Children that have ended are counted by whom they belonged to.
     return sum(one.user + one.system + one.children_user + one.children_system for one in times)
 
 
 def _peak_rss_mb() -> float:
-    """Returns the most memory that this process and those it has started have held, MB."""
+    """Returns the most memory that this process and its children have held, MB."""
     return sum(_peak_of(process) for process in _family()) / 2**20
 
 
 def _peak_of(process: psutil.Process) -> int:
-    """Returns the most memory that a process has held, bytes; what it holds now, where the system does not say."""
+    """Returns the most memory that a process has held, bytes.
+
+    The current amount, where the system does not record it.
+    """
     try:
         with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
@@ -83,7 +88,9 @@ _RING = 256
 
 
 class Decoding:
-    """libjpeg-turbo (simplejpeg) in one thread a core, from memory into a ring of images that is used again.
+    """libjpeg-turbo (simplejpeg) in one thread a core, from memory into a ring.
+
+    The images of the ring are used again.
 
     Args:
         paths: JPEGs of one size.
@@ -113,7 +120,9 @@ class Decoding:
 
 
 class MatrixProduct:
-    """Products of square float32 or bfloat16 matrices in TensorFlow; an item is 10^9 floating-point operations.
+    """Products of square float32 or bfloat16 matrices in TensorFlow.
+
+    An item is 10^9 floating-point operations.
 
     Args:
         size: Rows of the matrices.
