@@ -63,7 +63,7 @@ def plain(path: pathlib.Path) -> bool:
     return any(identify(path).startswith(start) for start in WITH_PLAIN_SUMMARIES)
 
 
-@pytest.mark.parametrize("path", filter(plain, PYTHON), ids=identify)
+@pytest.mark.parametrize("path", [path for path in PYTHON if plain(path)], ids=identify)
 def test_docstrings_start_with_a_short_plain_line(path):
     """Summaries are under 80 characters; those of public names use no BANNED_WORDS."""
     wrong = []
