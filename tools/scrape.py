@@ -1,4 +1,4 @@
-"""Gets Street View or Mapillary images for every cell of a partition.
+"""Gets Panoramax, Mapillary or Street View images for every cell of a partition.
 
     python -m tools.scrape --partition=partition.geojson --out=tree --locations_per_cell=4 --max_cost=20 --accept_terms
 
@@ -12,6 +12,11 @@ Exit codes: 0 complete, 1 a fault of geods, 2 an option or the folder is wrong, 
 service not there, 5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130
 interrupted. After 3, 4, 7 and 130 the same command goes on; after 5 with a higher --max_cost; after 6 with a higher
 --lookups_per_location.
+
+Panoramax's images are free, need no key and may be kept and shared: --source=panoramax asks the federation of its
+instances, --api_base any one of them. Licences (CC BY-SA 4.0, Etalab 2.0) differ picture by picture; views.csv has the
+licence, the producer (copyright), the collection (sequence) and the original name of each, for whoever passes them on.
+Panoramas (--panoramax_kind=panorama, the default) are levelled and cut into views; flat pictures have one each.
 
 Mapillary's images cost nothing: --source=mapillary, with the token of $MAPILLARY_ACCESS_TOKEN or of a file
 (--mapillary_token_file). They are CC BY-SA 4.0: who passes them on names their creators (views.csv has them) and gives
@@ -35,6 +40,7 @@ from geods import errors
 from geods.cli import flags, program
 from geods.imagery.http import api_key, url_policy
 from geods.imagery.mapillary import mapillary_options
+from geods.imagery.panoramax import panoramax_options
 from geods.imagery.scraping import options as scraping_options
 from geods.imagery.street_view import street_view_options
 
@@ -45,21 +51,32 @@ if TYPE_CHECKING:
     from geods.imagery.scraping import scrape
 
 
-_STREET_VIEW_ONLY = ("api_base", "api_key_file", "radius_m", "allow_user_photos", "source_outdoor")
-_ATTRIBUTION = (
-    "Mapillary's images are CC BY-SA 4.0: name their creators (views.csv) and share alike;"
-    " the API's terms: https://www.mapillary.com/terms"
-)
+_STREET_VIEW_ONLY = ("api_key_file", "allow_user_photos", "source_outdoor")
+# Flags that only these sources have; the others are of all.
+_SOURCES_OF = {
+    **dict.fromkeys(_STREET_VIEW_ONLY, ("street_view",)),
+    **dict.fromkeys(("api_base", "radius_m"), ("street_view", "panoramax")),
+    "any_licence": ("panoramax",),
+}
+_ATTRIBUTIONS = {
+    "mapillary": "Mapillary's images are CC BY-SA 4.0: name their creators (views.csv) and share alike;"
+    " the API's terms: https://www.mapillary.com/terms",
+    "panoramax": "Panoramax's images are CC BY-SA 4.0 or Etalab 2.0: name their producers (views.csv), and share alike"
+    " what is CC BY-SA",
+}
 _TERMS = "https://cloud.google.com/maps-platform/terms"
 
 
 @dataclasses.dataclass(frozen=True)
 class Options(
-    street_view_options.StreetViewOptions, mapillary_options.MapillaryOptions, scraping_options.ScrapeOptions
+    street_view_options.StreetViewOptions,
+    mapillary_options.MapillaryOptions,
+    panoramax_options.PanoramaxOptions,
+    scraping_options.ScrapeOptions,
 ):
     """What to get, from where."""
 
-    source: Literal["street_view", "mapillary"] = flags.option("street_view", "Where images come from.")
+    source: Literal["street_view", "mapillary", "panoramax"] = flags.option("street_view", "Where images come from.")
     mapillary_token_file: str = flags.option(
         "", "File that holds Mapillary's token, readable by you alone; or set MAPILLARY_ACCESS_TOKEN.", path="local"
     )
@@ -75,22 +92,43 @@ class Options(
             OptionError: If one is out of range, or the terms are not accepted.
         """
         scraping_options.ScrapeOptions.__post_init__(self)
-        street_view_options.StreetViewOptions.__post_init__(self)
-        self._refuse_flags_of_the_other_source()
+        if self.source == "panoramax":
+            self.of_panoramax()
+        else:
+            street_view_options.StreetViewOptions.__post_init__(self)
+        self._check_flags_of_other_sources()
         if self.source == "street_view" and not self.accept_terms and not url_policy.is_loopback(self.api_base):
             problem = f"--accept_terms is not given; the terms of the service ({_TERMS}) restrict downloads in bulk."
             raise errors.OptionError(problem, "read them, and give --accept_terms if you may")
 
-    def _refuse_flags_of_the_other_source(self) -> None:
+    def of_panoramax(self) -> panoramax_options.PanoramaxOptions:
+        """Returns the options of the Panoramax client, whose --api_base has a default of its own.
+
+        Raises:
+            OptionError: If one is out of range.
+        """
+        names = [field.name for field in dataclasses.fields(panoramax_options.PanoramaxOptions)]
+        values = {name: getattr(self, name) for name in names}
+        if self.api_base == street_view_options.GOOGLE:
+            del values["api_base"]
+        return panoramax_options.PanoramaxOptions(**values)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether a location has one view, in the direction of a flat picture."""
+        return {"mapillary": self.mapillary_kind, "panoramax": self.panoramax_kind}.get(self.source) == "flat"
+
+    def _check_flags_of_other_sources(self) -> None:
         """Raises OptionError for a flag that would have no effect."""
         for field in dataclasses.fields(self):
-            of_mapillary = field.name.startswith("mapillary_")
-            other = of_mapillary if self.source == "street_view" else field.name in _STREET_VIEW_ONLY
+            prefix = field.name.partition("_")[0]
+            sources = _SOURCES_OF.get(field.name, (prefix,) if prefix in _ATTRIBUTIONS else (self.source,))
             value = getattr(self, field.name)
-            if other and value != field.default:
+            if self.source not in sources and value != field.default:
                 problem = f"--{field.name}={api_key.redact(str(value))}: has no effect on --source={self.source}."
-                name = "--source=mapillary" if of_mapillary else "--mapillary_radius_m and the like; see --help"
-                raise errors.OptionError(problem, f"leave it out, or give {name}")
+                likes = "--mapillary_radius_m and the like; see --help"
+                hint = likes if self.source == "mapillary" else f"--source={sources[0]}"
+                raise errors.OptionError(problem, f"leave it out, or give {hint}")
 
 
 def main(settings: Options) -> None:
@@ -102,8 +140,8 @@ def main(settings: Options) -> None:
     cells = partition.read(settings.partition)
     there, spent = _so_far(settings.out)
     print(f"{client.name} to {settings.out}:")
-    if client.name == "mapillary":
-        print(_ATTRIBUTION)
+    if client.name in _ATTRIBUTIONS:
+        print(_ATTRIBUTIONS[client.name])
     print(tables.cost_plan(_as_planned(settings), len(cells), there, spent, client.units_per_image), flush=True)
     with _Bar(settings, len(cells)) as bar:
         stop = _stop_on_signal()
@@ -119,8 +157,7 @@ def main(settings: Options) -> None:
 
 def _as_planned(settings: Options) -> Options:
     """Returns the options with as many headings as a location has views: a flat picture has one."""
-    flat = settings.source == "mapillary" and settings.mapillary_kind == "flat"
-    return dataclasses.replace(settings, headings=(0,)) if flat else settings
+    return dataclasses.replace(settings, headings=(0,)) if settings.is_flat else settings
 
 
 def _client(settings: Options) -> "imagery_source.Source":
@@ -132,6 +169,10 @@ def _client(settings: Options) -> "imagery_source.Source":
         from geods.imagery.mapillary import mapillary_api
 
         return mapillary_api.Mapillary(settings, token)
+    if settings.source == "panoramax":
+        from geods.imagery.panoramax import panoramax_api
+
+        return panoramax_api.Panoramax(settings.of_panoramax())
     key = api_key.read_secret(street_view_options.KEY_ENV, settings.api_key_file, "--api_key_file")
     signer = api_key.find_secret(street_view_options.SIGNING_SECRET_ENV)
     from geods.imagery.street_view import street_view_api
@@ -141,9 +182,14 @@ def _client(settings: Options) -> "imagery_source.Source":
 
 def _config(settings: Options) -> dict[str, Any]:
     """Returns what decides which images the service gives; not its address, which a simulated one changes."""
-    mapillary = settings.source == "mapillary"
-    options = mapillary_options.MapillaryOptions if mapillary else street_view_options.StreetViewOptions
-    addresses = {"api_base", "mapillary_api_base", "mapillary_image_hosts"}
+    options: type = {
+        "mapillary": mapillary_options.MapillaryOptions,
+        "panoramax": panoramax_options.PanoramaxOptions,
+        "street_view": street_view_options.StreetViewOptions,
+    }[settings.source]
+    # Of Panoramax the address counts, as instances have different pictures.
+    addresses = {"mapillary_api_base", "mapillary_image_hosts", "panoramax_hosts"}
+    addresses |= set() if settings.source == "panoramax" else {"api_base"}
     names = {field.name for field in dataclasses.fields(options)} - addresses
     return {name: getattr(settings, name) for name in sorted(names)}
 
@@ -237,7 +283,7 @@ def _ending_of_dry_run(settings: Options, result: "scrape.Result") -> str:
     lines = [tables.table(result.rows)]
     found = sum(row.got for row in result.rows)
     if found:
-        lines.append(tables.bill(_as_planned(settings), found, 0 if settings.source == "mapillary" else 1))
+        lines.append(tables.bill(_as_planned(settings), found, int(settings.source == "street_view")))
     if result.halt.reason != "complete":
         lines.append(_why(result))
     return "\n".join([*lines, "a dry run: no image was asked for, nothing was written"])

@@ -9,6 +9,7 @@ The rules by which `acceptance` takes panoramas.
 
 import dataclasses
 import re
+from collections.abc import Mapping
 
 from geods import errors
 from geods.cli import flags
@@ -67,6 +68,14 @@ class AcceptanceOptions(MonthOptions):
         super().__post_init__()
         if not self.radius_m > 0:
             raise errors.OptionError(f"--radius_m={self.radius_m}: must be above 0.", "the report used 10000")
+
+
+def check_ranges(options: object, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raises OptionError for the first attribute that is not within its range (least, most)."""
+    for name, (least, most) in ranges.items():
+        value = getattr(options, name)
+        if not least <= value <= most:
+            raise errors.OptionError(f"--{name}={value}: is not from {least} to {most}.", "see --help")
 
 
 # "© Google", "© 2017 Google", "© 2016 Google Inc." are all official.

@@ -1,4 +1,4 @@
-"""The nearest result of a service that answers for small boxes only, in no order, and not with all there is.
+"""Nearest-neighbour search over a service that answers for boxes, and not with all there is.
 
 Boxes are asked for nearest first. One whose answer is full is cut in four, as more may be in it than came; the search
 ends when no box that is left can hold anything nearer.
@@ -16,7 +16,7 @@ from geods.geo import geometry
 Result = TypeVar("Result")
 
 # Mapillary wants boxes "smaller than 0.01 degrees square", which some read as sides and some as an area.
-_SIDE_DEG = 0.009
+SIDE_DEG = 0.009
 # Less than a metre: whatever stands there is one place.
 _LEAST_SIDE_DEG = 1e-5
 _MOST_BOXES = 400
@@ -75,53 +75,57 @@ class Found(Generic[Result]):
     result: Result
 
 
-Ask = Callable[[Box], tuple[Sequence[Found[Result]], bool]]
+Ask = Callable[[Box], tuple[Sequence[Found[Result]], float]]
 
 
-def search(lat_deg: float, lon_deg: float, radius_km: float, ask: Ask[Result]) -> Found[Result] | None:
+def search(
+    lat_deg: float, lon_deg: float, radius_km: float, ask: Ask[Result], side_deg: float = SIDE_DEG
+) -> Found[Result] | None:
     """Returns the nearest result within a radius, or None.
 
     Args:
         lat_deg: Latitude, degrees.
         lon_deg: Longitude, degrees.
         radius_km: Radius.
-        ask: Returns what is in a box, and whether there may be more in it.
+        ask: Returns what is in a box, and how near to the point more of it may be, km; infinite if all of it came.
+        side_deg: Greatest side of a box, degrees.
     """
     serial = itertools.count()
-    waiting = [(box.distance_km(lat_deg, lon_deg), next(serial), box) for box in tiles(lat_deg, lon_deg, radius_km)]
+    boxes = tiles(lat_deg, lon_deg, radius_km, side_deg)
+    waiting = [(box.distance_km(lat_deg, lon_deg), next(serial), box) for box in boxes]
     heapq.heapify(waiting)
     best: Found[Result] | None = None
     for _ in range(_MOST_BOXES):
         if not waiting or waiting[0][0] > (best.distance_km if best else radius_km):
             break
         _, _, box = heapq.heappop(waiting)
-        results, more = ask(box)
+        results, more_km = ask(box)
         near = [found for found in results if found.distance_km <= radius_km]
         best = min([*near, *([best] if best else [])], key=lambda found: (found.distance_km, found.name), default=None)
-        for part in box.quarters if more else ():
-            heapq.heappush(waiting, (part.distance_km(lat_deg, lon_deg), next(serial), part))
+        for part in box.quarters if math.isfinite(more_km) else ():
+            heapq.heappush(waiting, (max(more_km, part.distance_km(lat_deg, lon_deg)), next(serial), part))
     return best
 
 
-def tiles(lat_deg: float, lon_deg: float, radius_km: float) -> Iterator[Box]:
-    """Yields boxes of at most 0.009 degrees that cover all within a radius of a point."""
+def tiles(lat_deg: float, lon_deg: float, radius_km: float, side_deg: float = SIDE_DEG) -> Iterator[Box]:
+    """Yields boxes of at most `side_deg` that cover all within a radius of a point."""
     half_lat = radius_km / _KM_PER_DEG
     farthest = min(abs(lat_deg) + half_lat, 89.9)
     half_lon = min(half_lat / math.cos(math.radians(farthest)), 180.0)
-    rows = _steps(max(lat_deg - half_lat, -90.0), min(lat_deg + half_lat, 90.0), ())
-    columns = _steps(lon_deg - half_lon, lon_deg + half_lon, (-180.0, 180.0))
+    rows = _steps(max(lat_deg - half_lat, -90.0), min(lat_deg + half_lat, 90.0), (), side_deg)
+    columns = _steps(lon_deg - half_lon, lon_deg + half_lon, (-180.0, 180.0), side_deg)
     for (south, north), (west, east) in itertools.product(rows, columns):
         box = Box(south, west, north, east)
         if box.distance_km(lat_deg, lon_deg) <= radius_km:
             yield box
 
 
-def _steps(first: float, last: float, cuts: Sequence[float]) -> list[tuple[float, float]]:
+def _steps(first: float, last: float, cuts: Sequence[float], side_deg: float) -> list[tuple[float, float]]:
     """Returns equal steps from `first` to `last`, none across one of `cuts`."""
     edges = sorted({first, last, *(cut for cut in cuts if first < cut < last)})
     steps = []
     for low, high in itertools.pairwise(edges):
-        count = max(1, math.ceil((high - low) / _SIDE_DEG))
+        count = max(1, math.ceil((high - low) / side_deg))
         bounds = [low + (high - low) * number / count for number in range(count + 1)]
         steps += list(itertools.pairwise(bounds))
     return steps

@@ -1,6 +1,6 @@
 """Cuts what a camera would see out of a panorama of the whole sphere.
 
-    view = perspective.cut(pixels, 12.5, perspective.Camera(heading_deg=90))
+    view = perspective.cut(pixels, perspective.Pose(12.5), perspective.Camera(heading_deg=90))
     content = perspective.to_jpeg(view)
 
 A panorama is equirectangular: columns are bearings, evenly, and rows elevations from the zenith to the nadir. A view is
@@ -57,9 +57,19 @@ class Camera:
             if not least <= value <= most:
                 raise errors.OptionError(f"{name}={value}: is not from {least} to {most}.", "give one in that range")
 
+    @property
+    def focal_px(self) -> float:
+        """Focal length, pixels."""
+        return self.width_px / 2 / math.tan(math.radians(self.fov_deg / 2))
+
+    @property
+    def sphere_width_px(self) -> float:
+        """Width of a panorama with as many pixels a degree as the middle of the view, where they are fewest."""
+        return 2 * math.pi * self.focal_px
+
     def bearings_and_elevations(self) -> tuple[geometry.Array, geometry.Array]:
         """Returns where the centres of its pixels look, both `[height_px, width_px]` degrees."""
-        focal_px = self.width_px / 2 / math.tan(math.radians(self.fov_deg / 2))
+        focal_px = self.focal_px
         right = (np.arange(self.width_px) + 0.5 - self.width_px / 2)[None, :]
         up = (self.height_px / 2 - np.arange(self.height_px) - 0.5)[:, None]
         sin, cos = math.sin(math.radians(self.pitch_deg)), math.cos(math.radians(self.pitch_deg))
@@ -69,42 +79,103 @@ class Camera:
         return bearings % 360, np.degrees(np.arctan2(risen, np.hypot(right, ahead)))
 
 
-def check_ratio(height_px: int, width_px: int) -> None:
-    """Does nothing if a picture can be of the whole sphere.
+@dataclasses.dataclass(frozen=True)
+class Pose:
+    """How the camera of a panorama stood, as XMP's GPano has it: https://developers.google.com/streetview/spherical-metadata.
+
+    Attributes:
+        heading_deg: Bearing of the panorama's middle, degrees clockwise from north.
+        pitch_deg: Elevation of its middle above the horizon, degrees.
+        roll_deg: Degrees by which the camera leant to its right; the horizon turns counterclockwise in the picture.
+    """
+
+    heading_deg: float
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            OptionError: If one is not a finite number.
+        """
+        for field in dataclasses.fields(self):
+            if not math.isfinite(value := getattr(self, field.name)):
+                problem = f"{field.name.removesuffix('_deg')} {value} is not a number of degrees."
+                raise errors.OptionError(problem, "give -180 to 360")
+
+    def bearings_and_elevations(self, camera: Camera) -> tuple[geometry.Array, geometry.Array]:
+        """Returns where the pixels of a camera lie in the panorama, degrees from its middle, -180 to 180 and -90 to 90.
+
+        Args:
+            camera: The camera, in the level world.
+        """
+        bearings, elevations = camera.bearings_and_elevations()
+        aside, level = np.radians(bearings - self.heading_deg), np.radians(elevations)
+        right, ahead, up = np.cos(level) * np.sin(aside), np.cos(level) * np.cos(aside), np.sin(level)
+        for angle_deg, turn in ((self.pitch_deg, "pitch"), (self.roll_deg, "roll")):
+            sin, cos = math.sin(math.radians(angle_deg)), math.cos(math.radians(angle_deg))
+            if turn == "pitch":
+                ahead, up = ahead * cos + up * sin, up * cos - ahead * sin
+            else:
+                right, up = right * cos - up * sin, up * cos + right * sin
+        return np.degrees(np.arctan2(right, ahead)), np.degrees(np.arctan2(up, np.hypot(right, ahead)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop:
+    """What a picture lacks of the whole sphere's frame, each as a share of the frame's width or height, 0 to 1."""
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 0.0
+    bottom: float = 0.0
+
+
+WHOLE = Crop()
+
+
+def check_ratio(height_px: int, width_px: int, crop: Crop = WHOLE) -> None:
+    """Does nothing if a picture can be of the whole sphere, or of all but what is cropped.
 
     Raises:
-        ImageRefused: "wrong_size", if it is not twice as wide as high: of a part of the sphere, nothing says which.
+        ImageRefused: "wrong_size", if its frame is not twice as wide as high: of a part of the sphere, nothing says
+            which.
     """
-    if abs(width_px / 2 - height_px) > max(1.0, _RATIO_TOLERANCE * height_px):
-        problem = f"the panorama has {width_px} x {height_px} pixels, and is not twice as wide as high."
+    wide, high = width_px / (1 - crop.left - crop.right), height_px / (1 - crop.top - crop.bottom)
+    if abs(wide / 2 - high) > max(1.0, _RATIO_TOLERANCE * high):
+        problem = f"the panorama has {wide:.0f} x {high:.0f} pixels, and is not twice as wide as high."
         raise errors.ImageRefused("wrong_size", problem)
 
 
-def cut(panorama: Pixels, centre_heading_deg: float, camera: Camera) -> Pixels:
-    """Returns what a camera sees, `[height_px, width_px, 3]` uint8.
+def cut(panorama: Pixels, pose: Pose | float, camera: Camera, crop: Crop = WHOLE) -> Pixels:
+    """Returns the level view of a camera, `[height_px, width_px, 3]` uint8.
 
     Bilinear between the four nearest pixels; a panorama much finer than the view is first averaged to less than twice
     the view's density, so that no detail is skipped.
 
     Args:
-        panorama: `[h, 2 h, 3]` uint8, RGB.
-        centre_heading_deg: Bearing of the panorama's middle, degrees clockwise from north.
+        panorama: `[h, 2 h, 3]` uint8, RGB, less what is cropped.
+        pose: How its camera stood; a number is the heading of one that stood upright.
         camera: The camera.
+        crop: What it lacks of the sphere.
 
     Raises:
-        ImageRefused: If the panorama is not twice as wide as high.
-        OptionError: If the bearing is not a finite number.
+        ImageRefused: "wrong_size", if the panorama is not twice as wide as high; "cropped", if the view shows what it
+            lacks.
+        OptionError: If an angle is not a finite number.
     """
-    if not math.isfinite(centre_heading_deg):
-        raise errors.OptionError(f"heading {centre_heading_deg} is not a number of degrees.", "give 0 to 360")
-    check_ratio(*panorama.shape[:2])
-    pixels = _thin(panorama, camera)
+    pose = pose if isinstance(pose, Pose) else Pose(pose)
+    check_ratio(panorama.shape[0], panorama.shape[1], crop)
+    wide, high = 1 - crop.left - crop.right, 1 - crop.top - crop.bottom
+    pixels = _thin(panorama, camera, wide)
     height_px, width_px = pixels.shape[:2]
-    bearings, elevations = camera.bearings_and_elevations()
+    bearings, elevations = pose.bearings_and_elevations(camera)
+    across, down = (bearings / 360 + 0.5 - crop.left) / wide, (0.5 - elevations / 180 - crop.top) / high
+    if crop != WHOLE:
+        _check_within(across if wide < 1 else np.zeros(1), down)
     # Pixel k spans k to k + 1, so its centre is at k + 0.5.
-    columns = ((bearings - centre_heading_deg) / 360 + 0.5) * width_px - 0.5
-    rows = (0.5 - elevations / 180) * height_px - 0.5
-    return _sample(pixels, columns, rows)
+    return _sample(pixels, across * width_px - 0.5, down * height_px - 0.5)
 
 
 def fit(picture: Pixels, height_px: int, width_px: int) -> Pixels:
@@ -139,10 +210,16 @@ def to_jpeg(view: Pixels) -> bytes:
         return target.getvalue()
 
 
-def _thin(panorama: Pixels, camera: Camera) -> Pixels:
+def _check_within(across: geometry.Array, down: geometry.Array) -> None:
+    """Raises ImageRefused if positions, as shares of a cropped picture, lie beside it."""
+    outside = float(np.mean((down < 0) | (down > 1)) + np.mean((across < 0) | (across > 1)))
+    if outside:
+        raise errors.ImageRefused("cropped", f"{outside:.1%} of the view lies outside the cropped panorama.")
+
+
+def _thin(panorama: Pixels, camera: Camera, wide: float) -> Pixels:
     """Returns a panorama with less than twice the pixels a degree of the view's middle, where they are fewest."""
-    focal_px = camera.width_px / 2 / math.tan(math.radians(camera.fov_deg / 2))
-    factor = int(panorama.shape[1] / 360 / (focal_px * math.radians(1)))
+    factor = int(panorama.shape[1] / wide / camera.sphere_width_px)
     if factor < 2:
         return panorama
     size = (max(2, panorama.shape[1] // factor), max(1, panorama.shape[0] // factor))

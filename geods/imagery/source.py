@@ -12,11 +12,22 @@ import dataclasses
 from typing import Literal, Protocol
 
 MissReason = Literal[
-    "zero_results", "too_far", "not_official", "no_position", "undated", "too_old", "too_new", "no_heading"
+    "zero_results",
+    "too_far",
+    "not_official",
+    "no_position",
+    "undated",
+    "too_old",
+    "too_new",
+    "no_heading",
+    "licence",
+    "other_host",
 ]
 StopReason = Literal["denied", "quota", "request"]
 RetryCause = Literal["network", "server", "quota"]
-RefusalReason = Literal["gone", "empty", "not_jpeg", "truncated", "damaged", "wrong_size", "grey", "error_image"]
+RefusalReason = Literal[
+    "gone", "empty", "not_jpeg", "truncated", "damaged", "wrong_size", "cropped", "grey", "error_image"
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +45,7 @@ class Panorama:
         sequence: The drive or walk it belongs to, or None if the source has none.
         heading_deg: Of a flat picture, the one direction it looks in, whole degrees from 0 to 359; None of what can be
             viewed in any direction.
+        original_name: Name of the file it was uploaded as; empty if the source does not say.
     """
 
     pano_id: str
@@ -45,6 +57,7 @@ class Panorama:
     licence: str = ""
     sequence: str | None = None
     heading_deg: int | None = None
+    original_name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,7 @@ LEVELS = {
     "geods.imagery": [
         {"source", "image_checks", "perspective", "nearest_search"},
         {"http", "acceptance"},
+        {"pictures"},
         {"street_view", "mapillary", "panoramax"},
         {"scraping", "photos"},
     ],

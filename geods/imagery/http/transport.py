@@ -11,6 +11,7 @@ import importlib.metadata
 import re
 import threading
 import time
+import urllib.parse
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -65,6 +66,7 @@ class Answer:
         content_type: Media type in lower case, without parameters; empty if not given.
         content_length: Length the server announced, or None; it has been compared with the body.
         retry_after_s: Seconds the server asks to wait, uncapped, or None.
+        location: URL that a redirect leads to; empty if not given.
     """
 
     status: int
@@ -72,6 +74,7 @@ class Answer:
     content_type: str = ""
     content_length: int | None = None
     retry_after_s: float | None = None
+    location: str = ""
 
 
 class Transport:
@@ -147,6 +150,7 @@ class Transport:
             content_type=media_type(response.headers),
             content_length=announced,
             retry_after_s=retry_after_s(response.headers),
+            location=location(response.headers, request.url),
         )
 
     def _session(self) -> requests.Session:
@@ -243,6 +247,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def media_type(headers: Mapping[str, str]) -> str:
     """Returns the Content-Type in lower case without parameters; empty if not given."""
     return headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def location(headers: Mapping[str, str], url: str) -> str:
+    """Returns the absolute URL that Location names, empty if not given; an answer to `url` has these headers."""
+    value = headers.get("Location", "").strip()
+    return urllib.parse.urljoin(url, value) if value else ""
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:

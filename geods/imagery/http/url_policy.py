@@ -47,6 +47,13 @@ def place(url: str) -> str:
     return f"{parts.hostname}{parts.path}"
 
 
+def check_base(url: str, flag: str, example: str) -> None:
+    """Raises OptionError if a flag's URL has more than scheme and host, or a key may not be sent to it."""
+    check(url, flag)
+    if after_host(url) not in ("", "/"):
+        raise errors.OptionError(f"{flag}={api_key.redact(url)}: has more than a host.", f"give one such as {example}")
+
+
 def after_host(url: str) -> str:
     """Returns what follows the host of a URL."""
     parts = urllib.parse.urlsplit(url)
@@ -54,5 +61,8 @@ def after_host(url: str) -> str:
 
 
 def host(url: str) -> str:
-    """Returns the host of a URL in lower case; empty if it has none."""
-    return urllib.parse.urlsplit(url).hostname or ""
+    """Returns the host of a URL in lower case; empty if it has none, or is no URL."""
+    try:
+        return urllib.parse.urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -9,18 +9,14 @@ The token goes to the API alone, in a header; pictures come from other hosts by 
 asked for right before. Panoramas are cut into views here, as Mapillary gives them whole.
 """
 
-import io
 import math
 import threading
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from PIL import Image, ImageOps
-
 from geods import errors
 from geods.geo import geometry
-from geods.imagery import acceptance, image_checks, nearest_search, perspective, source
-from geods.imagery.http import api_key, status, transport, url_policy
+from geods.imagery import acceptance, nearest_search, perspective, pictures, source
+from geods.imagery.http import api_key, transport, url_policy
 from geods.imagery.mapillary import mapillary_options, responses
 
 LICENCE = "CC-BY-SA-4.0"
@@ -69,7 +65,7 @@ class Mapillary:
         self._options, self._most_results = options, most_results
         self._header = api_key.Secret(f"OAuth {token.reveal()}")
         self._transport = transport.Transport(limits or _LIMITS[options.mapillary_image])
-        self._of_thread = threading.local()
+        self._of_thread, self._last = threading.local(), pictures.LastOfThread[pictures.Picture]()
 
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
         """Returns the nearest picture that is fit, or why there is none; as source.Source.
@@ -87,7 +83,7 @@ class Mapillary:
         misses: list[source.Miss] = []
         answered = self._answered(lat_deg, lon_deg)
 
-        def ask(box: nearest_search.Box) -> tuple[Sequence[nearest_search.Found[source.Panorama]], bool]:
+        def ask(box: nearest_search.Box) -> tuple[Sequence[nearest_search.Found[source.Panorama]], float]:
             if box not in answered:
                 answered[box] = self._search(box)
             fit, records = [], answered[box]
@@ -97,7 +93,8 @@ class Mapillary:
                     continue
                 away_km = float(geometry.haversine_km((lat_deg, lon_deg), (taken.lat_deg, taken.lon_deg)))
                 fit.append(nearest_search.Found(away_km, taken.pano_id, taken))
-            return fit, records is None or len(records) >= self._most_results
+            full = records is None or len(records) >= self._most_results
+            return fit, 0.0 if full else math.inf
 
         best = nearest_search.search(lat_deg, lon_deg, self._options.mapillary_radius_m / 1000, ask)
         self._of_thread.answered = None
@@ -120,24 +117,11 @@ class Mapillary:
             SourceRetry: If there was no answer.
             ImageRefused: If what came is no view of the place.
         """
-        if not math.isfinite(heading_deg):
-            raise errors.OptionError(f"heading {heading_deg} is not a number of degrees.", "give 0 to 360")
+        pictures.check_heading(heading_deg)
         options, name = self._options, f"picture {panorama.pano_id}"
-        centre_deg, pixels = self._picture(panorama.pano_id, name)
-        if options.mapillary_kind == "flat":
-            if abs((centre_deg - heading_deg + 180) % 360 - 180) > 1:
-                problem = f"{name}: it looks to {centre_deg:.0f} degrees, no longer to {heading_deg:g}."
-                raise errors.ImageRefused("gone", problem)
-            view = perspective.fit(pixels, options.height_px, options.width_px)
-        else:
-            shape = (options.pitch_deg, options.fov_deg, options.height_px, options.width_px)
-            view = perspective.cut(pixels, centre_deg, perspective.Camera(heading_deg, *shape))
-        content = perspective.to_jpeg(view)
-        share, colour = image_checks.flat_share(image_checks.block_means(content))
-        if share > image_checks.FLAT_SHARE:
-            problem = f"{name}: {share:.0%} of the view to {heading_deg:g} degrees is of one colour, {colour}."
-            raise errors.ImageRefused("error_image", problem)
-        return content
+        picture = self._last.get(panorama.pano_id, lambda: self._picture(panorama.pano_id, name))
+        shape = (options.pitch_deg, options.fov_deg, options.height_px, options.width_px)
+        return pictures.view(picture, perspective.Camera(heading_deg, *shape), name)
 
     def close(self) -> None:
         """Closes all connections."""
@@ -175,49 +159,29 @@ class Mapillary:
             return found
         return acceptance.date_refusal(found.date, self._options) or found
 
-    def _picture(self, pano_id: str, name: str) -> tuple[float, perspective.Pixels]:
-        """Returns the bearing of a picture's middle and its pixels; the last of each thread is kept for more views."""
-        kept: tuple[str, float, perspective.Pixels] | None = getattr(self._of_thread, "picture", None)
-        if kept and kept[0] == pano_id:
-            return kept[1], kept[2]
+    def _picture(self, pano_id: str, name: str) -> pictures.Picture:
+        """Downloads a picture; its signed URL expires and so is asked for right before."""
         field = f"thumb_{self._options.mapillary_image}_url"
+        fields = f"id,compass_angle,computed_compass_angle,computed_rotation,{field}"
         try:
-            record = responses.parse(
-                self._ask(f"/{pano_id}", {"fields": f"id,compass_angle,computed_compass_angle,{field}"}), name
-            )
+            record = responses.parse(self._ask(f"/{pano_id}", {"fields": fields}), name)
         except (responses.GoneError, responses.TooMuchError) as error:
             raise errors.ImageRefused("gone", f"{error}.") from None
         centre_deg, url = responses.compass_deg(record), record.get(field)
         if centre_deg is None or not isinstance(url, str):
             raise errors.ImageRefused("gone", f"{name}: has no {field} or no compass angle any more.")
-        pixels = self._download(url, name)
-        self._of_thread.picture = (pano_id, centre_deg, pixels)
-        return centre_deg, pixels
-
-    def _download(self, url: str, name: str) -> perspective.Pixels:
-        """Returns the pixels of a picture; the token is not sent."""
-        self._check_host(url, name)
-        answer = self._transport.get(url)
-        content = responses.image(answer, name)
-        height_px, width_px = image_checks.check_whole(content, answer.content_type, answer.content_length)
-        if self._options.mapillary_kind == "panorama":
-            perspective.check_ratio(height_px, width_px)
-        with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
-            upright = ImageOps.exif_transpose(image) if self._options.mapillary_kind == "flat" else image
-            return np.asarray(upright.convert("RGB"))
-
-    def _check_host(self, url: str, name: str) -> None:
-        """Raises SourceStop if a picture is at a host that it may not be fetched from."""
-        try:
-            url_policy.check(url)
-            host = url_policy.host(url)
-        except errors.OptionError:
-            host = ""
-        ours = any(host == domain or host.endswith(f".{domain}") for domain in self._options.mapillary_image_hosts)
-        at_home = self._simulated and bool(host) and url_policy.is_loopback(url)
-        if not at_home and not (ours and url.startswith("https://")):
-            problem = f"{name}: is at {status.shown(host) or 'no usable URL'}, not a host of Mapillary's images."
+        if not self._is_allowed(url):
+            problem = f"{name}: is at {pictures.shown_host(url)}, not a host of Mapillary's images."
             raise errors.SourceStop("request", problem, _HOSTS_NEXT)
+        answer = pictures.download(self._transport, url, name, self._is_allowed, transient=True)
+        flat = self._options.mapillary_kind == "flat"
+        tilt = (0.0, 0.0) if flat else responses.tilt_deg(record)
+        crop = None if flat else perspective.WHOLE
+        return pictures.Picture(pictures.decode(answer, crop), perspective.Pose(centre_deg, *tilt), crop)
+
+    def _is_allowed(self, url: str) -> bool:
+        """Returns whether a picture may be fetched from a URL."""
+        return pictures.is_allowed(url, self._options.mapillary_image_hosts, self._simulated)
 
     def _ask(self, path: str, params: dict[str, str]) -> transport.Answer:
         """Sends one request with the token."""

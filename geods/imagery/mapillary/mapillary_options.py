@@ -6,7 +6,7 @@ from typing import Literal
 from geods import errors
 from geods.cli import flags
 from geods.imagery import acceptance
-from geods.imagery.http import api_key, url_policy
+from geods.imagery.http import url_policy
 
 TOKEN_ENV = "MAPILLARY_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
 GRAPH = "https://graph.mapillary.com"
@@ -54,10 +54,7 @@ class MapillaryOptions(acceptance.MonthOptions):
             OptionError: If one is out of range.
         """
         super().__post_init__()
-        url_policy.check(self.mapillary_api_base, "--mapillary_api_base")
-        if url_policy.after_host(self.mapillary_api_base) not in ("", "/"):
-            problem = f"--mapillary_api_base={api_key.redact(self.mapillary_api_base)}: has more than a host."
-            raise errors.OptionError(problem, f"give one such as {GRAPH}")
+        url_policy.check_base(self.mapillary_api_base, "--mapillary_api_base", GRAPH)
         for name, allowed in (("mapillary_kind", ("panorama", "flat")), ("mapillary_image", ("2048", "original"))):
             if getattr(self, name) not in allowed:
                 raise errors.OptionError(f"--{name}={getattr(self, name)}: is not one of {allowed}.", "see --help")
@@ -68,7 +65,4 @@ class MapillaryOptions(acceptance.MonthOptions):
             "fov_deg": (1, 120),
             "pitch_deg": (-90, 90),
         }
-        for name, (least, most) in ranges.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise errors.OptionError(f"--{name}={value}: is not from {least} to {most}.", "see --help")
+        acceptance.check_ranges(self, ranges)

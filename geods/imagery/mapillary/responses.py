@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Literal, TypeGuard
 
+import numpy as np
+
 from geods import errors
 from geods.imagery import source
 from geods.imagery.http import api_key, status, transport
@@ -140,22 +142,24 @@ def month(captured_at: object) -> str | None:
     return f"{when:%Y-%m}" if _YEARS[0] <= when.year <= _YEARS[1] else None
 
 
-def image(answer: transport.Answer, what: str) -> bytes:
-    """Returns the bytes of a picture that are worth checking.
+def tilt_deg(record: Mapping[str, Any]) -> tuple[float, float]:
+    """Returns pitch and roll of a picture's camera, degrees; zeros if the record does not say.
 
-    Args:
-        answer: What came from the image host, which got no token and so cannot refuse it.
-        what: Name of the picture.
-
-    Raises:
-        SourceRetry: If the host failed or was asked too fast.
-        ImageRefused: "gone" and transient, if the signed URL has expired: the next attempt gets a new one.
+    `computed_rotation` is the axis-angle of OpenSfM from east, north, up to the camera's right, down, ahead:
+    https://opensfm.org/docs/geometry.html. Its heading is that of `computed_compass_angle`, which `compass_deg` reads.
     """
-    if answer.status in (400, 401, 403, 404, 410):
-        problem = f"{what}: its URL is not served, or no longer (HTTP status {answer.status})."
-        raise errors.ImageRefused("gone", problem, transient=True)
-    status.check(answer, what)
-    return answer.content
+    rotation = record.get("computed_rotation")
+    if not isinstance(rotation, list) or len(rotation) != 3 or not all(_is_within(part, 7) for part in rotation):
+        return 0.0, 0.0
+    vector = np.array(rotation, np.float64)
+    angle = float(np.linalg.norm(vector))
+    if not angle:
+        return 0.0, 0.0
+    x, y, z = vector / angle
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    right, down, ahead = np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * cross @ cross
+    pitch = math.degrees(math.asin(min(max(float(ahead[2]), -1.0), 1.0)))
+    return pitch, math.degrees(math.atan2(-float(right[2]), -float(down[2])))
 
 
 def _error(error: object, answer: transport.Answer, what: str) -> Exception:

@@ -124,6 +124,8 @@ class Writer:
                 about = (panorama.date, panorama.copyright, panorama.source, panorama.licence, panorama.sequence)
                 about_panorama = (panorama.pano_id, found.cell, found.location_id, *about)
                 run.execute("INSERT INTO panorama VALUES (?, ?, ?, ?, ?, ?, ?, ?)", about_panorama)
+                if panorama.original_name:
+                    run.execute("INSERT INTO original VALUES (?, ?)", (panorama.pano_id, panorama.original_name))
                 rows = [(panorama.pano_id, heading) for heading in found.headings]
                 run.executemany("INSERT INTO image (pano_id, heading_deg) VALUES (?, ?)", rows)
         return reason

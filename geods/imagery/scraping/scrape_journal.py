@@ -5,6 +5,7 @@ query      one row a point looked up; `outcome` is "open" until all is known
 panorama   one row a panorama taken for a query; its id is taken once in the whole tree
 image      one row a view; `units` counts the requests sent for it, before they are sent
 arrival    the locations that are complete, in that order
+original   one row a panorama whose source says the name of the file it was uploaded as; not in the first journals
 
 Reading a scraper's journal, also while it is written.
 
@@ -72,6 +73,7 @@ def create(path: pathlib.Path) -> sqlite3.Connection:
         if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             connection.executescript(_TABLES)
         _check_format(connection, path)
+        connection.execute("CREATE TABLE IF NOT EXISTS original (pano_id TEXT PRIMARY KEY, name TEXT NOT NULL)")
     except sqlite3.DatabaseError as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError):
@@ -192,6 +194,7 @@ def canonical(tree_dir: str | os.PathLike[str]) -> str:
             "SELECT * FROM panorama ORDER BY pano_id",
             "SELECT pano_id, heading_deg, bytes, sha256 FROM image ORDER BY pano_id, heading_deg",
             "SELECT pano_id FROM arrival ORDER BY pano_id",
+            "SELECT * FROM original ORDER BY pano_id",
         ):
             lines += [repr(row) for row in connection.execute(question)]
     return "\n".join(lines) + "\n"

@@ -146,7 +146,7 @@ def _words(reason: str) -> str:
 VIEWS_NAME = "views.csv"
 _VIEW_COLUMNS = (
     *("file", "pano_id", "latitude", "longitude", "heading", "date", "copyright", "source", "licence", "sequence"),
-    *("bytes", "sha256", "query_latitude", "query_longitude", "distance_m"),
+    *("bytes", "sha256", "query_latitude", "query_longitude", "distance_m", "original_name"),
 )
 
 
@@ -155,20 +155,20 @@ def write_views(tree_dir: str | os.PathLike[str]) -> pathlib.Path:
     with scrape_journal.open_to_read(scrape_journal.path_in(tree_dir)) as connection:
         found = connection.execute(
             "SELECT panorama.cell, location_id, heading_deg, date, pano_id, copyright, source, licence, sequence,"
-            " bytes, sha256, lat_deg, lon_deg FROM arrival JOIN panorama USING (pano_id) JOIN image USING (pano_id)"
-            " JOIN query USING (pano_id) ORDER BY panorama.cell, location_id, heading_deg"
+            " bytes, sha256, lat_deg, lon_deg, name"
+            " FROM arrival JOIN panorama USING (pano_id) JOIN image USING (pano_id) JOIN query USING (pano_id)"
+            " LEFT JOIN original USING (pano_id) ORDER BY panorama.cell, location_id, heading_deg"
         ).fetchall()
     text = io.StringIO(newline="")
     sheet = csv.writer(text, lineterminator="\n")
     sheet.writerow(_VIEW_COLUMNS)
-    for cell, location_id, heading, date, *about, lat_deg, lon_deg in found:
+    for cell, location_id, heading, date, *about, lat_deg, lon_deg, original_name in found:
         at = tuple(map(float, location_id.split(",")))
         distance_m = float(geometry.haversine_km(at, (lat_deg, lon_deg))) * 1000
         name = f"{cell}/{location_id}/{imagery_tree.view_name(heading, date)}"
         pano_id, *rest = about
-        sheet.writerow(
-            [name, pano_id, *location_id.split(","), heading, date, *rest, lat_deg, lon_deg, f"{distance_m:.1f}"]
-        )
+        row = [name, pano_id, *location_id.split(","), heading, date, *rest, lat_deg, lon_deg, f"{distance_m:.1f}"]
+        sheet.writerow([*row, original_name])
     path = pathlib.Path(tree_dir, VIEWS_NAME)
     files.write_text(path, text.getvalue())
     return path

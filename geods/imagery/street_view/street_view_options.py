@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from geods import errors
 from geods.cli import flags
 from geods.imagery import acceptance
-from geods.imagery.http import api_key, url_policy
+from geods.imagery.http import url_policy
 
 KEY_ENV, SIGNING_SECRET_ENV = "GOOGLE_MAPS_API_KEY", "GOOGLE_MAPS_SIGNING_SECRET"
 GOOGLE = "https://maps.googleapis.com"
@@ -26,7 +25,7 @@ class StreetViewOptions(acceptance.AcceptanceOptions):
         source_outdoor: Whether to leave out indoor collections.
     """
 
-    api_base: str = flags.option(GOOGLE, "Scheme and host of the Street View API, or of a simulated one.")
+    api_base: str = flags.option(GOOGLE, "Scheme and host of the Street View API, or of Panoramax or a simulation.")
     width_px: int = flags.option(600, "Width of an image, at most 640.")
     height_px: int = flags.option(300, "Height of an image, at most 640.")
     fov_deg: float = flags.option(100.0, "Horizontal field of view, degrees, at most 120.")
@@ -40,12 +39,6 @@ class StreetViewOptions(acceptance.AcceptanceOptions):
             OptionError: If one is out of range.
         """
         super().__post_init__()
-        url_policy.check(self.api_base, "--api_base")
-        if url_policy.after_host(self.api_base) not in ("", "/"):
-            problem = f"--api_base={api_key.redact(self.api_base)}: has more than a host."
-            raise errors.OptionError(problem, f"give one such as {GOOGLE}")
+        url_policy.check_base(self.api_base, "--api_base", GOOGLE)
         ranges = {"width_px": (1, _MOST_PX), "height_px": (1, _MOST_PX), "fov_deg": (1, 120), "pitch_deg": (-90, 90)}
-        for name, (least, most) in ranges.items():
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise errors.OptionError(f"--{name}={value}: is not from {least} to {most}.", "see --help")
+        acceptance.check_ranges(self, ranges)

@@ -1,5 +1,7 @@
 """The nearest of many, from a service that answers for small boxes and not with all there is."""
 
+import math
+
 import hypothesis
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ def service(points, most):
         assert north - south < 0.01
         asked.append(box)
         inside = [k for k, (lat, lon) in enumerate(points) if south <= lat <= north and west <= lon <= east][-most:]
-        return [nearest_search.Found(away(points[k]), str(k), k) for k in inside], len(inside) == most
+        return [nearest_search.Found(away(points[k]), str(k), k) for k in inside], 0.0 if len(
+            inside
+        ) == most else math.inf
 
     def away(point):
         return float(geometry.haversine_km(ask.here, point))
@@ -71,6 +75,6 @@ def test_what_is_outside_of_its_box_counts_by_its_distance():
             nearest_search.Found(3.0, "far", 1),
             nearest_search.Found(0.5, "b", 2),
             nearest_search.Found(0.5, "a", 3),
-        ], False
+        ], math.inf
 
     assert nearest_search.search(10.0, 10.0, 1.0, ask).result == 3

@@ -1,0 +1,1 @@
+"""Panoramax as an imagery source."""

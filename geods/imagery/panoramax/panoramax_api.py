@@ -1,0 +1,181 @@
+"""The Panoramax API (GeoVisio): street-level pictures that anyone shares, free, without a key, under free licences.
+
+    client = panoramax_api.Panoramax(panoramax_options.PanoramaxOptions())
+    panorama = client.look_up(48.8584, 2.2945)
+    content = client.fetch(panorama, heading_deg=90)
+
+Instances are federated: a catalogue answers for all of them, so that pictures lie on other hosts, which an allow list
+names. Panoramas are levelled and cut into views here.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Sequence
+
+from geods import errors
+from geods.geo import geometry
+from geods.imagery import acceptance, nearest_search, perspective, pictures, source
+from geods.imagery.http import transport, url_policy
+from geods.imagery.panoramax import panoramax_options, responses
+
+NAME = "panoramax"
+LICENCE = "CC-BY-SA-4.0 or etalab-2.0, as views.csv says picture by picture"
+# An item has about 4 kB; a box in a town holds thousands, of which the nearest come first.
+MOST_RESULTS = 50
+_LIMITS = transport.Limits(answer_s=120.0, max_bytes=60_000_000)
+_FIRST_RADIUS_KM, _GROWTH = 0.15, 8
+_KM_PER_DEG = math.radians(1) * geometry.EARTH_RADIUS_KM
+
+
+class Panoramax:
+    """A source.Source over HTTP; a look-up sends as many searches as it takes, mostly one, and is one attempt.
+
+    Args:
+        options: What to ask for.
+        limits: How long and how large an answer may be.
+        most_results: Pictures to ask for at once.
+
+    Attributes:
+        name: "panoramax".
+        licence: Licences of its images; each panorama says its own.
+        units_per_image: 0.
+    """
+
+    name, licence, units_per_image = NAME, LICENCE, 0
+
+    def __init__(
+        self,
+        options: panoramax_options.PanoramaxOptions,
+        limits: transport.Limits | None = None,
+        most_results: int = MOST_RESULTS,
+    ) -> None:
+        """Opens no connection yet."""
+        self._options, self._most_results = options, most_results
+        self._api = f"{options.api_base.rstrip('/')}/api"
+        self._transport = transport.Transport(limits or _LIMITS)
+        self._last_item = pictures.LastOfThread[responses.Item]()
+        self._last_picture = pictures.LastOfThread[pictures.Picture]()
+
+    def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
+        """Returns the nearest picture that is fit, or why there is none; see source.Source.look_up."""
+        lat_deg, lon_deg = geometry.check_coords((lat_deg, lon_deg), "point").tolist()
+        misses: dict[str, source.Miss] = {}
+        end_km = self._options.radius_m / 1000
+        radius_km, most = min(_FIRST_RADIUS_KM, end_km), self._most_results
+        while True:
+            ask = functools.partial(self._ask, (lat_deg, lon_deg), most, misses)
+            best = nearest_search.search(lat_deg, lon_deg, radius_km, ask, side_deg=360.0)
+            if best:
+                self._last_item.put(best.result.panorama.pano_id, best.result)
+                return best.result.panorama
+            if radius_km >= end_km:
+                break
+            radius_km, most = min(radius_km * _GROWTH, end_km), self._most_results * _GROWTH
+        ranked = sorted(misses.values(), key=lambda miss: (miss.reason == "zero_results", miss.reason, miss.detail))
+        return ranked[0] if ranked else source.Miss("zero_results")
+
+    def _ask(
+        self, point: tuple[float, float], most: int, misses: dict[str, source.Miss], box: nearest_search.Box
+    ) -> tuple[Sequence[nearest_search.Found[responses.Item]], float]:
+        """Returns the fit pictures of a box and how near to the point more may be, km; adds the others to `misses`."""
+        records = self._search({"bbox": box.text, "limit": str(most)} | self._months(), "search")
+        fit = []
+        for judged in map(self._judged, records):
+            if isinstance(judged, source.Miss):
+                misses[judged.detail] = judged
+                continue
+            at = (judged.panorama.lat_deg, judged.panorama.lon_deg)
+            away_km = float(geometry.haversine_km(point, at))
+            fit.append(nearest_search.Found(away_km, judged.panorama.pano_id, judged))
+        return fit, _more_km(box, records, point) if len(records) >= most else math.inf
+
+    def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
+        """Returns one view as JPEG bytes, a flat picture's at its own heading; see source.Source.fetch."""
+        pictures.check_heading(heading_deg)
+        options, name = self._options, f"picture {panorama.pano_id}"
+        picture = self._last_picture.get(panorama.pano_id, lambda: self._picture(panorama.pano_id, name))
+        shape = (options.pitch_deg, options.fov_deg, options.height_px, options.width_px)
+        return pictures.view(picture, perspective.Camera(heading_deg, *shape), name)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._transport.close()
+
+    def _search(self, params: dict[str, str], what: str) -> list[responses.Record]:
+        """Sends one search."""
+        return responses.items(self._transport.get(f"{self._api}/search", params), what)
+
+    def _months(self) -> dict[str, str]:
+        """Returns the `datetime` parameter: whole times, as geovisio takes the day of today into a bare month."""
+        first, last = self._options.min_date, self._options.max_date
+        if self._options.allow_undated or not (first or last):
+            return {}
+        # The days of a month beyond its end would be refused; the next month's first moment is one second too much,
+        # which `acceptance` leaves out.
+        year, month = map(int, last.split("-")) if last else (9998, 12)
+        end = f"{year + month // 12:04d}-{month % 12 + 1:02d}-01T00:00:00Z"
+        return {"datetime": f"{f'{first}-01T00:00:00Z' if first else '..'}/{end if last else '..'}"}
+
+    def _judged(self, record: responses.Record) -> responses.Item | source.Miss:
+        """Returns a picture, or why it is not taken."""
+        found = responses.item(record, self._options.panoramax_kind, self.name, self._options.any_licence)
+        if isinstance(found, source.Miss):
+            return found
+        url = found.urls.get(self._asset(found), "")
+        if not self._is_allowed(url):
+            return source.Miss("other_host", f"{found.panorama.pano_id}: {pictures.shown_host(url)}")
+        return acceptance.date_refusal(found.panorama.date, self._options) or found
+
+    def _asset(self, item: responses.Item) -> responses.Asset:
+        """Returns the smaller of a picture's files that has enough pixels for a view: sd, always 2048 wide, or hd."""
+        options, frame = self._options, item.frame_px
+        if item.crop is not None:
+            needed_px = perspective.Camera(0, 0, options.fov_deg, options.height_px, options.width_px).sphere_width_px
+            shown_px = responses.SD_WIDTH_PX / (1 - item.crop.left - item.crop.right)
+        else:
+            if frame is None:
+                return "hd"
+            needed_px = max(options.width_px, math.ceil(options.height_px * frame[1] / frame[0]))
+            # A smaller picture is enlarged to it.
+            shown_px = min(responses.SD_WIDTH_PX, frame[1])
+        return "sd" if "sd" in item.urls and needed_px <= shown_px else "hd"
+
+    def _picture(self, pano_id: str, name: str) -> pictures.Picture:
+        """Downloads a picture; one that an earlier run found is asked for again."""
+        item = self._last_item.get(pano_id, lambda: self._found_again(pano_id, name))
+        url = item.urls.get(self._asset(item), "")
+        answer = pictures.download(self._transport, url, name, self._is_allowed, transient=False)
+        return pictures.Picture(pictures.decode(answer, item.crop), item.pose, item.crop)
+
+    def _found_again(self, pano_id: str, name: str) -> responses.Item:
+        """Returns the item of an id."""
+        judged = next(map(self._judged, self._search({"ids": pano_id}, name)), source.Miss("zero_results"))
+        if isinstance(judged, source.Miss):
+            raise errors.ImageRefused("gone", f"{name}: is no longer there ({judged.reason}).")
+        return judged
+
+    def _is_allowed(self, url: str) -> bool:
+        """Returns whether a picture may be fetched from a URL."""
+        base = self._options.api_base
+        home = url_policy.host(base)
+        return pictures.is_allowed(url, (*self._options.panoramax_hosts, home), url_policy.is_loopback(base))
+
+
+def _more_km(box: nearest_search.Box, records: Sequence[responses.Record], point: tuple[float, float]) -> float:
+    """Returns how near to a point the pictures of a box may be that a full answer left out, km.
+
+    The server gives those first that are nearest to the middle of the box, reckoned in degrees as if a degree of
+    longitude were as long as one of latitude. Nothing nearer than the last is missing then; 0 if the order, or the
+    middle of the box, is another.
+    """
+    middle = ((box.south + box.north) / 2, (box.west + box.east) / 2)
+    if math.dist(middle, point) > 1e-6:
+        return 0.0
+    places = [place for place in map(responses.position, records) if place]
+    away_deg = [math.hypot(lat - middle[0], (lon - middle[1] + 180) % 360 - 180) for lat, lon in places]
+    if any(near > far + 1e-9 for near, far in itertools.pairwise(away_deg)) or not away_deg:
+        return 0.0
+    shortest_km = _KM_PER_DEG * math.cos(math.radians(min(max(abs(box.south), abs(box.north)), 90.0)))
+    # Less a thousandth, for the sphere's curvature in a box of 200 km.
+    return away_deg[-1] * shortest_km * 0.999
