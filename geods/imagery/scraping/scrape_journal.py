@@ -97,6 +97,18 @@ def open_to_read(path: pathlib.Path) -> contextlib.closing[sqlite3.Connection]:
     return contextlib.closing(connection)
 
 
+def _is_begun(path: pathlib.Path) -> bool:
+    """Returns whether a journal has tables; one whose process was killed as it made the file has none."""
+    if not path.is_file():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute("SELECT 1 FROM sqlite_master").fetchone())
+    except sqlite3.DatabaseError:
+        # Whoever opens it says what it is.
+        return True
+
+
 def _check_format(connection: sqlite3.Connection, path: pathlib.Path) -> None:
     """Raises TreeError if a journal is of another format."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
@@ -148,7 +160,7 @@ def read_status(tree_dir: str | os.PathLike[str]) -> Status | None:
         TreeError: If its journal is none.
     """
     path = path_in(tree_dir)
-    if not path.is_file():
+    if not _is_begun(path):
         return None
     # Asked before the journal is read: one that ends in between is then read as it ended.
     running = locks.is_held(pathlib.Path(tree_dir, LOCK_NAME))
@@ -170,7 +182,7 @@ def complete_locations(tree_dir: str | os.PathLike[str], after: int = 0) -> list
         TreeError: If the journal is none.
     """
     path = path_in(tree_dir)
-    if not path.is_file():
+    if not _is_begun(path):
         return []
     with open_to_read(path) as connection:
         rows = connection.execute(

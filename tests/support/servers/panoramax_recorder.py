@@ -14,7 +14,7 @@ import time
 if __name__ == "__main__":
     sys.path += [str(pathlib.Path(__file__).parents[1] / name) for name in ("drawn", "servers")]
 
-import drawn_town
+import panoramax_town
 import requests
 
 SEQUENCES, SPHERES = 16, 9
@@ -22,12 +22,12 @@ _UNREAD = ("asset_templates", "bbox", "stac_extensions", "stac_version")
 _UNREAD_PROPERTIES = ("annotations", "collection", "created", "updated", "semantics", "tiles:tile_matrix_sets")
 
 
-def upload(api: str, shots: tuple[drawn_town.Shot, ...], timeout_s: float = 1800) -> None:
+def upload(api: str, shots: tuple[panoramax_town.Shot, ...], timeout_s: float = 1800) -> None:
     """Uploads shots and waits until they can be found."""
     asked = {"title": "drawn", "estimated_nb_files": len(shots), "sort_method": "time-asc"}
     made = requests.post(f"{api}/upload_sets", json=asked, timeout=60).json()["id"]
     for shot in shots:
-        files = {"file": (shot.name, drawn_town.upload(shot), "image/jpeg")}
+        files = {"file": (shot.name, panoramax_town.upload(shot), "image/jpeg")}
         answer = requests.post(f"{api}/upload_sets/{made}/files", files=files, timeout=60)
         assert answer.status_code == 202, (shot.name, answer.text)
     end_s = time.monotonic() + timeout_s
@@ -38,7 +38,7 @@ def upload(api: str, shots: tuple[drawn_town.Shot, ...], timeout_s: float = 1800
 
 def search(api: str, limit: int = 10_000) -> list[dict]:
     """Returns all pictures of the town."""
-    town = drawn_town
+    town = panoramax_town
     box = (town.WEST, town.SOUTH, town.WEST + town.WIDTH_DEG, town.SOUTH + town.HEIGHT_DEG)
     params = {"bbox": ",".join(map(str, box)), "limit": limit}
     return requests.get(f"{api}/search", params=params, timeout=60).json()["features"]
@@ -57,7 +57,7 @@ def reduced(item: dict, base: str) -> dict:
 
 def main(base: str, out: str) -> None:
     """Records the town."""
-    upload(f"{base}/api", drawn_town.town(SEQUENCES, SPHERES))
+    upload(f"{base}/api", panoramax_town.town(SEQUENCES, SPHERES))
     items = [reduced(item, base) for item in search(f"{base}/api")]
     items.sort(key=lambda item: item["properties"]["original_file:name"])
     lines = ",\n".join(json.dumps(item, sort_keys=True) for item in items)

@@ -9,14 +9,14 @@ import pathlib
 import threading
 import urllib.parse
 
-import drawn_town
 import panoramax_recorder
+import panoramax_town
 import scripted_server
 
 from geods.imagery.http import transport
 from geods.imagery.panoramax import panoramax_api, panoramax_options
 
-SHOTS = {shot.name: shot for shot in drawn_town.town(panoramax_recorder.SEQUENCES, panoramax_recorder.SPHERES)}
+SHOTS = {shot.name: shot for shot in panoramax_town.town(panoramax_recorder.SEQUENCES, panoramax_recorder.SPHERES)}
 # The real one enlarges to 2048.
 SD_WIDTH_PX = 512
 QUICK = transport.Limits(connect_s=1, read_s=5, answer_s=10, max_bytes=5_000_000)
@@ -53,7 +53,7 @@ class Service:
         return self.image(exchange, path.split("/"))
 
     def spoil(self, exchange, fault):
-        whole = drawn_town.jpeg(next(iter(SHOTS.values())))
+        whole = panoramax_town.jpeg(next(iter(SHOTS.values())))
         {
             "503": lambda: exchange.reply(503, b"unavailable", "text/plain"),
             "429": lambda: exchange.reply(429, b"{}", "application/json", Retry_After="0"),
@@ -89,9 +89,9 @@ class Service:
         shot, size = SHOTS[item["properties"]["original_file:name"]], parts[4]
         self.sizes.append(size)
         if size == "hd.jpg":
-            return exchange.reply(200, drawn_town.jpeg(shot))
+            return exchange.reply(200, panoramax_town.jpeg(shot))
         height_px, width_px = shot.size_px
-        return exchange.reply(200, drawn_town.jpeg(shot, round(height_px * SD_WIDTH_PX / width_px), SD_WIDTH_PX))
+        return exchange.reply(200, panoramax_town.jpeg(shot, round(height_px * SD_WIDTH_PX / width_px), SD_WIDTH_PX))
 
 
 def lon(item):

@@ -2,9 +2,9 @@
 
 import io
 
-import drawn_town
 import numpy as np
 import panoramax_server
+import panoramax_town
 import pytest
 import scripted_server
 from PIL import Image
@@ -14,7 +14,7 @@ from geods.geo import geometry
 from geods.imagery import source
 from geods.imagery.panoramax import panoramax_api, panoramax_options
 
-MIDDLE = (drawn_town.SOUTH + drawn_town.HEIGHT_DEG / 2, drawn_town.WEST + drawn_town.WIDTH_DEG / 2)
+MIDDLE = (panoramax_town.SOUTH + panoramax_town.HEIGHT_DEG / 2, panoramax_town.WEST + panoramax_town.WIDTH_DEG / 2)
 
 
 @pytest.fixture
@@ -53,7 +53,10 @@ def test_the_nearest_fit_picture_in_metres_is_found(service, kind, most_results)
     items = [item for item, _ in fit(service, kind)]
     places = [(panoramax_server.lat(item), panoramax_server.lon(item)) for item in items]
     rng, hits = np.random.default_rng(1), 0
-    for lat, lon in np.array(MIDDLE) + rng.uniform(-0.5, 0.5, (12, 2)) * [drawn_town.HEIGHT_DEG, drawn_town.WIDTH_DEG]:
+    for lat, lon in np.array(MIDDLE) + rng.uniform(-0.5, 0.5, (12, 2)) * [
+        panoramax_town.HEIGHT_DEG,
+        panoramax_town.WIDTH_DEG,
+    ]:
         away_km = geometry.haversine_km((lat, lon), np.array(places))
         found = client.look_up(lat, lon)
         if away_km.min() <= 0.8:
@@ -82,7 +85,7 @@ def test_every_view_looks_where_it_says(service, kind):
         for heading in (0, 123, 270) if kind == "panorama" else (found.heading_deg,):
             view = pixels(client.fetch(found, heading))
             assert view.shape == (60, 120, 3)
-            assert off_deg(drawn_town.looks_to(view), heading) < 1
+            assert off_deg(panoramax_town.looks_to(view), heading) < 1
             if kind == "panorama":
                 # Level: blue says the elevation, which in the middle row is 0 everywhere; 2 is of 1.3 degrees.
                 thirds = np.array_split(view[28:32, :, 2].astype(float), 3, axis=1)

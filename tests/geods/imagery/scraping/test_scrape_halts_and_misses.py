@@ -1,5 +1,7 @@
 """What ends a scrape, and what is only a miss: money, keys, a service that is not there, images that are none."""
 
+import contextlib
+
 import drawn_source
 import pytest
 from drawn_scrape import run, whole
@@ -146,3 +148,12 @@ def test_a_fault_of_our_own_is_not_hidden(tmp_path):
     with pytest.raises(ZeroDivisionError):
         run(tmp_path / "tree", drawn_source.DrawnSource(script=fail))
     assert scrape_journal.read_status(tmp_path / "tree").state == "stopped"
+
+
+def test_a_journal_without_tables_is_begun_again(tmp_path):
+    # A run was killed between making the file and its tables.
+    with contextlib.closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert scrape_journal.read_status(tmp_path) is None
+    assert scrape_journal.complete_locations(tmp_path) == []
+    assert run(tmp_path).halt.reason == "complete"
