@@ -1,6 +1,7 @@
 """What ends a scrape, and what is only a miss: money, keys, a service that is not there, images that are none."""
 
 import contextlib
+import sqlite3
 
 import drawn_source
 import pytest
