@@ -80,7 +80,7 @@ EXTRAS = {
         "pytest>=8",
         "pytest-xdist>=3.6",
         "ruff>=0.11",
-        # tests/test_packaging.py builds a wheel; Python 3.12 and newer put no setuptools into a venv.
+        # tests/system/test_packaging.py builds a wheel; Python 3.12 and newer put no setuptools into a venv.
         "setuptools>=77",
         "simplejpeg>=1.8",
         "types-requests>=2.32",

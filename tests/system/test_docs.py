@@ -108,13 +108,27 @@ def test_every_program_is_in_the_table_of_programs():
     assert not missing
 
 
-FILES_NAMED = re.compile(r"`((?:geods|model|trainers|tools|tests|docs|findings)/[\w./-]*\w)`")
+NAMED_FILE = re.compile(r"(?<![\w/.-])((?:geods|model|trainers|tools|tests|docs|findings)/[\w./-]*\.(?:py|cfg|md))\b")
+NAMED_MODULE = re.compile(r"`(?!model\.keras`)((?:geods|model|trainers|tools)(?:\.\w+)+)`")
+PRODUCT = [
+    path for package in ("geods", "model", "trainers", "tools") for path in (checkout.REPO / package).rglob("*.py")
+]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(checkout.REPO)))
-def test_files_named_in_documents_exist(path):
-    for name in FILES_NAMED.findall(path.read_text(encoding="utf-8")):
-        assert (checkout.REPO / name).exists(), f"{path.name} names {name}"
+def is_module_or_member(name: str) -> bool:
+    """Returns whether a dotted name is a module or package, or a name inside a module."""
+    path = checkout.REPO / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file() or path.parent.with_suffix(".py").is_file()
+
+
+@pytest.mark.parametrize("paths", [DOCUMENTS, PRODUCT], ids=["documents", "docstrings and comments"])
+def test_files_and_modules_that_are_named_exist(paths):
+    missing = []
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        missing += [(path.name, name) for name in NAMED_FILE.findall(text) if not (checkout.REPO / name).exists()]
+        missing += [(path.name, name) for name in NAMED_MODULE.findall(text) if not is_module_or_member(name)]
+    assert not missing
 
 
 def test_readme_shows_both_commands_within_its_first_lines():
