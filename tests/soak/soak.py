@@ -1,4 +1,6 @@
-"""What a scraper that is trusted with money must stand, at any size; `make soak` runs it at full size.
+"""Soak of the scraper: faults and kills at any size.
+
+`make soak` runs it at full size.
 
     python tests/soak/soak.py --requests=100000 --kills=200
 

@@ -1,4 +1,6 @@
-"""The report's plan at full width: 243 cells x 4 locations x 3 headings, from a simulated service to a TFDS dataset.
+"""The report's plan at full width: 243 cells x 4 locations x 3 headings.
+
+From a simulated service to a TFDS dataset.
 
     python tests/soak/soak_country.py --boundary=cb_2018_us_nation_5m.zip
 
@@ -30,7 +32,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def scrape_country(folder: pathlib.Path, boundary: str) -> dict:
-    """Partition, scrape, build; returns what was seen, of which every row with "wrong" must be 0."""
+    """Partition, scrape, build; returns counts, of which each "wrong" must be 0."""
     road.program("tools.make_partition", f"--boundary={boundary}", f"--out={folder / 'partition.geojson'}")
     cells = partition.read(folder / "partition.geojson")
     flags = (f"--locations_per_cell={LOCATIONS_PER_CELL}", "--max_cost=100", "--images_per_s=200")
@@ -78,7 +80,7 @@ def _wrong(
     views: list[dict[str, str]],
     truth: dict[str, tuple[float, float]],
 ) -> dict[str, int]:
-    """Holds every image of the dataset against the service; returns how many are wrong in which way."""
+    """Compares every image of the dataset with the service; returns counts by fault."""
     pano_of = {
         hashlib.sha256((folder / "tree" / row["file"]).read_bytes()).hexdigest(): row["pano_id"] for row in views
     }
@@ -105,7 +107,7 @@ def _wrong(
 
 
 def main() -> None:
-    """Runs it in a scratch folder and prints what was seen."""
+    """Runs it in a scratch folder and prints the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--boundary", default="us", help="for tools.make_partition")
     logging.set_verbosity(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What every writer must stand: a disk with any number of bytes free, and one that must not be written.
+"""Soak of writers and programs on full and read-only disks.
 
     python tests/soak/soak_disk.py --part=writers,programs,tools --step_kb=64
 
@@ -58,7 +58,7 @@ def empty(place: pathlib.Path) -> pathlib.Path:
 
 
 def refused(write: Callable[[], object], folder: pathlib.Path, said: str) -> bool:
-    """Writes; returns whether that was refused as it should be, in one message with the path and what comes next."""
+    """Writes; returns whether that ended in one message with path and next step."""
     told = None
     try:
         write()
@@ -159,7 +159,7 @@ def _refusals(
     step_kb: int,
     log: pathlib.Path,
 ) -> int:
-    """Gives a program more and more room until it ends well; returns how often it was refused.
+    """Gives a program more room until it ends well; returns the number of refusals.
 
     Args:
         do: Runs the program.
@@ -185,7 +185,7 @@ def _refusals(
 
 
 def _goes(do: Callable[[], object], place: pathlib.Path, free_kb: int, log: pathlib.Path) -> bool:
-    """Fills the disk but for so much and runs a program; returns False if it was refused, as it should be."""
+    """Fills the disk up to some bytes and runs a program; returns whether it fitted."""
     import killing
 
     fill(place, free_kb)

@@ -1,4 +1,6 @@
-"""What building, extracting, training and evaluating must stand: kill -9 anywhere; `make soak` runs it at full size.
+"""Soak of building, extracting, training and evaluating under kill -9.
+
+`make soak` runs it at full size.
 
     python tests/soak/soak_kills.py --part=build,extract,train,evaluate,resume,together --kills=250 --processes=8
 
@@ -76,7 +78,7 @@ def kills(part: str, made: kill_works.Road, sizes: argparse.Namespace) -> dict:
 
 
 def _swept(made: kill_works.Road, work: kill_works.Work, target: pathlib.Path) -> None:
-    """Starts a program once more that was killed at its very end, which refuses and takes away what was left."""
+    """Starts again a program that was killed at its end; it removes leftovers."""
     if work.is_over(target):
         child = killing.Child(lambda: work.do(target), made.log)
         assert child.wait() == 1
@@ -84,7 +86,7 @@ def _swept(made: kill_works.Road, work: kill_works.Work, target: pathlib.Path) -
 
 
 def _judge(target: pathlib.Path, wanted: dict[str, str], work: kill_works.Work, before: set[str]) -> None:
-    """Fails if something is torn, or what was finished before is gone or was done again."""
+    """Fails on torn files, and if finished work is missing or was repeated."""
     torn = {name: digest for name, digest in work.hashes(target).items() if wanted[name] != digest}
     assert not torn, torn
     lost = before - work.finished(target)
@@ -150,7 +152,9 @@ def together(_: str, made: kill_works.Road, sizes: argparse.Namespace) -> dict:
 
 
 def _started_at_once(work: kill_works.Work, target: pathlib.Path, count: int) -> int:
-    """Starts so many processes; one must work and the others say who held the folder. Returns how many did.
+    """Starts processes on one folder; returns how many worked.
+
+    One must work, and the others name it.
 
     A build takes a tenth of a second, so one that starts late may also find it finished: it counts no locations, and
     while it looks others are told of it.

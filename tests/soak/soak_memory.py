@@ -1,4 +1,4 @@
-"""What is said to be needed beforehand, against what is used; `make soak` runs it.
+"""Soak of memory estimates against the memory used; `make soak` runs it.
 
     python tests/soak/soak_memory.py --places=3000
 
@@ -30,7 +30,7 @@ def _peak_mb() -> float:
 
 
 def of_images(folder: pathlib.Path, places: int) -> tuple[float, float]:
-    """Reads an epoch of images; returns the estimate and what was used, MB."""
+    """Reads an epoch of images; returns the estimate and the use, MB."""
     import drawn_datasets
 
     from geods.dataset import dataset_reader
@@ -57,14 +57,14 @@ def of_images(folder: pathlib.Path, places: int) -> tuple[float, float]:
 
 
 def of_kernel(folder: pathlib.Path, places: int) -> tuple[float, float]:
-    """Fits a kernel regression; returns the estimate and what was used, MB."""
+    """Fits a kernel regression; returns the estimate and the use, MB."""
     from trainers.training import fitted_heads
 
     return _fitted("kernel", _SHAPE, places, lambda cells: fitted_heads.kernel_bytes(places, _SHAPE, cells))
 
 
 def of_neighbours(folder: pathlib.Path, places: int) -> tuple[float, float]:
-    """Remembers places; returns the estimate and what was used, MB."""
+    """Fits k-NN; returns the estimate and the use, MB."""
     from trainers.training import fitted_heads
 
     return _fitted("neighbours", _WIDE, places, lambda cells: fitted_heads.neighbours_bytes(places, _WIDE))

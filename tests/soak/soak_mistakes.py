@@ -30,7 +30,7 @@ PROPERTY_FILES = [
 
 
 def make_road(folder: pathlib.Path) -> pathlib.Path:
-    """Makes the small road of the tests, by the fixtures that make it for them; returns its folder."""
+    """Makes the small pipeline of the tests by their fixtures; returns its folder."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}"]
     subprocess.run([*command, "tests/system/test_mistakes.py", "-k", "already"], cwd=road.REPO, check=True)
     return next(folder.glob("road*"))
@@ -55,7 +55,7 @@ def of_mistakes(folder: pathlib.Path, _: argparse.Namespace) -> dict:
 
 
 def properties(_: pathlib.Path, sizes: argparse.Namespace) -> dict:
-    """Tries every property on as many cases as make so many in all; counts those that hypothesis says it tried."""
+    """Tries the properties on this many cases in all; returns hypothesis' count."""
     names = _property_tests({}, "--collect-only", "-q").stdout.count("::")
     done = _property_tests({"GEODS_CASES": str(-(-sizes.cases // names))}, "--hypothesis-show-statistics")
     tried = [int(number) for number in re.findall(r"- (\d+) passing, 0 failing", done.stdout)]
@@ -64,7 +64,10 @@ def properties(_: pathlib.Path, sizes: argparse.Namespace) -> dict:
 
 
 def _property_tests(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess:
-    """Runs the property tests of geometry, partitions and formats; hypothesis itself marks them."""
+    """Runs the property tests of geometry, partitions and formats.
+
+    Hypothesis itself marks them.
+    """
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "hypothesis", *PROPERTY_FILES, *words]
     return subprocess.run(
         command, cwd=road.REPO, env=os.environ | environment, capture_output=True, text=True, check=False
@@ -72,7 +75,7 @@ def _property_tests(environment: dict[str, str], *words: str) -> subprocess.Comp
 
 
 def environments(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
-    """Installs geods with each extra into an environment of its own and runs pip check."""
+    """Installs geods with each extra into its own environment and runs pip check."""
     seen = {}
     for extra in sizes.extras.split(","):
         home = folder / extra

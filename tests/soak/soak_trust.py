@@ -1,4 +1,6 @@
-"""What a tree and a dataset that are trusted must stand, at any size; `make soak` runs it at full size.
+"""Soak of images, trees and datasets: damage, decay and stale data.
+
+`make soak` runs it at full size.
 
     python tests/soak/soak_trust.py --part=zoo,mutants,damage,builds,stale --mutants=100000 --places=100 --builds=10
 
@@ -48,7 +50,7 @@ def make_tree(root: pathlib.Path, places: int) -> pathlib.Path:
 
 
 def zoo(folder: pathlib.Path, _: argparse.Namespace) -> dict:
-    """Checks every animal, and the bombs once more in a small process, where their memory is seen."""
+    """Checks every image of the zoo, and the bombs in a small process for memory."""
     wrong, slowest = [], 0.0
     for name, (content, refused) in menagerie.animals().items():
         path = folder / "90_2012-05.jpg"
@@ -124,7 +126,7 @@ def damage(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
 def _damaged(
     what: verify.Kind, kept: pathlib.Path, copy: pathlib.Path, names_of: dict[str, list[str]], places: int
 ) -> list[tuple]:
-    """Damages a copy in every way at so many places; returns what was not named exactly."""
+    """Damages copies in every way; returns the damage that was not named exactly."""
     rng, missed = random.Random(0), []
     for kind, names in names_of.items():
         for _ in range(places):

@@ -35,7 +35,7 @@ def assert_clean(text: str) -> None:
 
 
 def assert_no_key(folder: pathlib.Path) -> None:
-    """Looks for the key in every file below a folder, but those named "key", which are there to hold it."""
+    """Looks for the key in every file of a folder; files named "key" may hold it."""
     found = [form.encode() for form in forms()]
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink() and path.name != KEY_FILE:
@@ -47,7 +47,10 @@ def assert_no_key(folder: pathlib.Path) -> None:
 
 
 def whole_text(error: BaseException) -> str:
-    """All that a crash reporter may keep of an exception: message, traceback, causes, variables of our own frames."""
+    """All that a crash reporter may keep of an exception.
+
+    Message, traceback, causes, variables of our own frames.
+    """
     found = "".join(traceback.format_exception(error))
     for each in (error, error.__cause__, error.__context__):
         if each is not None:
@@ -60,7 +63,7 @@ def whole_text(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def listening() -> Iterator[io.StringIO]:
-    """Collects what every logger says at DEBUG."""
+    """Collects every log record at DEBUG."""
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     loggers = [logging.getLogger(name) for name in ("", "urllib3", "requests")]

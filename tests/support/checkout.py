@@ -1,4 +1,4 @@
-"""Paths of this checkout and of the folder of real files beside it, which may be absent."""
+"""Paths of this checkout and of the folder of real files, if it is there."""
 
 import pathlib
 

@@ -24,7 +24,10 @@ ALL_TEXT = [
 LONGEST_FILE, LARGEST_MEDIAN, LONGEST_FUNCTION, LONGEST_SUMMARY = 400, 200, 60, 79
 BANNED_WORDS = re.compile(r"\b(what|who|tells?|told)\b", re.IGNORECASE)
 # Folders and files whose docstrings follow the rule of CONTRIBUTING.md on first lines; it is for all of them.
-WITH_PLAIN_SUMMARIES = ("geods/errors.py", "tests/conftest.py", "tests/system/", "tools/benchmark")
+WITH_PLAIN_SUMMARIES = (
+    *("geods/errors.py", "tests/conftest.py", "tests/soak/", "tests/system/", "tools/benchmark"),
+    *("tests/support/bad_input/", "tests/support/drawn/", "tests/support/programs/", "tests/support/c"),
+)
 
 
 def identify(path: pathlib.Path) -> str:

@@ -1,4 +1,4 @@
-"""Ten and more ways to damage a finished folder; each returns the names of the files that are not as they were."""
+"""Ways to damage a finished folder; each returns the names of changed files."""
 
 import pathlib
 import random
@@ -99,5 +99,5 @@ def on_two(folder: pathlib.Path, names: list[str], kind: str, rng: random.Random
 
 
 def damage(folder: pathlib.Path, names: list[str], kind: str, rng: random.Random) -> set[str]:
-    """Damages a folder in the given way and returns the names of what is not as it was."""
+    """Damages a folder in the given way; returns the names of changed files."""
     return (on_two if kind in ON_TWO_FILES else on_one)(folder, names, kind, rng)

@@ -34,7 +34,10 @@ class Payload:
 
 
 def _hook(event: str, arguments: tuple) -> None:
-    """Notes what must not happen; nothing while nobody watches, nor that Python imports a compiled module."""
+    """Records forbidden events of the interpreter while a test watches.
+
+    Imports of compiled modules are allowed.
+    """
     if not _outside:
         return
     if event == "subprocess.Popen" and any("warm_start.py" in str(word) for word in arguments[1]):
@@ -53,7 +56,7 @@ sys.addaudithook(_hook)
 
 @contextlib.contextmanager
 def watching(folder: pathlib.Path) -> Iterator[list[str]]:
-    """Gives the list of what was done that must not be; makes the folder outside with a secret in it."""
+    """Yields the list of forbidden events; makes the outside folder with a secret."""
     outside = folder / OUTSIDE
     outside.mkdir()
     for name in ("secret.txt", "secret.cfg"):
@@ -72,7 +75,7 @@ def watching(folder: pathlib.Path) -> Iterator[list[str]]:
 
 
 def forget() -> None:
-    """Forgets what was done so far, by a test that makes a hostile file."""
+    """Clears the events so far, of a test that makes a hostile file."""
     _watched.clear()
 
 

@@ -1,4 +1,4 @@
-"""Hostile maps and arrays: partitions, boundaries, archives, and the arrays of runs, trees and caches.
+"""Hostile partitions, boundaries, archives and arrays.
 
 DATA maps a name to a function that writes the file into a folder and gives it to its real reader.
 """
@@ -37,7 +37,7 @@ def of_partition(content: str) -> Callable[[pathlib.Path], object]:
 
 
 def of_boundary(content: str, name: str = "b.geojson") -> Callable[[pathlib.Path], object]:
-    """Reads a text as boundary; {outside} stands for the folder that must not be read."""
+    """Reads a text as boundary; {outside} is the folder that must not be read."""
 
     def read(here: pathlib.Path) -> object:
         (here / name).write_text(content.replace("{outside}", str(here / OUTSIDE)))
@@ -143,7 +143,7 @@ def of_cache(name: str, content: Callable[[pathlib.Path], bytes]) -> Callable[[p
 
 
 def of_index(**changed: object) -> Callable[[pathlib.Path], object]:
-    """Reads a feature cache whose index says something else, with the right hash of its own."""
+    """Reads a feature cache whose index is changed, with a hash that fits."""
 
     def read(here: pathlib.Path) -> object:
         drawn_caches.write(here / "cache")

@@ -1,4 +1,4 @@
-"""Hostile words and names: flags, seals, provenances, tables of images, and names of files.
+"""Hostile flags, seals, provenances, tables and file names.
 
 WORDS maps a name to a function that writes the file into a folder and gives it to its real reader.
 """
@@ -44,7 +44,7 @@ def of_command(content: bytes, chain: int = 0) -> Callable[[pathlib.Path], objec
 
 
 def program(here: pathlib.Path, *words: str) -> str:
-    """Runs a program; returns what it printed.
+    """Runs a program; returns its output.
 
     Raises:
         AssertionError: If it shows a traceback, a secret or bytes that steer a terminal.
@@ -74,7 +74,7 @@ def of_provenance(here: pathlib.Path) -> object:
 
 
 def of_table(name: str) -> Callable[[pathlib.Path], object]:
-    """Reads a table of images that names another file, as tree and as list for an import."""
+    """Reads a table that names a file outside, as tree and as list for an import."""
 
     def read(here: pathlib.Path) -> object:
         partition.write(drawn_trees.cells(), here / "partition.geojson")
@@ -100,7 +100,7 @@ def of_table(name: str) -> Callable[[pathlib.Path], object]:
 
 
 def of_names(name: bytes) -> Callable[[pathlib.Path], object]:
-    """Imports a photograph of this name, checks a tree with a file and a folder of this name."""
+    """Imports a photograph and checks a tree with a file and folder of this name."""
 
     def read(here: pathlib.Path) -> object:
         partition.write(drawn_trees.cells(), here / "partition.geojson")

@@ -1,4 +1,4 @@
-"""Mistakes that users make: how each comes about, the command line, and what the answer must say.
+"""Mistakes of users: cause, command line and expected answer.
 
 A command line is that of a real program. In it and in what is expected, {here} stands for a folder that `materials` has
 filled and `prepare` has added to, {road} for one with a dataset, a cache and a run of the small road (conftest.py), and
@@ -48,7 +48,7 @@ class Mistake:
 
 
 def materials(here: pathlib.Path) -> None:
-    """Fills a folder with what most mistakes are made with."""
+    """Fills a folder with the files that most mistakes need."""
     drawn_trees.write(here / "tree", drawn_trees.location_ids(3))
     partition.write(drawn_trees.cells(), here / "partition.geojson")
     image("photographs/a.jpg", drawn_trees.jpeg(0))(here)
@@ -119,7 +119,10 @@ def problems(
     places: Mapping[str, object],
     run: Callable[[list[str], pathlib.Path], tuple[int, str]],
 ) -> list[str]:
-    """Makes a mistake in an empty folder; returns what is wrong with the answer, with the answer, if anything is."""
+    """Makes a mistake in an empty folder; returns the faults of the answer.
+
+    With the answer; empty if there are none.
+    """
     materials(here)
     mistake.prepare(here)
     places = {"here": here, **places}

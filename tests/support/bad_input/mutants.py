@@ -1,10 +1,10 @@
-"""Ways in which files decay, at random: as a fuzzer would, for images that are checked and hashes that are compared."""
+"""Random decay of files, as a fuzzer makes it."""
 
 import random
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Returns a file that differs from the given one: cut, flipped, zeroed, shortened, doubled or with more behind."""
+    """Returns a changed file: cut, flipped, zeroed, shortened, doubled or longer."""
     while True:
         changed = rng.choice(_WAYS)(bytearray(content), rng)
         if changed != content:

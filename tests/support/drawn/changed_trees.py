@@ -1,4 +1,4 @@
-"""Kinds of changes of a tree that make what was made of it stale."""
+"""Kinds of changes of a tree that make its datasets stale."""
 
 import json
 import pathlib

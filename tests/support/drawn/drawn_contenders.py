@@ -1,4 +1,4 @@
-"""Contenders for tests of the harness: an honest one, and some that cheat or fail."""
+"""Contenders for tests of the harness: honest, cheating and failing."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Photographs with EXIF, for tests: drawn pictures, as cameras and phones would write them."""
+"""Drawn photographs with EXIF, as cameras and phones write it."""
 
 import io
 import pathlib

@@ -12,7 +12,10 @@ CELLS = partition.Partition(
 
 
 def world(count, temperature=1.0, seed=0):
-    """Probabilities of a model that is over-confident by a temperature, and truths drawn from the right ones."""
+    """Probabilities made over-confident by a temperature, and truths of the right.
+
+    The truths are drawn from the probabilities before.
+    """
     rng = np.random.default_rng(seed)
     logits = 2 * rng.standard_normal((count, len(CELLS)))
     right = calibration.tempered(np.exp(logits), 1.0)

@@ -1,4 +1,4 @@
-"""Partitions, predictions and evaluated run folders drawn from a seed, for tests of what reads them."""
+"""Partitions, predictions and evaluated run folders drawn from a seed."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ COLUMNS = ("location_id", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_
 
 
 def island(vertices: int = 2000, cell_deg: float = 2.0) -> partition.Partition:
-    """Returns about 60 cells of a round island with a ragged coast and straight inner borders."""
+    """Returns 60 cells or so of a round island: ragged coast, straight borders."""
     rng = np.random.default_rng(3)
     turn = np.linspace(0, 2 * np.pi, vertices, endpoint=False)
     waves = sum(rng.normal(0, 0.5 / k) * np.cos(k * turn + rng.uniform(0, 6)) for k in range(2, 60))
@@ -76,7 +76,10 @@ def write_metrics(folder: pathlib.Path, mean_miles: float, constant_miles: float
 
 
 def finish(folder: pathlib.Path, cells: partition.Partition) -> pathlib.Path:
-    """Writes what a training leaves behind, with a small network of random weights for images of 32 x 64 pixels."""
+    """Writes the files of a finished training, with a small random network.
+
+    For images of 32 x 64 pixels.
+    """
     import keras
 
     from geods.cli import flags

@@ -1,4 +1,4 @@
-"""A small scrape of a drawn source, for tests: how it is run, and one that is whole."""
+"""A small scrape of a drawn source, and the tree of a complete one."""
 
 import drawn_source
 import pytest

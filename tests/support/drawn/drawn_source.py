@@ -1,4 +1,4 @@
-"""A source of imagery without a network, for tests of the scraper: panoramas on a grid of a simulated world."""
+"""A source of imagery without a network: panoramas on a grid of a drawn world."""
 
 import threading
 import time
@@ -58,7 +58,7 @@ class DrawnSource:
 
 
 def flaky(rate=5):
-    """A script whose every `rate`-th request fails once in each way that asking again mends."""
+    """A script in which every `rate`-th request fails once in each transient way."""
 
     def script(kind, key, attempt):
         if hash((kind, *map(str, key))) % rate or attempt > 2:

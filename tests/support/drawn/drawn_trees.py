@@ -32,13 +32,13 @@ def png() -> bytes:
 
 
 def location_ids(count: int) -> list[str]:
-    """Returns ids in the box of `cells`, always the same; more of them begin with the same ones."""
+    """Returns ids in the box of `cells`; a longer list starts with the shorter one."""
     coords = np.random.default_rng(7).uniform((30, -120), (48, -70), (count, 2)).round(6)
     return [f"{lat_deg},{lon_deg}" for lat_deg, lon_deg in coords.tolist()]
 
 
 def write(root: pathlib.Path, ids: Iterable[str], cell: int = 0, headings: Iterable[float] = HEADINGS) -> pathlib.Path:
-    """Writes a standard tree with all locations in one cell folder; every picture is another."""
+    """Writes a standard tree, all locations in one cell, every image different."""
     seed = 0
     for location_id in ids:
         folder = root / str(cell) / location_id
@@ -50,6 +50,9 @@ def write(root: pathlib.Path, ids: Iterable[str], cell: int = 0, headings: Itera
 
 
 def cells() -> partition.Partition:
-    """Returns 15 boxes of 6 x 10 degrees over the box that `location_ids` fills; cell 0 is the south-western one."""
+    """Returns 15 boxes of 6 x 10 degrees over the box of `location_ids`.
+
+    Cell 0 is the south-western one.
+    """
     corners = [(lat, lon) for lat in range(30, 48, 6) for lon in range(-120, -70, 10)]
     return partition.Partition(tuple(shapely.box(lon, lat, lon + 10, lat + 6) for lat, lon in corners))

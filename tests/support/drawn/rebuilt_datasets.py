@@ -1,4 +1,4 @@
-"""Datasets built again, of copies and in other processes, and the hashes of their files."""
+"""Datasets built again, of copies and in other processes, with file hashes."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ def build_in_a_process(root: pathlib.Path, data_dir: pathlib.Path, hash_seed: in
 
 
 def copy_backwards(root: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-    """Copies a tree file by file in the opposite order, which changes how a file system lists it."""
+    """Copies a tree in reverse order, which changes how the file system lists it."""
     for path in sorted(root.rglob("*"), reverse=True):
         if path.is_file():
             copy = target / path.relative_to(root)

@@ -1,4 +1,4 @@
-"""A tree that a process of its own scrapes from a drawn source, for tests of those who follow it.
+"""A tree that a process scrapes from a drawn source, for tests of --follow.
 
     python tests/support/drawn/scraped_tree.py TREE MAX_COST IMAGES_PER_S
 

@@ -1,4 +1,4 @@
-"""Image files as they come from the world: good ones that look odd, bad ones that look good, and traps.
+"""Image files of every kind: odd but good, bad but plausible, and traps.
 
 `ANIMALS` maps a name to (content, why it is refused as a regular expression, or None if it is a good image). Drawn when
 a test asks for them; nothing is kept.
@@ -74,7 +74,7 @@ def many_scans(content: bytes, count: int) -> bytes:
 
 @functools.cache
 def bombs() -> dict[str, tuple[bytes, str]]:
-    """Small files that claim to be large, and what is said of them."""
+    """Small files that claim to be large, with the message each must get."""
     small = encoded(picture(24, 32), "JPEG")
     progressive = encoded(picture(), "JPEG", progressive=True)
     too_many = "claims .* pixels; at most 64,000,000 are read"
@@ -97,7 +97,7 @@ def bombs() -> dict[str, tuple[bytes, str]]:
 
 
 def peak_rise_mb(folder: pathlib.Path) -> tuple[float, int]:
-    """Checks all bombs in a small process; returns by how much its peak memory rose, and how many were refused."""
+    """Checks all bombs in a small process; returns peak memory rise and refusals."""
     for number, (content, _) in enumerate(bombs().values()):
         (folder / f"bomb{number}.jpg").write_bytes(content)
     (folder / "warm.jpg").write_bytes(encoded(picture(24, 32), "JPEG"))

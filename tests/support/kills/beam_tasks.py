@@ -8,14 +8,17 @@ from geods import errors
 
 
 def slowly(task: int, folder: str) -> int:
-    """Notes who does the task, and takes a moment over it."""
+    """Records the process that does the task, and takes a moment over it."""
     pathlib.Path(folder, f"{task}.{os.getpid()}").touch()
     time.sleep(0.4)
     return 10 * task
 
 
 def with_a_child(task: int) -> int:
-    """Starts a process that is not yet another program for longer than the workers are looked at, then ends."""
+    """Starts a child that is not yet another program for longer than a check.
+
+    Workers are looked at in that time; then it ends.
+    """
     child = os.fork()
     if not child:
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""The programs that write trees and pictures, for a disk that is full: what each does, and what it leaves."""
+"""The programs that write trees and pictures, for tests of full disks."""
 
 import pathlib
 from collections.abc import Callable

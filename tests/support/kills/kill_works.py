@@ -1,4 +1,4 @@
-"""The four programs that are killed, on one small road: what each does, what it leaves, what of that must stay."""
+"""The four programs that are killed: their work, results and finished parts."""
 
 import dataclasses
 import hashlib
@@ -51,7 +51,7 @@ class Work:
 
 
 class Road:
-    """The small road: tree, dataset, cache and run, each made when it is first needed."""
+    """The small tree, dataset, cache and run, each made when first needed."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.log = folder, folder / "log.txt"
@@ -62,7 +62,7 @@ class Road:
         partition.write(drawn_trees.cells(), self.tree / "partition.geojson")
 
     def need(self, *names: str) -> None:
-        """Makes what is not there yet, in this order."""
+        """Makes all parts that are missing, in this order."""
         for name in names:
             if not (self.folder / name).exists():
                 makers = {"data": self.build, "cache": self.extract, "run": self.train}
@@ -126,7 +126,10 @@ def _stamps(pattern: str) -> Callable[[pathlib.Path], set[str]]:
 
 
 def of_run(folder: pathlib.Path) -> dict[str, str]:
-    """Hashes what a training leaves: of a network its weights, as its other parts hold the date."""
+    """Hashes the results of a training.
+
+    Of a network its weights, as its other parts hold the date.
+    """
     found = _of_files("flags.cfg", "partition.geojson")(folder)
     for path in folder.glob("**/[!.]*.keras"):
         with zipfile.ZipFile(path) as archive:
@@ -149,12 +152,12 @@ def epochs(folder: pathlib.Path) -> set[str]:
 
 
 def is_over(folder: pathlib.Path) -> bool:
-    """Says whether a training is finished, so that the same command would not begin anew."""
+    """Returns whether a training is finished, so that the command would not restart."""
     return (folder / run_folder.MODEL).exists() and not (folder / run_folder.UNFINISHED).exists()
 
 
 def _epoch(snapshot: pathlib.Path) -> int:
-    """Returns how many epochs a snapshot holds; none if it is gone, which it is when its training ends."""
+    """Returns the epochs of a snapshot; none if it is missing, as after the end."""
     try:
         with np.load(snapshot, allow_pickle=False) as found:
             return json.loads(str(found["progress"]))["epochs"]
@@ -163,7 +166,7 @@ def _epoch(snapshot: pathlib.Path) -> int:
 
 
 def judge_end(target: pathlib.Path, whole: pathlib.Path, work: Work) -> None:
-    """Fails if an ended run differs from an undisturbed one, in the names of its files or in what they hold."""
+    """Fails if an ended run differs from an undisturbed one in names or bytes."""
     assert work.hashes(target) == work.hashes(whole)
     found, wanted = _contents(target), _contents(whole)
     assert found.keys() == wanted.keys(), found.keys() ^ wanted.keys()
@@ -171,7 +174,10 @@ def judge_end(target: pathlib.Path, whole: pathlib.Path, work: Work) -> None:
 
 
 def _contents(folder: pathlib.Path) -> dict[str, str]:
-    """Hashes all files; of events, networks and their seals, which hold the time, gives the names alone."""
+    """Hashes all files; of files that hold the time it gives the names alone.
+
+    Those are events, networks and their seals.
+    """
     found = {}
     for path in filter(pathlib.Path.is_file, folder.rglob("*")):
         name = path.relative_to(folder)

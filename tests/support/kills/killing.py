@@ -1,4 +1,4 @@
-"""Programs as processes that can be killed anywhere, without the seconds that TensorFlow takes to start.
+"""Programs that can be killed anywhere, without the start of TensorFlow.
 
 A `Nursery` is a process that has imported what the programs need and done nothing with it; every child is forked from
 it into a process group of its own, runs the function of a program, and ends. Only the imports are shared.
@@ -83,7 +83,7 @@ def run(function: Callable[[], None], log: pathlib.Path) -> float:
 
 
 def seen(folder: pathlib.Path) -> frozenset[tuple[pathlib.Path, int]]:
-    """Returns all files below a folder, each with the time it was written; another set after each write."""
+    """Returns all files below a folder with their times; changes with each write."""
     found = set()
     for place, _, names in os.walk(folder):
         for name in names:

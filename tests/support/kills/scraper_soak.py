@@ -1,4 +1,4 @@
-"""A scraper that runs at any size beside the simulated service, with faults and kills."""
+"""A scraper at any size beside the simulated service, with faults and kills."""
 
 import argparse
 import contextlib
@@ -41,7 +41,7 @@ LASTING = ("grey", "moved_pano", "far_pano", "missing_date", "missing_location")
 
 
 def faults(rate: float) -> list[dict]:
-    """Faults that pass at the given rate each, a tenth as many that stay, and those that take long."""
+    """Faults at a rate: passing ones, a tenth as many that stay, and slow ones."""
     passing = [{"kind": kind, "rate": rate, "first_n_attempts": 1} for kind in PASSING]
     passing += [
         {"kind": kind, "rate": rate / rarer, "first_n_attempts": 1, "bytes_per_s": 50_000}
@@ -51,7 +51,7 @@ def faults(rate: float) -> list[dict]:
 
 
 def cells(side: int) -> partition.Partition:
-    """side x side cells of one degree, or less where there are many, on the plains, so that all have land and roads."""
+    """side x side cells of a degree or less on the plains, all with land and roads."""
     width, height = min(1.0, 16 / side), min(1.0, 13 / side)
     corners = [(-104 + width * x, 35 + height * y) for y in range(side) for x in range(side)]
     return partition.Partition(tuple(shapely.box(x, y, x + width, y + height) for x, y in corners))
@@ -112,7 +112,7 @@ def contents(tree: pathlib.Path) -> dict[str, bytes | str]:
 
 
 def storm(folder: pathlib.Path, count: int, images_per_s: float = 200.0) -> dict:
-    """Scrapes about so many requests through all faults; returns what was seen."""
+    """Scrapes this many requests through all faults; returns counts."""
     side = max(2, round(math.sqrt(count / 46)))
     partition.write(cells(side), folder / "partition.geojson")
     wanted = side * side * 10
@@ -153,7 +153,7 @@ def storm(folder: pathlib.Path, count: int, images_per_s: float = 200.0) -> dict
 
 
 def kills(folder: pathlib.Path, count: int, seed: int = 0) -> dict:
-    """Kills the scraper so often, goes on each time, and compares with a scrape that nothing disturbed."""
+    """Kills and resumes the scraper; compares with an undisturbed scrape."""
     partition.write(cells(3), folder / "partition.geojson")
     usual = ("--images_per_s=60", "--locations_per_cell=6", "--max_cost=1000", "--workers=8")
     with service(folder, rate=0.02) as server:
@@ -193,7 +193,7 @@ def _kill_one(server: Service, folder: pathlib.Path, name: str, flags: tuple[str
 
 
 def rate(folder: pathlib.Path, images_per_s: float, seconds: float) -> dict:
-    """Scrapes for about so long at a limit; returns the rate reached, by the server's clock."""
+    """Scrapes for some time at a limit; returns the rate by the server's clock."""
     side = max(2, math.ceil(math.sqrt(images_per_s * seconds / VIEWS / 10)))
     partition.write(cells(side), folder / "partition.geojson")
     flags = (f"--images_per_s={images_per_s}", "--locations_per_cell=10", "--max_cost=10000", "--workers=8")
@@ -221,7 +221,7 @@ def rate(folder: pathlib.Path, images_per_s: float, seconds: float) -> dict:
 
 
 def run_parts(parts: Mapping[str, Callable], sizes: argparse.Namespace) -> None:
-    """Runs the parts named in `sizes.part`, each in a folder of its own, and prints what each saw."""
+    """Runs the parts of `sizes.part`, each in its own folder, and prints counts."""
     for name in sizes.part.split(","):
         with tempfile.TemporaryDirectory() as scratch:
             began_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""All that writes a file of its own, each as a function of a folder and how much there is to write."""
+"""Every writer of a file format, as a function of folder and size."""
 
 import contextlib
 import pathlib

@@ -1,4 +1,7 @@
-"""A headless Chromium for tests, driven over the W3C WebDriver protocol with the standard library alone."""
+"""A headless Chromium for tests, driven over W3C WebDriver.
+
+With the standard library alone.
+"""
 
 import contextlib
 import json
@@ -45,7 +48,7 @@ class Browser:
         self._call("/url", {"url": path.as_uri()})
 
     def run(self, script, *arguments):
-        """Returns what the body of a JavaScript function returns."""
+        """Returns the result of the body of a JavaScript function."""
         return self._call("/execute/sync", {"script": script, "args": list(arguments)})
 
     def until(self, script, *arguments):
@@ -63,14 +66,14 @@ class Browser:
         self._call("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": moves}]})
 
     def drag(self, start, end):
-        """Presses the mouse at a place (x, y) in the window, moves it to another and lets go."""
+        """Presses the mouse at (x, y) in the window, moves it and releases it."""
         steps = [{"type": "pointerMove", "duration": 0, "x": x, "y": y} for x, y in (start, end)]
         down, up = ({"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp"))
         actions = [steps[0], down, steps[1], up]
         self._call("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": actions}]})
 
     def pinch(self, middle, before, after):
-        """Moves two fingers from `before` to `after` pixels to the left and right of a place (x, y)."""
+        """Moves two fingers from `before` to `after` pixels on both sides of (x, y)."""
         fingers = []
         for side in (-1, 1):
             start, end = (

@@ -1,4 +1,4 @@
-"""One small road for all tests that need it: what it is made of, and how its programs are run."""
+"""The small tree, dataset, cache and run of many tests, and its programs."""
 
 import contextlib
 import json
@@ -41,7 +41,7 @@ def program(*words: object, expect: int = 0) -> subprocess.CompletedProcess:
 
 
 def without_tensorflow(words: list[str], output: pathlib.Path) -> tuple[int, str]:
-    """Runs a program that is to end before it imports TensorFlow, without keys; returns its status and all it said."""
+    """Runs a program without TensorFlow and keys; returns its status and output."""
     with starts.started(starts.LIGHT, words, without_keys(), absent=("tensorflow", "keras")) as running:
         status = running.wait()
         output.write_text(running.stdout + running.stderr)
@@ -55,7 +55,7 @@ def without_keys() -> dict[str, str]:
 
 
 def cache_of_others(cache_dir: pathlib.Path, target: pathlib.Path, old: str, new: str) -> pathlib.Path:
-    """Copies a cache and has its indexes say something else, as a cache of that would hold it: with their own hash."""
+    """Copies a cache with changed indexes, whose own hashes fit."""
     shutil.copytree(cache_dir, target)
     for path in target.glob(f"*/{cache_format.INDEX}"):
         text = path.read_text()
@@ -67,7 +67,7 @@ def cache_of_others(cache_dir: pathlib.Path, target: pathlib.Path, old: str, new
 
 
 def draw(lat_deg: float, lon_deg: float, heading_deg: float) -> Image.Image:
-    """Draws a place whose colours tell where it is: redder to the east, bluer to the north, and some noise."""
+    """Draws a location by its coordinates: redder eastward, bluer northward, noise."""
     rng = np.random.default_rng([int((lat_deg + 90) * 1e6), int((lon_deg + 180) * 1e6), int(heading_deg)])
     colour = np.array([(lon_deg + 120) / 50, 0.5, (lat_deg - 30) / 18])
     pixels = 255 * colour + rng.normal(0, 12, (40, 60, 3))

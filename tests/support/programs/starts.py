@@ -1,4 +1,7 @@
-"""Programs in processes of their own, as a user starts them but for the imports (see warm_start.py)."""
+"""Programs in processes of their own, as users start them.
+
+But for the imports (see warm_start.py).
+"""
 
 import atexit
 import contextlib
@@ -24,19 +27,19 @@ LIGHT = ("absl.app", "numpy", "shapely", "fiona", "PIL.Image", "requests", "tqdm
 
 @dataclasses.dataclass(frozen=True)
 class Started:
-    """A program that runs, or has run: what of `subprocess.Popen` tests need."""
+    """A program that runs or has run: the parts of `subprocess.Popen` tests need."""
 
     pid: int
     folder: pathlib.Path
 
     @property
     def stdout(self) -> str:
-        """What it has said so far."""
+        """Output so far."""
         return (self.folder / "stdout").read_text(encoding="utf-8")
 
     @property
     def stderr(self) -> str:
-        """What it has complained of so far."""
+        """Error output so far."""
         return (self.folder / "stderr").read_text(encoding="utf-8")
 
     def poll(self) -> int | None:
@@ -55,7 +58,10 @@ class Started:
         return status
 
     def wait_to_say(self, words: str, after: int = 0) -> int:
-        """Waits until its output holds these words behind a position; returns where they end."""
+        """Waits until the output holds these words after a position.
+
+        Returns where they end.
+        """
         while True:
             # Looked at first: a program may say it and end.
             status, text = self.poll(), self.stdout
@@ -74,7 +80,7 @@ class Started:
 def started(
     libraries: Sequence[str], words: Sequence[object], environment: dict[str, str], absent: Sequence[str] = ()
 ) -> Iterator[Started]:
-    """Starts a program, kills it in the end if it still runs, and looks for the key in what it said.
+    """Starts a program, kills it at the end, and looks for the key in its output.
 
     Args:
         libraries: What the process that it is forked from has imported.

@@ -1,4 +1,6 @@
-"""Starts programs from a process that has imported libraries already: TensorFlow alone costs 5 s of processor time.
+"""Starts programs from a process that has imported the libraries already.
+
+TensorFlow alone costs 5 s of processor time.
 
     python tests/support/programs/warm_start.py tensorflow keras
 

@@ -1,4 +1,4 @@
-"""A web server on this machine whose answers are written by the test: real sockets, real faults."""
+"""A web server whose answers are written by the test: real sockets and faults."""
 
 import contextlib
 import http.server

@@ -1,4 +1,4 @@
-"""A transport that waits for little, for tests: how it asks a server, and all that is said meanwhile."""
+"""A transport with short timeouts, for tests, and all log output meanwhile."""
 
 import pytest
 from canary import CANARY, listening
@@ -19,7 +19,7 @@ def client():
 
 @pytest.fixture
 def everything(capfd):
-    """Collects what any logger says at DEBUG; returns all output so far."""
+    """Collects all log records at DEBUG; returns all output so far."""
     with listening() as stream:
         yield lambda: stream.getvalue() + "".join(capfd.readouterr())
 
