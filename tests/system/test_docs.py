@@ -116,7 +116,7 @@ PRODUCT = [
 
 
 def is_module_or_member(name: str) -> bool:
-    """Returns whether a dotted name is a module or package, or a name inside a module."""
+    """Returns whether a dotted name is a module, a package or a member of a module."""
     path = checkout.REPO / name.replace(".", "/")
     return path.is_dir() or path.with_suffix(".py").is_file() or path.parent.with_suffix(".py").is_file()
 
