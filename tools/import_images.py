@@ -33,6 +33,11 @@ _LEFT_OUT = {
     "bad_image": "files that are no whole JPEG",
     "outside": "outside every cell",
 }
+_STATES = {
+    "duplicate": "with the bytes of another",
+    "bad": "images that cannot be used",
+    "panorama": "panoramas left out",
+}
 _EXIF_SWAP_HINT = "check the partition; --csv=FILE takes positions from a table instead"
 
 
@@ -52,6 +57,10 @@ class Options:
     creator: str = flags.option("", "Who made the photographs that do not say it.")
     licence: str = flags.option("", "Licence of the photographs that do not say theirs, such as CC-BY-4.0.")
     same_place_m: float = flags.option(0.0, "Photographs so near each other, in metres, are views of one location.")
+    headings: tuple[int, ...] = flags.option(
+        (0, 90, 180, 270), "Where the views look that are cut from panoramas, degrees clockwise from north."
+    )
+    panoramas: Literal["cut", "drop"] = flags.option("cut", "Panoramas: cut views out of them, or leave them out.")
     link: bool = flags.option(False, "Make hard links instead of copies.")
     outside: Literal["drop", "raise"] = flags.option("drop", "Photographs outside every cell: leave out, or end.")
     on_bad_row: Literal["raise", "skip"] = flags.option("raise", "Rows with an impossible value: end, or leave out.")
@@ -68,11 +77,17 @@ class Options:
             raise errors.OptionError(f"--out={self.out}: is the source, inside it or around it.", "name another folder")
         if not (math.isfinite(self.same_place_m) and 0 <= self.same_place_m <= 10_000):
             raise errors.OptionError(f"--same_place_m={self.same_place_m:g}: is not 0 to 10,000.", "give metres")
+        if not self.headings or not all(-360 <= heading <= 360 for heading in self.headings):
+            raise errors.OptionError(f"--headings={self.headings}: are no degrees.", "give such as 0,90,180,270")
         if self.names < 0:
             raise errors.OptionError(f"--names={self.names}: is below 0.", "give 0 or more")
         columns = [f"--{name}" for name, value in self._columns().items() if value]
         if columns and not self.csv:
             raise errors.OptionError(f"{columns[0]}: is a column of a table.", "name the table: --csv=FILE")
+
+    def headings_deg(self) -> list[float]:
+        """Returns where the views of panoramas look, each once; none if panoramas are left out."""
+        return sorted({float(heading % 360) for heading in self.headings}) if self.panoramas == "cut" else []
 
     def wanted_columns(self) -> dict[str, str]:
         """Returns the column names by field, empty where they are looked for."""
@@ -94,7 +109,8 @@ def main(options: Options) -> None:
     cells = partitions.read(options.partition)
     columns = _columns_of(options)
     root = pathlib.Path(options.out)
-    mine = import_settings.ImportSettings(root, source, options.csv, options.same_place_m, cells)
+    headings_deg = options.headings_deg()
+    mine = import_settings.ImportSettings(root, source, options.csv, options.same_place_m, cells, headings_deg)
     is_new = mine.is_new()
     refused = False
     try:
@@ -107,7 +123,9 @@ def main(options: Options) -> None:
             refused = False
             try:
                 raise_on_bad = options.on_bad_image == "raise"
-                placed = store.place(journal, source, root, link=options.link, raise_on_bad=raise_on_bad)
+                placed = store.place(
+                    journal, source, root, link=options.link, raise_on_bad=raise_on_bad, headings_deg=headings_deg
+                )
             finally:
                 store.write_credits(journal, root)
             print("\n".join(_report(options, tally, journal, placed, len(cells))))
@@ -212,12 +230,15 @@ def _report(
     for reason, meaning in _LEFT_OUT.items():
         if number := tally.numbers[reason]:
             lines += _named(f"{meaning}: {number:,}", tally.examples[reason][: options.names], number)
-    for state, meaning in (("duplicate", "with the bytes of another"), ("bad", "images that cannot be used")):
+    for state, meaning in _STATES.items():
         if number := counts[state]:
             lines += _named(f"{meaning}: {number:,}", journal.problems(state, options.names), number)
     if tally.magnetic:
         lines.append(f"headings from magnetic north, kept as they are: {tally.magnetic:,}")
     lines += jpeg.turned_line(placed.turned)
+    if placed.panoramas:
+        headings = ", ".join(f"{heading:g}" for heading in options.headings_deg())
+        lines.append(f"panoramas, views cut at {headings} degrees: {placed.panoramas:,}")
     there = counts["placed"] - placed.images
     lines.append(f"tree {options.out}: {placed.images:,} images imported, {there:,} were there")
     lines.append(

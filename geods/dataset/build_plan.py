@@ -108,7 +108,8 @@ def make(
         "folder_disagreements": len(labels.disagreements),
         "outside": len(labels.outside),
     }
-    lines = [f"{root} on {cells_path}", labelling.summary(labels, len(cells)), *jpeg.turned_line(facts.turned)]
+    lines = [f"{root} on {cells_path}", labelling.summary(labels, len(cells))]
+    lines += jpeg.turned_line(facts.turned) + jpeg.panorama_line(facts.panoramas)
     summary = "\n".join(lines) + "\n"
     summary += split_lists.summary(inside, by_split, lists)
     return Plan(by_split, len(cells), companions.provenance(root), made_of, metadata, summary, facts)

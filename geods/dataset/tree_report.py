@@ -30,6 +30,7 @@ def contents(locations: Sequence[imagery_tree.Location], facts: Sequence[jpeg.Im
         f"sizes in pixels: {_counts(sizes)}",
         f"dates: {span}, {len(views) - len(dates):,} views without",
         *jpeg.turned_line(sum(fact.is_turned for fact in facts)),
+        *jpeg.panorama_line(sum(fact.is_panorama for fact in facts)),
     ]
 
 

@@ -153,13 +153,14 @@ def tree_batches(
         raise errors.TreeError("there is no location to read.", "name a folder that holds an imagery tree")
     paths = location_table.paths_of(locations)
     facts = jpeg.checked(paths) if facts is None else facts
-    bad, turned = [], 0
+    bad, turned, panoramas = [], 0, 0
     for fact in facts:
         turned += fact.is_turned
+        panoramas += fact.is_panorama
         if fact.problem:
             bad.append(fact)
     jpeg.check_none_bad(bad, len(paths), paths[0].parent, "replace or delete them")
-    for line in jpeg.turned_line(turned):
+    for line in jpeg.turned_line(turned) + jpeg.panorama_line(panoramas):
         print(line, file=sys.stderr)
     examples = tf.data.Dataset.from_generator(lambda: map(_row_of, locations), output_signature=_ROW_OF_TREE)
     examples = examples.apply(tf.data.experimental.assert_cardinality(len(locations)))

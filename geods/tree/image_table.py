@@ -44,12 +44,13 @@ class ImageTable(Sequence[jpeg.ImageFacts]):
     def __init__(self, facts: Iterable[jpeg.ImageFacts], paths: Sequence[pathlib.Path]) -> None:
         digests, sizes, pixels = _Digests(), array.array("q"), array.array("H")
         self.problems: dict[int, str] = {}
-        self.turned = 0
+        self.turned = self.panoramas = 0
         for row, fact in enumerate(facts):
             digests.append(bytes.fromhex(fact.sha256))
             sizes.append(fact.size_bytes)
             pixels.extend((fact.height_px, fact.width_px))
             self.turned += fact.is_turned
+            self.panoramas += fact.is_panorama
             if fact.problem:
                 self.problems[row] = fact.problem
         self._digests, self.sizes_bytes = digests, location_table.narrow(np.asarray(sizes))
@@ -84,7 +85,8 @@ class ImageTable(Sequence[jpeg.ImageFacts]):
         """Returns the table with other problems, by row."""
         other = ImageTable([], self._paths)
         other._digests, other.sizes_bytes, other._pixels = self._digests, self.sizes_bytes, self._pixels
-        other.problems, other.turned = dict(problems), self.turned
+        other.problems = dict(problems)
+        other.turned, other.panoramas = self.turned, self.panoramas
         return other
 
     @property

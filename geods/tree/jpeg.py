@@ -25,7 +25,7 @@ import tqdm
 from PIL import Image, JpegImagePlugin
 
 from geods import errors
-from geods.tree import orientation
+from geods.tree import orientation, panorama
 
 _JPEG_MAGIC, _END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
 # What libjpeg shows, in grey and in colour, where a scan has no more codes, and codes to put there without any marker.
@@ -57,6 +57,7 @@ class ImageFacts:
         width_px: Width, or 0 for a bad image.
         problem: Why it cannot be used, without its name; empty for a good image.
         orientation: EXIF Orientation; its pixels are turned by it wherever a model sees them, its bytes are kept.
+        is_panorama: Whether it is a sphere, or another panorama that is no view of one camera.
     """
 
     path: pathlib.Path
@@ -66,6 +67,7 @@ class ImageFacts:
     width_px: int
     problem: str = ""
     orientation: int = orientation.UPRIGHT
+    is_panorama: bool = False
 
     @property
     def is_turned(self) -> bool:
@@ -144,12 +146,20 @@ def check_file(path: pathlib.Path) -> ImageFacts:
     except errors.ImageError as error:
         problem = error.problem.removeprefix(": ").removesuffix(".")
         return ImageFacts(path, digest, len(content), 0, 0, problem)
-    return ImageFacts(path, digest, len(content), height_px, width_px, "", orientation.orientation_of(content))
+    turn = orientation.orientation_of(content)
+    is_panorama = panorama.sphere_of(content, height_px, width_px) is not None
+    return ImageFacts(path, digest, len(content), height_px, width_px, "", turn, is_panorama)
 
 
 def turned_line(count: int) -> list[str]:
     """Returns the line of a report on turned images; none where there are none."""
     return [f"stored turned (EXIF Orientation): {count:,}; models see them upright, bytes stay"] if count else []
+
+
+def panorama_line(count: int) -> list[str]:
+    """Returns the line of a report on panoramas that are taken as they are; none where there are none."""
+    step = "python -m tools.import_images cuts views out of them"
+    return [f"panoramas, each taken as one flat view: {count:,}; {step}"] if count else []
 
 
 def check_files(paths: Sequence[pathlib.Path], description: str = "checking images") -> list[ImageFacts]:

@@ -5,12 +5,13 @@ TensorFlow and simplejpeg leave the pixels as stored. `geods.input.tf_decoder` h
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 UPRIGHT = 1
 TRANSPOSED, ROWS_REVERSED, COLUMNS_REVERSED = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 TAG, _FORMATS = 0x0112, {1: "B", 3: "H", 4: "I"}
-_EXIF = b"Exif\0\0"
+EXIF = b"Exif\0\0"
 # A marker, a length, the word of EXIF.
 SEGMENT_HEAD_BYTES = 10
 
@@ -23,6 +24,14 @@ def orientation_of(content: bytes) -> int:
     Args:
         content: The bytes of the file, or its first 64 kB or more.
     """
+    for start, end in application_segments(content):
+        if content.startswith(EXIF, start):
+            return _of_tiff(content[start + len(EXIF) : end])
+    return UPRIGHT
+
+
+def application_segments(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yields where the data of each APP1 segment begin and end that comes before any that is no APPn or comment."""
     at = 2
     while at + SEGMENT_HEAD_BYTES <= len(content) and content[at] == 0xFF:
         marker = content[at + 1]
@@ -31,12 +40,11 @@ def orientation_of(content: bytes) -> int:
             at += 1
             continue
         if not (0xE0 <= marker <= 0xEF or marker == 0xFE):
-            break
+            return
         end = at + 2 + (content[at + 2] << 8 | content[at + 3])
-        if marker == 0xE1 and content[at + 4 : at + 10] == _EXIF:
-            return _of_tiff(content[at + 10 : end])
+        if marker == 0xE1:
+            yield at + 4, end
         at = end
-    return UPRIGHT
 
 
 def turned(pixels: Any, orientation: int) -> Any:  # noqa: ANN401 - arrays of any library

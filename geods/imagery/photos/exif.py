@@ -18,6 +18,7 @@ from PIL import JpegImagePlugin
 
 from geods import errors
 from geods.imagery.photos import photo
+from geods.tree import panorama
 
 _ARTIST, _COPYRIGHT = 0x013B, 0x8298
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
@@ -68,9 +69,11 @@ def read(path: pathlib.Path) -> Facts:
         with image:
             try:
                 tags = image.getexif()
-                return _facts(dict(tags), dict(tags.get_ifd(_EXIF_IFD)), dict(tags.get_ifd(_GPS_IFD)))
+                facts = _facts(dict(tags), dict(tags.get_ifd(_EXIF_IFD)), dict(tags.get_ifd(_GPS_IFD)))
             except Exception:  # likewise: a block that cannot be parsed says nothing
-                return Facts()
+                facts = Facts()
+            pose_deg = panorama.pose_heading_deg(image.info.get("xmp", b""), image.height, image.width)
+            return facts if pose_deg is None else dataclasses.replace(facts, heading_deg=pose_deg, magnetic=False)
 
 
 def angle_deg(parts: object, reference: object, positive: str, negative: str) -> float | None:

@@ -27,12 +27,18 @@ CREATE TABLE IF NOT EXISTS photos (
     number INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, location INTEGER NOT NULL REFERENCES locations (number),
     lat REAL NOT NULL, lon REAL NOT NULL, heading REAL, date TEXT,
     creator TEXT, licence TEXT, source_id TEXT, sequence TEXT, country TEXT,
-    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'placed', 'duplicate', 'bad')),
-    sha256 TEXT, target TEXT UNIQUE, problem TEXT);
+    state TEXT NOT NULL DEFAULT 'waiting', sha256 TEXT, target TEXT UNIQUE, problem TEXT, panorama INTEGER);
 CREATE INDEX IF NOT EXISTS by_sha256 ON photos (sha256);
 CREATE INDEX IF NOT EXISTS by_location ON photos (location);
 CREATE INDEX IF NOT EXISTS by_state ON photos (state, number);
 """
+# Older journals know neither panoramas nor the state of one that views were cut from.
+_RENEW = (
+    "BEGIN; ALTER TABLE photos RENAME TO older; DROP INDEX by_sha256; DROP INDEX by_location; DROP INDEX by_state;",
+    _SCHEMA,
+    "INSERT INTO photos SELECT older.*, NULL FROM older; DROP TABLE older; COMMIT;",
+)
+STATES = ("waiting", "placed", "cut", "duplicate", "bad", "panorama")
 
 
 class Waiting(NamedTuple):
@@ -86,6 +92,8 @@ class Journal:
             self._database.execute("BEGIN EXCLUSIVE")
             self._database.execute("COMMIT")
             self._database.executescript(_SCHEMA)
+            if not any(name == "panorama" for _, name, *_ in self._database.execute("PRAGMA table_info(photos)")):
+                self._database.executescript("".join(_RENEW))
         except sqlite3.Error as error:
             self._database.close()
             if refusal := disk_errors.as_disk_error(self.path, error):
@@ -166,14 +174,13 @@ class Journal:
 
     def await_again(self, root: pathlib.Path) -> None:
         """Lets bad photographs be tried again, and those whose image is gone from the tree be placed again."""
-        gone = [
-            (number,)
-            for number, target in self._database.execute("SELECT number, target FROM photos WHERE state = 'placed'")
-            if not os.path.lexists(root / target)
-        ]
+        query = "SELECT COALESCE(panorama, number), target FROM photos WHERE state = 'placed'"
+        missing = {(number,) for number, target in self._database.execute(query) if not os.path.lexists(root / target)}
         with self.transaction():
-            self._database.execute("UPDATE photos SET state = 'waiting', problem = NULL WHERE state = 'bad'")
-            self._database.executemany("UPDATE photos SET state = 'waiting' WHERE number = ?", gone)
+            again = "UPDATE photos SET state = 'waiting', problem = NULL WHERE state"
+            self._database.execute(f"{again} IN ('bad', 'panorama')")
+            self._database.executemany("UPDATE photos SET state = 'waiting' WHERE number = ?", missing)
+            self._database.executemany("DELETE FROM photos WHERE panorama = ?", missing)
 
     def waiting(self, at_most: int) -> list[Waiting]:
         """Returns the first photographs that are not in the tree yet."""
@@ -187,7 +194,7 @@ class Journal:
 
     def twin(self, number: int, sha256: str) -> str | None:
         """Returns the file of a placed photograph with the same bytes as photograph `number`, None if there is none."""
-        query = "SELECT file FROM photos WHERE sha256 = ? AND state = 'placed' AND number <> ?"
+        query = "SELECT file FROM photos WHERE sha256 = ? AND state IN ('placed', 'cut') AND number <> ?"
         row = self._one(query, sha256, number)
         return row[0] if row else None
 
@@ -208,8 +215,21 @@ class Journal:
             "UPDATE photos SET state = 'placed', sha256 = ?, target = ? WHERE number = ?", (sha256, target, number)
         )
 
+    def cut(self, number: int, sha256: str) -> None:
+        """Notes that views were cut from a panorama."""
+        self._database.execute("UPDATE photos SET state = 'cut', sha256 = ? WHERE number = ?", (sha256, number))
+
+    def placed_view(self, panorama: int, heading_deg: float, sha256: str, target: str) -> None:
+        """Notes that a view of a panorama is in the tree; all but its heading and bytes is the panorama's."""
+        same = "location, lat, lon, date, creator, licence, source_id, sequence, country"
+        self._database.execute(
+            f"INSERT INTO photos (file, heading, state, sha256, target, panorama, {same})"  # noqa: S608 - fixed names
+            f" SELECT file || '#' || ?, ?, 'placed', ?, ?, number, {same} FROM photos WHERE number = ?",
+            (f"{heading_deg:g}", heading_deg, sha256, target, panorama),
+        )
+
     def left_out(self, number: int, state: str, problem: str) -> None:
-        """Notes why a photograph is not in the tree: state "duplicate" or "bad"."""
+        """Notes why a photograph is not in the tree: state "duplicate", "bad" or "panorama"."""
         query = "UPDATE photos SET state = ?, problem = ?, target = NULL WHERE number = ?"
         self._database.execute(query, (state, problem, number))
 
@@ -220,7 +240,7 @@ class Journal:
             "SELECT COUNT(DISTINCT location), COUNT(DISTINCT cell)"
             " FROM photos JOIN locations ON location = locations.number WHERE state = 'placed'"
         ).fetchone()
-        return {state: by_state.get(state, 0) for state in ("waiting", "placed", "duplicate", "bad")} | {
+        return {state: by_state.get(state, 0) for state in STATES} | {
             "locations": places[0],
             "cells": places[1],
         }

@@ -2,11 +2,12 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from geods import errors
 from geods.geo import partition
-from geods.imagery.photos import import_journal
+from geods.imagery.photos import import_journal, sphere_views
 from geods.storage import files
 from geods.tree import companions
 
@@ -21,6 +22,7 @@ class ImportSettings:
         csv: Table of their positions; empty if there is none.
         same_place_m: Distance within which photographs are views of one location, metres.
         cells: The partition.
+        headings_deg: Where the views look that are cut from panoramas.
     """
 
     root: pathlib.Path
@@ -28,6 +30,7 @@ class ImportSettings:
     csv: str
     same_place_m: float
     cells: partition.Partition
+    headings_deg: Sequence[float] = sphere_views.HEADINGS_DEG
 
     def is_new(self) -> bool:
         """Returns whether the tree is to be made; False if it is there and has this very claim.
@@ -40,7 +43,9 @@ class ImportSettings:
             self._refuse_foreign()
             return True
         try:
-            there = files.parse_json(note.read_bytes())["imported_with"]
+            # Imports of older versions have no headings.
+            there = {"headings_deg": list(sphere_views.HEADINGS_DEG)}
+            there |= files.parse_json(note.read_bytes())["imported_with"]
             changes = [
                 f"{name} was {there[name]!r}, is {value!r}"
                 for name, value in self._values().items()
@@ -84,6 +89,7 @@ class ImportSettings:
             "csv": str(pathlib.Path(self.csv).resolve()) if self.csv else "",
             "same_place_m": self.same_place_m,
             "partition_sha256": self.cells.fingerprint,
+            "headings_deg": list(self.headings_deg),
         }
 
     def _refuse_foreign(self) -> None:

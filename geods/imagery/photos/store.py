@@ -8,15 +8,18 @@ heading is not known, the number in `view<number>` tells them apart.
 import concurrent.futures
 import csv
 import dataclasses
+import hashlib
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tqdm
 
 from geods import errors
-from geods.imagery.photos import import_journal, photo
+from geods.imagery.photos import exif, import_journal, photo, sphere_views
 from geods.storage import files
-from geods.tree import imagery_tree, jpeg
+from geods.tree import imagery_tree, jpeg, panorama
 
 CREDITS_NAME = "credits.csv"
 _HEADING_STEP_DEG = 1e-6
@@ -30,14 +33,36 @@ class Placed:
     Attributes:
         images: Images put into the tree.
         turned: Those of them that are stored in another orientation than they are seen in.
+        panoramas: Panoramas that views were cut from.
     """
 
     images: int = 0
     turned: int = 0
+    panoramas: int = 0
+
+
+class _Checked(NamedTuple):
+    """A checked photograph.
+
+    Attributes:
+        facts: What the check found.
+        views: Heading and JPEG of each view cut from a panorama.
+        problem: Why no view of a panorama is imported; empty for flat photographs.
+    """
+
+    facts: jpeg.ImageFacts
+    views: Sequence[tuple[float, bytes]] = ()
+    problem: str = ""
 
 
 def place(
-    journal: import_journal.Journal, source: pathlib.Path, root: pathlib.Path, *, link: bool, raise_on_bad: bool
+    journal: import_journal.Journal,
+    source: pathlib.Path,
+    root: pathlib.Path,
+    *,
+    link: bool,
+    raise_on_bad: bool,
+    headings_deg: Sequence[float] = sphere_views.HEADINGS_DEG,
 ) -> Placed:
     """Puts all waiting photographs into the tree, with a bar on stderr.
 
@@ -50,6 +75,7 @@ def place(
         root: Folder of the tree.
         link: Make hard links instead of copies.
         raise_on_bad: Whether an image that cannot be used ends the import, or is left out.
+        headings_deg: Where the views look that are cut from panoramas; without any, panoramas are left out.
 
     Returns:
         What was put into the tree.
@@ -65,12 +91,13 @@ def place(
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
         while batch := journal.waiting(_AT_ONCE):
-            checked = pool.map(jpeg.check_file, [source / view.file for view in batch])
+            checked = pool.map(lambda view: _check(source / view.file, view.heading_deg, headings_deg), batch)
             with journal.steps():
-                for view, facts in zip(batch, checked, strict=True):
-                    is_placed = _place_one(journal, view, facts, root, link, raise_on_bad)
-                    placed.images += is_placed
-                    placed.turned += is_placed and facts.is_turned
+                for view, found in zip(batch, checked, strict=True):
+                    count = _place_one(journal, view, found, root, link, raise_on_bad)
+                    placed.images += count
+                    placed.turned += bool(count) and found.facts.is_turned
+                    placed.panoramas += bool(count and found.views)
                     bar.update()
     return placed
 
@@ -86,28 +113,70 @@ def write_credits(journal: import_journal.Journal, root: pathlib.Path) -> None:
         writer.writerows(journal.credits())
 
 
+def _check(path: pathlib.Path, heading_deg: float | None, headings_deg: Sequence[float]) -> _Checked:
+    """Reads and checks one photograph; cuts the views of a panorama.
+
+    Args:
+        path: The file.
+        heading_deg: Bearing of its middle, None if only the file may know it.
+        headings_deg: Where the views look.
+    """
+    facts = jpeg.check_file(path)
+    if facts.problem or not facts.is_panorama:
+        return _Checked(facts)
+    content = path.read_bytes()
+    sphere = panorama.sphere_of(content, facts.height_px, facts.width_px)
+    if sphere is None or sphere.problem or not headings_deg:
+        return _Checked(facts, (), (sphere.problem if sphere else "") or "panoramas are left out")
+    north_deg = next((each for each in (heading_deg, sphere.heading_deg) if each is not None), None)
+    north_deg = exif.read(path).heading_deg if north_deg is None else north_deg
+    if north_deg is None:
+        return _Checked(facts, (), "nothing says where north is in it")
+    views = list(sphere_views.cut(content, sphere, north_deg, headings_deg))
+    return _Checked(facts, views, "" if views else "it shows less than half of every view")
+
+
 def _place_one(
     journal: import_journal.Journal,
     view: import_journal.Waiting,
-    facts: jpeg.ImageFacts,
+    checked: _Checked,
     root: pathlib.Path,
     link: bool,
     raise_on_bad: bool,
-) -> bool:
-    """Puts one photograph into the tree; returns False if it is left out."""
+) -> int:
+    """Puts one photograph, or the views of a panorama, into the tree; returns the number of images."""
+    facts = checked.facts
     if facts.problem:
         error = _bad_image(facts)
         if raise_on_bad:
             raise error
         journal.left_out(view.number, "bad", error.problem)
-        return False
+        return 0
     if twin := journal.twin(view.number, facts.sha256):
         journal.left_out(view.number, "duplicate", f"{view.file} = {twin}")
-        return False
+        return 0
+    if checked.problem:
+        journal.left_out(view.number, "panorama", f"{view.file}: {checked.problem}")
+        return 0
+    if checked.views:
+        return _place_views(journal, view, checked, root)
     target = view.target or _free_target(journal, view)
     _put(facts, root / target, link)
     journal.placed(view.number, facts.sha256, target)
-    return True
+    return 1
+
+
+def _place_views(
+    journal: import_journal.Journal, view: import_journal.Waiting, checked: _Checked, root: pathlib.Path
+) -> int:
+    """Puts the views of a panorama into the tree; returns how many."""
+    for heading_deg, content in checked.views:
+        target = _free_target(journal, view._replace(heading_deg=heading_deg))
+        digest = hashlib.sha256(content).hexdigest()
+        _put(jpeg.ImageFacts(checked.facts.path, digest, len(content), 0, 0), root / target, False, content)
+        journal.placed_view(view.number, heading_deg, digest, target)
+    journal.cut(view.number, checked.facts.sha256)
+    return len(checked.views)
 
 
 def _bad_image(facts: jpeg.ImageFacts) -> errors.ImageError:
@@ -134,8 +203,14 @@ def _free_target(journal: import_journal.Journal, view: import_journal.Waiting) 
         number += 1
 
 
-def _put(facts: jpeg.ImageFacts, target: pathlib.Path, link: bool) -> None:
+def _put(facts: jpeg.ImageFacts, target: pathlib.Path, link: bool, content: bytes | None = None) -> None:
     """Links or copies a checked file, whole or not at all; one that is there with the same bytes is kept.
+
+    Args:
+        facts: Of the file.
+        target: Where it goes.
+        link: Make a hard link.
+        content: What is written instead of the file's bytes.
 
     Raises:
         ImageError: If the file changed after it was checked.
@@ -155,7 +230,7 @@ def _put(facts: jpeg.ImageFacts, target: pathlib.Path, link: bool) -> None:
             if target.parent.is_dir():
                 # Of this very image, if a run was killed while it was copied.
                 files.sweep(target.parent)
-            files.write_bytes(target, facts.path.read_bytes())
+            files.write_bytes(target, facts.path.read_bytes() if content is None else content)
     except OSError as error:
         step = "leave --link out" if link else "make room or name another folder"
         raise errors.TreeError(f"{target}: cannot be written ({error.strerror}).", step) from error

@@ -94,7 +94,7 @@ def test_same_bytes_are_placed_once(source, root):
     assert run(source, root, found)[1] == 2
     with import_journal.Journal(root) as journal:
         assert journal.counts() == {
-            "waiting": 0, "placed": 2, "duplicate": 1, "bad": 0, "locations": 1, "cells": 1
+            "waiting": 0, "placed": 2, "duplicate": 1, "cut": 0, "bad": 0, "panorama": 0, "locations": 1, "cells": 1
         }  # fmt: skip
         assert journal.problems("duplicate", 5) == ["b.jpg = a.jpg"]
     assert run(source, root, found)[1] == 0
