@@ -4,7 +4,6 @@ import functools
 import sqlite3
 
 import drawn_photos
-import drawn_spheres
 import drawn_trees
 import pytest
 from import_program import cells_path, run
@@ -21,8 +20,10 @@ FULL = {"FullPanoWidthPixels": 512, "FullPanoHeightPixels": 256}
 THETA = {0x010F: "RICOH", 0x0110: "RICOH THETA SC2"}
 WHERE = "6/40.5,-100.25/"
 CROPPED = {"CroppedAreaImageWidthPixels": 512, "CroppedAreaImageHeightPixels": 256, **FULL}
-xmp = drawn_spheres.packet
-sphere, small = (functools.partial(drawn_spheres.jpeg, drawn_spheres.frame(width_px)) for width_px in (512, 256))
+xmp = drawn_photos.gpano
+sphere, small = (
+    functools.partial(drawn_photos.sphere_jpeg, drawn_photos.sphere_frame(width_px)) for width_px in (512, 256)
+)
 
 
 def imported(tmp_path, cells_path, content: bytes, **options) -> dict[str, int]:
@@ -31,7 +32,7 @@ def imported(tmp_path, cells_path, content: bytes, **options) -> dict[str, int]:
     (tmp_path / "photos" / "sphere.jpg").write_bytes(content)
     run(tmp_path / "photos", tmp_path / "tree", cells_path, **options)
     found = {name: (tmp_path / "tree" / name).read_bytes() for name in names(tmp_path / "tree")}
-    return {name.removeprefix(WHERE): drawn_spheres.looks_to(view) for name, view in found.items()}
+    return {name.removeprefix(WHERE): drawn_photos.looks_to(view) for name, view in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_journals_of_older_versions_take_panoramas(tmp_path, cells_path):
         (sphere(xmp(PoseHeadingDegrees=1), gps=PLACE), {"panoramas": "drop"}, "panoramas are left out"),
         (sphere(xmp(ProjectionType="cylindrical"), gps=PLACE), {}, "its projection is cylindrical"),
         (
-            drawn_spheres.jpeg(drawn_spheres.frame().resize((300, 100)), drawn_spheres.packet(), gps=PLACE),
+            drawn_photos.sphere_jpeg(drawn_photos.sphere_frame().resize((300, 100)), drawn_photos.gpano(), gps=PLACE),
             {},
             "its XMP does not say which part",
         ),
@@ -108,14 +109,14 @@ def test_a_table_gives_the_bearing_of_the_middle(tmp_path, cells_path):
 @pytest.mark.parametrize("shrink", [1, 2])
 def test_cropped_spheres_are_padded(shrink):
     """The right half of the frame, from 45 degrees above the horizon to 45 below."""
-    part = drawn_spheres.frame().crop((256, 64, 512, 192)).resize((256 // shrink, 128 // shrink))
+    part = drawn_photos.sphere_frame().crop((256, 64, 512, 192)).resize((256 // shrink, 128 // shrink))
     crop = {"CroppedAreaImageWidthPixels": 256, "CroppedAreaImageHeightPixels": 128, "CroppedAreaLeftPixels": 256}
-    content = drawn_spheres.jpeg(part, drawn_spheres.packet(**FULL, **crop, CroppedAreaTopPixels=64))
+    content = drawn_photos.sphere_jpeg(part, drawn_photos.gpano(**FULL, **crop, CroppedAreaTopPixels=64))
     found = panorama.sphere_of(content, part.height, part.width)
     assert (found.left, found.top, found.width, found.height) == (0.5, 0.25, 0.5, 0.5)
     views = dict(sphere_views.cut(content, found, 0.0, (0.0, 90.0, 180.0, 270.0)))
     assert 270.0 not in views
-    assert drawn_spheres.looks_to(views[90.0]) == 1
+    assert drawn_photos.looks_to(views[90.0]) == 1
 
 
 def test_tilt_is_levelled():
@@ -132,9 +133,9 @@ def test_tilt_is_levelled():
     [
         (drawn_trees.jpeg(1, 100, 200), (100, 200)),
         (sphere(main={0x010F: "GoPro", 0x0110: "HERO8 Black"}), (256, 512)),
-        (drawn_spheres.jpeg(drawn_spheres.frame().resize((400, 300)), main=THETA), (300, 400)),
+        (drawn_photos.sphere_jpeg(drawn_photos.sphere_frame().resize((400, 300)), main=THETA), (300, 400)),
         (sphere(b"<x>GPano http://ns.google.com/photos/1.0/panorama/"), (256, 512)),
-        (sphere(b"<!DOCTYPE x>" + drawn_spheres.packet()), (256, 512)),
+        (sphere(b"<!DOCTYPE x>" + drawn_photos.gpano()), (256, 512)),
     ],
     ids=["no metadata", "another camera", "another shape", "damaged XMP", "document type"],
 )
