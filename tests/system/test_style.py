@@ -1,9 +1,11 @@
 """Sizes of files and functions, summaries of docstrings, and forbidden marks."""
 
 import ast
+import functools
 import pathlib
 import re
 import statistics
+from collections.abc import Iterator
 
 import checkout
 import pytest
@@ -34,46 +36,56 @@ def identify(path: pathlib.Path) -> str:
     return str(path.relative_to(checkout.REPO))
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=identify)
-def test_files_and_functions_are_small(path):
-    text = path.read_text(encoding="utf-8")
-    assert text.count("\n") <= LONGEST_FILE
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = node.end_lineno - node.lineno + 1
-            assert lines <= LONGEST_FUNCTION, f"{node.name} has {lines} lines"
+@functools.cache
+def parsed(path: pathlib.Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def lines_of(path: pathlib.Path) -> int:
+    return path.read_text(encoding="utf-8").count("\n")
+
+
+def test_files_and_functions_are_small():
+    long = [f"{identify(path)}: {lines_of(path)} lines" for path in PYTHON if lines_of(path) > LONGEST_FILE]
+    for path in PYTHON:
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = node.end_lineno - node.lineno + 1
+                long += [f"{identify(path)}: {node.name} has {lines} lines"] if lines > LONGEST_FUNCTION else []
+    assert not long
 
 
 @pytest.mark.parametrize("paths", [SOURCES, TESTS], ids=["product", "tests"])
 def test_half_of_the_files_are_shorter_than_200_lines(paths):
-    assert statistics.median(path.read_text(encoding="utf-8").count("\n") for path in paths) < LARGEST_MEDIAN
+    assert statistics.median(map(lines_of, paths)) < LARGEST_MEDIAN
 
 
-@pytest.mark.parametrize("path", ALL_TEXT, ids=identify)
-def test_no_unfinished_work_and_no_path_of_a_machine(path):
-    text = path.read_text(encoding="utf-8")
+def test_no_unfinished_work_and_no_path_of_a_machine():
     # Written apart, so that this file does not hold what it looks for.
-    assert not re.search(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b", text)
-    assert not re.search(r"(?<![\w.])/(home|root|tm" + r"p|wo" + r"rk|Users)/", text)
+    unfinished = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+    machine = re.compile(r"(?<![\w.])/(home|root|tm" + r"p|wo" + r"rk|Users)/")
+    texts = {identify(path): path.read_text(encoding="utf-8") for path in ALL_TEXT}
+    assert not [name for name, text in texts.items() if unfinished.search(text) or machine.search(text)]
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=identify)
-def test_every_line_of_a_module_serves_a_docstring_first(path):
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+def test_every_module_has_a_docstring():
+    assert not [identify(path) for path in PYTHON if not ast.get_docstring(parsed(path))]
 
 
-def plain(path: pathlib.Path) -> bool:
-    return any(identify(path).startswith(start) for start in WITH_PLAIN_SUMMARIES)
-
-
-@pytest.mark.parametrize("path", [path for path in PYTHON if plain(path)], ids=identify)
-def test_docstrings_start_with_a_short_plain_line(path):
-    """Summaries are under 80 characters; those of public names use no BANNED_WORDS."""
-    wrong = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def summaries(path: pathlib.Path) -> Iterator[tuple[str, str]]:
+    """Yields the name of everything that has a docstring, and its first line."""
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            summary = (ast.get_docstring(node) or "").split("\n")[0]
-            public = not getattr(node, "name", path.stem).startswith("_")
-            if len(summary) > LONGEST_SUMMARY or (public and BANNED_WORDS.search(summary)):
-                wrong.append(summary)
+            yield getattr(node, "name", path.stem), (ast.get_docstring(node) or "").split("\n")[0]
+
+
+def test_docstrings_start_with_a_short_plain_line():
+    """Summaries are under 80 characters; those of public names use no BANNED_WORDS."""
+    wrong = [
+        f"{identify(path)}: {name}: {summary}"
+        for path in PYTHON
+        if identify(path).startswith(WITH_PLAIN_SUMMARIES)
+        for name, summary in summaries(path)
+        if len(summary) > LONGEST_SUMMARY or (not name.startswith("_") and BANNED_WORDS.search(summary))
+    ]
     assert not wrong
