@@ -59,7 +59,7 @@ def write(path: pathlib.Path, seed: int, lat_deg: float, lon_deg: float, **tags:
 
 
 def sphere_frame(width_px: int = 512) -> Image.Image:
-    """A sphere of four sectors of 90 degrees, each around its bearing, darker below the horizon."""
+    """A sphere of four sectors of 90 degrees, one a bearing, darker below."""
     bearings = (np.arange(width_px) + 0.5) / width_px * 360 - 180
     sectors = np.round(bearings / 90).astype(int) % 4
     rows = np.broadcast_to(np.array(COLOURS, np.uint8)[sectors], (width_px // 2, width_px, 3)).copy()
