@@ -16,7 +16,7 @@ from typing import Any
 import shapely
 
 from geods import errors
-from geods.geo import geometry, polygons, vector_files
+from geods.geo import antimeridian, geometry, polygons, vector_files
 from geods.storage import files
 
 PARTS = ("containing", "largest", "all")
@@ -33,12 +33,14 @@ class Boundary:
         sha256: Hash of the source's bytes, in hexadecimal.
         name: What to call the source in messages.
         selection: What was taken of the source: `part`, and `center` (lat, lon) and `where` if they were used.
+        notes: Sentences about what in the source can be read in more than one way, and how it was read.
     """
 
     shape: polygons.Shape
     sha256: str
     name: str
     selection: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def load(
@@ -51,7 +53,7 @@ def load(
 
     Args:
         boundary: `us`, `demo` or a path. Coordinates in a projected system are brought to degrees; crossings of the
-            antimeridian are cut there (see `polygons.within_180`); overlapping features are joined.
+            antimeridian are cut there (see `antimeridian.within_180`); overlapping features are joined.
         where: `FIELD=VALUE` keeps the features with that value.
         part: `containing` keeps the polygon that contains `center`, `largest` the largest on the sphere, `all` all.
             Polygons that meet at the antimeridian count as one.
@@ -76,7 +78,7 @@ def load(
         pieces = _containing(pieces, center, name)
         selection["center"] = [float(value) for value in center]
     elif part == "largest":
-        groups = polygons.joined_over_antimeridian(pieces)
+        groups = antimeridian.joined_over_antimeridian(pieces)
         pieces = max(groups, key=lambda group: polygons.area_km2(polygons.join(group)))
     return Boundary(polygons.join(pieces), sha256, name, selection)
 
@@ -108,16 +110,16 @@ def _from_file(boundary: str, where: str | None) -> tuple[str, str, polygons.Sha
 def _within_180(shape: shapely.Geometry, path: pathlib.Path) -> shapely.Geometry:
     """Cuts a shape at the antimeridian and mends rings that cross themselves."""
     try:
-        return shapely.make_valid(polygons.within_180(shape))
+        return shapely.make_valid(antimeridian.within_180(shape))
     except errors.CoordinateError as error:
-        next_step = "write degrees, longitude first; ogr2ogr -t_srs EPSG:4326 new.geojson OLD converts projected files"
+        next_step = error.next_step or "write degrees (EPSG:4326), longitude first, or name the projection in the file"
         raise errors.BoundaryError(f"{path}: {error.problem}", next_step) from error
 
 
 def _containing(pieces: Sequence[shapely.Polygon], center: tuple[float, float], name: str) -> Sequence[shapely.Polygon]:
     """Returns the polygon at `center`, with what continues it over the antimeridian."""
     lat, lon = center
-    for group in polygons.joined_over_antimeridian(pieces):
+    for group in antimeridian.joined_over_antimeridian(pieces):
         if any(shapely.intersects_xy(piece, lon, lat) for piece in group):
             return group
     hint = ""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import shapely
 
 from geods import errors
-from geods.geo import geometry, partition_geojson, polygons
+from geods.geo import geometry, nearest, partition_geojson, polygons
 from geods.storage import files
 
 # Rejection sampling in a polygon that fills less of its box than this would take minutes a point.
@@ -74,8 +74,15 @@ class Partition:
 
     @functools.cached_property
     def diagonal_km(self) -> float:
-        """Great-circle length of the bounding box's diagonal: GeoGuessr's D for this map."""
+        """Great-circle length in kilometres of the bounding box's diagonal: GeoGuessr's D for this map.
+
+        Of a box wider than 180 degrees, whose corners come near each other again, the longest distance in it.
+        """
         lat_min, lat_max, lon_min, lon_max = self.bounds
+        if (lon_max - lon_min) % 360 > 180 or lon_max - lon_min == 360:
+            # Half a turn apart, and as far from each other's antipode as the latitudes force them to be.
+            lat_from_equator = max(lat_min, -lat_max, 0.0)
+            return float(geometry.haversine_km([lat_from_equator, 0], [lat_from_equator, 180]))
         return float(geometry.haversine_km([lat_min, lon_min], [lat_max, lon_max]))
 
     @functools.cached_property
@@ -83,12 +90,16 @@ class Partition:
         """SHA-256 of `to_geojson()`, in hexadecimal."""
         return hashlib.sha256(self._geojson).hexdigest()
 
-    def label(self, lat_deg: npt.ArrayLike, lon_deg: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    def label(self, lat_deg: npt.ArrayLike, lon_deg: npt.ArrayLike, nearest_km: float = 0.0) -> npt.NDArray[np.int32]:
         """Returns the cell of each point: `[n]`, the lowest number on a shared border, -1 outside all cells.
+
+        180 and -180 degrees are one meridian, and a pole is one place whatever its longitude.
 
         Args:
             lat_deg: `[n]` latitudes in degrees, or one.
             lon_deg: `[n]` longitudes in degrees, or one.
+            nearest_km: A point outside all cells gets the nearest one within so many kilometres: coarse coasts leave
+                piers, beaches and small islands outside.
 
         Raises:
             CoordinateError: If the two differ in length, or hold what is no place on Earth.
@@ -99,13 +110,23 @@ class Partition:
             raise errors.CoordinateError(problem, "give one latitude and one longitude for each point")
         coords = geometry.check_coords(np.stack([lat, lon], axis=-1), "point")
         labels = self._label_as_written(coords)
+        # All longitudes of a pole are one place.
+        for pole_deg in np.unique(coords[np.abs(coords[:, 0]) == 90, 0]).tolist():
+            labels[coords[:, 0] == pole_deg] = self._pole_cell(pole_deg)
         # 180 and -180 are the same meridian, and a cell may border on it under either name.
-        edge = np.flatnonzero(np.abs(coords[:, 1]) == 180)
+        edge = np.flatnonzero((np.abs(coords[:, 1]) == 180) & (np.abs(coords[:, 0]) < 90))
         if edge.size:
             other = self._label_as_written(coords[edge] * [1, -1])
             both = np.stack([labels[edge], other])
             labels[edge] = np.where((both >= 0).all(axis=0), both.min(axis=0), both.max(axis=0))
+        outside = np.flatnonzero(labels < 0)
+        if nearest_km > 0 and outside.size:
+            labels[outside] = self._borders.nearest(coords[outside], nearest_km)[0]
         return labels
+
+    @functools.cached_property
+    def _borders(self) -> nearest.Borders:
+        return nearest.Borders(self.shapes)
 
     def lattice(self, step_deg: float) -> geometry.Array:
         """Returns the points of a lattice that lie in a cell, at the middles of boxes of `step_deg`.
@@ -129,7 +150,7 @@ class Partition:
         columns = min(math.ceil(width_deg / step_deg) + 1, math.ceil(360 / step_deg))
         lon_deg = (np.arange(west, west + columns) + 0.5) * step_deg
         points = np.stack(np.meshgrid(lat_deg, geometry.wrap_lon_deg(lon_deg), indexing="ij"), axis=-1).reshape(-1, 2)
-        points = points[np.abs(points[:, 0]) <= 90]
+        points = points[np.abs(points[:, 0]) < 90]
         return points[self.label(points[:, 0], points[:, 1]) >= 0]
 
     def sample(self, cell: int, n: int, rng: np.random.Generator) -> geometry.Array:
@@ -176,6 +197,12 @@ class Partition:
         """
         shapes, member = partition_geojson.loads(content)
         return cls(tuple(shapes), **member)
+
+    def _pole_cell(self, pole_deg: float) -> int:
+        """Returns the lowest cell that touches the pole at 90 or -90 degrees, or -1."""
+        bounds = shapely.bounds(np.array(self.shapes))
+        touching = np.flatnonzero(bounds[:, 3] == 90 if pole_deg > 0 else bounds[:, 1] == -90)
+        return int(touching[0]) if touching.size else -1
 
     def _label_as_written(self, coords: geometry.Array) -> npt.NDArray[np.int32]:
         """Labels points `[n, 2]` without joining 180 and -180 degrees."""

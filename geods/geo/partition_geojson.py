@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 
 from geods import errors
-from geods.geo import polygons
+from geods.geo import antimeridian, polygons
 from geods.storage import files
 
 FORMAT_VERSION = 1
@@ -86,7 +86,7 @@ def _shape(feature: Any, cell: int) -> polygons.Shape:  # noqa: ANN401 - whateve
     if not isinstance(found, shapely.Polygon | shapely.MultiPolygon):
         raise errors.PartitionError(f"cell {cell} is a {found.geom_type}, not a polygon.")
     try:
-        within = polygons.within_180(found)
+        within = antimeridian.within_180(found)
     except errors.CoordinateError as error:
         raise errors.PartitionError(f"cell {cell}: {error.problem}", "write degrees, longitude first") from error
     if not within.is_valid:

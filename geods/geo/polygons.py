@@ -1,4 +1,4 @@
-"""Polygons in longitude and latitude: one canonical form, spherical areas, and the antimeridian.
+"""Polygons in longitude and latitude: one canonical form, spherical areas and centroids.
 
 Shapes are shapely polygons or multipolygons with x = longitude and y = latitude in degrees. Their edges are straight in
 longitude and latitude, as GeoJSON has them.
@@ -12,7 +12,6 @@ import numpy as np
 import shapely
 from shapely import affinity
 
-from geods import errors
 from geods.geo import geometry
 
 # 1e-9 degrees are 0.1 mm: finer than any map, and coarse enough that the last bits of a clipped vertex, which differ
@@ -20,7 +19,6 @@ from geods.geo import geometry
 DIGITS = 9
 
 Shape: TypeAlias = "shapely.Polygon | shapely.MultiPolygon"
-_WORLD = shapely.box(-180, -90, 180, 90)
 
 
 def parts(shape: shapely.Geometry) -> list[shapely.Polygon]:
@@ -38,7 +36,8 @@ def canonical(shape: shapely.Geometry) -> Shape:
     """Returns the one form that all ways of writing the same area share.
 
     Coordinates are rounded to 1e-9 degrees; vertices in the middle of a straight north-south or east-west line are
-    dropped (clipping leaves them there or not, as the library likes); outer rings run counterclockwise and holes
+    dropped (clipping leaves them there or not, as the library likes), but an edge longer than 180 degrees is halved, as
+    it could be read as one over the antimeridian; outer rings run counterclockwise and holes
     clockwise (RFC 7946, section 3.1.6), each from its most western, then most southern vertex; rings and polygons are
     in order of their coordinates. The canonical form of a canonical form is itself, bit for bit.
 
@@ -97,35 +96,6 @@ def lon_range(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
     return covered[first][0], covered[first - 1][1]
 
 
-def within_180(shape: shapely.Geometry) -> shapely.Geometry:
-    """Returns the polygons of `shape` with all longitudes in -180 to 180, cut at the antimeridian where they cross it.
-
-    Two ways of writing such a crossing are understood: longitudes beyond 180 (178 to 182), and a jump (from 179 to
-    -179). So an edge longer than 180 degrees, but not the whole turn of a world map, is taken to go the short way.
-
-    Raises:
-        CoordinateError: If a latitude is beyond 90 or a longitude beyond 540 degrees, or a ring goes round a pole.
-    """
-    _check_degrees(shape)
-    whole = [_unrolled(piece) for piece in parts(shape)]
-    if all(_WORLD.covers(piece) for piece in whole):
-        return join(whole)
-    turns = [affinity.translate(shapely.make_valid(piece), shift) for piece in whole for shift in (-360, 0, 360)]
-    return shapely.union_all([shapely.intersection(piece, _WORLD) for piece in turns])
-
-
-def joined_over_antimeridian(pieces: Sequence[shapely.Polygon]) -> list[list[shapely.Polygon]]:
-    """Groups polygons that are one on the globe: cut apart at 180 degrees, with an edge in common there."""
-    group_of = list(range(len(pieces)))
-    at_east = [k for k, piece in enumerate(pieces) if piece.bounds[2] == 180]
-    at_west = [k for k, piece in enumerate(pieces) if piece.bounds[0] == -180]
-    for east, west in itertools.product(at_east, at_west):
-        if share_border(pieces[east], affinity.translate(pieces[west], 360)):
-            old, new = group_of[west], group_of[east]
-            group_of = [new if group == old else group for group in group_of]
-    return [[pieces[k] for k, group in enumerate(group_of) if group == number] for number in sorted(set(group_of))]
-
-
 def share_border(a: shapely.Geometry, b: shapely.Geometry) -> bool:
     """Says whether two shapes that do not overlap have more than single points in common."""
     return bool(shapely.intersection(a, b).length > 0)
@@ -134,47 +104,6 @@ def share_border(a: shapely.Geometry, b: shapely.Geometry) -> bool:
 def _rounded(coordinates: np.ndarray) -> np.ndarray:
     """Rounds to `DIGITS`; the 0.0 turns -0.0 into 0.0."""
     return np.round(coordinates, DIGITS) + 0.0
-
-
-def _check_degrees(shape: shapely.Geometry) -> None:
-    """Raises CoordinateError if coordinates cannot be degrees."""
-    x, y = np.moveaxis(shapely.get_coordinates(shape), -1, 0)
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise errors.CoordinateError("a coordinate is not a finite number.")
-    if (np.abs(y) > 90).any() or (np.abs(x) > 540).any():
-        at = int(np.argmax((np.abs(y) > 90) | (np.abs(x) > 540)))
-        swapped = (np.abs(x) <= 90).all() and (np.abs(y) <= 180).all()
-        hint = "latitude and longitude look swapped" if swapped else "they look projected, or the file is damaged"
-        raise errors.CoordinateError(f"longitude {x[at]:.10g}, latitude {y[at]:.10g} are not degrees; {hint}.")
-
-
-def _unrolled(piece: shapely.Polygon) -> shapely.Polygon:
-    """Returns a polygon whose longitudes run on beyond 180 instead of jumping."""
-    exterior = _without_jumps(piece.exterior)
-    if exterior is None:
-        return piece
-    holes = []
-    for hole in piece.interiors:
-        ring = _without_jumps(hole)
-        ring = np.asarray(hole.coords)[:, :2] if ring is None else ring
-        # A hole lies in the outer ring, which may now be a whole turn away.
-        turns = np.round((exterior[:, 0].mean() - ring[:, 0].mean()) / 360)
-        holes.append(ring + np.array([360 * turns, 0]))
-    return shapely.Polygon(exterior, holes)
-
-
-def _without_jumps(ring: shapely.LinearRing) -> np.ndarray | None:
-    """Returns the (lon, lat) `[n, 2]` of a ring with its jumps taken out, or None if it has none."""
-    points = np.asarray(ring.coords)[:, :2]
-    steps = np.diff(points[:, 0])
-    jumps = (np.abs(steps) > 180) & (np.abs(steps) < 360)
-    if not jumps.any():
-        return None
-    shifts = np.concatenate([[0], np.cumsum(np.where(jumps, -360 * np.sign(steps), 0))])
-    if shifts[-1] != 0:
-        start = f"longitude {points[0, 0]:g}, latitude {points[0, 1]:g}"
-        raise errors.CoordinateError(f"the ring from {start} goes round a pole, but is not cut at the antimeridian.")
-    return np.column_stack([points[:, 0] + shifts, points[:, 1]])
 
 
 def _canonical_polygon(piece: shapely.Polygon) -> shapely.Polygon:
@@ -193,7 +122,9 @@ def _canonical_ring(ring: shapely.LinearRing, *, clockwise: bool) -> np.ndarray:
         points = points[::-1]
     first = int(np.lexsort((points[:, 1], points[:, 0]))[0])
     points = np.roll(points, -first, axis=0)
-    return np.concatenate([points, points[:1]])
+    closed = np.concatenate([points, points[:1]])
+    long_edges = np.flatnonzero(np.abs(np.diff(closed[:, 0])) > 180)
+    return np.insert(closed, long_edges + 1, _rounded((closed[long_edges] + closed[long_edges + 1]) / 2), axis=0)
 
 
 def _lat_lon(ring: shapely.LinearRing) -> np.ndarray:

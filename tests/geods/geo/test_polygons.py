@@ -1,4 +1,4 @@
-"""One form for every way of writing a polygon; the antimeridian; areas."""
+"""One form for every way of writing a polygon, areas and centroids."""
 
 import math
 
@@ -7,25 +7,13 @@ import numpy as np
 import pytest
 import shapely
 from hypothesis import strategies as st
-from shapely import affinity
 
-from geods import errors
 from geods.geo import geometry, polygons
 
 SQUARE = shapely.box(0, 0, 10, 10)
 RING = shapely.Polygon(SQUARE.exterior, [shapely.box(4, 4, 6, 6).exterior, shapely.box(1, 1, 2, 2).exterior])
 ISLANDS = shapely.MultiPolygon([RING, shapely.box(20, -5, 30, 5)])
 BOW_TIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
-# Fiji's larger islands as three boxes, one of them over 180 degrees, in the three ways files write that.
-VITI_LEVU, TAVEUNI = (177, -18.5, 178.5, -17.5), (179.5, -17, 180.5, -16.5)
-FIJI_BEYOND_180 = shapely.MultiPolygon([shapely.box(*VITI_LEVU), shapely.box(*TAVEUNI)])
-FIJI_BELOW_MINUS_180 = affinity.translate(FIJI_BEYOND_180, -360)
-FIJI_WITH_JUMP = shapely.MultiPolygon(
-    [shapely.box(*VITI_LEVU), shapely.Polygon([(179.5, -17), (-179.5, -17), (-179.5, -16.5), (179.5, -16.5)])]
-)
-FIJI_CUT = shapely.MultiPolygon(
-    [shapely.box(*VITI_LEVU), shapely.box(179.5, -17, 180, -16.5), shapely.box(-180, -17, -179.5, -16.5)]
-)
 
 
 def rewritten(shape, seed):
@@ -75,6 +63,14 @@ def test_canonical_form_of_a_canonical_form_is_itself(points):
     assert shapely.to_wkb(polygons.canonical(once)) == shapely.to_wkb(once)
     # Rounding moves the border by up to 1e-9 degrees.
     assert abs(once.area - hull.area) <= 1e-9 * (hull.length + 1)
+
+
+@pytest.mark.parametrize("bounds", [(-180, -60, 180, 60), (-180, -10, 90, 10)])
+def test_no_edge_is_longer_than_half_a_turn(bounds):
+    found = polygons.canonical(shapely.box(*bounds))
+    assert np.abs(np.diff(np.asarray(found.exterior.coords)[:, 0])).max() <= 180
+    assert found.equals(shapely.box(*bounds))
+    assert shapely.to_wkb(polygons.canonical(found)) == shapely.to_wkb(found)
 
 
 def test_last_bits_vanish_and_minus_zero_is_zero():
@@ -144,54 +140,6 @@ def test_centroid_is_planar_and_works_over_the_antimeridian():
 )
 def test_longitude_range_is_the_shortest(ranges, expected):
     assert polygons.lon_range(ranges) == expected
-
-
-@pytest.mark.parametrize(
-    "shape", [FIJI_BEYOND_180, FIJI_BELOW_MINUS_180, FIJI_WITH_JUMP, FIJI_CUT], ids=["182", "-182", "jump", "cut"]
-)
-def test_crossings_of_the_antimeridian_are_cut_there(shape):
-    found = polygons.within_180(shape)
-    assert shapely.equals(found, FIJI_CUT)
-    assert polygons.area_km2(found) == pytest.approx(polygons.area_km2(FIJI_BEYOND_180))
-
-
-def test_a_hole_goes_with_its_ring_over_the_antimeridian():
-    for hole in ([(-179, -1), (-179, 1), (-178, 1), (-178, -1)], [(179, -1), (179, 1), (-179, 1), (-179, -1)]):
-        jumping = shapely.Polygon([(175, -5), (-175, -5), (-175, 5), (175, 5)], [hole])
-        width = 1 if hole[0][0] < 0 else 2
-        assert polygons.within_180(jumping).area == pytest.approx(100 - 2 * width)
-
-
-def test_shapes_within_180_are_left_as_they_are():
-    for shape in (ISLANDS, shapely.box(-180, -90, 180, 90), shapely.box(-180, 10, -100, 20)):
-        assert polygons.within_180(shape).equals(shape)
-    # Antarctica as files cut it: down to the pole at 180 degrees and back along it.
-    antarctica = shapely.Polygon([(-180, -70), (0, -65), (180, -70), (180, -90), (-180, -90)])
-    assert polygons.within_180(antarctica).equals(antarctica)
-
-
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [
-        (shapely.box(24, -124, 49, -66), "longitude 24, latitude -124 .*look swapped|longitude 49, .*look swapped"),
-        (shapely.box(5e5, 4e6, 6e5, 5e6), "look projected"),
-        (shapely.box(0, 0, math.inf, 1), "not a finite number"),
-        (shapely.Polygon([(-170, 70), (-60, 70), (60, 70), (170, 70)]), "from longitude -170, latitude 70 goes round"),
-    ],
-)
-def test_what_cannot_be_degrees_is_refused(shape, message):
-    with pytest.raises(errors.CoordinateError, match=message):
-        polygons.within_180(shape)
-
-
-def test_parts_cut_at_the_antimeridian_are_found_together():
-    groups = polygons.joined_over_antimeridian(polygons.parts(FIJI_CUT))
-    assert sorted(len(group) for group in groups) == [1, 2]
-    # At 180 degrees but without a common edge: they meet at a point, or not at all.
-    apart = [shapely.box(179, 0, 180, 1), shapely.box(-180, 1, -179, 2), shapely.box(-180, 5, -179, 6)]
-    assert [len(group) for group in polygons.joined_over_antimeridian(apart)] == [1, 1, 1]
-    chain = [shapely.box(-180, 0, -179, 9), shapely.box(170, 0, 180, 2), shapely.box(170, 3, 180, 4)]
-    assert [len(group) for group in polygons.joined_over_antimeridian(chain)] == [3]
 
 
 def test_borders_are_shared_along_lines_not_at_points():
