@@ -35,6 +35,8 @@ REQUIREMENTS = [
     "numpy>=2.0",
     "pillow>=11",
     "psutil>=5.9",
+    # GeoParquet, which the GDAL of fiona's wheel does not read.
+    "pyarrow>=18",
     "requests>=2.32",
     "shapely>=2.1",
     "tensorboard>=2.19",

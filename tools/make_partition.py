@@ -1,11 +1,15 @@
 """Splits a boundary into cells and writes them as GeoJSON.
 
     python -m tools.make_partition --boundary=us --out=partition.geojson
-    python -m tools.make_partition --boundary=countries.zip --where=NAME=France --part=largest --cell_deg=0.5
+    python -m tools.make_partition --boundary=countries.zip --where=NAME=France,Spain --part=near:200 --cell_deg=0.5
+    python -m tools.make_partition --boundary=states.zip --cells=features --name_field=NAME
 
-The first command gives the 243 cells of the course report from the US Census Bureau's file, in about a second after the
-download of 0.4 MB. Prints the number of cells, the area, the diagonal of the bounding box (GeoGuessr's D), the smallest
-and the largest cell, the seconds taken, and the file.
+The first command gives the 243 cells of the course report from the US Census Bureau's file, in a few seconds after the
+download of 0.4 MB. The last one makes each feature of a map a cell. docs/boundaries.md lists the formats that are read.
+Before the file is written, its cells are read back and their area is compared with the boundary's.
+
+Prints the number of cells, the area, the diagonal of the bounding box (GeoGuessr's D), the smallest and the largest
+cell, what was skipped or could be read in two ways, the seconds taken, and the file.
 """
 
 import dataclasses
@@ -16,6 +20,7 @@ from geods import errors
 from geods.cli import flags, program
 
 if TYPE_CHECKING:
+    from geods.geo import boundary as boundaries
     from geods.geo import partition
 
 
@@ -24,29 +29,52 @@ class Options:
     """What to split, and how."""
 
     boundary: str = flags.option(
-        "us", "us (downloaded once), demo, or the path of a .zip, .shp, .geojson or .gpkg.", path="in"
+        "us", "us (downloaded once), demo, or the path of a map: .zip, .shp, .geojson, .gpkg and others.", path="in"
     )
     out: str = flags.option("partition.geojson", "File to write.", path="out")
+    cells: Literal["fishnet", "features"] = flags.option(
+        "fishnet", "Cells: boxes of --cell_deg cut along the boundary, or one for each feature of the map."
+    )
     cell_deg: float = flags.option(2.0, "Side of a box in degrees.")
     merge_below: float = flags.option(0.1, "Pieces below this share of the largest one's area join a neighbour.")
-    part: Literal["containing", "largest", "all"] = flags.option(
-        "containing", "Take the polygon that contains --center, the largest polygon, or all."
+    join_within_km: float = flags.option(
+        0.0, "Small pieces that touch no other (islands) join the nearest one within so many km."
+    )
+    name_field: str | None = flags.option(None, "With --cells=features: the field that holds the cells' names.")
+    max_sliver: float = flags.option(
+        1e-3, "With --cells=features: overlaps and gaps up to this share of a cell's area are closed."
+    )
+    part: str = flags.option(
+        "containing",
+        "Polygons to take, with --cells=fishnet: the one containing --center, the largest, near:KM (the largest and "
+        "those within so many km of it), or all.",
     )
     center: tuple[str, ...] = flags.option(("39.50", "-98.35"), "LAT,LON in degrees, for --part=containing.")
-    where: str | None = flags.option(None, "FIELD=VALUE: take only the features with this value.")
+    where: tuple[str, ...] = flags.option(
+        (),
+        "FIELD=VALUE or FIELD=VALUE,VALUE: take only the features with one of these values. May be repeated.",
+        repeated=True,
+    )
+    layer: str | None = flags.option(None, "Layer of a file that holds several.")
+    member: str | None = flags.option(None, "Map of an archive that holds several, by its path there.")
 
     def __post_init__(self) -> None:
         """Checks the values before anything is read.
 
         Raises:
             OptionError: If one is out of range.
-            CoordinateError: If `center` is no place on Earth.
+            CoordinateError: If `center` is no location on Earth.
         """
         # Here and below: importing numpy before the flags are parsed would double the time of --help.
-        from geods.geo import fishnet, geometry
+        from geods.geo import boundary, fishnet, geometry, regions
 
-        fishnet.check_options(self.cell_deg, self.merge_below)
+        fishnet.check_options(self.cell_deg, self.merge_below, self.join_within_km)
+        regions.check_options(self.max_sliver)
+        boundary.check_part(self.part)
         geometry.check_coords(self.center_deg, "center")
+        if self.name_field and self.cells != "features":
+            problem = f"--name_field={self.name_field}: boxes have no names."
+            raise errors.OptionError(problem, "add --cells=features, or leave it out")
 
     @property
     def center_deg(self) -> tuple[float, float]:
@@ -62,19 +90,40 @@ class Options:
             raise errors.OptionError(problem, "write --center=LAT,LON, such as --center=39.50,-98.35") from error
         return lat_deg, lon_deg
 
+    @property
+    def source(self) -> "boundaries.Source":
+        """The map, and what to take of it."""
+        from geods.geo import boundary as boundaries
+
+        return boundaries.Source(self.boundary, self.where, self.layer, self.member)
+
 
 def main(options: Options) -> None:
-    """Makes, writes and describes the partition."""
-    from geods.geo import boundary as boundaries
-    from geods.geo import fishnet, partition
+    """Makes, checks, writes and describes the partition."""
+    from geods.geo import partition
 
     started = time.perf_counter()
-    covered = boundaries.load(options.boundary, options.where, options.part, options.center_deg)
-    made = fishnet.make(covered, options.cell_deg, options.merge_below)
+    made, area_km2, notes = make(options)
+    partition.check_area(made, area_km2)
     partition.write(made, options.out)
     print(describe(made))
+    for note in notes:
+        print(f"note           {note}")
     print(f"seconds        {time.perf_counter() - started:.1f}")
     print(f"written        {options.out}")
+
+
+def make(options: Options) -> "tuple[partition.Partition, float, tuple[str, ...]]":
+    """Returns the partition, the area it should cover in square kilometres, and notes on its source."""
+    from geods.geo import boundary as boundaries
+    from geods.geo import fishnet, polygons, regions
+
+    if options.cells == "features":
+        cells, notes = regions.make(options.source, options.name_field, options.max_sliver)
+        return cells, float(cells.areas_km2.sum()), notes
+    covered = boundaries.load(options.source, options.part, options.center_deg)
+    made = fishnet.make(covered, options.cell_deg, options.merge_below, options.join_within_km)
+    return made, polygons.area_km2(covered.shape), covered.notes
 
 
 def describe(made: "partition.Partition") -> str:
@@ -93,9 +142,10 @@ def describe(made: "partition.Partition") -> str:
 
 
 def _cell(made: "partition.Partition", cell: int) -> str:
-    """Returns a cell's size and place."""
+    """Returns a cell's size and location."""
     lat, lon = made.centroids[cell]
-    return f"{made.areas_km2[cell]:,.0f} km2 (cell {cell}, around {lat:.2f},{lon:.2f})"
+    name = f" {made.names[cell]}," if made.names else ""
+    return f"{made.areas_km2[cell]:,.0f} km2 (cell {cell},{name} around {lat:.2f},{lon:.2f})"
 
 
 if __name__ == "__main__":

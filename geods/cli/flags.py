@@ -39,7 +39,7 @@ flags.disclaim_key_flags()
 _INCLUDES = re.compile(r"^\s*--?flagfile\b", re.MULTILINE)
 
 
-def option(default: Any, help_text: str, path: str = "", unless: str = "") -> Any:  # noqa: ANN401 - typed by the field it stands for, as dataclasses.field
+def option(default: Any, help_text: str, path: str = "", unless: str = "", repeated: bool = False) -> Any:  # noqa: ANN401 - typed by the field it stands for, as dataclasses.field
     """Declares a dataclass field that is a flag of the same name.
 
     Args:
@@ -49,8 +49,10 @@ def option(default: Any, help_text: str, path: str = "", unless: str = "") -> An
         path: Of a file or folder, what is done with it: "in" (read), "out" (written to), "may" (read, and in some
             cases written to) or "local" (must be of this machine).
         unless: Name of another option that, if it is given, takes what is written, so that this path is only read.
+        repeated: Whether the flag of a tuple[str, ...] is given once for each value, which may then hold commas.
     """
-    return dataclasses.field(default=default, metadata={"help": help_text, "path": path, "unless": unless})
+    metadata = {"help": help_text, "path": path, "unless": unless, "repeated": repeated}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def positional(name: str, help_text: str, path: str = "") -> Any:  # noqa: ANN401 - as option
@@ -62,7 +64,12 @@ def define(options_class: type, values: flags.FlagValues) -> None:
     """Defines one absl flag for each field of `options_class` that is not positional."""
     types_by_name = typing.get_type_hints(options_class)
     for field in _flag_fields(options_class):
-        _define_one(field.name, types_by_name[field.name], field.default, field.metadata["help"], values)
+        help_text = field.metadata["help"]
+        if field.metadata["repeated"]:
+            default: Any = field.default
+            flags.DEFINE_multi_string(field.name, list(default), help_text, flag_values=values)
+        else:
+            _define_one(field.name, types_by_name[field.name], field.default, help_text, values)
 
 
 def from_flags(options_class: type[Options], values: flags.FlagValues, words: Sequence[str] = ()) -> Options:
@@ -94,7 +101,9 @@ def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
     lines = []
     for field in _flag_fields(type(options)):
         value = getattr(options, field.name)
-        if isinstance(value, bool):
+        if field.metadata["repeated"]:
+            lines += [f"--{field.name}={item}" for item in value]
+        elif isinstance(value, bool):
             lines.append(f"--{field.name}={str(value).lower()}")
         elif value is not None:
             lines.append(f"--{field.name}={','.join(map(str, value)) if isinstance(value, tuple) else value}")

@@ -1,22 +1,22 @@
 """The polygon to cover, from any file fiona opens.
 
-`load("us")` fetches the US Census Bureau's nation file once and takes its mainland; `load("demo")` takes the coarse
-outline that comes with geods; anything else is the path of a .zip, .shp, .geojson or .gpkg.
-
-Files that geods can fetch: over HTTPS, checked against a known SHA-256, kept in a cache.
+`load("us")` downloads the US Census Bureau's nation file once and takes its mainland; `load("demo")` takes the coarse
+outline that comes with geods; anything else is the path of a map in a format of docs/boundaries.md.
 """
 
 import dataclasses
 import hashlib
+import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import shapely
 
 from geods import errors
-from geods.geo import antimeridian, geometry, polygons, vector_files
+from geods.geo import antimeridian, geometry, nearest, polygons, vector_files, vector_sources
 from geods.storage import files
 
 PARTS = ("containing", "largest", "all")
@@ -43,77 +43,159 @@ class Boundary:
     notes: tuple[str, ...] = ()
 
 
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A map and what to take of it.
+
+    Attributes:
+        boundary: `us`, `demo` or a path.
+        where: Each `FIELD=VALUE` or `FIELD=VALUE,VALUE`: keeps the features with one of these values in each field.
+        layer: Layer of a file that holds several.
+        member: Map of an archive that holds several.
+    """
+
+    boundary: str
+    where: tuple[str, ...] = ()
+    layer: str | None = None
+    member: str | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked without the file.
+
+        Raises:
+            OptionError: If something is to be chosen from the demo outline.
+        """
+        if self.boundary == "demo" and (self.where or self.layer or self.member):
+            chosen = ", ".join(self.where) or self.layer or self.member
+            problem = f"where={chosen}: the demo outline has no fields, layers or members."
+            raise errors.OptionError(problem, "leave it out, or give a file")
+
+    @property
+    def selection(self) -> dict[str, Any]:
+        """What was chosen, as the parameters of a partition hold it."""
+        where = {"where": self.where[0] if len(self.where) == 1 else list(self.where)} if self.where else {}
+        return where | {name: value for name in ("layer", "member") if (value := getattr(self, name)) is not None}
+
+    def path(self) -> pathlib.Path:
+        """Returns the path of the file, after downloading `us` if it is not there.
+
+        Raises:
+            MissingFileError: If there is no such file.
+            DownloadError: If `us` cannot be downloaded.
+        """
+        return fetch(US_NATION) if self.boundary == "us" else vector_sources.check_source(self.boundary)
+
+    def read(self) -> vector_files.Features:
+        """Returns the chosen features of the file; see `vector_files.read`."""
+        return vector_files.read(self.path(), self.where, self.layer, self.member)
+
+
+def check_part(part: str) -> float | None:
+    """Returns the kilometres of `near:KM`, or None for the other words.
+
+    Raises:
+        OptionError: If `part` is another word, or KM not a number above 0.
+    """
+    word, colon, reach = part.partition(":")
+    if part in PARTS:
+        return None
+    try:
+        if word == "near" and colon and 0 < float(reach) < math.inf:
+            return float(reach)
+    except ValueError:
+        pass
+    raise errors.OptionError(f"part={part!r} is unknown.", f"choose one of {', '.join(PARTS)}, near:KM (near:200)")
+
+
 def load(
-    boundary: str,
-    where: str | None = None,
+    source: str | Source,
     part: str = "containing",
     center: tuple[float, float] = US_CENTER,
 ) -> Boundary:
     """Reads a boundary.
 
     Args:
-        boundary: `us`, `demo` or a path. Coordinates in a projected system are brought to degrees; crossings of the
-            antimeridian are cut there (see `antimeridian.within_180`); overlapping features are joined.
-        where: `FIELD=VALUE` keeps the features with that value.
-        part: `containing` keeps the polygon that contains `center`, `largest` the largest on the sphere, `all` all.
-            Polygons that meet at the antimeridian count as one.
+        source: `us`, `demo`, a path, or a choice in a file. Coordinates in a projected system are transformed to
+            degrees; crossings of the antimeridian are cut there (see `antimeridian.within_180`); overlapping features
+            are joined.
+        part: `containing` keeps the polygon that contains `center`, `largest` the largest on the sphere, `near:KM` the
+            largest and those within so many kilometres of it, `all` all. Polygons that meet at the antimeridian count
+            as one.
         center: (lat, lon) in degrees.
 
     Raises:
         MissingFileError: If there is no such file.
         BoundaryError: If it cannot be read, or holds no such polygon.
-        OptionError: If `part` is another word, or `where` is given with `demo`.
-        CoordinateError: If `center` is no place on Earth.
-        DownloadError: If `us` cannot be fetched.
+        OptionError: If `part` is another word, or something is to be chosen from the demo outline.
+        CoordinateError: If `center` is no location on Earth.
+        DownloadError: If `us` cannot be downloaded.
     """
-    if part not in PARTS:
-        raise errors.OptionError(f"part={part!r} is unknown.", f"choose one of {', '.join(PARTS)}")
-    if boundary == "demo" and where:
-        raise errors.OptionError(f"where={where}: the demo outline has no fields.", "leave it out, or give a file")
+    chosen = Source(source) if isinstance(source, str) else source
+    reach_km = check_part(part)
     geometry.check_coords(center, "center")
-    name, sha256, whole = _demo() if boundary == "demo" else _from_file(boundary, where)
+    name, sha256, whole, notes = _demo() if chosen.boundary == "demo" else _from_file(chosen)
     pieces: Sequence[shapely.Polygon] = polygons.parts(whole)
-    selection: dict[str, Any] = {"part": part} | ({"where": where} if where else {})
+    selection: dict[str, Any] = {"part": part} | chosen.selection
     if part == "containing":
         pieces = _containing(pieces, center, name)
         selection["center"] = [float(value) for value in center]
-    elif part == "largest":
-        groups = antimeridian.joined_over_antimeridian(pieces)
-        pieces = max(groups, key=lambda group: polygons.area_km2(polygons.join(group)))
-    return Boundary(polygons.join(pieces), sha256, name, selection)
+    elif part != "all":
+        pieces = _largest(pieces, reach_km)
+    return Boundary(polygons.join(pieces), sha256, name, selection, notes)
 
 
-def _demo() -> tuple[str, str, polygons.Shape]:
-    """Returns name, hash and shape of the outline that comes with geods."""
+def shapes_within_180(features: vector_files.Features, path: pathlib.Path) -> tuple[list[shapely.Geometry], list[str]]:
+    """Returns the features' shapes cut at the antimeridian and valid, and notes on what can be read in two ways.
+
+    Raises:
+        BoundaryError: If coordinates are not degrees, or a ring cannot be read in one way only.
+    """
+    notes: list[str] = []
+    try:
+        shapes = [shapely.make_valid(antimeridian.within_180(shape, notes)) for shape in features.shapes]
+    except errors.CoordinateError as error:
+        next_step = error.next_step or "write degrees (EPSG:4326), longitude first, or name the projection in the file"
+        raise errors.BoundaryError(f"{path}: {error.problem}", next_step) from error
+    if features.without_geometry:
+        notes.append(f"{features.without_geometry} features without geometry were skipped.")
+    return shapes, notes
+
+
+def _demo() -> tuple[str, str, polygons.Shape, tuple[str, ...]]:
+    """Returns name, hash, shape and notes of the outline that comes with geods."""
     from geods.geo import demo_outline
 
     points = [(float(lat), float(lon)) for lat, lon in demo_outline.coarse_us()]
     sha256 = hashlib.sha256(repr(points).encode()).hexdigest()
-    return "demo", sha256, polygons.canonical(shapely.Polygon([(lon, lat) for lat, lon in points]))
+    return "demo", sha256, polygons.canonical(shapely.Polygon([(lon, lat) for lat, lon in points])), ()
 
 
-def _from_file(boundary: str, where: str | None) -> tuple[str, str, polygons.Shape]:
-    """Returns name, hash and joined polygons of `us` or a file."""
-    if boundary == "us":
-        path = fetch(US_NATION)
-    else:
-        path = files.check_file(boundary, "give the path of a boundary file, or --boundary=us or --boundary=demo")
-    shapes = vector_files.read(path, where)
-    whole = polygons.canonical(shapely.union_all([_within_180(shape, path) for shape in shapes]))
+def _from_file(source: Source) -> tuple[str, str, polygons.Shape, tuple[str, ...]]:
+    """Returns name, hash, joined polygons and notes of a file."""
+    path, features = source.path(), source.read()
+    shapes, notes = shapes_within_180(features, path)
+    whole = polygons.canonical(shapely.union_all(shapes))
     if whole.is_empty:
-        found = ", ".join(sorted({shape.geom_type for shape in shapes})) or "nothing"
+        found = ", ".join(sorted({shape.geom_type for shape in features.shapes})) or "nothing"
         next_step = "give a file of polygons; lines and points bound nothing"
         raise errors.BoundaryError(f"{path}: holds no polygon with an area (found: {found}).", next_step)
-    return str(path), files.sha256_of_file(path), whole
+    return str(path), vector_sources.sha256_of_source(path), whole, tuple(notes)
 
 
-def _within_180(shape: shapely.Geometry, path: pathlib.Path) -> shapely.Geometry:
-    """Cuts a shape at the antimeridian and mends rings that cross themselves."""
-    try:
-        return shapely.make_valid(antimeridian.within_180(shape))
-    except errors.CoordinateError as error:
-        next_step = error.next_step or "write degrees (EPSG:4326), longitude first, or name the projection in the file"
-        raise errors.BoundaryError(f"{path}: {error.problem}", next_step) from error
+def _largest(pieces: Sequence[shapely.Polygon], reach_km: float | None) -> Sequence[shapely.Polygon]:
+    """Returns the largest polygon, with what continues it over the antimeridian and what lies within reach."""
+    groups = antimeridian.joined_over_antimeridian(pieces)
+    areas_km2 = [sum(polygons.area_km2(piece) for piece in group) for group in groups]
+    largest = groups[areas_km2.index(max(areas_km2))]
+    if reach_km is None:
+        return largest
+    borders = nearest.Borders(largest)
+    # Densified, as an island's nearest point may lie in the middle of an edge.
+    coords = [shapely.get_coordinates(shapely.segmentize(polygons.join(group), 0.1))[:, ::-1] for group in groups]
+    near = [np.isfinite(borders.nearest(points, reach_km)[1]).any() for points in coords]
+    return [
+        piece for group, is_near in zip(groups, near, strict=True) if group is largest or is_near for piece in group
+    ]
 
 
 def _containing(pieces: Sequence[shapely.Polygon], center: tuple[float, float], name: str) -> Sequence[shapely.Polygon]:

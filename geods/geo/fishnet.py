@@ -11,13 +11,18 @@ from shapely import affinity
 
 from geods import errors
 from geods.geo import boundary as boundaries
-from geods.geo import partition, polygons
+from geods.geo import nearest, partition, polygons
 
 # A class each: a head over more would not fit in memory, and a slip in cell_deg should not run for hours.
 MOST_CELLS = 100_000
+# Distances are good to 1 % up to there.
+MOST_JOIN_KM = 500.0
+_OWN_PARAMETERS = ("cell_deg", "merge_below", "join_within_km")
 
 
-def make(boundary: boundaries.Boundary, cell_deg: float = 2.0, merge_below: float = 0.1) -> partition.Partition:
+def make(
+    boundary: boundaries.Boundary, cell_deg: float = 2.0, merge_below: float = 0.1, join_within_km: float = 0.0
+) -> partition.Partition:
     """Splits a boundary into cells.
 
     Boxes are aligned to multiples of `cell_deg` and taken by columns from west to east, each from south to north. What
@@ -30,15 +35,18 @@ def make(boundary: boundaries.Boundary, cell_deg: float = 2.0, merge_below: floa
         boundary: What to cover.
         cell_deg: Side of a box in degrees.
         merge_below: Share of the largest piece's area, both in square degrees as in the report.
+        join_within_km: A small piece that shares no border with another, an island, joins the nearest one within so
+            many kilometres.
 
     Returns:
         A partition of kind `fishnet` that tiles the boundary.
 
     Raises:
-        OptionError: If `cell_deg` is not above 0 and at most 90, or `merge_below` not from 0 to below 1.
+        OptionError: If `cell_deg` is not above 0 and at most 90, `merge_below` not from 0 to below 1, or
+            `join_within_km` not from 0 to `MOST_JOIN_KM`.
         PartitionError: If there would be more than `MOST_CELLS` cells.
     """
-    check_options(cell_deg, merge_below)
+    check_options(cell_deg, merge_below, join_within_km)
     about = boundary.shape.area / cell_deg**2
     if about > MOST_CELLS:
         problem = f"cell_deg={cell_deg:g} would give about {about:,.0f} cells; at most {MOST_CELLS:,} are made."
@@ -47,30 +55,35 @@ def make(boundary: boundaries.Boundary, cell_deg: float = 2.0, merge_below: floa
         raise errors.PartitionError(problem, f"take cell_deg={enough:.2g} or more")
     pieces = _pieces(boundary.shape, cell_deg)
     areas = [piece.area for piece in pieces]
-    groups = merge(pieces, areas, merge_below * max(areas))
+    groups = merge(pieces, areas, merge_below * max(areas), join_within_km)
     shapes = tuple(shapely.union_all([pieces[k] for k in group]) for group in groups)
     parameters = {"cell_deg": float(cell_deg), "merge_below": float(merge_below), **boundary.selection}
+    if join_within_km:
+        parameters["join_within_km"] = float(join_within_km)
     return partition.Partition(shapes, "fishnet", parameters, boundary.sha256)
 
 
 def refine(cells: partition.Partition, cell_deg: float) -> partition.Partition:
-    """Splits the area of a partition anew, into boxes of `cell_deg`; see `make`.
+    """Splits the area of a partition again, into boxes of `cell_deg`; see `make`.
 
     Raises:
         OptionError: If `cell_deg` is not above 0 and at most 90.
         PartitionError: If there would be more than `MOST_CELLS` cells.
     """
     area = polygons.canonical(shapely.union_all(cells.shapes))
-    selection = {name: value for name, value in cells.parameters.items() if name not in ("cell_deg", "merge_below")}
+    selection = {name: value for name, value in cells.parameters.items() if name not in _OWN_PARAMETERS}
     return make(boundaries.Boundary(area, cells.boundary_sha256, "the cells of a partition", selection), cell_deg)
 
 
-def check_options(cell_deg: float, merge_below: float) -> None:
+def check_options(cell_deg: float, merge_below: float, join_within_km: float = 0.0) -> None:
     """Raises OptionError if `make` does not take these values."""
     if not 0 < cell_deg <= 90:
         raise errors.OptionError(f"cell_deg={cell_deg:g} must be above 0 and at most 90 degrees.", "2 is the report's")
     if not 0 <= merge_below < 1:
         raise errors.OptionError(f"merge_below={merge_below:g} must be from 0 to below 1.", "0.1 is the report's")
+    if not 0 <= join_within_km <= MOST_JOIN_KM:
+        problem = f"join_within_km={join_within_km:g} must be from 0 to {MOST_JOIN_KM:g}."
+        raise errors.OptionError(problem, "0 is the report's; 50 suits most coasts")
 
 
 def _pieces(shape: polygons.Shape, cell_deg: float) -> list[shapely.Polygon]:
@@ -109,18 +122,22 @@ def _south_east(piece: shapely.Polygon) -> tuple[float, float, float]:
     return (*min((y, -x) for x, y in piece.exterior.coords), piece.area)
 
 
-def merge(pieces: Sequence[shapely.Polygon], sizes: Sequence[float], least: float) -> Iterable[Sequence[int]]:
+def merge(
+    pieces: Sequence[shapely.Polygon], sizes: Sequence[float], least: float, within_km: float = 0.0
+) -> Iterable[Sequence[int]]:
     """Joins pieces that are too small to a neighbour.
 
     Args:
         pieces: Polygons that do not overlap.
         sizes: One a piece, what the sizes of joined pieces add up from.
         least: In order, a piece smaller than this joins the first piece it shares a border with, if there is one.
+        within_km: Without one it joins the nearest piece within so many kilometres.
 
     Returns:
         Which pieces form each cell, in order; a cell keeps the place of the piece that others joined.
     """
     neighbours = _neighbours(pieces)
+    borders = nearest.Borders(pieces) if within_km > 0 else None
     joined = list(sizes)
     owner = list(range(len(pieces)))
     members = {k: [k] for k in owner}
@@ -128,6 +145,9 @@ def merge(pieces: Sequence[shapely.Polygon], sizes: Sequence[float], least: floa
         if joined[k] >= least:
             continue
         beside = {owner[other] for member in members[k] for other in neighbours[member]} - {k}
+        if not beside and borders:
+            beside = _nearest(k, pieces[k], borders, within_km)
+            beside = {owner[other] for other in beside} - {k}
         if not beside:
             continue
         target = min(beside)
@@ -136,6 +156,13 @@ def merge(pieces: Sequence[shapely.Polygon], sizes: Sequence[float], least: floa
         members[target] += members.pop(k)
         joined[target] += joined[k]
     return members.values()
+
+
+def _nearest(number: int, piece: shapely.Polygon, borders: nearest.Borders, within_km: float) -> set[int]:
+    """Returns the piece nearest to one of them, if it is within so many kilometres."""
+    points = shapely.get_coordinates(shapely.segmentize(piece.exterior, 0.1))[:, ::-1]
+    found, distance_km = borders.nearest(points, within_km, np.full(len(points), number))
+    return {int(found[distance_km.argmin()])} - {-1}
 
 
 def _neighbours(pieces: Sequence[shapely.Polygon]) -> list[set[int]]:

@@ -20,6 +20,7 @@ from geods.storage import files
 _LEAST_FILL = 1e-6
 _DRAWS_AT_ONCE = 1 << 20
 _MOST_LATTICE_POINTS = 1_000_000
+_AREA_TOLERANCE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,21 +29,23 @@ class Partition:
 
     Attributes:
         shapes: One polygon or multipolygon a cell, x = longitude and y = latitude in degrees; kept in canonical form.
-        kind: `fishnet` for what `fishnet.make` made, `polygons` for cells from elsewhere.
+        kind: `fishnet`, `quadtree` or `features` for what those modules made, `polygons` for cells from elsewhere.
         parameters: What the cells were made with, as JSON can hold it.
         boundary_sha256: Hash of the boundary's source, or "".
+        names: One a cell, or none.
     """
 
     shapes: tuple[polygons.Shape, ...]
     kind: str = "polygons"
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     boundary_sha256: str = ""
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Brings the cells into canonical form.
 
         Raises:
-            PartitionError: If there is no cell, or one without area.
+            PartitionError: If there is no cell, or one without area, or another number of names.
         """
         if not self.shapes:
             raise errors.PartitionError("a partition needs at least one cell.")
@@ -50,6 +53,8 @@ class Partition:
         for cell, shape in enumerate(self.shapes):
             if shape.is_empty:
                 raise errors.PartitionError(f"cell {cell} has no area.", "leave it out")
+        if self.names and len(self.names) != len(self.shapes):
+            raise errors.PartitionError(f"{len(self.names)} names for {len(self.shapes)} cells.", "give one each")
 
     def __len__(self) -> int:
         """Returns the number of cells."""
@@ -179,11 +184,13 @@ class Partition:
     @functools.cached_property
     def _geojson(self) -> bytes:
         """Those bytes, which a build needs twice."""
-        properties = [
+        properties: list[dict[str, Any]] = [
             # To the square metre: further digits of a sum of sines differ between processors.
             {"area_km2": round(float(area_km2), 6), "cell": cell, "centroid": centroid}
             for cell, (area_km2, centroid) in enumerate(zip(self.areas_km2, self.centroids.tolist(), strict=True))
         ]
+        for values, name in zip(properties, self.names, strict=False):
+            values["name"] = name
         member = {"boundary_sha256": self.boundary_sha256, "kind": self.kind, "parameters": dict(self.parameters)}
         return partition_geojson.dumps(self.shapes, properties, member)
 
@@ -232,6 +239,23 @@ def read(path: str | os.PathLike[str]) -> Partition:
         return Partition.from_geojson(found.read_bytes())
     except errors.PartitionError as error:
         raise errors.PartitionError(f"{found}: {error.problem}", error.next_step) from error
+
+
+def check_area(partition: Partition, area_km2: float) -> None:
+    """Reads a partition's file format back and compares its area, by spherical triangles, with what it should cover.
+
+    Raises:
+        PartitionError: If it cannot be read back, or the areas differ by more than a thousandth.
+    """
+    found_km2 = 0.0
+    for piece in (
+        piece for shape in Partition.from_geojson(partition.to_geojson()).shapes for piece in polygons.parts(shape)
+    ):
+        exterior, *holes = [np.asarray(ring.coords)[:, ::-1] for ring in (piece.exterior, *piece.interiors)]
+        found_km2 += geometry.area_by_triangles_km2(exterior) - sum(map(geometry.area_by_triangles_km2, holes))
+    if abs(found_km2 - area_km2) > _AREA_TOLERANCE * area_km2:
+        problem = f"the cells cover {found_km2:,.3f} km2 when read back, and their source {area_km2:,.3f}."
+        raise errors.PartitionError(problem, "nothing was written; cut the source's polygons at 180 degrees")
 
 
 def write(partition: Partition, path: str | os.PathLike[str]) -> None:

@@ -14,6 +14,7 @@ from geods.storage import files
 FORMAT_VERSION = 1
 MAKE_ONE = "make one: python -m tools.make_partition --boundary=us --out=partition.geojson"
 
+_MAKE_VALID = "make its cells valid: python -m tools.make_partition --cells=features --boundary=OLD --out=NEW"
 _MEMBER_FIELDS = {"kind": str, "parameters": dict, "boundary_sha256": str}
 # Borders that two cells write with different vertices overlap by slivers; a larger share of a cell is a mistake.
 _OVERLAP_ALLOWED = 1e-6
@@ -41,7 +42,7 @@ def dumps(
 def loads(content: bytes | str) -> tuple[list[polygons.Shape], dict[str, Any]]:
     """Returns the shapes of a FeatureCollection in order, cut at the antimeridian, and its `geods` member.
 
-    A file without that member is as good; then the second value is empty.
+    The member comes with `names` if every cell has one. A file without a member is as good; then it is empty.
 
     Raises:
         PartitionError: If it is not JSON, not a FeatureCollection, written by a newer geods, or a feature is not a
@@ -58,6 +59,9 @@ def loads(content: bytes | str) -> tuple[list[polygons.Shape], dict[str, Any]]:
     member = _member(document["geods"]) if "geods" in document else {}
     shapes = [_shape(feature, cell) for cell, feature in enumerate(document["features"])]
     _check_no_overlap(shapes)
+    names = [(feature.get("properties") or {}).get("name") for feature in document["features"]]
+    if member and all(isinstance(name, str) for name in names):
+        member["names"] = tuple(names)
     return shapes, member
 
 
@@ -91,7 +95,7 @@ def _shape(feature: Any, cell: int) -> polygons.Shape:  # noqa: ANN401 - whateve
         raise errors.PartitionError(f"cell {cell}: {error.problem}", "write degrees, longitude first") from error
     if not within.is_valid:
         reason = shapely.is_valid_reason(within)
-        raise errors.PartitionError(f"cell {cell} is broken: {reason}.", "mend it: ogr2ogr -makevalid NEW OLD")
+        raise errors.PartitionError(f"cell {cell} is broken: {reason}.", _MAKE_VALID)
     return within
 
 

@@ -1,55 +1,142 @@
-"""Geometries from any vector file fiona opens: zip archives, one layer, chosen features, in degrees."""
+"""Features of any vector file that GDAL or pyarrow opens: one layer, chosen features, in degrees."""
 
 import contextlib
+import dataclasses
 import difflib
+import json
 import logging
 import pathlib
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import shapely
 
 from geods import errors
-from geods.storage import files
-
-_SUFFIXES_IN_ZIP = (".shp", ".geojson", ".json", ".gpkg")
-_NAMES_SHOWN = 8
+from geods.geo import vector_sources
 
 
-def read(path: pathlib.Path, where: str | None = None) -> list[shapely.Geometry]:
-    """Returns the geometries of a file's features, x = longitude and y = latitude in degrees.
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """A geometry, x = longitude and y = latitude in degrees, and the values of its fields."""
+
+    shape: shapely.Geometry
+    properties: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """The chosen features of a layer.
+
+    Attributes:
+        features: Those with a geometry, in the order of the file.
+        without_geometry: How many of the chosen had none, or an empty one.
+    """
+
+    features: tuple[Feature, ...]
+    without_geometry: int = 0
+
+    @property
+    def shapes(self) -> list[shapely.Geometry]:
+        """Their geometries."""
+        return [feature.shape for feature in self.features]
+
+
+def read(
+    path: pathlib.Path, where: Sequence[str] = (), layer: str | None = None, member: str | None = None
+) -> Features:
+    """Returns the chosen features of a file.
 
     Projected coordinates are transformed to WGS 84. Geographic ones are taken as they are: between the datums in use
     today (NAD83, ETRS89, WGS 84) lie a metre or two.
 
     Args:
-        path: A .zip that holds one file, or a .shp, .geojson, .gpkg or another format of GDAL with one layer.
-        where: `FIELD=VALUE` keeps the features with that value; None keeps all.
+        path: A map in one of the formats of docs/boundaries.md, or an archive that holds one.
+        where: Each `FIELD=VALUE` or `FIELD=VALUE,VALUE`; a feature is taken that has, in each field named, one of the
+            field's values. Without any, all features are taken.
+        layer: Name of the layer; None for the only one with geometries.
+        member: Path of the map in an archive, or the end of it; None for the only one.
 
     Raises:
-        BoundaryError: If the file cannot be read whole, or `where` fits nothing in it.
+        BoundaryError: If the file cannot be read whole, a layer or member is missing or must be chosen, or `where` fits
+            nothing in it.
     """
-    import fiona
-    from fiona import transform
-
     try:
-        with _gdal_errors() as reported:
-            name = _fiona_name(path)
-            with fiona.open(name, layer=_only_layer(fiona.listlayers(name), path)) as source:
-                found = [feature.geometry for feature in _matching(source, where, path) if feature.geometry]
-                if source.crs and source.crs.is_projected:
-                    found = [transform.transform_geom(source.crs, "EPSG:4326", geometry) for geometry in found]
-            shapes = [shapely.force_2d(shapely.geometry.shape(geometry)) for geometry in found]
+        with _gdal_errors() as reported, vector_sources.opened(path, member) as name:
+            read_layer = _parquet if name.lower().endswith(".parquet") else _gdal
+            found = read_layer(name, path, layer)
     except errors.GeodsError:
         raise
     except Exception as error:
         # Damaged files make fiona raise almost anything, UnboundLocalError and SystemError among it.
-        raise _unreadable(path, _root_cause(error)) from error
+        raise vector_sources.unreadable(path, str(errors.root(error))) from error
     if reported:
         # A file cut short is reported here only, and its last features come without geometry.
-        raise _unreadable(path, reported[0])
-    return shapes
+        raise vector_sources.unreadable(path, reported[0])
+    chosen = list(_matching(found, where, path))
+    with_geometry = tuple(feature for feature in chosen if feature.shape is not None and not feature.shape.is_empty)
+    return Features(with_geometry, len(chosen) - len(with_geometry))
+
+
+def _gdal(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
+    """Returns all features of a layer that GDAL opens."""
+    import fiona
+    from fiona import transform
+
+    layers = fiona.listlayers(name)
+    if len(layers) > 1:
+        layers = [known for known in layers if _has_geometry(name, known)]
+    # fiona opens KML only where it is asked to open what it was not tested with.
+    with fiona.open(
+        name, layer=vector_sources.only_layer(layers, path, layer), allow_unsupported_drivers=True
+    ) as source:
+        found = list(source)
+        geometries = [feature.geometry for feature in found]
+        if source.crs and source.crs.is_projected:
+            geometries = [
+                geometry and transform.transform_geom(source.crs, "EPSG:4326", geometry) for geometry in geometries
+            ]
+        fields = list(source.schema["properties"])
+    shapes = [geometry and shapely.force_2d(shapely.geometry.shape(geometry)) for geometry in geometries]
+    return [
+        Feature(shape, {field: feature.properties[field] for field in fields})
+        for shape, feature in zip(shapes, found, strict=True)
+    ]
+
+
+def _has_geometry(name: str, layer: str) -> bool:
+    """Returns whether a layer holds geometries: GeoPackages and geodatabases also hold plain tables."""
+    import fiona
+
+    with fiona.open(name, layer=layer, allow_unsupported_drivers=True) as source:
+        return bool(source.schema["geometry"] != "None")
+
+
+def _parquet(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
+    """Returns all features of a GeoParquet file, which the GDAL of fiona's wheel does not read."""
+    from fiona import crs, transform
+    from pyarrow import parquet
+
+    if layer is not None:
+        raise errors.BoundaryError(f"{path}: GeoParquet has no layers.", "leave --layer out")
+    table = parquet.read_table(name)
+    metadata = json.loads((table.schema.metadata or {}).get(b"geo", b"null"))
+    if not metadata:
+        raise errors.BoundaryError(f"{path}: is Parquet without the metadata of GeoParquet.", "write it as GeoParquet")
+    column = metadata["primary_column"]
+    described = metadata["columns"][column]
+    if described["encoding"] != "WKB":
+        problem = f"{path}: its geometries are encoded as {described['encoding']}."
+        raise errors.BoundaryError(problem, "write them as WKB, the encoding that all programs read")
+    shapes = list(shapely.force_2d(shapely.from_wkb(table.column(column).to_pylist())))
+    system = crs.CRS.from_user_input(json.dumps(described["crs"])) if described.get("crs") else None
+    if system and system.is_projected:
+        shapes = [
+            shape
+            and shapely.geometry.shape(transform.transform_geom(system, "EPSG:4326", shapely.geometry.mapping(shape)))
+            for shape in shapes
+        ]
+    rows = table.drop_columns([column]).to_pylist() or [{}] * len(shapes)
+    return [Feature(shape, row) for shape, row in zip(shapes, rows, strict=True)]
 
 
 @contextlib.contextmanager
@@ -66,82 +153,41 @@ def _gdal_errors() -> Iterator[list[str]]:
 
 
 class _Collector(logging.Handler):
-    """Keeps the text of records."""
-
     def __init__(self, level: int) -> None:
         super().__init__(level)
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps one record."""
+        """Keeps one record's text."""
         self.messages.append(record.getMessage())
 
 
-def _root_cause(error: BaseException) -> str:
-    """Returns the message at the end of a chain of exceptions: fiona's own says only that opening failed."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return str(error)
-
-
-def _unreadable(path: pathlib.Path, cause: str) -> errors.BoundaryError:
-    """Returns the error for a file that GDAL does not read."""
-    shortened = " ".join(cause.split())[:300].rstrip(".")
-    next_step = "give a .zip, .shp (with its .shx and .dbf), .geojson or .gpkg; ogrinfo FILE shows what is wrong"
-    return errors.BoundaryError(f"{path}: cannot be read ({shortened}).", next_step)
-
-
-def _fiona_name(path: pathlib.Path) -> str:
-    """Returns what fiona.open takes for a path: fiona does not open archives by themselves."""
-    if not zipfile.is_zipfile(path):
-        return str(path)
-    try:
-        files.check_not_bomb(path)
-    except ValueError as error:
-        raise _unreadable(path, str(error)) from error
-    with zipfile.ZipFile(path) as archive:
-        # GDAL reads on where a checksum does not fit.
-        if damaged := archive.testzip():
-            raise _unreadable(path, f"{damaged} in it is damaged")
-        if led_out := [name for name in archive.namelist() if name.startswith("/") or ".." in name.split("/")]:
-            raise _unreadable(path, f"{led_out[0]} in it leads out of it")
-        inside = [name for name in archive.namelist() if name.lower().endswith(_SUFFIXES_IN_ZIP)]
-    if len(inside) != 1:
-        found = f"{len(inside)} of them: {', '.join(inside[:_NAMES_SHOWN])}" if inside else "none"
-        problem = f"{path}: must hold one file with suffix {', '.join(_SUFFIXES_IN_ZIP)}, but holds {found}."
-        raise errors.BoundaryError(problem, "unpack it and give the path of one file")
-    # The braces let GDAL open archives whose name does not end in .zip.
-    return f"/vsizip/{{{path.resolve()}}}/{inside[0]}"
-
-
-def _only_layer(layers: Sequence[str], path: pathlib.Path) -> str:
-    """Returns the one layer there is."""
-    if len(layers) != 1:
-        problem = f"{path}: must hold one layer, but holds {len(layers)}: {', '.join(layers[:_NAMES_SHOWN])}."
-        raise errors.BoundaryError(problem, "save one to a file of its own: ogr2ogr new.geojson OLD LAYER")
-    return layers[0]
-
-
-def _matching(source: Any, where: str | None, path: pathlib.Path) -> Iterator[Any]:  # noqa: ANN401 - fiona has no types
-    """Gives the features that `where` keeps.
+def _matching(found: Sequence[Feature], where: Sequence[str], path: pathlib.Path) -> Iterable[Feature]:
+    """Returns the features that `where` keeps.
 
     Raises:
         BoundaryError: If `where` is not FIELD=VALUE, or there is no such field or value.
     """
-    if where is None:
-        yield from source
-        return
-    field, equals, value = where.partition("=")
-    known = list(source.schema["properties"])
-    if not equals or field not in known:
-        problem = f"{path}: has no field {field!r}." if equals else f"--where={where} is not FIELD=VALUE."
-        raise errors.BoundaryError(problem, f"choose one of the fields {', '.join(known)}")
-    seen = set()
-    for feature in source:
-        seen.add(str(feature.properties[field]))
-        if str(feature.properties[field]) == value:
-            yield feature
-    if value not in seen:
-        close = difflib.get_close_matches(value, sorted(seen), n=_NAMES_SHOWN, cutoff=0)
-        problem = f"{path}: no feature has {field}={value}."
-        raise errors.BoundaryError(problem, f"choose one of its {len(seen)} values, such as {', '.join(close)}")
+    known = list(found[0].properties) if found else []
+    wanted: dict[str, set[str]] = {}
+    for choice in where:
+        field, equals, value = choice.partition("=")
+        if not equals or field not in known:
+            problem = f"{path}: has no field {field!r}." if equals else f"--where={choice} is not FIELD=VALUE."
+            raise errors.BoundaryError(problem, f"choose one of the fields {', '.join(known)}")
+        values = {str(feature.properties[field]) for feature in found}
+        # A value may hold a comma itself, such as Korea, Republic of.
+        choices = [value] if value in values else [part.strip() for part in value.split(",")]
+        for missing in sorted(set(choices) - values):
+            close = difflib.get_close_matches(missing, sorted(values), n=vector_sources.NAMES_SHOWN, cutoff=0)
+            problem = f"{path}: no feature has {field}={missing}."
+            raise errors.BoundaryError(problem, f"choose one of its {len(values)} values, such as {', '.join(close)}")
+        wanted.setdefault(field, set()).update(choices)
+    chosen = [
+        feature
+        for feature in found
+        if all(str(feature.properties[field]) in values for field, values in wanted.items())
+    ]
+    if found and not chosen:
+        raise errors.BoundaryError(f"{path}: no feature has all of {', '.join(where)}.", "leave one of them out")
+    return chosen

@@ -77,7 +77,13 @@ def test_the_demo_needs_no_file(tmp_path):
         (["--where=NAME=C"], "no feature has NAME=C"),
         (["--cell_deg=0"], "cell_deg=0 must be above 0"),
         (["--merge_below=1"], "merge_below=1 must be from 0"),
-        (["--part=most"], "should be one of <containing|largest|all>"),
+        (["--part=most"], "part='most' is unknown"),
+        (["--part=near:0"], "part='near:0' is unknown"),
+        (["--join_within_km=-1"], "join_within_km=-1 must be from 0"),
+        (["--max_sliver=2"], "max_sliver=2 must be from 0"),
+        (["--name_field=NAME"], "boxes have no names"),
+        (["--cells=features", "--name_field=QQ"], "has no field 'QQ'"),
+        (["--layer=QQ"], "has no layer 'QQ'"),
         (["--boundary=us"], "cb_2018_us_nation_5m.zip: not fetched"),
         (["word"], "unexpected words: word"),
     ],
@@ -108,3 +114,30 @@ def test_options_check_themselves():
         make_partition.Options(center=("-98.35", "39.5"))
     with pytest.raises(errors.OptionError, match="cell_deg=0"):
         make_partition.Options(cell_deg=0)
+
+
+def test_features_become_cells_with_names(squares, tmp_path):
+    out = tmp_path / "out.geojson"
+    done = run(f"--boundary={squares}", f"--out={out}", "--cells=features", "--name_field=NAME")
+    assert done.returncode == 0, done.stderr
+    assert "smallest cell  197,669 km2 (cell 0, A, around 2.00,2.00)" in done.stdout
+    made = partition.read(out)
+    assert (made.names, made.kind) == (("A", "B"), "features")
+
+
+@pytest.mark.parametrize("words", [["--where=NAME=A,B"], ["--where=NAME=A", "--where=NAME=B"]])
+def test_several_values_are_chosen(squares, tmp_path, words):
+    out = tmp_path / "out.geojson"
+    done = run(f"--boundary={squares}", f"--out={out}", "--part=all", *words)
+    assert done.returncode == 0, done.stderr
+    assert partition.read(out).bounds == (0, 4, 0, 14)
+
+
+def test_notes_are_printed(tmp_path):
+    path, out = tmp_path / "island.geojson", tmp_path / "out.geojson"
+    ring = [[179.8, -16.5], [-179.8, -16.5], [-179.8, -16.3], [179.8, -16.3], [179.8, -16.5]]
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    done = run(f"--boundary={path}", f"--out={out}", "--part=largest")
+    assert done.returncode == 0, done.stderr
+    assert "note           the edge from longitude -179.8 to 179.8" in done.stdout
+    assert "area           949 km2" in done.stdout

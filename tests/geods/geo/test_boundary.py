@@ -56,9 +56,12 @@ def test_all_parts_and_features(country, tmp_path):
 
 def test_where_chooses_features(tmp_path):
     path = write(tmp_path / "two.geojson", MAINLAND, ISLAND)
-    found = boundary.load(path, where="n=1", part="all")
+    found = boundary.load(boundary.Source(path, ("n=1",)), part="all")
     assert found.shape.equals(ISLAND)
     assert found.selection == {"part": "all", "where": "n=1"}
+    both = boundary.load(boundary.Source(path, ("n=1", "n=0")), part="all")
+    assert both.shape.equals(shapely.MultiPolygon([MAINLAND, ISLAND]))
+    assert both.selection == {"part": "all", "where": ["n=1", "n=0"]}
 
 
 def test_crossed_rings_are_mended(tmp_path):
@@ -125,14 +128,48 @@ def test_what_bounds_nothing_is_refused(tmp_path, shapes, found):
 def test_coordinates_that_are_not_degrees_are_refused(tmp_path, shape, message):
     with pytest.raises(errors.BoundaryError, match=f"a.geojson: longitude .*{message}") as caught:
         boundary.load(write(tmp_path / "a.geojson", shape), part="all")
-    assert "ogr2ogr -t_srs EPSG:4326" in caught.value.next_step
+    assert "write degrees (EPSG:4326)" in caught.value.next_step
 
 
 def test_other_words_for_options_are_refused(country):
     with pytest.raises(errors.OptionError, match="part='most' is unknown"):
         boundary.load(country, part="most")
+    for part in ("near", "near:", "near:0", "near:x", "near:inf"):
+        with pytest.raises(errors.OptionError, match=f"part='{part}' is unknown") as caught:
+            boundary.load(country, part=part)
+        assert "near:200" in caught.value.next_step
     with pytest.raises(errors.OptionError, match="where=a=b: the demo outline has no fields"):
-        boundary.load("demo", where="a=b")
+        boundary.Source("demo", ("a=b",))
+
+
+def test_the_largest_part_and_what_lies_near(tmp_path):
+    # 1,112 km from the mainland across the equator; 167 km over the antimeridian from the eastern half.
+    east, west = shapely.box(170, 0, 180, 10), shapely.box(-180, 0, -179, 10)
+    near, far = shapely.box(-177.5, 5, -177, 6), shapely.box(-160, 0, -159, 1)
+    path = write(tmp_path / "a.geojson", east, west, near, far)
+    assert boundary.load(path, part="near:100").shape.equals(shapely.MultiPolygon([east, west]))
+    assert boundary.load(path, part="near:200").shape.equals(shapely.MultiPolygon([east, west, near]))
+    found = boundary.load(path, part="near:2500")
+    assert found.shape.equals(shapely.MultiPolygon([east, west, near, far]))
+    assert found.selection == {"part": "near:2500"}
+
+
+def test_notes_name_what_is_skipped_or_ambiguous(tmp_path):
+    island = shapely.Polygon([(179.8, -16.5), (-179.8, -16.5), (-179.8, -16.3), (179.8, -16.3)])
+    path = write(tmp_path / "a.geojson", island)
+    content = json.loads(pathlib.Path(path).read_text())
+    content["features"].append({"type": "Feature", "geometry": None, "properties": {"n": 1}})
+    pathlib.Path(path).write_text(json.dumps(content))
+    ambiguous, skipped = boundary.load(path, part="all").notes
+    assert "is ambiguous; taken over the antimeridian" in ambiguous
+    assert skipped == "1 features without geometry were skipped."
+
+
+def test_a_box_that_could_be_drawn_either_way_is_refused(tmp_path):
+    path = write(tmp_path / "a.geojson", shapely.box(-179, -60, 179, 60))
+    with pytest.raises(errors.BoundaryError, match=r"a.geojson: the edge .* is ambiguous: it goes 2 degrees") as caught:
+        boundary.load(path, part="all")
+    assert "add a vertex at longitude 0" in caught.value.next_step
 
 
 def test_the_demo_outline_needs_no_file():

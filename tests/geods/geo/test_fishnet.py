@@ -209,3 +209,20 @@ def test_refined_cells_tile_the_same_area_and_begin_anew():
     assert finer.parameters["cell_deg"] == 1.0
     assert_tiles(finer, shapely.box(-100.3, 40.1, -95.2, 44.9))
     assert fishnet.refine(whole, 2.0).to_geojson() == whole.to_geojson()
+
+
+def test_small_islands_join_the_nearest_cell_within_reach():
+    # 111 km west of the mainland, 55 km beyond the antimeridian, and far away.
+    islands = [shapely.box(168.5, 1, 169, 1.2), shapely.box(-179.5, 1, -179.4, 1.2), shapely.box(0, 0, 0.1, 0.1)]
+    covered = covering(shapely.MultiPolygon([shapely.box(170, 0, 180, 2), *islands]))
+    assert len(fishnet.make(covered, 2)) == 8
+    made = fishnet.make(covered, 2, join_within_km=120)
+    assert len(made) == 6
+    assert (
+        made.label([1.1, 1.1, 0.05], [168.7, -179.45, 0.05]).tolist()
+        == made.label([1, 1, 0.05], [171, 179, 0.05]).tolist()
+    )
+    assert made.parameters["join_within_km"] == 120
+    assert made.areas_km2.sum() == pytest.approx(polygons.area_km2(covered.shape), rel=1e-9)
+    with pytest.raises(errors.OptionError, match="join_within_km=501 must be from 0 to 500"):
+        fishnet.make(covered, 2, join_within_km=501)

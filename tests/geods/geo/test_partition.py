@@ -292,3 +292,18 @@ def test_a_lattice_has_at_most_a_million_points():
 def test_a_lattice_too_fine_or_of_no_step_is_refused(cells, step_deg):
     with pytest.raises(errors.OptionError, match="at most 1,000,000 points"):
         cells.lattice(step_deg)
+
+
+def test_names_are_one_a_cell():
+    named = partition.Partition(SHAPES, names=("a", "b", "c"))
+    assert partition.Partition.from_geojson(named.to_geojson()).names == ("a", "b", "c")
+    with pytest.raises(errors.PartitionError, match=r"2 names for 3 cells"):
+        partition.Partition(SHAPES, names=("a", "b"))
+
+
+def test_an_area_other_than_the_sources_is_refused(pacific):
+    partition.check_area(pacific, float(pacific.areas_km2.sum()))
+    with pytest.raises(errors.PartitionError, match=r"the cells cover .* km2 when read back, and their source"):
+        partition.check_area(pacific, 1.002 * float(pacific.areas_km2.sum()))
+    holed = partition.Partition((HOLED,))
+    partition.check_area(holed, float(holed.areas_km2.sum()))
