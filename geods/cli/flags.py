@@ -65,7 +65,7 @@ def define(options_class: type, values: flags.FlagValues) -> None:
     types_by_name = typing.get_type_hints(options_class)
     for field in _flag_fields(options_class):
         help_text = field.metadata["help"]
-        if field.metadata["repeated"]:
+        if field.metadata.get("repeated"):
             default: Any = field.default
             flags.DEFINE_multi_string(field.name, list(default), help_text, flag_values=values)
         else:
@@ -101,7 +101,7 @@ def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
     lines = []
     for field in _flag_fields(type(options)):
         value = getattr(options, field.name)
-        if field.metadata["repeated"]:
+        if field.metadata.get("repeated"):
             lines += [f"--{field.name}={item}" for item in value]
         elif isinstance(value, bool):
             lines.append(f"--{field.name}={str(value).lower()}")
