@@ -55,7 +55,7 @@ def contains(shape, coords):
         for ring in rings(polygon):
             steps = np.diff(ring, axis=0)
             steps[:, 1] -= 360 * np.round(steps[:, 1] / 360)
-            pieces = np.maximum(np.ceil(np.abs(steps).max(axis=1)), 1).astype(int)
+            pieces = np.maximum(np.ceil(np.abs(steps).max(axis=1) * 10), 1).astype(int)
             at = np.repeat(np.arange(len(steps)), pieces)
             share = (np.arange(len(at)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) / pieces[at]
             dense = ring[:-1][at] + share[:, None] * steps[at]
