@@ -112,6 +112,21 @@ def month(text: object) -> str | None:
     return found.group() if found else None
 
 
+def time_span(options: MonthOptions) -> tuple[str, str]:
+    """Returns the first moment of the first month and the one after the last as ISO 8601 in UTC; "" where open.
+
+    Whole times, as services read bare months and days in ways of their own. Both are "" if undated pictures are taken,
+    which a service that is asked for a span leaves out.
+    """
+    if options.allow_undated:
+        return "", ""
+    end = ""
+    if options.max_date:
+        year, month_number = map(int, options.max_date.split("-"))
+        end = f"{year + month_number // 12:04d}-{month_number % 12 + 1:02d}-01T00:00:00Z"
+    return f"{options.min_date}-01T00:00:00Z" if options.min_date else "", end
+
+
 def date_refusal(date: str | None, options: MonthOptions) -> source.Miss | None:
     """Returns why a date is not taken, or None if it is."""
     if not options.min_date and not options.max_date:

@@ -141,6 +141,8 @@ class Mapillary:
         """Returns what is in a box, fit or not; None if the service can only answer for a smaller one."""
         options = self._options
         params = {"bbox": box.text, "fields": _FIELDS, "limit": str(self._most_results)}
+        span = zip(("start_captured_at", "end_captured_at"), acceptance.time_span(options), strict=True)
+        params |= {name: moment for name, moment in span if moment}
         params["is_pano"] = "true" if options.mapillary_kind == "panorama" else "false"
         try:
             record = responses.parse(self._ask("/images", params), "search")

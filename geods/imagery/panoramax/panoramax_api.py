@@ -107,15 +107,9 @@ class Panoramax:
         return responses.items(self._transport.get(f"{self._api}/search", params), what)
 
     def _months(self) -> dict[str, str]:
-        """Returns the `datetime` parameter: whole times, as geovisio takes the day of today into a bare month."""
-        first, last = self._options.min_date, self._options.max_date
-        if self._options.allow_undated or not (first or last):
-            return {}
-        # The days of a month beyond its end would be refused; the next month's first moment is one second too much,
-        # which `acceptance` leaves out.
-        year, month = map(int, last.split("-")) if last else (9998, 12)
-        end = f"{year + month // 12:04d}-{month % 12 + 1:02d}-01T00:00:00Z"
-        return {"datetime": f"{f'{first}-01T00:00:00Z' if first else '..'}/{end if last else '..'}"}
+        """Returns the `datetime` parameter."""
+        first, end = acceptance.time_span(self._options)
+        return {"datetime": f"{first or '..'}/{end or '..'}"} if first or end else {}
 
     def _judged(self, record: responses.Record) -> responses.Item | source.Miss:
         """Returns a picture, or why it is not taken."""

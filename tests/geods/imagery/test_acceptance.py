@@ -106,3 +106,16 @@ def test_a_date_is_a_month_or_nothing(text, expected):
 def test_options_are_checked(changes, words):
     with pytest.raises(errors.OptionError, match=words):
         options(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "span"),
+    [
+        ({}, ("", "")),
+        ({"min_date": "2015-02", "max_date": "2015-11"}, ("2015-02-01T00:00:00Z", "2015-12-01T00:00:00Z")),
+        ({"max_date": "2015-12"}, ("", "2016-01-01T00:00:00Z")),
+        ({"min_date": "2015-02", "allow_undated": True}, ("", "")),
+    ],
+)
+def test_the_span_of_time_is_whole_months_in_full_times(changes, span):
+    assert acceptance.time_span(options(**changes)) == span

@@ -150,3 +150,31 @@ def test_headings_that_are_none():
         perspective.Camera(float("nan"))
     with pytest.raises(errors.OptionError, match="heading inf is not a number"):
         perspective.cut(compass(), float("inf"), perspective.Camera(0.0))
+
+
+def test_a_tilted_panorama_is_levelled_and_tilt_has_the_signs_of_gpano():
+    # A panorama whose middle looks 10 degrees up has the horizon below its middle; leant right, it rises to the right.
+    camera = perspective.Camera(0.0, 0.0, 60.0, 31, 31)
+    _, elevations = perspective.Pose(0.0, pitch_deg=10.0).bearings_and_elevations(camera)
+    assert elevations[15, 15] == pytest.approx(-10)
+    _, elevations = perspective.Pose(0.0, roll_deg=10.0).bearings_and_elevations(camera)
+    assert elevations[15, 30] > 3
+    assert elevations[15, 0] < -3
+
+
+def test_a_cropped_panorama_gives_the_views_of_the_whole_one_or_none():
+    whole = compass()
+    crop = perspective.Crop(top=0.25, bottom=0.25)
+    for heading in (0.0, 180.0):
+        camera = perspective.Camera(heading, 0.0, 90.0, 51, 101)
+        cropped = perspective.cut(whole[90:270], 0.0, camera, crop)
+        assert np.abs(cropped.astype(int) - perspective.cut(whole, 0.0, camera)).max() <= 1
+    with pytest.raises(errors.ImageRefused, match="outside the cropped panorama"):
+        perspective.cut(whole[90:270], 0.0, perspective.Camera(0.0, 30.0, 90.0, 51, 51), crop)
+    beside = perspective.Crop(left=0.25, right=0.25)
+    view = perspective.cut(whole[:, 180:540], 0.0, perspective.Camera(0.0, 0.0, 90.0, 51, 101), beside)
+    assert view.shape == (51, 101, 3)
+    with pytest.raises(errors.ImageRefused, match="outside the cropped panorama"):
+        perspective.cut(whole[:, 180:540], 0.0, perspective.Camera(180.0, 0.0, 90.0, 51, 101), beside)
+    with pytest.raises(errors.ImageRefused, match="not twice as wide as high"):
+        perspective.cut(whole, 0.0, perspective.Camera(0.0), crop)

@@ -85,6 +85,10 @@ class Service:
         fields = params["fields"].split(",")
         found = [self.record(pano) for pano in self.coverage.within((south, west, north, east))]
         found = [record for record in found if record["is_pano"] == (params["is_pano"] == "true")]
+        for name, is_within in (("start_captured_at", int.__ge__), ("end_captured_at", int.__le__)):
+            if name in params:
+                end_ms = int(datetime.fromisoformat(params[name].replace("Z", "+00:00")).timestamp() * 1000)
+                found = [record for record in found if is_within(record.get("captured_at", -1), end_ms)]
         if len(found) > self.most_in_box:
             return exchange.reply_json({"error": TOO_MUCH}, 500)
         # No order, and no more than there may be.

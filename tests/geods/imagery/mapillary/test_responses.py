@@ -1,8 +1,10 @@
 """What the answers of Mapillary mean, one by one."""
 
 import json
+import math
 
 import mapillary_server
+import numpy as np
 import pytest
 
 from geods import errors
@@ -86,3 +88,33 @@ def test_other_refusals():
     with pytest.raises(errors.SourceStop, match=r"smaller than 0\.01 degrees") as caught:
         responses.parse(transport.Answer(400, large), "search")
     assert caught.value.reason == "request"
+
+
+@pytest.mark.parametrize(
+    ("rotation", "pitch_deg", "roll_deg"),
+    [
+        # From east, north, up to right, down, ahead: a quarter turn about the east axis is a level look to the north.
+        ([math.pi / 2, 0.0, 0.0], 0.0, 0.0),
+        ([math.radians(100), 0.0, 0.0], -10.0, 0.0),
+        ([math.radians(80), 0.0, 0.0], 10.0, 0.0),
+        (None, 0.0, 0.0),
+        ([0.1, 0.2], 0.0, 0.0),
+        (["a", 0, 0], 0.0, 0.0),
+    ],
+)
+def test_tilt_of_a_rotation(rotation, pitch_deg, roll_deg):
+    assert responses.tilt_deg({"computed_rotation": rotation}) == pytest.approx((pitch_deg, roll_deg), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tilt_of_a_rotation_is_that_of_its_axes(seed):
+    heading, pitch, roll = np.radians(np.random.default_rng(seed).uniform((0, -60, -60), (360, 60, 60)))
+    ahead = np.array([np.sin(heading) * np.cos(pitch), np.cos(heading) * np.cos(pitch), np.sin(pitch)])
+    level = np.array([np.cos(heading), -np.sin(heading), 0])
+    # Leant to its right, the right-hand axis points below the horizon.
+    right = level * np.cos(roll) - np.cross(level, ahead) * np.sin(roll)
+    axes = np.stack([right, np.cross(ahead, right), ahead])
+    angle = np.arccos((np.trace(axes) - 1) / 2)
+    skew = np.array([axes[2, 1] - axes[1, 2], axes[0, 2] - axes[2, 0], axes[1, 0] - axes[0, 1]])
+    vector = (skew / (2 * np.sin(angle)) * angle).tolist()
+    assert responses.tilt_deg({"computed_rotation": vector}) == pytest.approx(np.degrees([pitch, roll]), abs=1e-6)
