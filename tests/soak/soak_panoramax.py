@@ -1,4 +1,6 @@
-"""A drawn town in a real Panoramax, scraped, killed and resumed; what it needs stands in geovisio_server.
+"""Scrape of a drawn town in a real Panoramax, killed and resumed.
+
+The installation stands in tests/support/servers/geovisio_server.py.
 
     GEODS_GEOVISIO=geovisio/bin python tests/soak/soak_panoramax.py --sequences=150 --spheres=16 --kills=20
 

@@ -1,4 +1,4 @@
-"""The recorded answers are those of a real Panoramax, which the client reads alike; skipped where there is none."""
+"""Recorded answers and client against a real Panoramax, where one is installed."""
 
 import json
 import pathlib
@@ -29,7 +29,7 @@ def recorded():
 
 
 def without_ids(items):
-    """Items by name, without what each server makes up."""
+    """Items by name, without the ids each server makes up."""
     made_up = ("id", "collection", "assets")
     told = {"geovisio:image", "geovisio:thumbnail", "original_file:size"}
     found = {}
