@@ -40,7 +40,7 @@ def command(base: str, folder: pathlib.Path, name: str, kind: str, *flags: str) 
 
 
 def run(words: list[str]) -> tuple[str, float]:
-    """Runs a scrape to its end; returns what it printed and the seconds."""
+    """Runs a scrape to its end; returns its output and the seconds."""
     start_s = time.monotonic()
     done = subprocess.run(words, cwd=checkout.REPO, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 6), done.stdout + done.stderr
@@ -48,7 +48,7 @@ def run(words: list[str]) -> tuple[str, float]:
 
 
 def furthest_off_deg(tree: pathlib.Path, shots: dict[str, panoramax_town.Shot]) -> tuple[int, float]:
-    """Returns the number of views and how far the worst looks from where its name says, degrees."""
+    """Returns the number of views and the largest error of a heading, degrees."""
     with open(tree / "views.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     worst = 0.0
@@ -64,7 +64,7 @@ def furthest_off_deg(tree: pathlib.Path, shots: dict[str, panoramax_town.Shot]) 
 
 
 def kills(words: list[str], tree: pathlib.Path, count: int, whole_s: float) -> int:
-    """Kills a scrape so often, at random moments of its life; returns the runs it took."""
+    """Kills a scrape at random moments; returns the runs until it was complete."""
     rng, runs, killed, silent = random.Random(0), 0, 0, subprocess.DEVNULL
     while True:
         runs += 1
