@@ -76,7 +76,7 @@ def test_a_worker_with_other_code_is_refused(tmp_path):
     job = {"function": "beam_tasks:refused", "arguments": {}, "tasks": 2, "flags": [], "version": worker.version()}
     files.write_json(folder / worker.JOB, job)
     for number, change in enumerate(("", "# another line\n")):
-        with (copy / "geods" / "files.py").open("a") as source:
+        with (copy / "geods" / "errors.py").open("a") as source:
             source.write(change)
         files.write_text(worker.task_path(folder, number), str(number))
         words = [sys.executable, "-c", f"from geods.beam import worker; worker.work({number}, {str(folder)!r})"]

@@ -49,7 +49,7 @@ def start(tree_dir, max_cost=WHOLE_USD, images_per_s=2000.0) -> subprocess.Popen
     """Starts `run` as a process of its own."""
     here = pathlib.Path(__file__)
     command = [sys.executable, str(here), str(tree_dir), str(max_cost), str(images_per_s)]
-    return subprocess.Popen(command, cwd=checkout.REPO, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(command, cwd=checkout.REPO, env=checkout.environment(), stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
