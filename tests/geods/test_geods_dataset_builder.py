@@ -186,7 +186,7 @@ def test_configs_check_themselves():
 
 @pytest.fixture(scope="module")
 def tfds_build(tmp_path_factory):
-    """Runs the real command and returns what it did and the folder it built into."""
+    """Runs the real command; returns its result and the folder it built into."""
     environment = dict(os.environ)
     environment.pop(companions.PARTITION_VARIABLE, None)
 

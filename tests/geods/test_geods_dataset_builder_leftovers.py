@@ -1,4 +1,4 @@
-"""A build leaves nothing but its dataset, and takes away what killed ones left."""
+"""A build leaves only its dataset, and removes leftovers of killed ones."""
 
 import tempfile
 

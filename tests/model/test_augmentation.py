@@ -1,4 +1,4 @@
-"""What only training sees: it changes examples, never the place they show, and is gone in prediction."""
+"""Augmentation changes training examples, never their location or predictions."""
 
 import keras
 import numpy as np
@@ -58,7 +58,7 @@ def test_contrast_keeps_the_mean_of_each_view():
 
 
 def test_a_crop_keeps_left_on_the_left_and_the_aspect():
-    """A picture of coordinates: the level of a pixel is its column (red) and its row (green), times ten."""
+    """An image of coordinates: red is ten times the column, green the row."""
     row, column = np.mgrid[0:16, 0:24]
     picture = np.stack([column * 10, row * 10, row * 0], axis=-1).astype("uint8")
     keras.utils.set_random_seed(2)

@@ -1,4 +1,4 @@
-"""The whole network: any number of views, saved and loaded, and files that are no models."""
+"""The whole network: any number of views, saved and loaded, and bad files."""
 
 import pathlib
 import pickle

@@ -1,4 +1,4 @@
-"""Distances in keras.ops against those of geods.geo.geometry, and the metrics built on them."""
+"""Distances in keras.ops against geods.geo.geometry, and metrics of them."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The scale benchmark at its smallest: its trees, its limits, and label lookups that do not grow."""
+"""The scale benchmark at its smallest: trees, limits, label lookups."""
 
 import pytest
 

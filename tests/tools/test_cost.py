@@ -1,4 +1,4 @@
-"""What many images cost on paper."""
+"""The cost of many images on paper."""
 
 import pytest
 import road

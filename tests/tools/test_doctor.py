@@ -1,4 +1,4 @@
-"""The doctor finds what is missing, names the command that mends it, and keeps keys to itself."""
+"""The doctor names missing parts and the command for each, and shows no key."""
 
 import os
 import pathlib

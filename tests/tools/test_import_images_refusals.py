@@ -1,4 +1,4 @@
-"""The import program: what it leaves out and counts, and what it refuses, with what to do next."""
+"""The import program: images left out and counted, and refusals."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The leaderboard end to end on a small dataset, with a recipe of one's own, twice."""
+"""The leaderboard end to end on a small dataset, twice."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Predictions as JSON, from images, folders and trees; and what is said of bad ones."""
+"""Predictions as JSON, from images, folders and trees, and bad images."""
 
 import json
 import subprocess

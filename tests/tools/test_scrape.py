@@ -1,4 +1,4 @@
-"""tools.scrape as a user runs it, against the simulated service as a process of its own."""
+"""tools.scrape as a user runs it, against the simulated service."""
 
 import csv
 import os

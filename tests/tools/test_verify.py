@@ -1,4 +1,4 @@
-"""Every kind of damage to a dataset, a cache and a run is found, and the file named."""
+"""Every kind of damage to a dataset, a cache and a run is found and named."""
 
 import pathlib
 import random

@@ -1,4 +1,4 @@
-"""Calibrating a run by the program, and what predict then adds."""
+"""Calibration by the program, and the regions that predict then adds."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Evaluation by the real program: from the cache, from images, from a tree; and the model does learn."""
+"""Evaluation by the real program: cache, images, tree; the model does learn."""
 
 import csv
 import json

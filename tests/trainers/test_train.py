@@ -1,4 +1,4 @@
-"""Training by the real program: it learns, it can be repeated, its mistakes are told."""
+"""Training by the real program: it learns, repeats, and explains mistakes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Work divided among Beam's own local workers: real processes, one of them killed."""
+"""Work divided among Beam's own local workers, one of them killed."""
 
 import os
 import pathlib

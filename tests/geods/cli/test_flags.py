@@ -1,4 +1,4 @@
-"""Options from flags and flag files, and what a user sees of a mistake."""
+"""Options from flags and flag files, and answers to mistakes."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""Built datasets are found, described without decoding, and refused when they are not ours."""
+"""Built datasets: found, described without decoding, refused if not ours."""
 
 import shutil
 

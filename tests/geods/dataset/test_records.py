@@ -1,4 +1,4 @@
-"""Records come in TFDS' order and hold what TFDS reads out of them, however they are parsed."""
+"""Records come in TFDS' order with TFDS' content, however they are parsed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Crossings of the antimeridian and rings round the poles, in every way that files write them."""
+"""Crossings of the antimeridian and rings round the poles, in every spelling."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Which polygon is taken, and what is said where there is none."""
+"""The polygon that is taken, and the error where there is none."""
 
 import hashlib
 import json

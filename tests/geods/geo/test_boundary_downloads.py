@@ -1,4 +1,4 @@
-"""Fetching, against a real server of our own that fails in the ways servers fail; nothing leaves this machine."""
+"""Downloads from a real local server that fails in the ways servers fail."""
 
 import hashlib
 import http.server

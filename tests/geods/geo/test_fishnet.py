@@ -1,4 +1,4 @@
-"""The report's 243 cells, and the same rules on boundaries small enough to reckon by hand."""
+"""The report's 243 cells, and the same rules on small boundaries."""
 
 import checkout
 import hypothesis
@@ -25,7 +25,7 @@ def boxes(made: partition.Partition) -> list[tuple[float, ...]]:
 
 
 def assert_tiles(made: partition.Partition, shape) -> None:
-    """Areas sum to the boundary's, no two cells share any, and nothing else is covered."""
+    """Areas sum to the boundary's, cells are disjoint, nothing else is covered."""
     assert sum(cell.area for cell in made.shapes) == pytest.approx(shape.area, rel=1e-9)
     assert made.areas_km2.sum() == pytest.approx(polygons.area_km2(shape), rel=1e-9)
     cells = np.array(made.shapes)

@@ -1,4 +1,7 @@
-"""Distances against published pairs; laws of the sphere on random points, poles and the antimeridian included."""
+"""Distances against published pairs, and laws of the sphere on random points.
+
+Poles and the antimeridian are included.
+"""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The nearest cell to points outside of all, against dense points on every border."""
+"""The nearest cell to outside points, against dense points on every border."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Partition files of others: which are taken, and what is said of the rest."""
+"""Partition files of others: accepted and refused."""
 
 import json
 import math

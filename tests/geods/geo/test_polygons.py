@@ -17,7 +17,10 @@ BOW_TIE = shapely.Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
 
 
 def rewritten(shape, seed):
-    """The same area with other ring starts, directions, order of rings and parts, and vertices in straight lines."""
+    """The same area with other ring starts, directions and orders.
+
+    And with further vertices in straight lines.
+    """
     rng = np.random.default_rng(seed)
 
     def ring(original):

@@ -1,4 +1,4 @@
-"""Adaptive cells: they tile the area, follow the places, and hold neither too many nor too few."""
+"""Adaptive cells tile the area and hold neither too many nor too few locations."""
 
 import numpy as np
 import pytest

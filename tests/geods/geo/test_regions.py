@@ -1,4 +1,4 @@
-"""Features as cells: names, slivers between neighbours, and what is refused."""
+"""Features as cells: names, slivers between neighbours, refusals."""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Each row of the table of formats in docs/boundaries.md, as GIS programs write them."""
+"""Each row of the table of formats in docs/boundaries.md.
+
+As GIS programs write them.
+"""
 
 import json
 import zipfile

@@ -1,4 +1,6 @@
-"""Every country of npm's world-atlas: its area, its cells, and labels against winding numbers on the unit sphere.
+"""Every country of npm's world-atlas: its area, its cells, its labels.
+
+Labels are compared with winding numbers on the unit sphere.
 
 The three scales take minutes: GEODS_WORLD=110m,50m,10m. The suite takes the coarsest.
 """
@@ -39,7 +41,7 @@ def rings(polygon):
 
 
 def raw_area_km2(shape):
-    """The area on the sphere of shapes as they are written, each ring with its smaller side."""
+    """The spherical area of shapes as written, each ring with its smaller side."""
     total = 0.0
     for polygon in polygons.parts(shape):
         exterior, *holes = [geometry.area_by_triangles_km2(ring) for ring in rings(polygon)]
@@ -49,7 +51,10 @@ def raw_area_km2(shape):
 
 
 def contains(shape, coords):
-    """Whether an odd number of rings wind round each point `[n, 2]`, seen along the sphere from the point itself."""
+    """Whether an odd number of rings wind round each point `[n, 2]`.
+
+    Seen along the sphere from the point itself.
+    """
     inside = np.zeros(len(coords), bool)
     for polygon in polygons.parts(shape):
         for ring in rings(polygon):

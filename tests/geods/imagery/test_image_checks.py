@@ -1,4 +1,4 @@
-"""What is a view, and what is something else with status 200."""
+"""Views, and other images with status 200."""
 
 import io
 

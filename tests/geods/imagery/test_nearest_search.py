@@ -1,4 +1,4 @@
-"""The nearest of many, from a service that answers for small boxes and not with all there is."""
+"""The nearest of many, from a service that answers small boxes incompletely."""
 
 import math
 
@@ -12,7 +12,10 @@ from geods.imagery import nearest_search
 
 
 def service(points, most):
-    """Returns an `ask` over points `[n, 2]` that gives at most `most`, in no order, and the boxes it was asked for."""
+    """Returns an `ask` over points `[n, 2]`, and the boxes it was asked for.
+
+    It gives at most `most`, in no order.
+    """
     asked = []
 
     def ask(box):

@@ -1,4 +1,4 @@
-"""Other decoders than TensorFlow's give its pixels, in its order, and fall back where they cannot."""
+"""Other decoders give TensorFlow's pixels and order, and fall back to it."""
 
 import dataclasses
 import io
@@ -35,7 +35,7 @@ def slow(content: bytes) -> np.ndarray:
 
 
 def on_the_cpu(contents: list[bytes]) -> list[np.ndarray | None]:
-    """Stands in for the GPU: arrays that know DLPack, None for what it cannot decode."""
+    """Stands in for the GPU: DLPack arrays, None for images it cannot decode."""
     # As on a GPU, each begins at a round address; TensorFlow aborts on tensors that do not.
     pool, found = simplejpeg_decoder.BufferPool(), []
     for content in contents:
@@ -121,7 +121,7 @@ def test_a_loop_that_ends_early_leaves_no_thread(builder):
 
 
 def of_every_kind() -> list[bytes]:
-    """A JPEG of the size, one of another, a grey one, one of CMYK, a progressive one, and one with a bad end."""
+    """JPEGs: of the size, another, grey, CMYK, progressive, and with a bad end."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     image = Image.fromarray(noise)
     progressive = io.BytesIO()

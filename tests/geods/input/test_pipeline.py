@@ -1,4 +1,4 @@
-"""Batches with the pixels Pillow gives, every view once, in an order one can ask for."""
+"""Batches with Pillow's pixels, every view once, in a repeatable order."""
 
 import dataclasses
 import io

@@ -1,4 +1,7 @@
-"""The panoramas of a simulated world: found by position and by id, the same on every run, odd like the service."""
+"""Panoramas of a simulated world: by position and id, the same on every run.
+
+Odd like the service.
+"""
 
 import base64
 import collections
@@ -33,7 +36,7 @@ def degree(coverage) -> list[panoramas.CoveredPano]:
 
 
 def nearest_by_looking_at_all(coverage, lat_deg, lon_deg, radius_km, outdoor):
-    """What `nearest` must find, by the module's other road and the project's own haversine formula."""
+    """The result that `nearest` must have, by brute force and our own haversine."""
     half_lat = math.degrees(radius_km / geometry.EARTH_RADIUS_KM) + 0.001
     half_lon = min(180, half_lat / max(0.001, math.cos(math.radians(min(90, abs(lat_deg) + half_lat)))))
     found = {}
@@ -175,6 +178,6 @@ def test_another_process_finds_the_same(degree):
 
 
 def test_the_lattice_is_pinned(degree):
-    """Another lattice is another world: trees scraped from it before would not be found again."""
+    """Another lattice is another world: old trees would not be found again."""
     first = min(degree, key=lambda pano: pano.pano_id)
     assert (first.pano_id, first.lat_deg, first.lon_deg) == ("CIGT0MXwKgo3kADnpcA-cnZ9rB", 39.2336348, -98.2240166)

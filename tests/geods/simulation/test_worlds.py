@@ -1,4 +1,4 @@
-"""The simulated world: the same pictures every time, other ones for other headings, and a geography to learn."""
+"""The simulated world: repeatable images, headings, a geography to learn."""
 
 import hashlib
 import io
@@ -32,7 +32,10 @@ def pixels(content: bytes) -> np.ndarray:
 
 
 def thumbnails(world: worlds.World, coords: np.ndarray) -> np.ndarray:
-    """Pictures to the north and east of each place, `[n, 144]`: 12 rows by 2 columns by 3 colours of each."""
+    """Pictures north and east of each location, `[n, 144]`.
+
+    12 rows by 2 columns by 3 colours of each.
+    """
     found = []
     for lat, lon in coords.tolist():
         views = [world.picture(world.place(lat, lon), heading, 60, 120) for heading in (0, 90)]
@@ -41,7 +44,7 @@ def thumbnails(world: worlds.World, coords: np.ndarray) -> np.ndarray:
 
 
 def neighbour_errors_km(world: worlds.World, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """How far each test place is from the training place whose picture is most like its own."""
+    """Distance of each test location to the training one with the most similar image."""
     seen, asked = thumbnails(world, train), thumbnails(world, test)
     nearest = ((asked[:, None] - seen[None]) ** 2).sum(axis=2).argmin(axis=1)
     return geometry.haversine_km(train[nearest], test)

@@ -1,4 +1,4 @@
-"""A disk that takes no more, and one that must not be written: the file, the bytes, and what was there stays."""
+"""Full and read-only disks: the error names file and bytes; old files stay."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from geods.storage import disk_errors, files, locks
 
 @contextlib.contextmanager
 def files_no_larger_than(size_bytes):
-    """A quota on the size of files works for root as well: the kernel refuses what is above."""
+    """A quota on the size of files, which the kernel also holds root to."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
     try:

@@ -1,4 +1,4 @@
-"""What is a whole JPEG and what is not."""
+"""Whole JPEGs and others."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""What is written in a format of ours reads back as it was, at the poles and the antimeridian too."""
+"""Round trips of our formats, at the poles and the antimeridian too."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""A tree in little memory holds what the tree as objects holds, in any layout."""
+"""A tree as table equals the tree as objects, in any layout, in little memory."""
 
 import dataclasses
 import os

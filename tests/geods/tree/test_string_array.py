@@ -1,4 +1,4 @@
-"""Texts in the bytes of their UTF-8: what goes in comes out, in a quarter of NumPy's memory."""
+"""Strings as UTF-8 bytes: round trips, in a quarter of NumPy's memory."""
 
 import numpy as np
 import pytest

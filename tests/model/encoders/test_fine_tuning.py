@@ -1,4 +1,4 @@
-"""An encoder cut in two gives what the whole gives, wherever it is cut, and trains where it should."""
+"""An encoder cut in two equals the whole, wherever it is cut, and trains."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Image towers of keras-hub on tiny random architectures, saved and loaded as presets; no download."""
+"""Image towers of keras-hub on tiny random architectures, without download."""
 
 import sys
 

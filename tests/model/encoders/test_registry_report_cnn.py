@@ -1,4 +1,4 @@
-"""The report's own encoder: its size, its shapes, what it refuses."""
+"""The report's own encoder: size, shapes, refusals."""
 
 import keras
 import numpy as np

@@ -22,7 +22,7 @@ def look(features, mask, **options):
 
 
 def root(pixels):
-    """The square root of the second-moment matrix of pixels `[n, c]`, scaled to trace 1."""
+    """The square root of pixels' second-moment matrix, `[n, c]`, scaled to trace 1."""
     matrix = pixels.T @ pixels
     values, vectors = np.linalg.eigh(matrix / np.trace(matrix))
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T

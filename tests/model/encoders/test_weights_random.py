@@ -8,7 +8,7 @@ from model.encoders import weights
 
 
 def network() -> keras.Model:
-    """A residual block: two branches into a sum, each a convolution and a normalisation."""
+    """A residual block: the sum of two branches of convolution and normalisation."""
     inputs = keras.Input((16, 16, 32))
     left = keras.layers.Conv2D(64, 3, padding="same", activation="relu", name="inner")(inputs)
     left = keras.layers.DepthwiseConv2D(3, padding="same", activation="relu", name="depthwise")(left)

@@ -1,4 +1,4 @@
-"""From the views of a location to one answer: what every fusion must do, and what each does by itself."""
+"""Fusions of the views of a location: rules for all, and each by itself."""
 
 import keras
 import numpy as np

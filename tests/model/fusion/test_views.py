@@ -1,4 +1,4 @@
-"""Fusing views: means of probabilities, masks, and networks applied to every view."""
+"""Fusing views: means of probabilities, masks, networks for every view."""
 
 import keras
 import numpy as np

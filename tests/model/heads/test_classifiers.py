@@ -1,4 +1,4 @@
-"""Heads: the report's exact sizes, the pooled ones, and features they cannot stand on."""
+"""Heads: the report's exact sizes, pooled ones, refusals of features."""
 
 import keras
 import numpy as np

@@ -18,7 +18,7 @@ GROUPS = np.repeat(np.arange(20), 3)
 
 
 def looks_of(coords):
-    """Looks that tell where a place is, with some noise."""
+    """Features that encode a location, with some noise."""
     waves = np.concatenate([np.sin(coords / scale) for scale in (3, 5, 9, 17)], axis=1)
     return (waves + 0.05 * np.random.default_rng(1).standard_normal(waves.shape)).astype("float32")
 
@@ -34,7 +34,10 @@ def regression(found, places=60):
 
 
 def solve(looks, coords, found, nearness_km=0.0):
-    """The coefficients by a plain solve, for the choice that `fit` made; n as in `fit`, which is all places."""
+    """The coefficients by a plain solve, for the choice that `fit` made.
+
+    n as in `fit`, which is all locations.
+    """
     apart = ((looks[:, None].astype(np.float64) - looks[None]) ** 2).sum(axis=2)
     kernel = np.exp(-found.rate * apart)
     target = kernel_regression.cost_km(geometry.pairwise_km(coords, CENTROIDS), nearness_km) - found.offset

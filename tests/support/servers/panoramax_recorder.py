@@ -1,4 +1,4 @@
-"""Draws the small town into a real Panoramax and records what its search answers.
+"""Draws the small town into a real Panoramax and records its responses.
 
     python tests/support/servers/panoramax_recorder.py http://127.0.0.1:5000 tests/support/servers/panoramax_items.json
 
@@ -45,7 +45,7 @@ def search(api: str, limit: int = 10_000) -> list[dict]:
 
 
 def reduced(item: dict, base: str) -> dict:
-    """Returns an item without what nobody reads, and without the address of the server."""
+    """Returns an item without unused fields and the address of the server."""
     kept = {name: value for name, value in item.items() if name not in _UNREAD}
     kept["links"] = [link for link in item["links"] if link["rel"] == "license"]
     kept["properties"] = {name: v for name, v in item["properties"].items() if name not in _UNREAD_PROPERTIES}

@@ -1,4 +1,4 @@
-"""A Panoramax on this machine that answers what a real one answered; its pictures are drawn when asked for."""
+"""A Panoramax that repeats recorded responses; its pictures are drawn on demand."""
 
 import contextlib
 import copy
@@ -23,7 +23,7 @@ QUICK = transport.Limits(connect_s=1, read_s=5, answer_s=10, max_bytes=5_000_000
 
 
 class Service:
-    """Answers as geovisio 2.15.1; `fault(kind, number)` may name what goes wrong with a request of that kind."""
+    """Answers as geovisio 2.15.1; `fault(kind, number)` may name a fault."""
 
     def __init__(self, fault=lambda kind, number: None):
         self.fault, self.asked = fault, {"search": 0, "image": 0}

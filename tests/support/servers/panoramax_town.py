@@ -1,4 +1,6 @@
-"""A town of drawn pictures for Panoramax: flat ones and spheres, whose colours say which way each pixel looks.
+"""A town of drawn pictures for Panoramax, flat ones and spheres.
+
+Their colours encode the direction of each pixel.
 
 Red and green are cosine and sine of the bearing, blue rises with the elevation; each picture has a tint of blue of its
 own. So a view tells where it really looks, whatever was written beside the picture.
@@ -54,7 +56,7 @@ class Shot:
 
 @functools.cache
 def town(sequences: int, spheres: int, seed: int = 0) -> tuple[Shot, ...]:
-    """Returns three shots a sequence, 12 m apart; the first `spheres` sequences are of the whole sphere."""
+    """Returns three shots a sequence, 12 m apart; the first `spheres` are spheres."""
     rng = np.random.default_rng(seed)
     shots = []
     for number in range(sequences):
@@ -76,7 +78,7 @@ def town(sequences: int, spheres: int, seed: int = 0) -> tuple[Shot, ...]:
 
 
 def directions(shot: Shot, height_px: int, width_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns bearings and elevations of a picture's pixels, degrees, by rotation matrices."""
+    """Returns bearings and elevations of pixels, degrees, by rotation matrices."""
     columns, rows = (np.arange(width_px) + 0.5) / width_px, (np.arange(height_px) + 0.5) / height_px
     if shot.is_sphere:
         top, bottom = shot.crop

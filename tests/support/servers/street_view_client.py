@@ -1,4 +1,4 @@
-"""A client of a scripted Street View, for tests: what it asks for, what it is sent, and how it fails."""
+"""A client of a scripted Street View, its requests and its failures."""
 
 import contextlib
 
@@ -35,7 +35,7 @@ PANORAMA = source.Panorama(
 
 @pytest.fixture
 def street():
-    """Starts a server with a script and makes a client of it; no log line may hold the key."""
+    """Starts a server with a script and a client of it; logs may not hold the key."""
     with contextlib.ExitStack() as opened:
         stream = opened.enter_context(listening())
 

@@ -1,4 +1,4 @@
-"""Simulated Street View servers for tests, and how they are asked: by the real client, or bare."""
+"""Simulated Street View servers for tests, asked by the real client or bare."""
 
 import contextlib
 import http.client
@@ -18,7 +18,7 @@ IMAGE, METADATA = "/maps/api/streetview", "/maps/api/streetview/metadata"
 
 @contextlib.contextmanager
 def starting():
-    """Gives what starts servers, which end with the block."""
+    """Yields a function that starts servers, which end with the block."""
     with contextlib.ExitStack() as opened:
 
         def serve(*planned, coverage=None, clock=time.time, **options):
@@ -37,7 +37,10 @@ def client_of(server, key=KEY, signer=None, limits=QUICK, **options):
 
 
 def ask(server, path, method="GET", body=None, length=None, **params):
-    """Returns (status, headers, body) of one request; `length` is that of a body that is not sent."""
+    """Returns (status, headers, body) of a request.
+
+    `length` is that of a body that is not sent.
+    """
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)) as connection:
         headers = {} if length is None else {"Content-Length": str(length)}
         connection.request(method, f"{path}?{urllib.parse.urlencode(params)}" if params else path, body, headers)
@@ -61,7 +64,7 @@ def place(pano) -> str:
 
 
 def wait_until(happened) -> None:
-    """Waits for the server to notice what the client already knows."""
+    """Waits for the server to notice an event that the client has seen."""
     deadline_s = time.monotonic() + 5
     while not happened():
         assert time.monotonic() < deadline_s

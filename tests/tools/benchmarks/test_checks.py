@@ -1,4 +1,4 @@
-"""A loader's images are looked at: who gives fewer, others, the same ones or wrong labels is refused."""
+"""Loaders that give fewer, other, repeated or mislabelled images are refused."""
 
 import pathlib
 
@@ -35,7 +35,7 @@ def expected(paths) -> dict:
 
 
 def verdict(expected, *batches) -> float:
-    """Returns the share of identical images of a loader that gives these batches, or raises."""
+    """Returns the share of identical images of a loader with these batches."""
     found = checks.describe(batches)
     checks.check_found("loader", found, expected, CLASSES)
     return checks.identical(found, expected)

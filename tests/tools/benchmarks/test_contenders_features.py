@@ -1,4 +1,4 @@
-"""Operations are counted from the layers, and every way to run an encoder gives its features."""
+"""Operations counted from layers; every contender gives the encoder's features."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Every loader gives every image of one set with its label, ours with Pillow's pixels."""
+"""Every loader gives every image with its label, ours with Pillow's pixels."""
 
 import importlib
 import json

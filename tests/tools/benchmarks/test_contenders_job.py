@@ -1,4 +1,4 @@
-"""The parts of the whole job's benchmark: programs measured, the report's job, larger trees, builds and copies."""
+"""Parts of the job's benchmark: programs, the report's job, trees, copies."""
 
 import dataclasses
 import json

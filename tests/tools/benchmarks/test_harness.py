@@ -1,4 +1,4 @@
-"""Readings between bursts: what is counted, what is dropped, and who is refused."""
+"""Readings between bursts: counted, dropped and refused."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Calibration on worlds whose truth is known: the temperature is found again, regions hold what they promise."""
+"""Calibration where the truth is known: temperature and regions are recovered."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Runs side by side: paired differences against brute force, and a table that says what the files say."""
+"""Runs side by side: paired differences against brute force, and the table."""
 
 import json
 

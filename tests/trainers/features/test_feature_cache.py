@@ -1,4 +1,4 @@
-"""A cache holds what was written, of what it says, and says so when it does not."""
+"""A cache returns the features written into it, or says that it cannot."""
 
 import dataclasses
 import fcntl

@@ -1,4 +1,4 @@
-"""What the figures show, and what they refuse."""
+"""Contents and refusals of the figures."""
 
 import io
 

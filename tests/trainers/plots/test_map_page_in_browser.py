@@ -1,4 +1,4 @@
-"""The page in a real browser: what it draws, and what mouse, fingers and keys do there."""
+"""The map page in a real browser: drawing, mouse, fingers and keys."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Features in memory are those that were added, under the views of their locations."""
+"""Features in memory are those that were added, by the views of locations."""
 
 import numpy as np
 

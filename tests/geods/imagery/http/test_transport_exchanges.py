@@ -1,4 +1,4 @@
-"""One GET: what is sent and to whom, and what is kept of the answer; nothing leaves this machine."""
+"""One GET: the request, its receiver, and the part of the response kept."""
 
 import email.utils
 import threading

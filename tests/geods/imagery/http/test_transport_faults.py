@@ -1,4 +1,4 @@
-"""One GET, against a server that fails in the ways servers fail: it ends in time, may be sent again, shows no key."""
+"""One GET against failing servers: ends in time, repeatable, shows no key."""
 
 import socket
 import time

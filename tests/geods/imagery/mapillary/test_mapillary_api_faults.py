@@ -1,4 +1,4 @@
-"""What the Mapillary client makes of failures of the API and of the image host, over HTTP."""
+"""The Mapillary client on failures of the API and the image host, over HTTP."""
 
 import mapillary_client
 import mapillary_server

@@ -1,4 +1,7 @@
-"""The Panoramax client against what a real Panoramax answered, over HTTP; its pictures are drawn again."""
+"""The Panoramax client against recorded responses of a real one, over HTTP.
+
+Its pictures are drawn again.
+"""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Place, direction and time from the EXIF that Pillow writes, and from what cameras write loosely."""
+"""Location, direction and time from EXIF, of Pillow and of real cameras."""
 
 import pathlib
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Folders of photographs: what is found, in which order, and what is told of the rest."""
+"""Folders of photographs: files, order, and files that are left out."""
 
 import drawn_photos
 import drawn_trees

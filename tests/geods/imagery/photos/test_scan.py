@@ -1,4 +1,4 @@
-"""From photographs to a tree: what the scan refuses, what the journal notes, and whom it serves."""
+"""The scan of an import: refusals, and rows of the journal."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""Panoramas: recognised, cut into views, and left out where nothing says where north is."""
+"""Panoramas: recognised, cut into views, left out where north is unknown."""
 
 import functools
 import sqlite3
@@ -120,7 +120,7 @@ def test_cropped_spheres_are_padded(shrink):
 
 
 def test_tilt_is_levelled():
-    """A camera that looks 30 degrees down shows the horizon 30 degrees above the middle of its frame."""
+    """A camera tilted 30 degrees down: the horizon is 30 degrees above the middle."""
     content = sphere(xmp(PosePitchDegrees=-30))
     found = panorama.sphere_of(content, 256, 512)
     assert found.pitch_deg == -30

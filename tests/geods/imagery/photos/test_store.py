@@ -1,4 +1,4 @@
-"""From photographs to a tree: what lands where, under which name, and what is never replaced."""
+"""The storing of an import: folders, names, and files never replaced."""
 
 import csv
 

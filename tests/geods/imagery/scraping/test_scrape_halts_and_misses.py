@@ -1,4 +1,4 @@
-"""What ends a scrape, and what is only a miss: money, keys, a service that is not there, images that are none."""
+"""Ends and misses of a scrape: money, keys, lost services, images that are none."""
 
 import contextlib
 import sqlite3

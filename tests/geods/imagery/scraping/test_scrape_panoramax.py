@@ -1,4 +1,4 @@
-"""tools.scrape --source=panoramax as a user runs it, against the recorded answers of a real Panoramax over HTTP."""
+"""tools.scrape --source=panoramax against recorded responses over HTTP."""
 
 import collections
 import csv

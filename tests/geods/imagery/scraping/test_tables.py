@@ -1,4 +1,4 @@
-"""What a scrape costs and what it got, in words."""
+"""The cost and the results of a scrape, in words."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""What the Street View client makes of HTTP statuses, images that are none and a network that fails."""
+"""The Street View client on HTTP errors, non-images and a failing network."""
 
 import drawn_views
 import pytest

@@ -1,4 +1,7 @@
-"""Metadata of Street View, row by row of the service's documentation: what is taken, what is a miss, what stops."""
+"""Metadata of Street View, row by row of the documentation.
+
+Taken, a miss, or an end of the scrape.
+"""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The Street View client: what it sends to a scripted server on this machine, and what it refuses to send."""
+"""The Street View client's requests to a scripted server, and its refusals."""
 
 import dataclasses
 import urllib.parse

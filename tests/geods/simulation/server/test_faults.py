@@ -1,4 +1,4 @@
-"""Faults: which requests they hit, and what a specification may say."""
+"""Faults: the requests they hit, and their specification."""
 
 import concurrent.futures
 import contextlib

@@ -137,7 +137,7 @@ def test_what_the_client_makes_of_faulty_records(start):
 
 
 def outcome(call) -> str:
-    """Says in a word what came of a request."""
+    """Returns the outcome of a request in a word."""
     try:
         call()
     except errors.SourceRetry as error:
