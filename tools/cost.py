@@ -1,4 +1,6 @@
-"""What a dataset of many images costs on paper: bytes, hours, dollars, each with what it is computed from.
+"""Estimates the cost of a dataset of many images: bytes, hours, dollars.
+
+Each figure stands with the numbers it is computed from.
 
     python -m tools.cost --images=10000000
 
@@ -18,7 +20,10 @@ _GB, _HOUR_S = 1e9, 3600
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What there is, how fast it goes, and what it costs. A machine has 2 cores."""
+    """Images, rates and prices.
+
+    A machine has 2 cores.
+    """
 
     images: int = flags.option(10_000_000, "Images.")
     image_kb: float = flags.option(28.0, "Bytes of an image, kB; of 30 Street View images of 600x300 the mean.")
@@ -51,7 +56,7 @@ def main(settings: Options) -> None:
 
 
 def rows(settings: Options) -> list[list[str]]:
-    """Returns the lines of the table: what, how much, dollars."""
+    """Returns the lines of the table: item, amount, dollars."""
     tree_gb = settings.images * settings.image_kb * 1000 / _GB
     features_gb = settings.images * settings.feature_kb * 1000 / _GB
     found = [

@@ -1,4 +1,6 @@
-"""The tf.data service: other processes, here or on other machines, read and decode what a training sees.
+"""The tf.data service: other processes read and decode for a training.
+
+Here or on other machines.
 
     dispatcher <- workers, each of which reads the dataset itself   <- training, which asks all workers for batches
 
@@ -39,7 +41,9 @@ def check_reachable(address: str) -> None:
 
 
 def distributed(rows: tf.data.Dataset, address: str) -> tf.data.Dataset:
-    """Lets the workers of a service compute a dataset, shard by shard; the order is that in which they are ready.
+    """Lets the workers of a service compute a dataset, shard by shard.
+
+    Elements come in the order in which they are ready.
 
     Raises:
         OptionError: If nothing answers at the address.
@@ -79,7 +83,10 @@ def start(
 
 
 def _check_port_free(port: int) -> None:
-    """Refuses a port on which somebody listens: TensorFlow would share it, and each would get half of the calls."""
+    """Raises for a port that is in use.
+
+    TensorFlow would share it, and each process would get half of the calls.
+    """
     with socket.socket() as holder:
         # One whose last user has just died is free.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

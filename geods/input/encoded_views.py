@@ -1,4 +1,4 @@
-"""Batches of views whose images are still JPEGs, for decoders that are not TensorFlow's.
+"""Batches of views as JPEG bytes, for decoders that are not TensorFlow's.
 
 for batch in encoded_views.EncodedViews(builder, "train", options):     # an epoch
 batch["image"]      # 64 times bytes
@@ -21,7 +21,9 @@ _View = tuple[bytes, bytes, int, bytes, float]
 
 
 class EncodedViews:
-    """What `pipeline.batches` gives with views="single", epoch after epoch, with bytes for images.
+    """The batches of `pipeline.batches` with views="single", with bytes for images.
+
+    Epoch after epoch.
 
     Args:
         builder: From `dataset_reader.open_builder`.

@@ -1,4 +1,4 @@
-"""Batches of views for loops of one's own, decoded by what is fastest here.
+"""Batches of views for custom loops, decoded by the fastest decoder here.
 
     batches = loader.ViewBatches(builder, "train", options)
     for batch in batches:       # an epoch; again for the next
@@ -25,7 +25,9 @@ _AHEAD = 2
 
 
 def choose(decode: Decode) -> Decode:
-    """Returns what "auto" stands for on this machine: gpu, simplejpeg or tensorflow, the first that is there.
+    """Returns the decoder for "auto": gpu, simplejpeg or tensorflow.
+
+    The first that can be used on this machine.
 
     Raises:
         OptionError: If what is asked for is not there.
@@ -40,7 +42,9 @@ def choose(decode: Decode) -> Decode:
 
 
 class ViewBatches:
-    """What `pipeline.batches` gives with views="single", epoch after epoch; later batches are decoded meanwhile.
+    """The batches of `pipeline.batches` with views="single", decoded ahead.
+
+    Epoch after epoch.
 
     The pipeline, the threads and the memory of the batches are made once: anew they cost 0.15 s an epoch.
 

@@ -1,4 +1,6 @@
-"""JPEGs decoded on the GPU by nvImageCodec; the pixels stay there, and go to the network by DLPack.
+"""JPEGs decoded on the GPU by nvImageCodec.
+
+The pixels stay there, and go to the network by DLPack.
 
     decoder = gpu_jpegs.GpuDecoder(300, 600, otherwise=slow)
     decoder.submit(contents).result()       # uint8 [n, 300, 600, 3] on the GPU, a tensor of Keras' backend
@@ -41,7 +43,9 @@ def is_available() -> bool:
 
 
 def load_decoder() -> Callable[[list[bytes]], list[Any]]:
-    """Returns the library's decoder: whole JPEGs to arrays on the GPU, None for each it cannot decode.
+    """Returns the library's decoder of JPEGs to arrays on the GPU.
+
+    None for each image that it cannot decode.
 
     Raises:
         OptionError: If it or the GPU is missing; the message says which.
@@ -81,7 +85,9 @@ class GpuDecoder:
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "gpu_jpegs")
 
     def submit(self, contents: Sequence[bytes]) -> "concurrent.futures.Future[Any]":
-        """Begins to decode; the result is a tensor of Keras' backend, uint8 `[n, height_px, width_px, 3]`.
+        """Starts to decode; returns a future tensor of Keras' backend.
+
+        Uint8 `[n, height_px, width_px, 3]`.
 
         Args:
             contents: Whole JPEGs, at least one.

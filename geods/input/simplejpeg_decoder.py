@@ -1,4 +1,4 @@
-"""JPEGs decoded by libjpeg-turbo (simplejpeg) in threads, straight into the batch they belong to.
+"""JPEGs decoded by libjpeg-turbo (simplejpeg) in threads, into their batch.
 
     decoder = jpeg_threads.ThreadedDecoder(300, 600, otherwise=slow)
     waiting = decoder.submit(contents)      # bytes; returns at once
@@ -45,7 +45,7 @@ class Waiting:
     tasks: Sequence["concurrent.futures.Future[None]"]
 
     def result(self) -> np.ndarray:
-        """Waits and returns uint8 `[n, h, w, 3]`; raises what the decoder raised."""
+        """Waits and returns uint8 `[n, h, w, 3]`; raises the decoder's errors."""
         for task in self.tasks:
             task.result()
         return self.pixels
@@ -128,7 +128,7 @@ _KEPT = 8
 
 
 class BufferPool:
-    """Hands out uint8 arrays and takes their memory back; safe to use from many threads."""
+    """Pool of uint8 arrays whose memory is used again; safe for many threads."""
 
     def __init__(self) -> None:
         """Begins with nothing."""
@@ -138,7 +138,7 @@ class BufferPool:
         self._lock = threading.Lock()
 
     def take(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Returns an array whose values are what was there before.
+        """Returns an array with arbitrary values.
 
         Args:
             shape: Of the array, with at least one element.

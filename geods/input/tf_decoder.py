@@ -1,4 +1,7 @@
-"""JPEG bytes to upright uint8 pixels inside tf.data, identical to Pillow's after ImageOps.exif_transpose."""
+"""JPEG bytes to upright uint8 pixels inside tf.data, identical to Pillow's.
+
+As after ImageOps.exif_transpose.
+"""
 
 import tensorflow as tf
 
@@ -9,7 +12,7 @@ _ENTRY_BYTES = 12
 
 
 def decode_image(content: tf.Tensor, height_px: int, width_px: int) -> tf.Tensor:
-    """Decodes one JPEG, turns it upright by its EXIF and resizes it where its size differs.
+    """Decodes a JPEG, turns it upright by its EXIF, resizes it if its size differs.
 
     INTEGER_ACCURATE gives Pillow's pixels exactly; TensorFlow's default is a faster transform that is off by up to 8
     levels (tensorflow/tensorflow#11623).
@@ -55,7 +58,9 @@ def decode_views(contents: tf.Tensor, views: int, height_px: int, width_px: int)
 
 
 def orientation_of(content: tf.Tensor) -> tf.Tensor:
-    """Returns what `geods.tree.orientation.orientation_of` returns, int32, as a graph: no Python runs in tf.data.
+    """Returns the EXIF orientation, int32, as a graph without Python.
+
+    As `geods.tree.orientation.orientation_of` does.
 
     Args:
         content: Scalar string, the bytes of a JPEG.
@@ -87,7 +92,7 @@ def orientation_of(content: tf.Tensor) -> tf.Tensor:
 
 
 def _of_tiff(tiff: tf.Tensor) -> tf.Tensor:
-    """Returns the orientation in the first directory of a TIFF structure, uint8 `[n]`."""
+    """Returns the orientation in the first directory of a TIFF, uint8 `[n]`."""
     padded = tf.pad(tiff, [[0, 8]])
     is_little = padded[0] == ord("I")
     known = (padded[0] == padded[1]) & (is_little | (padded[0] == ord("M"))) & (tf.size(tiff) >= 8)

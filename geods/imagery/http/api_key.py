@@ -107,7 +107,9 @@ def redact(text: str) -> str:
 
 
 def guard_logs() -> None:
-    """Redacts what the HTTP libraries log; at DEBUG, urllib3 logs whole URLs, and at WARNING those of bad headers.
+    """Redacts the log records of the HTTP libraries.
+
+    At DEBUG, urllib3 logs whole URLs, and at WARNING those of bad headers.
 
     A filter on a logger does not see the records of its children, so each logger gets its own.
     """
@@ -123,7 +125,7 @@ def guard_logs() -> None:
 
 
 def find_secret(env_name: str, path: str = "") -> Secret | None:
-    """Returns the secret in a file if one is named, else in the environment, else None.
+    """Returns the secret in the named file, else in the environment, else None.
 
     Args:
         env_name: Environment variable; set but empty counts as not set.
@@ -140,7 +142,7 @@ def find_secret(env_name: str, path: str = "") -> Secret | None:
 
 
 def read_secret(env_name: str, path: str = "", flag: str = "") -> Secret:
-    """Returns what `find_secret` finds.
+    """Returns the secret that `find_secret` finds; raises if there is none.
 
     Args:
         env_name: Environment variable.

@@ -73,6 +73,6 @@ class _Reader(io.RawIOBase):
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
-        """Closes what it reads from, as SocketIO counts its users."""
+        """Closes the underlying stream, as SocketIO counts its users."""
         self._raw.close()
         super().close()

@@ -15,7 +15,7 @@ _URL_SAFE_BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 
 
 def sign(path_and_query: str, signing_secret: api_key.Secret) -> str:
-    """Returns the value of the `signature` parameter: URL-safe base64 of an HMAC-SHA1.
+    """Returns the `signature` parameter: URL-safe base64 of an HMAC-SHA1.
 
     Args:
         path_and_query: What follows the host, exactly as it is sent: a comma and `%2C` have different signatures.

@@ -1,4 +1,4 @@
-"""What an HTTP status asks of a client of a map service.
+"""HTTP statuses of map services and the reaction that each asks of a client.
 
 https://developers.google.com/maps/documentation/streetview/error-messages
 """
@@ -46,7 +46,9 @@ def check(answer: transport.Answer, what: str) -> None:
 
 
 def deny(text: str, said: str) -> NoReturn:
-    """Raises for an answer that refuses the key: several causes share one status, and only the text tells.
+    """Raises for an answer that refuses the key.
+
+    Several causes share one status, and only the text names the cause.
 
     Args:
         text: What the service wrote.
@@ -75,7 +77,10 @@ def text_of(answer: transport.Answer) -> str:
 
 
 def shown(text: str) -> str:
-    """Returns text from the network as a short line, without keys and without control characters."""
+    """Returns text from the network as a short line.
+
+    Without keys and without control characters.
+    """
     line = " ".join(api_key.redact(text).split())
     line = "".join(character if character.isprintable() else "?" for character in line)
     return line if len(line) <= _SHOWN_CHARACTERS else line[:_SHOWN_CHARACTERS] + "..."

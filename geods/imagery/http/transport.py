@@ -1,4 +1,6 @@
-"""One GET is one attempt: bounded in time and size, never redirected, and silent about keys.
+"""One GET is one attempt: bounded in time and size, never redirected.
+
+Nothing it raises or logs shows a key.
 
 Safe to share between threads; each gets its own session.
 
@@ -101,7 +103,9 @@ class Transport:
         secret_headers: Mapping[str, api_key.Secret] | None = None,
         signing_secret: api_key.Secret | None = None,
     ) -> Answer:
-        """Sends one request and returns the answer, whatever its status; a redirect is an answer like any other.
+        """Sends one request and returns the answer, whatever its status.
+
+        A redirect is an answer like any other.
 
         Args:
             url: Without the parameters below.
@@ -132,7 +136,10 @@ class Transport:
                 session.close()
 
     def _exchange(self, request: "_Request") -> Answer:
-        """Sends the request and reads the answer; what it raises, and its variables, hold the key."""
+        """Sends the request and reads the answer.
+
+        Its exceptions and its variables hold the key.
+        """
         session = self._session()
         # Variables such as HTTP_PROXY must not lead requests to this machine elsewhere.
         session.trust_env = not url_policy.is_loopback(request.url)
@@ -250,7 +257,10 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 
 def location(headers: Mapping[str, str], url: str) -> str:
-    """Returns the absolute URL that Location names, empty if not given; an answer to `url` has these headers."""
+    """Returns the absolute URL of the header Location, empty if not given.
+
+    An answer to `url` has these headers.
+    """
     value = headers.get("Location", "").strip()
     return urllib.parse.urljoin(url, value) if value else ""
 
@@ -262,7 +272,9 @@ def content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Returns the seconds that Retry-After asks to wait, whether it is a number or a date (RFC 9110, 10.2.3), or None.
+    """Returns the seconds that Retry-After asks to wait, or None.
+
+    It is a number or a date (RFC 9110, 10.2.3).
 
     Args:
         headers: The headers; Date is the server's clock, and ours is taken without it.

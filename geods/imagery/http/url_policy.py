@@ -48,14 +48,17 @@ def place(url: str) -> str:
 
 
 def check_base(url: str, flag: str, example: str) -> None:
-    """Raises OptionError if a flag's URL has more than scheme and host, or a key may not be sent to it."""
+    """Raises OptionError if a flag's URL is no base URL that may get a key.
+
+    A base URL has a scheme and a host alone.
+    """
     check(url, flag)
     if after_host(url) not in ("", "/"):
         raise errors.OptionError(f"{flag}={api_key.redact(url)}: has more than a host.", f"give one such as {example}")
 
 
 def after_host(url: str) -> str:
-    """Returns what follows the host of a URL."""
+    """Returns the part of a URL after the host."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit(("", "", parts.path, parts.query, parts.fragment))
 

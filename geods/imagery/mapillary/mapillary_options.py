@@ -17,7 +17,7 @@ _MOST_PX = 2048
 
 @dataclasses.dataclass(frozen=True)
 class MapillaryOptions(acceptance.MonthOptions):
-    """What to ask for; size, field of view and pitch as for Street View.
+    """Search options; size, field of view and pitch as for Street View.
 
     Attributes:
         mapillary_api_base: Scheme and host of the API.

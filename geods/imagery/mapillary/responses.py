@@ -1,4 +1,4 @@
-"""What the answers of the Mapillary API v4 mean.
+"""The meaning of the answers of the Mapillary API v4.
 
 https://www.mapillary.com/developer/api-documentation; an error is an object {"error": {"message", "type", "code"}}, and
 only its code tells: a refused token comes with status 400, 401 or 500, and errors with status 200 were seen too.
@@ -84,7 +84,9 @@ def results(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def panorama(record: Mapping[str, Any], kind: Kind, name: str, licence: str) -> source.Panorama | source.Miss:
-    """Returns the picture a record describes, or why it cannot be taken; only `id` is sure to be there.
+    """Returns the picture that a record describes, or the reason to leave it out.
+
+    Only `id` is sure to be in a record.
 
     Args:
         record: One of `results`.
@@ -117,13 +119,13 @@ def panorama(record: Mapping[str, Any], kind: Kind, name: str, licence: str) -> 
 
 
 def identity(record: Mapping[str, Any]) -> str:
-    """Returns the id of a record, or "" if it is none that may stand in the path of a URL."""
+    """Returns the id of a record, or "" if it may not stand in the path of a URL."""
     found = str(record.get("id", ""))
     return found if found.isascii() and found.isalnum() and len(found) <= _LONGEST_ID else ""
 
 
 def compass_deg(record: Mapping[str, Any]) -> float | None:
-    """Returns where the middle of a picture looks, degrees clockwise from north, or None if the record does not say.
+    """Returns a picture's bearing, degrees clockwise from north, or None.
 
     What Mapillary computed from neighbouring pictures comes before what the camera's compass said.
     """
@@ -135,7 +137,7 @@ def compass_deg(record: Mapping[str, Any]) -> float | None:
 
 
 def month(captured_at: object) -> str | None:
-    """Returns "YYYY-MM" (UTC) of a time in milliseconds since 1970, or None if it is none that can be true."""
+    """Returns "YYYY-MM" (UTC) of a time in ms since 1970, None if it cannot be true."""
     if not _is_within(captured_at, 1e13):
         return None
     when = datetime.fromtimestamp(captured_at / 1000, timezone.utc)
@@ -143,7 +145,7 @@ def month(captured_at: object) -> str | None:
 
 
 def tilt_deg(record: Mapping[str, Any]) -> tuple[float, float]:
-    """Returns pitch and roll of a picture's camera, degrees; zeros if the record does not say.
+    """Returns pitch and roll of a camera, degrees; zeros if the record has none.
 
     `computed_rotation` is the axis-angle of OpenSfM from east, north, up to the camera's right, down, ahead:
     https://opensfm.org/docs/geometry.html. Its heading is that of `computed_compass_angle`, which `compass_deg` reads.
@@ -184,7 +186,10 @@ def _error(error: object, answer: transport.Answer, what: str) -> Exception:
 
 
 def _position(record: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Returns (lat_deg, lon_deg): as computed from neighbouring pictures, else as the camera said; None without."""
+    """Returns (lat_deg, lon_deg), or None.
+
+    As computed from neighbouring pictures, else as recorded by the camera.
+    """
     for name in ("computed_geometry", "geometry"):
         shape = record.get(name)
         point = shape.get("coordinates") if isinstance(shape, dict) else None

@@ -1,4 +1,4 @@
-"""Money: what may be sent, what has been."""
+"""Budget of a scrape: units that may be spent, and units spent."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ class ReachedError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Prices:
-    """What an image costs and what may be spent.
+    """Price of an image and limit of the spending.
 
     Attributes:
         per_1000: USD for a thousand billable units.
@@ -27,14 +27,14 @@ class Prices:
 
     @property
     def affordable_units(self) -> float:
-        """The most units whose cost is not above `max_cost`; infinite if they cost nothing."""
+        """The most units whose cost is not above `max_cost`; infinite if they are free."""
         if not self.per_1000:
             return math.inf
         # A hair more, because 0.29 USD at 10 a thousand are 29 units, but 0.29 * 100 is 28.999999999999996.
         return self.free_units + math.floor(self.max_cost * 1000 / self.per_1000 * (1 + 1e-12))
 
     def cost(self, units: int) -> float:
-        """Returns what so many units cost, USD."""
+        """Returns the cost of this many units, USD."""
         return max(0, units - self.free_units) * self.per_1000 / 1000
 
 
@@ -60,7 +60,7 @@ class Budget:
 
     @contextlib.contextmanager
     def holding(self, units: int) -> Iterator["Hold"]:
-        """Sets units aside for one location, so that its last image is not the one that cannot be paid.
+        """Reserves units for one location, so that all of its images can be paid.
 
         Raises:
             ReachedError: If there are not so many left.
@@ -77,7 +77,10 @@ class Budget:
                 self._held -= hold.left
 
     def _spend(self, hold: "Hold", units: int) -> None:
-        """Moves units from a hold, and beyond it from what is free, to what is spent; or back, if they are below 0."""
+        """Moves units from a hold, and beyond it from the free ones, to the spent ones.
+
+        Back, if they are below 0.
+        """
         with self._lock:
             from_hold = min(units, hold.left)
             if self._spent + self._held + units - from_hold > self._most:

@@ -1,4 +1,4 @@
-"""Why a scrape ended, and what to do next."""
+"""Reasons for the end of a scrape, and the next step for each."""
 
 import dataclasses
 from typing import Literal

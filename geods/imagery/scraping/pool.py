@@ -1,4 +1,7 @@
-"""All cells at once, one location at a time each, so that a scrape that ends early is even over the map."""
+"""All cells at once, one location at a time in each.
+
+So a scrape that ends early is even over the map.
+"""
 
 import collections
 import sqlite3
@@ -14,7 +17,9 @@ _LOOK_S = 0.2
 def work_all(
     works: Sequence[cell_scraper.CellWork], workers: int, stop: threading.Event, look: Callable[[], None]
 ) -> outcome.Outcome | None:
-    """Advances all cells by one location, again and again; returns why that ended early, if it did.
+    """Advances all cells by one location, again and again.
+
+    Returns the reason for an early end, if there is one.
 
     When the money is used up, locations that are under way have theirs set aside, so they are finished.
     """
@@ -40,7 +45,9 @@ def work_all(
 
 
 def _end_of(future: futures.Future[None], stop: threading.Event) -> outcome.Outcome | None:
-    """Returns why a thread ended the scrape, after telling the others to stop if they must; None if it did not.
+    """Returns the reason why a thread ended the scrape, or None.
+
+    It stops the other threads if they must stop too.
 
     Raises:
         Exception: What it did not expect.

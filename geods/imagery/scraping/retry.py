@@ -125,7 +125,7 @@ class Retries:
         pay: Callable[[], None] = lambda: None,
         unpay: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """Returns what `attempt` returns.
+        """Returns the result of `attempt`.
 
         Args:
             attempt: Sends one request.
@@ -161,7 +161,7 @@ class Retries:
         raise StoppedError
 
     def _wait(self, number: int, error: errors.SourceRetry | None) -> None:
-        """Waits after attempt `number`, as long as the server asked for, or longer from time to time."""
+        """Waits after attempt `number`, as long as the server asked for or longer."""
         # Full jitter, so that threads that failed together do not come back together:
         # https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
         delay_s = random.uniform(0, min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (number - 1)))

@@ -1,4 +1,6 @@
-"""Images on their way into the tree: one by one into TREE/.incoming, then the whole location at once.
+"""Images on their way into the tree, collected in TREE/.incoming.
+
+They come one by one, then the whole location moves at once.
 
 What has been paid is kept: an image is on disk before the next is asked for, and a run that was killed finds it again.
 No reader of the tree ever sees half a location, as a folder is renamed into its place when all views are in it.
@@ -65,7 +67,7 @@ class StagedLocation:
         files.sync(self._final.parent)
 
     def discard(self) -> None:
-        """Removes what is there of a claim that failed."""
+        """Removes all images of a claim that failed."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _place(self) -> pathlib.Path:
@@ -78,7 +80,10 @@ class StagedLocation:
 
 
 def sweep(tree_dir: str | os.PathLike[str], kept: Mapping[int, journal_writer.Reservation]) -> None:
-    """Removes what killed runs left in TREE/.incoming, but for the images of open claims."""
+    """Removes leftovers of killed runs in TREE/.incoming.
+
+    The images of open claims stay.
+    """
     folder = pathlib.Path(tree_dir, scrape_journal.INCOMING_NAME)
     mine = [StagedLocation(tree_dir, claim) for claim in kept.values()]
     wanted = {one._folder.name for one in mine}

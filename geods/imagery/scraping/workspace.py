@@ -1,4 +1,4 @@
-"""Beginning a scrape: the folder, its lock, its journal, and what readers of the tree need."""
+"""Start of a scrape: the folder, its lock, its journal, its companion files."""
 
 import contextlib
 import errno
@@ -32,7 +32,7 @@ def check_budget(settings: options.ScrapeOptions, client: source.Source) -> None
 def journal_of(
     settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition, config: Mapping[str, Any]
 ) -> Iterator[journal_writer.Writer]:
-    """Gives the journal of the tree, which no other process has; of a dry run, one that is thrown away.
+    """Yields the locked journal of the tree; a temporary one for a dry run.
 
     Raises:
         TreeError: If the folder cannot be used or is in use.
@@ -98,7 +98,10 @@ def _busy(folder: str) -> Callable[[str], errors.TreeError]:
 def _describe_tree(
     root: pathlib.Path, settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition
 ) -> None:
-    """Writes what readers of the tree need (its partition, where its images come from) and what going on needs."""
+    """Writes the files that readers of the tree and a resumed scrape need.
+
+    Its partition, and the source of its images.
+    """
     files.write_text(root / options.SAVED_NAME, flags.to_flagfile(settings))
     if not (root / companions.PARTITION_NAME).is_file():
         partition.write(cells, root / companions.PARTITION_NAME)

@@ -1,4 +1,4 @@
-"""What the answers of the Street View Static API mean.
+"""The meaning of the answers of the Street View Static API.
 
 https://developers.google.com/maps/documentation/streetview/metadata; only `status` is sure to be there.
 """
@@ -43,7 +43,9 @@ def metadata(answer: transport.Answer) -> Mapping[str, Any] | source.Miss:
 
 
 def panorama(record: Mapping[str, Any], name: str, licence: str) -> source.Panorama | source.Miss:
-    """Returns what a record with status OK describes, or a Miss if it lacks an id or a position.
+    """Returns the panorama of a record with status OK, or a Miss.
+
+    A Miss, if it lacks an id or a position.
 
     Args:
         record: What `metadata` returned.

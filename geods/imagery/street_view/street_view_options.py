@@ -14,7 +14,7 @@ _MOST_PX = 640
 
 @dataclasses.dataclass(frozen=True)
 class StreetViewOptions(acceptance.AcceptanceOptions):
-    """What to ask for; the defaults are the course report's.
+    """Options of the images; the defaults are the course report's.
 
     Attributes:
         api_base: Scheme and host of the service.
