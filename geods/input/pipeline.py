@@ -1,4 +1,6 @@
-"""From a built dataset or an imagery tree to tf.data batches of uint8 images, decoded in parallel and prefetched.
+"""From a dataset or an imagery tree to tf.data batches of uint8 images.
+
+Decoded in parallel and prefetched.
 
 builder = dataset_reader.open_builder("data")
 for batch in pipeline.batches(builder, "train", pipeline.PipelineOptions(height_px=200, width_px=400)):
@@ -119,7 +121,9 @@ def batches(
 
 
 def encoded_batches(builder: tfds.core.DatasetBuilder, split: str, options: PipelineOptions) -> tf.data.Dataset:
-    """Reads a split as `batches` does with views="single", but leaves `image` the bytes of JPEGs, text `[b]`.
+    """Reads a split as `batches` does with views="single", without decoding.
+
+    `image` is the bytes of JPEGs, strings `[b]`.
 
     Args:
         builder: From `open_builder`.
@@ -138,7 +142,7 @@ def tree_batches(
     options: PipelineOptions,
     facts: Iterable[jpeg.ImageFacts] | None = None,
 ) -> tf.data.Dataset:
-    """Reads the images of an imagery tree as `batches` does those of a dataset; there is no `cell`.
+    """Reads the images of a tree as `batches` does a dataset's; without `cell`.
 
     Args:
         locations: Locations of a tree.
@@ -210,7 +214,7 @@ def _batched(rows: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset
 
 
 def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], Any] | None) -> tf.data.Dataset:
-    """Applies `then` to the batches and prefetches them, onto the GPU where that is possible."""
+    """Applies `then` to the batches and prefetches them, onto a GPU if there is one."""
     if then is not None:
         rows = rows.map(then, num_parallel_calls=tf.data.AUTOTUNE)
     holds_text = any(spec.dtype == tf.string for spec in tf.nest.flatten(rows.element_spec))
