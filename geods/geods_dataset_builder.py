@@ -36,7 +36,7 @@ from geods.beam import jobs
 from geods.cli import program
 from geods.dataset import build_plan, dataset_folder, examples, lineage, remote_build, shards, splits
 from geods.storage import checksums, disk_errors, files, locks, seals
-from geods.tree import bad_images, fingerprint, jpeg, labelled_table
+from geods.tree import bad_images, companions, fingerprint, jpeg
 
 _BUILD_COMMAND = "tfds build geods --manual_dir=TREE --data_dir=DIR"
 
@@ -60,6 +60,11 @@ class GeodsConfig(tfds.core.BuilderConfig):
                 raise errors.OptionError(
                     f"policy={self.policy!r}: is not blocked, random or report.", "name one of the three"
                 )
+
+    @property
+    def rule(self) -> splits.Rule:
+        """The rule of the split."""
+        return splits.Rule(self.policy, self.seed)
 
 
 class Builder(dataset_builder.FileReaderBuilder):
@@ -167,11 +172,11 @@ class Builder(dataset_builder.FileReaderBuilder):
 
     def _plan(self, dl_manager: tfds.download.DownloadManager, check: build_plan.Check) -> build_plan.Plan:
         """Reads and checks the whole tree, and notes what the dataset will be made of."""
-        root, config = _manual_dir(dl_manager), self.builder_config
-        plan = build_plan.make(root, config.policy, config.seed, bad_images.Policy.from_environment(), check)
+        tree = companions.TreeFolder(_manual_dir(dl_manager))
+        plan = build_plan.make(tree, self.builder_config.rule, bad_images.Policy.from_environment(), check)
         examples.name_cells(self.info.features, plan.cell_count)
         self.info.metadata.update(plan.metadata)
-        rows = [labelled_table.view_rows(found) for found in plan.by_split.values()]
+        rows = [some.rows() for some in plan.by_split.values()]
         self._size_bytes = int(plan.facts.sizes_bytes[np.concatenate(rows)].sum())
         disk_errors.check_room(self.data_path, self._size_bytes)
         checksums.write(self.data_path / checksums.NAME, plan.sources.images)
@@ -214,7 +219,8 @@ class Builder(dataset_builder.FileReaderBuilder):
         if download_config is None or not download_config.manual_dir:
             return
         root, config = pathlib.Path(download_config.manual_dir), self.builder_config
-        now = build_plan.sources_now(root, config.policy, config.seed, bad_images.Policy.from_environment())
+        tree = companions.TreeFolder(root)
+        now = build_plan.sources_now(tree, config.rule, bad_images.Policy.from_environment())
         changes = _changes(pathlib.Path(self.data_dir), self.info.metadata, now)
         if changes:
             kinds = " and ".join(dict.fromkeys(line.split()[0].rstrip(":") for line in changes))
@@ -228,7 +234,7 @@ def _changes(folder: pathlib.Path, metadata: Any, now: lineage.Lineage) -> list[
     """Returns what is not as it was when a dataset was built, one line each."""
     try:
         images_then = now.images
-        if metadata["source_fingerprint"] != fingerprint.fingerprint_of(now.images.items()):
+        if metadata["source_fingerprint"] != fingerprint.fingerprint(now.images.items()):
             # To say which; a million take 0.5 GB here.
             images_then = checksums.read(folder / checksums.NAME)
         then = lineage.Lineage.from_metadata(metadata["sources"], images_then)

@@ -12,7 +12,6 @@ holds the reason, and --record writes TREE/images.sha256, so that later damage i
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from geods import errors
@@ -20,12 +19,12 @@ from geods.cli import flags, program
 from geods.remote import urls
 
 if TYPE_CHECKING:
-    from geods.tree import jpeg
+    from geods.tree import companions, table
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to check."""
+    """Options of the check."""
 
     tree: str = flags.option("", "Imagery tree, in any layout.", path="may")
     partition: str = flags.option("", "Partition file; looked for as by tfds build if empty.", path="in")
@@ -40,7 +39,6 @@ class Options:
     record: bool = flags.option(False, "Write the SHA-256 of every good image to TREE/images.sha256.")
 
     def __post_init__(self) -> None:
-        """Checks the values."""
         from geods.tree import bad_images
 
         if not self.tree:
@@ -56,12 +54,13 @@ def main(options: Options) -> None:
     """Prints the report."""
     from geods.dataset import recorded_hashes, tree_report
     from geods.geo import partition as partitions
-    from geods.tree import bad_images, jpeg, labelling, layouts
+    from geods.tree import bad_images, companions, jpeg, labelling, layouts, table
 
+    tree = companions.TreeFolder(options.tree)
     locations = layouts.read(options.tree, options.layout)
-    cells_path = _partition_path(options)
+    cells_path = _partition_path(options, tree)
     cells = partitions.read(cells_path) if cells_path else None
-    facts = recorded_hashes.compare(options.tree, jpeg.check_files(labelling.view_paths(locations)))
+    facts = recorded_hashes.compare(tree, table.ImageTable(jpeg.checked(locations.paths), locations))
     print(f"tree {options.tree}")
     print("\n".join(f"  {line}" for line in tree_report.contents(locations, facts)))
     if cells is None:
@@ -69,15 +68,14 @@ def main(options: Options) -> None:
     else:
         print(f"partition {cells_path}")
         print("\n".join(tree_report.cell_lines(labelling.label(locations, cells), len(cells), options.names)))
-    print("\n".join(tree_report.problems(facts, options.tree, options.names)))
+    print("\n".join(tree_report.problems(facts, tree, options.names)))
     policy = bad_images.Policy(options.on_bad_image, options.max_bad_fraction)
-    bad = [fact for fact in facts if fact.problem]
-    bad_images.settle(bad, len(facts), options.tree, policy, "replace or delete them; --names=N lists more")
+    bad_images.settle(facts.bad(), len(facts), tree, policy, "replace or delete them; --names=N lists more")
     if options.record:
         _record(options.tree, facts)
 
 
-def _record(root: str, facts: "Sequence[jpeg.ImageFacts]") -> None:
+def _record(root: str, facts: "table.ImageTable") -> None:
     """Writes the hashes of the good images."""
     from geods.storage import checksums
 
@@ -87,14 +85,12 @@ def _record(root: str, facts: "Sequence[jpeg.ImageFacts]") -> None:
     print(f"wrote {path}: {len(good):,} images")
 
 
-def _partition_path(options: Options) -> pathlib.Path | None:
+def _partition_path(options: Options, tree: "companions.TreeFolder") -> pathlib.Path | None:
     """Returns the partition to check against, None if there is none."""
-    from geods.tree import companions
-
     if options.partition:
         return pathlib.Path(options.partition)
     try:
-        return companions.find_partition(options.tree)
+        return tree.find_partition()
     except errors.MissingFileError:
         return None
 

@@ -4,8 +4,8 @@
 
 The bytes are copied as they are, never encoded again. Cells are numbered by the partition from the coordinates (-1
 outside every cell); without a partition the source's numbers stay. Lists of the report's split are brought along under
-the new names. A run that was cut off is taken up by the same command; a file that is there with other bytes is never
-replaced. 3,000 images of 25 kB take 3 s. The last lines say how many images were copied and how they lie in the cells.
+the new names. The same command resumes a run that was cut off; an existing file with other bytes is never replaced.
+3,000 images of 25 kB take 3 s. The last lines count the images that were copied and their cells.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from geods.cli import flags, program
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to convert."""
+    """Options of the conversion."""
 
     source: str = flags.option("", "Folder of images in any layout, or a CSV file.", path="in")
     out: str = flags.option("", "Folder to write to; made if need be.", path="out")
@@ -31,7 +31,6 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        """Checks the values."""
         for name, value in (("source", self.source), ("out", self.out)):
             if not value:
                 raise errors.OptionError(f"--{name}: is empty.", f"name a folder: --{name}=FOLDER")
@@ -41,23 +40,21 @@ class Options:
 
 
 def main(options: Options) -> None:
-    """Copies the images and prints what was done."""
+    """Copies the images and prints a summary."""
     from geods.dataset import split_lists
     from geods.geo import partition as partitions
-    from geods.tree import labelling, layouts, tree_copies
+    from geods.tree import companions, labelling, layouts, tree_copies
 
     locations = layouts.read(options.source, options.layout)
     cells = partitions.read(options.partition) if options.partition else None
     numbers = tree_copies.cell_numbers(locations, cells)
     out = pathlib.Path(options.out)
     copied = tree_copies.copy_images(locations, numbers, options.to, out)
-    lists = split_lists.find(options.source, locations)
+    lists = split_lists.find(companions.TreeFolder(options.source), locations)
     if lists is not None:
-        split_lists.write(
-            out, lists, {place.location_id: number for place, number in zip(locations, numbers, strict=True)}
-        )
+        split_lists.write(out, lists, dict(zip(locations.ids, numbers, strict=True)))
     tree_copies.copy_companions(pathlib.Path(options.source), options.partition, out)
-    there = len(labelling.view_paths(locations)) - copied
+    there = locations.views - copied
     print(f"{len(locations):,} locations: {copied:,} images copied to {out}, {there:,} were there")
     if cells is not None:
         print(labelling.summary(labelling.label(locations, cells), len(cells)))

@@ -66,14 +66,14 @@ def main(options: Options) -> None:
     """Draws what is missing of the tree."""
     from geods.geo import partition as partitions
     from geods.simulation import worlds
-    from geods.tree import imagery_tree, labelling
+    from geods.tree import labelling, layouts
 
     worlds.check(options.difficulty, options.height_px, options.width_px)
     cells = partitions.read(options.partition)
     root = pathlib.Path(options.out)
     _claim(root, options, cells)
     drawn = _draw_all(options, len(cells))
-    locations = imagery_tree.read(root)
+    locations = layouts.read(root, "tree")
     print(f"tree {root}: {drawn:,} locations drawn, {len(cells) * options.locations_per_cell - drawn:,} were there")
     print(labelling.summary(labelling.label(locations, cells), len(cells)))
 

@@ -1,10 +1,10 @@
-"""The folder of a built dataset, looked at without TensorFlow: is it whole, and how is it built anew.
+"""Folder of a built dataset, checked without TensorFlow.
 
 <data_dir>/geods/<config>/<version>/
-dataset_info.json, features.json, cell.labels.txt    what TFDS reads
+dataset_info.json, features.json, cell.labels.txt    read by TFDS
 geods-<split>.tfrecord-<n>-of-<m>                    the shards
-metadata.json                                        the partition, and what it was built of
-images.sha256                                        the images it was built of
+metadata.json                                        the partition and the lineage
+images.sha256                                        the images of the lineage
 seal.json                                            size and SHA-256 of all of these
 """
 
@@ -17,15 +17,15 @@ from geods import errors
 from geods.storage import files, seals
 
 NAME, INFO, METADATA, FEATURES = "geods", "dataset_info.json", "metadata.json", "features.json"
-# Of the builder, which is not imported here, so that a dataset can be read where it cannot be built.
+# Copied from the builder, which is not imported, so that a dataset can be read where it cannot be built.
 CONFIGS = ("blocked", "random", "report")
 _SHOWN, _OURS = 5, "tensorflow_datasets."
 
 
 def folders(data_dir: pathlib.Path, config: str = "*") -> list[pathlib.Path]:
-    """Returns the folders of the datasets in a data_dir, sorted; one that has lost files is among them."""
-    found = (path for name in (INFO, seals.NAME) for path in (data_dir / NAME).glob(f"{config}/*/{name}"))
-    return sorted({path.parent for path in found})
+    """Returns the folders of the datasets in a data_dir, sorted, damaged ones too."""
+    marks = (path for name in (INFO, seals.NAME) for path in (data_dir / NAME).glob(f"{config}/*/{name}"))
+    return sorted({path.parent for path in marks})
 
 
 def check_built(data_dir: str | os.PathLike[str], config: str, splits: Iterable[str] = ()) -> pathlib.Path:
@@ -37,8 +37,8 @@ def check_built(data_dir: str | os.PathLike[str], config: str, splits: Iterable[
         splits: Splits that it must have.
 
     Raises:
-        DatasetError: If it is not there, and the message lists the configs that are; if it lacks a split; or if a file
-            of it is missing or of another size than when it was built.
+        DatasetError: If it is missing (the message lists the configs that are built), lacks a split, or has a missing
+            file or one whose size has changed.
     """
     root = pathlib.Path(data_dir, NAME)
     versions = folders(pathlib.Path(data_dir), config)
@@ -57,10 +57,10 @@ def check_built(data_dir: str | os.PathLike[str], config: str, splits: Iterable[
 
 
 def _check_foreign(folder: pathlib.Path) -> None:
-    """Refuses what would lead TFDS elsewhere: it imports the modules that features.json names, whatever they are.
+    """Checks that TFDS stays in its package and folder: it imports any module that features.json names.
 
     Raises:
-        DatasetError: If there are classes of other packages, or shards in other folders.
+        DatasetError: If the files name classes of other packages or shards in other folders.
     """
     for name, key, is_ours in (
         (FEATURES, "pythonClassName", lambda value: value.startswith(_OURS)),
@@ -70,15 +70,15 @@ def _check_foreign(folder: pathlib.Path) -> None:
         try:
             content = files.parse_json(path.read_bytes()) if path.is_file() else {}
         except ValueError as error:
-            raise errors.DatasetError(f"{path}: is damaged ({error}).", rebuild(folder)) from error
-        for found in files.objects_in(content):
-            if not is_ours(str(found.get(key, _OURS))):
-                problem = f"{path}: names {found[key]}, which tfds build geods never writes."
-                raise errors.DatasetError(problem, rebuild(folder))
+            raise errors.DatasetError.damaged(folder, f"{path}: is damaged ({error}).") from error
+        for entry in files.objects_in(content):
+            if not is_ours(str(entry.get(key, _OURS))):
+                problem = f"{path}: names {entry[key]}, which tfds build geods never writes."
+                raise errors.DatasetError.damaged(folder, problem)
 
 
 def check_split(name: str, there: Collection[str], split: str) -> None:
-    """Refuses a split that a dataset does not have; parts and sums such as "train[:10%]+test" are fine.
+    """Checks that a dataset has a split; parts and sums such as "train[:10%]+test" are allowed.
 
     Raises:
         DatasetError: If `split` is not one of those `there`.
@@ -88,29 +88,22 @@ def check_split(name: str, there: Collection[str], split: str) -> None:
 
 
 def lacks_seal(folder: pathlib.Path) -> bool:
-    """Says whether a dataset was built before datasets were sealed, so that nothing can be said of its files."""
+    """Returns whether a dataset is older than seals, so that its files cannot be verified."""
     return not seals.is_sealed(folder) and "sources" not in metadata_in(folder)
 
 
 def check_undamaged(folder: pathlib.Path) -> None:
-    """Looks at the sizes of a dataset's files; `python -m tools.verify` also reads them.
+    """Checks the sizes of a dataset's files; `python -m tools.verify` also reads them.
 
     Raises:
-        DatasetError: Naming the files that are missing or of another size.
+        DatasetError: Naming the files that are missing or whose size has changed.
     """
     if not folder.is_dir() or lacks_seal(folder):
         return
-    if found := seals.changed_sizes(folder):
-        lines = [f"  {damage.path.name}: {damage.problem}" for damage in found[:_SHOWN]]
-        problem = "\n".join([f"{folder}: is damaged, {len(found)} of its files:", *lines])
-        raise errors.DatasetError(problem, rebuild(folder))
-
-
-def rebuild(folder: pathlib.Path) -> str:
-    """Says how to build a dataset anew."""
-    config, data_dir = folder.parent.name, folder.parent.parent.parent
-    # Not --overwrite, which leaves a folder that TFDS does not take for a dataset any more.
-    return f"rm -r {folder} && tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
+    if damaged := seals.changed_sizes(folder):
+        lines = [f"  {damage.path.name}: {damage.problem}" for damage in damaged[:_SHOWN]]
+        problem = "\n".join([f"{folder}: is damaged, {len(damaged)} of its files:", *lines])
+        raise errors.DatasetError.damaged(folder, problem)
 
 
 def _splits(folder: pathlib.Path) -> list[str]:
@@ -118,11 +111,11 @@ def _splits(folder: pathlib.Path) -> list[str]:
     try:
         return sorted(split["name"] for split in files.parse_json((folder / INFO).read_bytes())["splits"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise errors.DatasetError(f"{folder / INFO}: is damaged ({error}).", rebuild(folder)) from error
+        raise errors.DatasetError.damaged(folder, f"{folder / INFO}: is damaged ({error}).") from error
 
 
 def metadata_in(folder: pathlib.Path) -> dict[str, Any]:
-    """Returns what metadata.json holds, nothing if it is missing or damaged."""
+    """Returns the content of metadata.json, nothing if it is missing or damaged."""
     try:
         return dict(files.parse_json((folder / METADATA).read_bytes()))
     except (OSError, ValueError, TypeError):

@@ -16,6 +16,7 @@ cores, AVX-512). Format: https://www.tensorflow.org/tutorials/load_data/tfrecord
 
 import itertools
 import os
+import pathlib
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -181,14 +182,14 @@ def read_file(path: str | os.PathLike[str]) -> Iterator[bytes]:
     Raises:
         DatasetError: If a record is not what was written, or the file ends inside one.
     """
-    place = epath.Path(path)
-    with place.open("rb") as file:
+    file_path = epath.Path(path)
+    with file_path.open("rb") as file:
         start = 0
         while head := file.read(_HEAD.size):
             record = _body(file, head)
             if record is None:
                 problem = f"{path}: the record at byte {start:,} is damaged: it does not have its checksum."
-                raise errors.DatasetError(problem, dataset_folder.rebuild(place.parent))
+                raise errors.DatasetError.damaged(pathlib.Path(file_path.parent), problem)
             yield record
             start += len(head) + len(record) + _CRC.size
 

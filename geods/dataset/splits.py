@@ -4,6 +4,7 @@ Splits by hash depend on nothing but the seed and the location itself: adding lo
 machines agree without a list.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -21,6 +22,19 @@ BLOCK_DEG = 1.0
 
 _TRAIN_SHARE, _VALIDATION_SHARE = 0.8, 0.1
 _REPORT_TEST_SHARE = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """How locations fall into splits.
+
+    Attributes:
+        policy: "blocked" (whole blocks), "random" (by location) or "report" (by image).
+        seed: Another seed is another split.
+    """
+
+    policy: Policy
+    seed: int = 0
 
 
 def blocked(coords: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from geods import errors
 from geods.dataset import dataset_reader, records
 from geods.input import data_service, tf_decoder
-from geods.tree import imagery_tree, jpeg, location_table
+from geods.tree import imagery_tree, jpeg
 
 # Few, so that the images of a last batch are not parsed long before they are decoded.
 _RECORDS_AT_ONCE = 16
@@ -155,15 +155,16 @@ def tree_batches(
     """
     if not locations:
         raise errors.TreeError("there is no location to read.", "name a folder that holds an imagery tree")
-    paths = location_table.paths_of(locations)
-    facts = jpeg.checked(paths) if facts is None else facts
+    counts = [len(location.views) for location in locations]
+    if facts is None:
+        facts = jpeg.checked((view.path for location in locations for view in location.views), count=sum(counts))
     bad, turned, panoramas = [], 0, 0
     for fact in facts:
         turned += fact.is_turned
         panoramas += fact.is_panorama
         if fact.problem:
             bad.append(fact)
-    jpeg.check_none_bad(bad, len(paths), paths[0].parent, "replace or delete them")
+    jpeg.check_none_bad(bad, sum(counts), locations[0].views[0].path.parent, "replace or delete them")
     for line in jpeg.turned_line(turned) + jpeg.panorama_line(panoramas):
         print(line, file=sys.stderr)
     examples = tf.data.Dataset.from_generator(lambda: map(_row_of, locations), output_signature=_ROW_OF_TREE)
@@ -172,7 +173,7 @@ def tree_batches(
         examples = examples.shuffle(records.SHUFFLE_LOCATIONS, seed=options.seed)
     examples = examples.map(_read_files, num_parallel_calls=tf.data.AUTOTUNE)
     rows = _repeated(examples.skip(options.skip), options)
-    return _prefetched(_all_views(rows, location_table.most_views(locations), options), None)
+    return _prefetched(_all_views(rows, max(counts), options), None)
 
 
 def _row_of(place: imagery_tree.Location) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""What is done about images that cannot be used: nothing is built, they are left out, or they are moved aside.
+"""Policy for images that cannot be used: an error, left out, or moved into quarantine.
 
-Whatever is done, each is named with its reason. Left out or moved aside are at most --max_bad_fraction of all images:
-a tree that is half gone is a mistake, not a few bad images.
+Each is named with its reason in any case. At most --max_bad_fraction of all images are left out or moved: a tree with
+half of its images damaged is a mistake, not a few bad images.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from geods import errors
 from geods.storage import files
-from geods.tree import jpeg
+from geods.tree import companions, jpeg
 
 Action = Literal["raise", "skip", "quarantine"]
 ACTION_VARIABLE, FRACTION_VARIABLE = "GEODS_ON_BAD_IMAGE", "GEODS_MAX_BAD_FRACTION"
@@ -20,19 +20,18 @@ ACTION_VARIABLE, FRACTION_VARIABLE = "GEODS_ON_BAD_IMAGE", "GEODS_MAX_BAD_FRACTI
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What to do.
+    """Action on bad images and its limit.
 
     Attributes:
         on_bad_image: "raise" ends with an error that names them; "skip" leaves them out; "quarantine" moves them into
             the folder TREE.quarantine beside the tree, each with a file that holds the reason.
-        max_bad_fraction: More than this share of all images is an error with any of the three.
+        max_bad_fraction: A larger share of all images is an error with any of the three.
     """
 
     on_bad_image: Action = "raise"
     max_bad_fraction: float = 0.01
 
     def __post_init__(self) -> None:
-        """Checks the values."""
         if self.on_bad_image not in get_args(Action):
             problem = f"on_bad_image={self.on_bad_image!r}: is not {', '.join(get_args(Action))}."
             raise errors.OptionError(problem, "name one of the three")
@@ -42,10 +41,10 @@ class Policy:
 
     @classmethod
     def from_environment(cls) -> "Policy":
-        """Returns what $GEODS_ON_BAD_IMAGE and $GEODS_MAX_BAD_FRACTION say: the tfds command takes no flags of ours.
+        """Returns the policy of $GEODS_ON_BAD_IMAGE and $GEODS_MAX_BAD_FRACTION; tfds takes no flags of a builder.
 
         Raises:
-            OptionError: If they say nonsense.
+            OptionError: If a value is not allowed.
         """
         action, share = os.environ.get(ACTION_VARIABLE, "raise"), os.environ.get(FRACTION_VARIABLE, "0.01")
         try:
@@ -56,16 +55,16 @@ class Policy:
 
 
 def settle(
-    bad: list[jpeg.ImageFacts], count: int, root: str | os.PathLike[str], policy: Policy, next_step: str
+    bad: list[jpeg.ImageFacts], count: int, tree: companions.TreeFolder, policy: Policy, next_step: str
 ) -> list[jpeg.ImageFacts]:
-    """Does what the policy says, and prints what was left out or moved.
+    """Applies the policy, and prints the images that were left out or moved.
 
     Args:
-        bad: Those of the checked images that cannot be used.
-        count: How many were checked.
-        root: The tree.
-        policy: What to do.
-        next_step: What the error of "raise" tells the user to do.
+        bad: Checked images that cannot be used.
+        count: Number of checked images.
+        tree: The tree.
+        policy: The policy.
+        next_step: Next step of the error of "raise".
 
     Returns:
         The bad images, which the caller leaves out; none with "raise".
@@ -75,27 +74,28 @@ def settle(
         OptionError: If images of a table are to be moved.
         TreeError: If they cannot be moved.
     """
+    root = tree.root
     if policy.on_bad_image == "raise":
         jpeg.check_none_bad(bad, count, root, next_step)
     elif len(bad) > policy.max_bad_fraction * count:
         more = f"look at them, or allow as many: max_bad_fraction={len(bad) / count:.2g} or more"
         jpeg.check_none_bad(bad, count, root, more)
     if bad:
-        aside = _quarantine(bad, pathlib.Path(root)) if policy.on_bad_image == "quarantine" else None
+        aside = _quarantine(bad, tree) if policy.on_bad_image == "quarantine" else None
         done = f"moved to {aside}" if aside else "left out"
         print(f"  {len(bad):,} of {count:,} images cannot be used and are {done}:")
         print("\n".join(f"    {fact.name_below(root)}: {fact.problem}" for fact in bad))
     return bad
 
 
-def _quarantine(bad: Sequence[jpeg.ImageFacts], root: pathlib.Path) -> pathlib.Path:
-    """Moves images out of the tree and returns the folder they are in."""
-    if not root.is_dir():
-        problem = f"{root}: is a table, which would go on naming images that are moved."
+def _quarantine(bad: Sequence[jpeg.ImageFacts], tree: companions.TreeFolder) -> pathlib.Path:
+    """Moves images out of the tree and returns their new folder."""
+    if not tree.root.is_dir():
+        problem = f"{tree.root}: is a table, whose rows would name images that are moved."
         raise errors.OptionError(problem, f"use skip, or delete the lines: {ACTION_VARIABLE}=skip")
-    aside = root.resolve().with_name(f"{root.resolve().name}.quarantine")
+    aside = tree.quarantine
     for fact in bad:
-        target = _free(aside / fact.name_below(root))
+        target = _free(aside / fact.name_below(tree.root))
         try:
             # The reason first: a kill between leaves the image in the tree, where the next run finds it again.
             files.write_text(f"{target}.reason.txt", f"{fact.path}\n{fact.problem}\nsha256 {fact.sha256}\n")
@@ -107,9 +107,9 @@ def _quarantine(bad: Sequence[jpeg.ImageFacts], root: pathlib.Path) -> pathlib.P
 
 
 def _free(path: pathlib.Path) -> pathlib.Path:
-    """Returns a path with no file there, numbered if need be."""
-    number, found = 1, path
-    while os.path.lexists(found):
+    """Returns a path without a file, numbered if need be."""
+    number, free = 1, path
+    while os.path.lexists(free):
         number += 1
-        found = path.with_name(f"{path.stem}.{number}{path.suffix}")
-    return found
+        free = path.with_name(f"{path.stem}.{number}{path.suffix}")
+    return free

@@ -1,4 +1,4 @@
-"""Companion files of an imagery tree: its partition and its provenance.json."""
+"""Folder of an imagery tree and its companion files: partition, provenance, split lists and quarantine."""
 
 import dataclasses
 import os
@@ -15,10 +15,10 @@ PROVENANCE_NAME = "provenance.json"
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
-    """Where the images of a tree come from, as its provenance.json says.
+    """Origin of the images of a tree, from its provenance.json.
 
     Attributes:
-        source: Who made them and by what, such as "Google Street View Static API".
+        source: Maker of the images, such as "Google Street View Static API".
         licence: Their licence or terms, such as "CC-BY-SA-4.0".
     """
 
@@ -26,50 +26,79 @@ class Provenance:
     licence: str = "unknown"
 
 
-def find_partition(root: str | os.PathLike[str]) -> pathlib.Path:
-    """Returns the partition file that goes with a tree.
+class TreeFolder:
+    """An imagery tree with its companion files.
 
-    It is `<root>/partition.geojson`, else what $GEODS_PARTITION names, else ./partition.geojson.
-
-    Raises:
-        MissingFileError: If there is none of the three, or $GEODS_PARTITION names no file.
+    Args:
+        root: Folder of the tree, or a CSV file of images.
     """
-    beside, named, here = (
-        pathlib.Path(root, PARTITION_NAME),
-        os.environ.get(PARTITION_VARIABLE),
-        pathlib.Path(PARTITION_NAME),
-    )
-    if beside.is_file():
-        return beside
-    if named:
-        return files.check_file(path_options.local_path(named), f"correct ${PARTITION_VARIABLE}, which names it")
-    if here.is_file():
-        return here
-    raise errors.MissingFileError(
-        f"no partition: there is no {beside} and no ./{PARTITION_NAME}, and ${PARTITION_VARIABLE} is not set.",
-        f"python -m tools.make_partition --boundary=us --out={beside}",
-    )
 
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = pathlib.Path(root)
 
-def provenance(root: str | os.PathLike[str]) -> Provenance:
-    """Reads `<root>/provenance.json`; all is "unknown" where there is none.
+    @property
+    def quarantine(self) -> pathlib.Path:
+        """Folder beside the tree for images that are moved out of it."""
+        whole = self.root.resolve()
+        return whole.with_name(whole.name + path_options.QUARANTINE)
 
-    Raises:
-        TreeError: If it is not a JSON object with the texts "source" and "licence".
-    """
-    path = pathlib.Path(root, PROVENANCE_NAME)
-    if not path.is_file():
-        return Provenance()
-    try:
-        return _provenance_of(files.parse_json(path.read_bytes()))
-    except (ValueError, TypeError, KeyError) as error:
-        rule = 'is not a JSON object with the texts "source" and "licence"'
-        raise errors.TreeError(f"{path}: {rule}.", "correct it or delete it") from error
+    def find_partition(self) -> pathlib.Path:
+        """Returns the partition: `<root>/partition.geojson`, else $GEODS_PARTITION, else ./partition.geojson.
+
+        Raises:
+            MissingFileError: If there is none of the three, or $GEODS_PARTITION names no file.
+        """
+        beside, here = self.root / PARTITION_NAME, pathlib.Path(PARTITION_NAME)
+        if beside.is_file():
+            return beside
+        if named := os.environ.get(PARTITION_VARIABLE):
+            return files.check_file(path_options.local_path(named), f"correct ${PARTITION_VARIABLE}, which names it")
+        if here.is_file():
+            return here
+        raise errors.MissingFileError(
+            f"no partition: there is no {beside} and no ./{PARTITION_NAME}, and ${PARTITION_VARIABLE} is not set.",
+            f"python -m tools.make_partition --boundary=us --out={beside}",
+        )
+
+    def provenance(self) -> Provenance:
+        """Returns the content of `<root>/provenance.json`; all is "unknown" without the file.
+
+        Raises:
+            TreeError: If it is not a JSON object with the texts "source" and "licence".
+        """
+        path = self.root / PROVENANCE_NAME
+        if not path.is_file():
+            return Provenance()
+        try:
+            return _provenance_of(files.parse_json(path.read_bytes()))
+        except (ValueError, TypeError, KeyError) as error:
+            rule = 'is not a JSON object with the texts "source" and "licence"'
+            raise errors.TreeError(f"{path}: {rule}.", "correct it or delete it") from error
+
+    def list_pairs(self) -> tuple[list[tuple[pathlib.Path, pathlib.Path]], bool]:
+        """Returns the (train, test) pairs of split lists in the tree, else beside it; and whether they are inside."""
+        inside = _pairs(self.root) if self.root.is_dir() else []
+        return (inside, True) if inside else (_pairs(self.root.resolve().parent), False)
+
+    def recorded(self, name: str) -> pathlib.Path | None:
+        """Returns a journal or list of hashes of the tree by its name, None if the tree has none."""
+        path = self.root / name
+        return path if path.is_file() else None
 
 
 def _provenance_of(content: dict[str, str]) -> Provenance:
-    """Returns the provenance in parsed JSON."""
     source, licence = content["source"], content["licence"]
     if not isinstance(source, str) or not isinstance(licence, str):
         raise TypeError
     return Provenance(source, licence)
+
+
+def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
+    """Returns the pairs of NumPy files in a folder whose names differ in "train" and "test"."""
+    pairs = []
+    for train in sorted(folder.glob("*.npy")):
+        for word, other in (("train", "test"), ("Train", "Test")):
+            test = train.with_name(train.name.replace(word, other))
+            if word in train.name and test.is_file():
+                pairs.append((train, test))
+    return pairs

@@ -1,30 +1,27 @@
-"""Fingerprint of an imagery tree and images that it holds twice."""
+"""Fingerprint of an imagery tree, and duplicate images in it."""
 
 import collections
 import hashlib
-import os
 import pathlib
 from collections.abc import Iterable
 
 from geods.storage import external_sort
-from geods.tree import image_table, jpeg
+from geods.tree import jpeg
 
 
-def fingerprint(root: str | os.PathLike[str], facts: Iterable[jpeg.ImageFacts]) -> str:
+def fingerprint(hashes: Iterable[tuple[str, str]]) -> str:
     """Returns one SHA-256 for all images of a tree, in hexadecimal.
 
-    It is taken over the sorted lines "<path relative to root> <SHA-256 of the bytes>".
+    It is taken over the sorted lines "<path relative to the root> <SHA-256 of the bytes>".
+
+    Args:
+        hashes: Path below the tree and SHA-256 of each image, in any order.
     """
-    return fingerprint_of(image_table.hashes_below(root, facts))
-
-
-def fingerprint_of(hashes: Iterable[tuple[str, str]]) -> str:
-    """Returns what `fingerprint` does, of paths below the tree with their SHA-256."""
     return digest_of_sorted(f"{name} {sha256}\n" for name, sha256 in hashes)
 
 
 def digest_of_sorted(lines: Iterable[str]) -> str:
-    """Returns the SHA-256 of lines in their order, in hexadecimal."""
+    """Returns the SHA-256 of lines in sorted order, in hexadecimal."""
     digest = hashlib.sha256()
     for (line,) in external_sort.in_order((line,) for line in lines):
         digest.update(line.encode("utf-8"))

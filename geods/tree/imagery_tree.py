@@ -1,13 +1,13 @@
-"""The imagery tree: names <-> records.
+"""The standard imagery tree: locations and views by the names of folders and files.
 
 The standard tree is `<root>/<cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg`, with `partition.geojson` beside the cells.
 Inside a location folder these names are read, and the first and the last three are written:
 
     90_2012-05.jpg     heading 90 degrees, taken in May 2012
-    1 - 2012 - 05.jpg  the report text's name: the second view, its heading not known
-    90.jpg             the date not known
-    view1_2012-05.jpg  the heading not known
-    view1.jpg          neither known
+    1 - 2012 - 05.jpg  the report text's name: the second view, heading unknown
+    90.jpg             date unknown
+    view1_2012-05.jpg  heading unknown
+    view1.jpg          both unknown
 
 `geods.tree.layouts` reads and writes the other layouts.
 """
@@ -41,10 +41,10 @@ class View:
 
     Attributes:
         path: The JPEG file.
-        heading_deg: Compass direction of the camera in [0, 360], clockwise from north; None if not known.
-        date: Month it was taken, as "YYYY-MM"; None if not known.
-        index: Number of the view where the heading is not known, else 0.
-        row: Number of the view among all of its tree, where `geods.tree.location_table` holds that; else -1.
+        heading_deg: Compass direction of the camera in [0, 360], clockwise from north; None if unknown.
+        date: Month of capture, as "YYYY-MM"; None if unknown.
+        index: Number of the view where the heading is unknown, else 0.
+        row: Number of the view among all views of a `table.LocationTable`; else -1.
     """
 
     path: pathlib.Path
@@ -56,13 +56,13 @@ class View:
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """One place where a camera stood.
+    """Position of the camera with its views.
 
     Attributes:
         location_id: "<lat>,<lng>" as written in the tree.
         lat_deg: Latitude, degrees.
         lon_deg: Longitude, degrees.
-        folder_cell: Cell number that the tree gives it (-1: outside every cell), None if it gives none.
+        folder_cell: Cell number in the tree's names (-1: outside every cell), None without one.
         views: At least one, sorted by heading, then index, then date.
     """
 
@@ -74,7 +74,7 @@ class Location:
 
 
 def read(root: str | os.PathLike[str]) -> list[Location]:
-    """Reads a standard tree; only names are read, no image is opened.
+    """Reads the names of a standard tree into a list; no image is opened.
 
     Args:
         root: Folder with one folder a cell.
@@ -87,11 +87,16 @@ def read(root: str | os.PathLike[str]) -> list[Location]:
         TreeError: If it holds something that is no part of a tree.
         CoordinateError: If a name holds an impossible latitude or longitude.
     """
-    return in_order(scan(root), pathlib.Path(root))
+    locations = sorted((one for one in scan(root) if one.views), key=lambda one: one.location_id)
+    check_some(len(locations), pathlib.Path(root))
+    for first, second in itertools.pairwise(locations):
+        if first.location_id == second.location_id:
+            raise_duplicate(first, second)
+    return locations
 
 
 def scan(root: str | os.PathLike[str]) -> Iterator[Location]:
-    """Yields the locations of a standard tree, cell by cell; those without an image have no views.
+    """Yields the locations of a standard tree, cell by cell; those without images have no views.
 
     Raises:
         MissingFileError: If `root` is not a folder.
@@ -107,7 +112,7 @@ def scan(root: str | os.PathLike[str]) -> Iterator[Location]:
                 f"move it out of the tree, or convert it: python -m tools.convert_tree --source={folder} --out=TREE",
             )
         check_no_stray_images(cell)
-        yield from (read_location(place, place.name, int(cell.name)) for place in subfolders(cell))
+        yield from (read_location(path, path.name, int(cell.name)) for path in subfolders(cell))
 
 
 def read_location(folder: pathlib.Path, location_id: str, cell: int | None) -> Location:
@@ -115,20 +120,6 @@ def read_location(folder: pathlib.Path, location_id: str, cell: int | None) -> L
     lat_deg, lon_deg = parse_location(location_id, str(folder))
     views = [parse_view(path.name, path) for path in image_files(folder)]
     return Location(location_id, lat_deg, lon_deg, cell, sort_views(views))
-
-
-def in_order(locations: Iterable[Location], root: pathlib.Path) -> list[Location]:
-    """Returns the locations that have views, sorted by id.
-
-    Raises:
-        TreeError: If there is none, or two have the same id.
-    """
-    kept = sorted((place for place in locations if place.views), key=lambda place: place.location_id)
-    check_some(len(kept), root)
-    for first, second in itertools.pairwise(kept):
-        if first.location_id == second.location_id:
-            raise_duplicate(first, second)
-    return kept
 
 
 def check_some(count: int, root: pathlib.Path) -> None:
@@ -149,7 +140,7 @@ def raise_duplicate(first: Location, second: Location) -> NoReturn:
 
 
 def is_cell_name(name: str) -> bool:
-    """Says whether a folder's name is a cell number."""
+    """Returns whether a folder's name is a cell number."""
     return _CELL.fullmatch(name) is not None
 
 
@@ -169,10 +160,10 @@ def parse_location(text: str, name: str) -> tuple[float, float]:
 
 
 def parse_view(name: str, path: pathlib.Path) -> View:
-    """Returns the view that a file name tells of.
+    """Returns the view of a file name.
 
     Raises:
-        TreeError: If the name is none of those in this module's docstring.
+        TreeError: If the name has no form of this module's docstring.
     """
     if match := _REPORT_VIEW.fullmatch(name):
         index, heading, date = int(match[1]), None, f"{match[2]}-{int(match[3]):02d}"
@@ -216,8 +207,13 @@ def write_view(
 
 def coords(locations: Sequence[Location]) -> np.ndarray:
     """Returns the coordinates, `[n, 2]` float64 degrees, (lat, lon)."""
-    numbers = (number for place in locations for number in (place.lat_deg, place.lon_deg))
+    numbers = (number for one in locations for number in (one.lat_deg, one.lon_deg))
     return np.fromiter(numbers, np.float64, 2 * len(locations)).reshape(-1, 2)
+
+
+def view_paths(locations: Iterable[Location]) -> list[pathlib.Path]:
+    """Returns the image files of all views, location by location."""
+    return [view.path for one in locations for view in one.views]
 
 
 def sort_views(views: Iterable[View]) -> tuple[View, ...]:
@@ -231,21 +227,21 @@ def sort_views(views: Iterable[View]) -> tuple[View, ...]:
 
 
 def subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the folders in a folder, sorted, without hidden ones."""
-    # The system tells with a name whether it is a folder; Path.is_dir asks again, a million times for a million places.
+    """Returns the subfolders of a folder, sorted, without hidden ones."""
+    # scandir knows which entries are folders; Path.is_dir is a system call more for each of a million locations.
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
     return [folder / name for name in names]
 
 
 def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the files in a folder that look like images by their suffix, sorted, without hidden ones."""
+    """Returns the files of a folder with an image suffix, sorted, without hidden ones."""
     names = (name for name in os.listdir(folder) if name.lower().endswith(_IMAGE_SUFFIXES))  # noqa: PTH208 - see above
     return [folder / name for name in sorted(names) if not name.startswith(".")]
 
 
 def check_no_stray_images(folder: pathlib.Path) -> None:
-    """Raises TreeError if there are images in a folder that should hold folders only."""
+    """Raises TreeError if a folder of folders holds images."""
     for path in image_files(folder):
         raise errors.TreeError(
             f"{path}: is not in a location folder.", "move it to <cell>/<lat>,<lng>/ or out of the tree"

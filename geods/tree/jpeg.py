@@ -167,7 +167,7 @@ def check_files(paths: Sequence[pathlib.Path], description: str = "checking imag
 
     Args:
         paths: Files to read.
-        description: What the bar says.
+        description: Text of the bar.
 
     Returns:
         One ImageFacts a path, in the order of `paths`.
@@ -175,12 +175,21 @@ def check_files(paths: Sequence[pathlib.Path], description: str = "checking imag
     return list(checked(paths, description))
 
 
-def checked(paths: Sequence[pathlib.Path], description: str = "checking images") -> Iterator[ImageFacts]:
-    """Yields what `check_files` returns, as it comes; few files are looked at ahead of what was taken."""
+def checked(
+    paths: Iterable[pathlib.Path], description: str = "checking images", count: int | None = None
+) -> Iterator[ImageFacts]:
+    """Yields the results of `check_files` as they come, with few files in memory.
+
+    Args:
+        paths: Files to read.
+        description: Text of the bar.
+        count: Number of paths, for those that have no length.
+    """
+    total = len(paths) if isinstance(paths, Sequence) else count
     waiting: collections.deque[concurrent.futures.Future[ImageFacts]] = collections.deque()
     with (
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm.tqdm(desc=description, total=len(paths), unit=" images", disable=not len(paths)) as bar,
+        tqdm.tqdm(desc=description, total=total, unit=" images", disable=total == 0) as bar,
     ):
         try:
             for path in paths:

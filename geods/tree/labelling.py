@@ -1,32 +1,27 @@
-"""A tree laid on its partition: the label of each location, what disagrees, and what the images are.
-
-The dataset builder, the tree check and the tree conversion all look at a tree through here, so they count alike.
-"""
+"""Labels of a tree's locations: their cells in a partition, by coordinates."""
 
 import dataclasses
 import functools
-import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 
 from geods import errors
 from geods.geo import partition
-from geods.tree import imagery_tree, location_table
+from geods.tree import imagery_tree, table
 
 _AT_ONCE = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """The locations of a tree with their cells in a partition.
+    """Locations of a tree with their cells in a partition.
 
     Attributes:
         locations: All locations of the tree.
-        cells: `[n]` int32 cell of each, from its coordinates; -1 outside every cell.
+        cells: `[n]` int32 cell of each, by its coordinates; -1 outside every cell.
     """
 
-    locations: Sequence[imagery_tree.Location]
+    locations: table.LocationTable
     cells: np.ndarray
 
     @functools.cached_property
@@ -36,19 +31,19 @@ class Labels:
 
     @functools.cached_property
     def disagreements(self) -> list[tuple[imagery_tree.Location, int]]:
-        """Locations in a cell whose folder says another number, with that cell."""
-        others = np.ma.filled(location_table.folder_cells_of(self.locations) != self.cells, False)
+        """Locations whose folder number is not their cell, with that cell."""
+        others = np.ma.filled(self.locations.folder_cells() != self.cells, False)
         numbers = np.flatnonzero(others & (self.cells >= 0)).tolist()
         return [(self.locations[number], int(self.cells[number])) for number in numbers]
 
 
-def label(locations: Sequence[imagery_tree.Location], cells: partition.Partition) -> Labels:
+def label(locations: table.LocationTable, cells: partition.Partition) -> Labels:
     """Labels locations by their coordinates.
 
     Raises:
         CoordinateError: If none lies in a cell.
     """
-    coords = location_table.coords_of(locations)
+    coords = locations.coords()
     parts = np.split(coords, range(_AT_ONCE, len(coords), _AT_ONCE))
     labels = np.concatenate([cells.label(part[:, 0], part[:, 1]) for part in parts])
     if np.all(labels < 0):
@@ -62,7 +57,7 @@ def label(locations: Sequence[imagery_tree.Location], cells: partition.Partition
 
 
 def _outside_hint(coords: np.ndarray, cells: partition.Partition) -> str:
-    """Says what to do when all locations are outside."""
+    """Returns the next step when all locations are outside."""
     can_swap = np.abs(coords[:, 1]) <= 90
     swapped = cells.label(coords[can_swap, 1], coords[can_swap, 0])
     if np.any(swapped >= 0):
@@ -71,22 +66,16 @@ def _outside_hint(coords: np.ndarray, cells: partition.Partition) -> str:
 
 
 def summary(labels: Labels, cell_count: int) -> str:
-    """Returns the lines that say how a tree lies on its partition."""
-    views = location_table.view_count(labels.locations)
+    """Returns lines that count locations, views, covered cells and disagreements."""
     covered = len(np.unique(labels.cells[labels.cells >= 0]))
     lines = [
-        f"  {len(labels.locations):,} locations, {views:,} views, in {covered} of {cell_count} cells",
+        f"  {len(labels.locations):,} locations, {labels.locations.views:,} views, in {covered} of {cell_count} cells",
         f"  locations whose folder number is not the cell of their coordinates: {len(labels.disagreements):,}",
         f"  locations outside every cell: {len(labels.outside):,}",
     ]
     if labels.disagreements:
-        place, cell = labels.disagreements[0]
-        lines[1] += f" (first: {place.location_id} in folder {place.folder_cell} lies in cell {cell})"
+        first, cell = labels.disagreements[0]
+        lines[1] += f" (first: {first.location_id} in folder {first.folder_cell} lies in cell {cell})"
     if labels.outside:
         lines[2] += f" (first: {labels.outside[0].location_id})"
     return "\n".join(lines)
-
-
-def view_paths(locations: Sequence[imagery_tree.Location]) -> list[pathlib.Path]:
-    """Returns the image files of all views, location by location."""
-    return list(location_table.paths_of(locations))

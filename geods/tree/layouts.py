@@ -1,4 +1,4 @@
-"""The layouts of images on disk, all read into the same records.
+"""Layouts of images on disk, all read into a `table.LocationTable`.
 
     tree              <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg
     combined_files    <cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg, all in one folder
@@ -18,7 +18,7 @@ from typing import Literal
 
 from geods import errors
 from geods.storage import files
-from geods.tree import imagery_tree, location_table
+from geods.tree import imagery_tree, table
 
 Layout = Literal["auto", "tree", "combined_files", "combined_folders", "csv"]
 WritableLayout = Literal["tree", "combined_files", "combined_folders"]
@@ -31,45 +31,38 @@ _DATE = re.compile(r"(\d{4}-\d{2})?", re.ASCII)
 _ACCEPTED = "name a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg, one of the report's layouts, or a CSV file"
 
 
-def read(root: str | os.PathLike[str], layout: Layout = "auto") -> list[imagery_tree.Location]:
-    """Reads images in any layout; only names are read, no image is opened.
+def read(root: str | os.PathLike[str], layout: Layout = "auto") -> table.LocationTable:
+    """Reads the names of images in any layout; no image is opened.
 
     Args:
         root: Folder of the images, or a CSV file.
         layout: How they lie; "auto" looks at the names in `root`.
 
     Returns:
-        Locations sorted by location_id.
+        The locations, sorted by location_id.
 
     Raises:
         MissingFileError: If `root` does not exist.
-        TreeError: If `root` is in no layout, in two, or breaks the rules of its own.
+        TreeError: If `root` has no layout or several, breaks the rules of its layout, or has a location twice.
         CoordinateError: If a latitude or longitude is impossible.
     """
-    found = detect(root) if layout == "auto" else layout
+    path = pathlib.Path(root)
     readers = {
-        "tree": imagery_tree.read,
+        "tree": imagery_tree.scan,
         "combined_files": _read_combined_files,
         "combined_folders": _read_combined_folders,
         "csv": _read_csv,
     }
-    return readers[found](pathlib.Path(root))
-
-
-def read_compact(root: str | os.PathLike[str]) -> location_table.LocationTable:
-    """Reads images in any layout as `read` does, into little memory."""
-    path = pathlib.Path(root)
-    if detect(path) == "tree":
-        return location_table.LocationTable(path, imagery_tree.scan(path))
-    return location_table.LocationTable(path if path.is_dir() else path.parent, read(path))
+    locations = readers[detect(path) if layout == "auto" else layout](path)
+    return table.LocationTable(path.parent if path.is_file() else path, locations)
 
 
 def detect(root: str | os.PathLike[str]) -> Layout:
-    """Returns the layout of `root` by the names in it.
+    """Returns the layout of `root` by its names.
 
     Raises:
         MissingFileError: If `root` does not exist.
-        TreeError: If the names fit no layout, or several.
+        TreeError: If the names fit no layout or several.
     """
     path = pathlib.Path(root)
     if path.suffix.lower() == ".csv" and path.is_file():
@@ -87,7 +80,7 @@ def detect(root: str | os.PathLike[str]) -> Layout:
 def name(
     layout: WritableLayout, cell: int, location: imagery_tree.Location, view: imagery_tree.View
 ) -> pathlib.PurePath:
-    """Returns where a layout puts a view, relative to its root."""
+    """Returns the path of a view in a layout, relative to the root."""
     file_name = imagery_tree.view_name(view.heading_deg, view.date, view.index)
     if layout == "tree":
         return pathlib.PurePath(str(cell), location.location_id, file_name)
@@ -116,7 +109,7 @@ def split_name(text: str) -> tuple[str, str]:
 
 
 def _kinds(folder: pathlib.Path) -> list[Layout]:
-    """Returns the layouts that the names in a folder fit; a CSV counts only where nothing else does."""
+    """Returns the layouts that fit the names in a folder; a CSV file counts only where nothing else fits."""
     kinds: list[Layout] = []
     names = [path.name for path in imagery_tree.subfolders(folder)]
     if any(imagery_tree.is_cell_name(name) for name in names):
@@ -131,38 +124,41 @@ def _kinds(folder: pathlib.Path) -> list[Layout]:
 
 
 def _subfolder_hint(folder: pathlib.Path) -> str:
-    """Names a subfolder that is a tree, for the common mistake of giving its parent."""
+    """Returns a next step that names a subfolder with a tree, if there is one."""
     for path in imagery_tree.subfolders(folder):
         if _kinds(path):
             return f"its subfolder {path} looks like one; name that"
     return _ACCEPTED
 
 
-def _read_combined_files(root: pathlib.Path) -> list[imagery_tree.Location]:
-    """Reads `<cell>+<lat>,<lng>+<view>.jpg` files."""
+def _read_combined_files(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
+    """Yields the locations of `<cell>+<lat>,<lng>+<view>.jpg` files."""
     views: dict[tuple[int, str], list[imagery_tree.View]] = defaultdict(list)
     for path in imagery_tree.image_files(files.check_folder(root, _ACCEPTED)):
         match = _FILE.fullmatch(path.name)
         if not match:
             raise errors.TreeError(f"{path}: its name is not <cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg.", "rename it")
         views[int(match[1]), match[2]].append(imagery_tree.parse_view(match[3], path))
-    locations = []
     for (cell, location_id), group in views.items():
-        lat_deg, lon_deg = imagery_tree.parse_location(location_id, str(group[0].path))
-        locations.append(imagery_tree.Location(location_id, lat_deg, lon_deg, cell, imagery_tree.sort_views(group)))
-    return imagery_tree.in_order(locations, root)
+        yield _location(location_id, cell, group, group[0].path)
 
 
-def _read_combined_folders(root: pathlib.Path) -> list[imagery_tree.Location]:
-    """Reads `<cell>+<lat>,<lng>/` folders."""
-    locations = []
+def _location(
+    location_id: str, cell: int | None, views: list[imagery_tree.View], named_in: pathlib.Path
+) -> imagery_tree.Location:
+    """Returns the location of some views."""
+    lat_deg, lon_deg = imagery_tree.parse_location(location_id, str(named_in))
+    return imagery_tree.Location(location_id, lat_deg, lon_deg, cell, imagery_tree.sort_views(views))
+
+
+def _read_combined_folders(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
+    """Yields the locations of `<cell>+<lat>,<lng>/` folders."""
     imagery_tree.check_no_stray_images(files.check_folder(root, _ACCEPTED))
     for folder in imagery_tree.subfolders(root):
         match = _FOLDER.fullmatch(folder.name)
         if not match:
             raise errors.TreeError(f"{folder}: its name is not <cell>+<lat>,<lng>.", "rename it or move it out")
-        locations.append(imagery_tree.read_location(folder, match[2], int(match[1]) if match[1] else None))
-    return imagery_tree.in_order(locations, root)
+        yield imagery_tree.read_location(folder, match[2], int(match[1]) if match[1] else None)
 
 
 def _find_csv(folder: pathlib.Path) -> pathlib.Path | None:
@@ -178,8 +174,8 @@ def _missing_columns(path: pathlib.Path) -> list[str]:
     return [column for column in _CSV_COLUMNS if column not in header]
 
 
-def _read_csv(root: pathlib.Path) -> list[imagery_tree.Location]:
-    """Reads a table of images; its file names are relative to it."""
+def _read_csv(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
+    """Yields the locations of a CSV file of images, whose paths are relative to it."""
     path = _find_csv(root) if root.is_dir() else root
     if path is None or not path.is_file():
         raise errors.TreeError(
@@ -195,11 +191,8 @@ def _read_csv(root: pathlib.Path) -> list[imagery_tree.Location]:
             groups[location_id].append(imagery_tree.View(view.path, view.heading_deg, view.date, index))
     except (csv.Error, UnicodeDecodeError) as error:
         raise errors.TreeError(f"{path}: is not a CSV file in UTF-8 ({error}).", "save it as one") from error
-    locations = []
     for location_id, views in groups.items():
-        lat_deg, lon_deg = imagery_tree.parse_location(location_id, str(path))
-        locations.append(imagery_tree.Location(location_id, lat_deg, lon_deg, None, imagery_tree.sort_views(views)))
-    return imagery_tree.in_order(locations, root)
+        yield _location(location_id, None, views, path)
 
 
 def _csv_rows(path: pathlib.Path) -> Iterator[tuple[str, imagery_tree.View]]:

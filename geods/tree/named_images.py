@@ -9,7 +9,7 @@ from geods.tree import imagery_tree, layouts
 
 
 def find(word: str) -> list[imagery_tree.Location]:
-    """Returns what a word names: locations of a tree, or images, each as a location at no known place.
+    """Returns the locations of a path: those of a tree, or one of unknown coordinates for each image.
 
     Raises:
         MissingFileError: If there is no such file or folder.
@@ -19,7 +19,7 @@ def find(word: str) -> list[imagery_tree.Location]:
     if path.is_dir():
         return _find_in_folder(path)
     if path.suffix.lower() == ".csv":
-        return layouts.read(path)
+        return list(layouts.read(path))
     return [_image(files.check_file(path, "name a JPEG, a folder of JPEGs or an imagery tree"))]
 
 
@@ -28,19 +28,16 @@ def _find_in_folder(folder: pathlib.Path) -> list[imagery_tree.Location]:
     try:
         layout = layouts.detect(folder)
     except errors.TreeError as error:
-        found = imagery_tree.image_files(folder)
-        if not found:
+        paths = imagery_tree.image_files(folder)
+        if not paths:
             raise errors.TreeError(f"{folder}: holds no image and is no imagery tree.", error.next_step) from error
         # With such a folder beside them the images are part of a tree in two layouts.
         if any(imagery_tree.is_cell_name(path.name) or "," in path.name for path in imagery_tree.subfolders(folder)):
             raise
-        return [_image(path) for path in found]
-    return layouts.read(folder, layout)
+        return [_image(path) for path in paths]
+    return list(layouts.read(folder, layout))
 
 
 def _image(path: pathlib.Path) -> imagery_tree.Location:
     """Returns an image as a location of one view; its name is its path."""
     return imagery_tree.Location(str(path), math.nan, math.nan, None, (imagery_tree.View(path, None, None),))
-
-
-# A model's points are float32, which near 124 degrees is good to 8e-6.

@@ -4,15 +4,16 @@ import pathlib
 import shutil
 from collections.abc import Sequence
 
+import numpy as np
 import tqdm
 
 from geods import errors
 from geods.geo import partition as partitions
 from geods.storage import files
-from geods.tree import companions, imagery_tree, labelling, layouts
+from geods.tree import companions, labelling, layouts, table
 
 
-def cell_numbers(locations: Sequence[imagery_tree.Location], cells: partitions.Partition | None) -> list[int]:
+def cell_numbers(locations: table.LocationTable, cells: partitions.Partition | None) -> list[int]:
     """Returns the cell of each location, by the partition if there is one, else by its folder.
 
     Raises:
@@ -21,21 +22,21 @@ def cell_numbers(locations: Sequence[imagery_tree.Location], cells: partitions.P
     if cells is not None:
         numbers: list[int] = labelling.label(locations, cells).cells.tolist()
         return numbers
-    for place in locations:
-        if place.folder_cell is None:
-            raise errors.TreeError(
-                f"{place.views[0].path}: its name tells no cell.", "give the partition by --partition=PATH"
-            )
-    return [place.folder_cell for place in locations if place.folder_cell is not None]
+    folder_cells = locations.folder_cells()
+    if np.ma.is_masked(folder_cells):
+        first = locations[int(np.flatnonzero(np.ma.getmaskarray(folder_cells))[0])]
+        problem = f"{first.views[0].path}: its name tells no cell."
+        raise errors.TreeError(problem, "give the partition by --partition=PATH")
+    return [int(number) for number in folder_cells]
 
 
 def copy_images(
-    locations: Sequence[imagery_tree.Location], numbers: Sequence[int], to: layouts.WritableLayout, out: pathlib.Path
+    locations: table.LocationTable, numbers: Sequence[int], to: layouts.WritableLayout, out: pathlib.Path
 ) -> int:
-    """Copies all views with a bar on stderr; returns how many were not there before.
+    """Copies all views with a bar on stderr; returns the number of new files.
 
     Args:
-        locations: What to copy.
+        locations: Locations to copy.
         numbers: Cell of each.
         to: Layout to write.
         out: Folder to write to.
@@ -44,10 +45,10 @@ def copy_images(
         TreeError: If a file is there with other bytes.
     """
     copied = 0
-    with tqdm.tqdm(total=len(labelling.view_paths(locations)), desc="copying", unit=" images") as bar:
-        for place, number in zip(locations, numbers, strict=True):
-            for view in place.views:
-                copied += _copy(view.path, out / layouts.name(to, number, place, view))
+    with tqdm.tqdm(total=locations.views, desc="copying", unit=" images") as bar:
+        for location, number in zip(locations, numbers, strict=True):
+            for view in location.views:
+                copied += _copy(view.path, out / layouts.name(to, number, location, view))
                 bar.update()
     return copied
 

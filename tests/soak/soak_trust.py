@@ -36,7 +36,7 @@ import zoo as menagerie
 from geods.dataset import recorded_hashes
 from geods.geo import partition
 from geods.storage import checksums, files
-from geods.tree import bad_images, imagery_tree, jpeg, labelling
+from geods.tree import bad_images, companions, jpeg, layouts, table
 from tools import verify
 
 SLOWEST_S = 2.0
@@ -73,7 +73,8 @@ def zoo(folder: pathlib.Path, _: argparse.Namespace) -> dict:
 def mutants(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
     """Changes all images of a recorded tree at random, again and again."""
     root = make_tree(folder / "tree", 100)
-    paths = labelling.view_paths(imagery_tree.read(root))
+    tree, locations = companions.TreeFolder(root), layouts.read(root)
+    paths = list(locations.paths)
     checksums.write(
         root / checksums.NAME, {path.relative_to(root).as_posix(): files.sha256_of_file(path) for path in paths}
     )
@@ -82,13 +83,16 @@ def mutants(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
     slowest = 0.0
     while made < sizes.mutants:
         facts = []
-        for path in paths[: sizes.mutants - made]:
+        for path in paths:
             path.write_bytes(mutation.mutate(kept[path], rng))
             started = time.monotonic()
             facts.append(jpeg.check_file(path))
             slowest = max(slowest, time.monotonic() - started)
         decoded += sum(not fact.problem for fact in facts)
-        undetected += sum("has changed since" not in fact.problem for fact in recorded_hashes.compare(root, facts))
+        undetected += sum(
+            "has changed since" not in fact.problem
+            for fact in recorded_hashes.compare(tree, table.ImageTable(facts, locations))
+        )
         made += len(facts)
     seen = {"mutants": made, "undetected": undetected, "that decode without a word": decoded, "crashes": 0}
     seen |= {"slowest_s": round(slowest, 3), "a_second": round(made / (time.monotonic() - began))}

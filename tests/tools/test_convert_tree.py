@@ -13,7 +13,7 @@ import pytest
 from geods import errors
 from geods.dataset import split_lists
 from geods.geo import partition
-from geods.tree import imagery_tree, layouts
+from geods.tree import companions, layouts
 from tools import convert_tree
 
 SAMPLES = checkout.SHARED / "data" / "report_samples"
@@ -68,6 +68,12 @@ def test_partition_numbers_the_cells_and_comes_along(source, tmp_path, cells_pat
     assert "3 locations: 9 images copied" in capsys.readouterr().out
 
 
+def split_of_views(root: pathlib.Path) -> list[str]:
+    locations = layouts.read(root)
+    lists = split_lists.find(companions.TreeFolder(root), locations)
+    return list(lists.splits(locations.views_of(range(len(locations)))))
+
+
 def test_lists_come_along_under_the_new_names(source, tmp_path, cells_path, capsys):
     np.save(source / "trainFiles.npy", np.array([f"7+{FIRST}", f"7+{SECOND}+0_2012-05.jpg"]))
     np.save(source / "testFiles.npy", np.array([f"7+{SECOND}+90_2012-05.jpg"]))
@@ -75,9 +81,7 @@ def test_lists_come_along_under_the_new_names(source, tmp_path, cells_path, caps
     train = np.load(tmp_path / "out" / "trainFiles.npy", allow_pickle=False).tolist()
     assert train == [f"0+{FIRST}", f"1+{SECOND}+0_2012-05.jpg"]
     assert (tmp_path / "out" / train[1]).is_file()
-    locations = layouts.read(tmp_path / "out")
-    before = split_lists.find(source, imagery_tree.read(source)).splits(imagery_tree.read(source))
-    assert split_lists.find(tmp_path / "out", locations).splits(locations) == before
+    assert split_of_views(tmp_path / "out") == split_of_views(source)
     assert "split lists: trainFiles.npy and testFiles.npy" in capsys.readouterr().out
 
 
@@ -150,6 +154,8 @@ def test_real_samples_convert_both_ways_with_their_lists(tmp_path, name):
     convert(tmp_path / "tree", tmp_path / "back", to=name)
     names = {str(path.relative_to(SAMPLES / name)) for path in (SAMPLES / name).rglob("*.jpg")}
     assert {str(path.relative_to(tmp_path / "back")) for path in (tmp_path / "back").rglob("*.jpg")} == names
-    places, again = layouts.read(SAMPLES / name), layouts.read(tmp_path / "back")
-    lists, kept = split_lists.find(SAMPLES / name, places), split_lists.find(tmp_path / "back", again)
+    lists, kept = (
+        split_lists.find(companions.TreeFolder(root), layouts.read(root))
+        for root in (SAMPLES / name, tmp_path / "back")
+    )
     assert (kept.train, kept.test) == (lists.train, lists.test)

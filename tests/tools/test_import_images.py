@@ -16,6 +16,7 @@ from imported_photos import names
 
 from geods.geo import partition
 from geods.tree import companions, imagery_tree, jpeg, labelling
+from geods.tree import table as tables
 from tools import check_tree, convert_tree
 
 __all__ = ["cells_path", "photos", "table"]
@@ -43,8 +44,8 @@ def test_photographs_become_a_tree_that_all_readers_take(tmp_path, photos, cells
     report = capsys.readouterr().out
     assert "  2 locations, 3 views, in 2 of 15 cells" in report
     assert "whose folder number is not the cell of their coordinates: 0" in report
-    assert companions.provenance(out) == companions.Provenance("photographs of photos", "see credits.csv")
-    assert companions.find_partition(out).read_bytes() == cells_path.read_bytes()
+    assert companions.TreeFolder(out).provenance() == companions.Provenance("photographs of photos", "see credits.csv")
+    assert companions.TreeFolder(out).find_partition().read_bytes() == cells_path.read_bytes()
     with (out / "credits.csv").open(newline="") as written:
         rows = list(csv.DictReader(written))
     assert [(row["file"], row["creator"], row["source_id"]) for row in rows] == [
@@ -95,7 +96,7 @@ def test_table_places_images_wherever_they_lie(tmp_path, table, cells_path, caps
         "6/40.5,-100.25/0_2012-05.jpg",
         "7/41.5,-97.25/90_2012-05.jpg",
     ]
-    assert companions.provenance(tmp_path / "tree").licence == "CC0-1.0"
+    assert companions.TreeFolder(tmp_path / "tree").provenance().licence == "CC0-1.0"
     credited = (tmp_path / "tree" / "credits.csv").read_text()
     assert '"0/31.5,-115.25/180_2012-05.jpg",Ada,CC0-1.0,2,,\n' in credited
     run(tmp_path / "images", tmp_path / "tree", cells_path, csv=str(table))
@@ -109,7 +110,9 @@ def test_osv5m_brings_its_licence_creators_sequences_and_namibia(tmp_path, table
     more += [f"{line.replace('2012-05', '1338458400000')},NA,seq{n},user{n}" for n, line in enumerate(lines)]
     table.write_text("\n".join(more) + "\n")
     run(tmp_path / "images", tmp_path / "tree", cells_path, csv=str(table))
-    assert companions.provenance(tmp_path / "tree") == companions.Provenance("OSV-5M (Mapillary)", "CC-BY-SA-4.0")
+    assert companions.TreeFolder(tmp_path / "tree").provenance() == companions.Provenance(
+        "OSV-5M (Mapillary)", "CC-BY-SA-4.0"
+    )
     with (tmp_path / "tree" / "credits.csv").open(newline="") as written:
         first = next(csv.DictReader(written))
     assert first == {
@@ -168,7 +171,7 @@ def test_real_images_come_back_as_the_tree_they_are_from(tmp_path):
     (tmp_path / "table.csv").write_text("\n".join(lines))
     partition.write(drawn_trees.cells(), tmp_path / "cells.geojson")
     run(SHARED, tmp_path / "tree", tmp_path / "cells.geojson", csv=str(tmp_path / "table.csv"))
-    cells = labelling.label(places, drawn_trees.cells()).cells.tolist()
+    cells = labelling.label(tables.LocationTable("", places), drawn_trees.cells()).cells.tolist()
     inside = {place.location_id: place for place, cell in zip(places, cells, strict=True) if cell >= 0}
     again = imagery_tree.read(tmp_path / "tree")
     assert len(again) == len(inside) > 15

@@ -13,7 +13,7 @@ import shapely
 from geods import errors
 from geods.geo import partition
 from geods.simulation import worlds
-from geods.tree import companions, imagery_tree, jpeg, labelling
+from geods.tree import companions, imagery_tree, jpeg, labelling, layouts
 from tools import simulate_tree
 
 SMALL = {"locations_per_cell": 3, "headings": (0, 90), "height_px": 30, "width_px": 60, "processes": 1}
@@ -38,7 +38,7 @@ def contents(root: pathlib.Path) -> dict[str, bytes]:
 
 def test_tree_holds_all_views_in_their_cells(tmp_path, cells, capsys):
     simulate_tree.main(options(tmp_path))
-    locations = imagery_tree.read(tmp_path / "tree")
+    locations = layouts.read(tmp_path / "tree")
     assert len(locations) == 6
     labels = labelling.label(locations, cells)
     assert not labels.disagreements
@@ -60,8 +60,8 @@ def test_pictures_are_those_of_the_world_at_the_folder_names(tmp_path, cells):
 
 def test_tree_carries_its_partition_and_provenance(tmp_path, cells):
     simulate_tree.main(options(tmp_path))
-    assert partition.read(companions.find_partition(tmp_path / "tree")).fingerprint == cells.fingerprint
-    assert companions.provenance(tmp_path / "tree").source == "geods simulated world"
+    assert partition.read(companions.TreeFolder(tmp_path / "tree").find_partition()).fingerprint == cells.fingerprint
+    assert companions.TreeFolder(tmp_path / "tree").provenance().source == "geods simulated world"
 
 
 def test_several_processes_draw_the_same_tree(tmp_path, cells):

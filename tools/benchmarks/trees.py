@@ -41,7 +41,7 @@ def given_or_simulated(images: str, work: pathlib.Path, locations_per_cell: int)
 
     if images:
         root = files.check_folder(images, "name an imagery tree, or leave --images out to draw one")
-        companions.find_partition(root)
+        companions.TreeFolder(root).find_partition()
         return root
     root = work / f"simulated{locations_per_cell}"
     cells = root / companions.PARTITION_NAME
@@ -76,7 +76,7 @@ def resized(source: pathlib.Path, target: pathlib.Path, height_px: int, width_px
     check_made_of(target, made_of)
     if (target / _MADE_OF).is_file():
         return target
-    cells = companions.find_partition(source).read_text(encoding="utf-8")
+    cells = companions.TreeFolder(source).find_partition().read_text(encoding="utf-8")
     places = imagery_tree.read(source)
     step = max(1, len(places) // most) if most else 1
     chosen = list(itertools.islice(places[::step], most or None))
@@ -165,6 +165,6 @@ def repeated(source: pathlib.Path, target: pathlib.Path, images: int) -> tuple[p
             if not link.exists():
                 os.link(view.path, link)
         made, number = made + len(place.views), number + 1
-    cells = companions.find_partition(source).read_text(encoding="utf-8")
+    cells = companions.TreeFolder(source).find_partition().read_text(encoding="utf-8")
     files.write_text(target / companions.PARTITION_NAME, cells)
     return target, made

@@ -134,7 +134,7 @@ def _on_fold(model: predictor.Predictor, settings: evaluate_options.EvaluateOpti
 
 def _on_tree(model: predictor.Predictor, settings: evaluate_options.EvaluateOptions) -> _EvaluationSet:
     """Returns the places of an imagery tree."""
-    locations = layouts.read_compact(settings.imagery)
+    locations = layouts.read(settings.imagery)
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
     batches = pipeline.tree_batches(locations, shape)
     bar = tqdm.tqdm(batches, total=-(-len(locations) // settings.batch_size), desc="imagery", unit=" batches")

@@ -23,7 +23,7 @@ import numpy as np
 
 from geods import errors
 from geods.storage import files
-from geods.tree import location_table, string_array
+from geods.tree import string_array, table
 
 FORMAT = 1
 DTYPES = ("float32", "float16", "bfloat16")
@@ -117,7 +117,7 @@ class Rows:
     @functools.cached_property
     def starts(self) -> np.ndarray:
         """`[locations + 1]` int: location i has rows starts[i] to starts[i + 1]."""
-        return location_table.starts_of(self.views)
+        return table.starts_of(self.views)
 
     @classmethod
     def joined(cls, parts: Sequence["Rows"]) -> "Rows":
@@ -127,7 +127,7 @@ class Rows:
 
     def place_of(self, row: int) -> tuple[int, int]:
         """Returns the location that a row belongs to, and how many of that location's rows come before it."""
-        location = location_table.place_at(self.starts, row)
+        location = table.owner_of(self.starts, row)
         return location, row - int(self.starts[location])
 
     def __len__(self) -> int:
@@ -219,7 +219,7 @@ def read_rows(folder: pathlib.Path) -> Rows:
         files.check_not_bomb(path)
         with np.load(path, allow_pickle=False) as arrays:
             numbers = {name: arrays[name] for name in _NUMBERS}
-            numbers["views"] = location_table.narrow(numbers["views"])
+            numbers["views"] = table.narrow(numbers["views"])
             return Rows(string_array.Texts(arrays["location_ids"]), **numbers)
     # A header may claim more than there is memory for.
     except (OSError, ValueError, KeyError, MemoryError) as error:

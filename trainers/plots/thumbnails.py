@@ -72,11 +72,11 @@ def from_tree(root: str | os.PathLike[str], location_ids: Iterable[str]) -> dict
     """
     from geods.tree import layouts
 
-    table = layouts.read_compact(root)
+    table = layouts.read(root)
     wanted = set(location_ids)
     rows = [row for row, location_id in enumerate(table.ids) if location_id in wanted]
     return {
-        table.id_at(row): [
+        table.ids[row]: [
             View(view.path.read_bytes(), str(view.path), view.heading_deg, view.date or "")
             for view in _some(table[row].views)
         ]

@@ -11,7 +11,7 @@ import numpy as np
 from geods import errors
 from geods.dataset import splits as dataset_splits
 from geods.geo import partition
-from geods.tree import imagery_tree, jpeg, labelling
+from geods.tree import imagery_tree, jpeg
 from trainers.options import train_options
 from trainers.streaming import encode_files, feature_store
 from trainers.training import inputs
@@ -129,7 +129,7 @@ class FeatureSplits:
             problem = f"--memory_gb={self._settings.memory_gb:g}: the features of {views:,} views take {wanted_gb:.1f}."
             step = "pool them (--pooling=avg), raise it, or keep them on disk: tfds build geods, then trainers.extract"
             raise errors.OptionError(problem, step)
-        facts = jpeg.check_files(labelling.view_paths(wanted))
+        facts = jpeg.check_files(imagery_tree.view_paths(wanted))
         jpeg.check_facts(facts, root, f"replace or delete them; python -m tools.check_tree --tree={root} lists all")
 
     def _that_fit(self, wanted: Sequence[imagery_tree.Location]) -> list[imagery_tree.Location]:

@@ -11,7 +11,7 @@ import tqdm
 
 from geods import errors
 from geods.input import tf_decoder
-from geods.tree import imagery_tree, jpeg, labelling
+from geods.tree import imagery_tree, jpeg
 
 # A bar for a handful of views every few seconds would bury everything else.
 _BAR_VIEWS = 500
@@ -51,7 +51,7 @@ class Encoder:
             for start in range(0, len(locations), self._batch_size):
                 some = locations[start : start + self._batch_size]
                 if whole := _whole(some):
-                    yield whole, self._features([str(path) for path in labelling.view_paths(whole)])
+                    yield whole, self._features([str(path) for path in imagery_tree.view_paths(whole)])
                 bar.update(sum(len(place.views) for place in some))
 
     def _features(self, paths: Sequence[str]) -> np.ndarray:

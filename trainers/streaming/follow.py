@@ -38,7 +38,7 @@ def train(settings: train_options.TrainOptions) -> None:
     run_folder.check_unfinished(settings)
     backbone = backbones.build(feature_encoder.spec_of(settings))
     source = sources.open_feed(settings)
-    whole = partition.read(settings.partition or companions.find_partition(settings.imagery))
+    whole = partition.read(settings.partition or companions.TreeFolder(settings.imagery).find_partition())
     cells = training_cells.finer(settings, whole)
     folder = run_folder.start(settings, cells)
     follower = Follower(settings, cells, backbone, folder)

@@ -58,7 +58,7 @@ class StaticTree:
         Raises:
             TreeError: If there is no tree.
         """
-        locations = layouts.read(self._root)
+        locations = list(layouts.read(self._root))
         status = _with_retries(lambda: scrape_journal.read_status(self._root))
         note = "" if status is None or status.state == "done" else f"; the scraper that fills it is {status.state}"
         return Update("done", f"{self._root} holds {len(locations):,} locations{note}", locations)

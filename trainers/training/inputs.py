@@ -19,7 +19,7 @@ from geods.dataset import dataset_reader, splits
 from geods.geo import partition
 from geods.input import pipeline
 from geods.storage import memory as storage_memory
-from geods.tree import location_table, string_array
+from geods.tree import string_array, table
 from trainers.features import cache_format, feature_cache, joined_cache
 from trainers.options import train_options
 from trainers.training import cached_batches, folds
@@ -206,7 +206,7 @@ def _usable(split: str, labels: np.ndarray) -> np.ndarray:
     Raises:
         DatasetError: If there is none.
     """
-    inside = location_table.narrow(np.flatnonzero(labels >= 0))
+    inside = table.narrow(np.flatnonzero(labels >= 0))
     if not inside.size:
         problem = f"none of the {len(labels)} locations of split {split!r} lies in a cell of the partition."
         raise errors.DatasetError(problem, "give the --partition these locations belong to")

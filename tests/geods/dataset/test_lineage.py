@@ -12,14 +12,16 @@ import drawn_trees
 import pytest
 
 from geods import errors
-from geods.dataset import build_plan, lineage
+from geods.dataset import build_plan, lineage, splits
 from geods.geo import partition
-from geods.tree import bad_images, imagery_tree, jpeg, labelling
+from geods.tree import bad_images, companions, jpeg, layouts, table
 from trainers.features import cache_format, feature_cache
 
 
 def sources_of(root: pathlib.Path, policy: str = "report", seed: int = 0, action: str = "skip") -> lineage.Lineage:
-    return build_plan.sources_now(root, policy, seed, bad_images.Policy(action, 1.0))
+    return build_plan.sources_now(
+        companions.TreeFolder(root), splits.Rule(policy, seed), bad_images.Policy(action, 1.0)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,9 @@ def test_there_are_fifty_kinds():
 
 
 def content_fingerprint(root: pathlib.Path, policy: str) -> str:
-    return build_plan.make(root, policy, 0, bad_images.Policy()).metadata["content_fingerprint"]
+    return build_plan.make(companions.TreeFolder(root), splits.Rule(policy), bad_images.Policy()).metadata[
+        "content_fingerprint"
+    ]
 
 
 def test_features_are_kept_for_another_partition_and_not_for_another_split_or_image(untouched, tmp_path):
@@ -126,7 +130,11 @@ def test_features_are_kept_for_another_partition_and_not_for_another_split_or_im
 
 
 def test_fingerprints_of_a_tree_do_not_hang_on_its_listing(untouched):
-    facts = jpeg.check_files(labelling.view_paths(imagery_tree.read(untouched)))
-    cells = drawn_trees.cells()
-    forth = lineage.of(untouched, facts, [], cells, ("random", 0), None)
-    assert forth.changes(lineage.of(untouched, facts[::-1], [], cells, ("random", 0), None)) == []
+    locations = layouts.read(untouched)
+    facts = table.ImageTable(jpeg.checked(locations.paths), locations)
+    tree, cells, forth = companions.TreeFolder(untouched), drawn_trees.cells(), lineage.ImageHashes(untouched, facts)
+    made = [
+        lineage.from_tree(tree, hashes, [], cells, splits.Rule("random"), None)
+        for hashes in (forth, dict(list(forth.items())[::-1]))
+    ]
+    assert made[0].changes(made[1]) == []

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import example_serializer, writer
 
-from geods.dataset import build_plan, examples, shards
+from geods.dataset import build_plan, examples, shards, splits
 from geods.storage import files
 from geods.tree import bad_images, companions, imagery_tree
 
@@ -45,7 +45,7 @@ def plan(tmp_path):
     root = drawn_datasets.make_tree(tmp_path / "tree", 40)
     (root / "0" / "-7.5,179.99").mkdir(parents=True)
     (root / "0" / "-7.5,179.99" / "view0.jpg").write_bytes(drawn_trees.jpeg(5))
-    return build_plan.make(root, "random", 0, bad_images.Policy())
+    return build_plan.make(companions.TreeFolder(root), splits.Rule("random"), bad_images.Policy())
 
 
 def test_a_record_is_what_tfds_writes(tmp_path, plan):
@@ -78,7 +78,7 @@ def test_the_order_is_that_of_tfds(tmp_path, plan):
     for place, cell in plan.by_split["train"]:
         theirs.write(place.location_id, features.encode_example(as_tfds_has_it(place, cell, plan.provenance)))
     lengths, _ = theirs.finalize()
-    assert [len(shard.places) for shard in found] == lengths
+    assert [len(shard.locations) for shard in found] == lengths
     for number, shard in enumerate(found):
         path = template.replace(data_dir=tmp_path).sharded_filepath(shard_index=number, num_shards=3)
         records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
@@ -86,4 +86,4 @@ def test_the_order_is_that_of_tfds(tmp_path, plan):
             tf.train.Example.FromString(record).features.feature["location_id"].bytes_list.value[0].decode()
             for record in records
         ]
-        assert [place.location_id for place, _ in shard.places] == ids
+        assert [place.location_id for place, _ in shard.locations] == ids

@@ -10,8 +10,8 @@ import tensorflow_datasets as tfds
 from apache_beam.options import pipeline_options
 
 from geods import errors, geods_dataset_builder
-from geods.dataset import build_plan, shards
-from geods.tree import bad_images
+from geods.dataset import build_plan, shards, splits
+from geods.tree import bad_images, companions
 
 
 def build(root, data_dir, **more):
@@ -35,13 +35,13 @@ def test_every_file_is_the_same_on_beam_with_bad_images_left_out(tmp_path, monke
 
 def test_an_image_that_changes_after_its_check_is_told(tmp_path):
     root = drawn_datasets.make_tree(tmp_path / "tree", 1)
-    plan = build_plan.make(root, "random", 0, bad_images.Policy())
+    plan = build_plan.make(companions.TreeFolder(root), splits.Rule("random"), bad_images.Policy())
     (place, cell), *_ = plan.by_split["train"]
-    task = {"path": str(tmp_path / "shard"), "places": [shards._to_row(place, cell, plan.facts)]}
+    task = {"path": str(tmp_path / "shard"), "locations": [shards._to_row(place, cell, plan.facts)]}
     others = {"provenance": {}, "file_format": "tfrecord"}
     size_bytes = shards.write_shard(task, **others)
     assert size_bytes == (tmp_path / "shard").stat().st_size - 16
-    assert size_bytes == pytest.approx(shards._size_bytes(plan, [(place, cell)]), abs=100)
+    assert size_bytes == pytest.approx(shards._size_bytes(plan, plan.by_split["train"][:1]), abs=100)
     (tmp_path / "shard").unlink()
     place.views[1].path.write_bytes(drawn_trees.jpeg(99))
     with pytest.raises(errors.DatasetError, match=r"90_2012-05\.jpg: has changed since it was checked"):

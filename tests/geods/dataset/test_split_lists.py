@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from geods import errors
-from geods.dataset import split_lists
-from geods.tree import imagery_tree, layouts
+from geods.dataset import split_lists, splits
+from geods.tree import companions, imagery_tree, layouts, table
 
 SAMPLES = checkout.SHARED / "data" / "report_samples"
 FIRST, SECOND = "40.5,-124.25", "41.5,-97.25"
@@ -26,32 +26,37 @@ def save(folder: pathlib.Path, train: list[str], test: list[str], names=("trainF
         np.save(folder / name, np.array(entries, dtype=str))
 
 
+def find(root: pathlib.Path) -> split_lists.SplitLists | None:
+    return split_lists.find(companions.TreeFolder(root), layouts.read(root))
+
+
+def splits_of(root: pathlib.Path) -> list[str]:
+    locations = layouts.read(root)
+    return list(find(root).splits(locations.views_of(range(len(locations)))))
+
+
 def test_lists_name_views_or_whole_locations_whatever_the_cell(root):
     save(root, [f"9+{FIRST}", f"1+{SECOND}+0_2012-05.jpg"], [f"1+{SECOND}+90_2012-05.jpg"])
-    locations = imagery_tree.read(root)
-    lists = split_lists.find(root, locations)
-    assert lists.splits(locations) == [("train", "train", "train"), ("train", "test", "")]
+    assert splits_of(root) == ["train", "train", "train", "train", "test", ""]
 
 
 def test_a_view_named_alone_goes_before_its_location(root):
     save(root, [f"9+{FIRST}"], [f"9+{FIRST}+90_2012-05.jpg"])
-    locations = imagery_tree.read(root)
-    assert split_lists.find(root, locations).splits(locations)[0] == ("train", "test", "train")
+    assert splits_of(root)[:3] == ["train", "test", "train"]
 
 
 def test_there_may_be_no_lists(root):
-    assert split_lists.find(root, imagery_tree.read(root)) is None
+    assert find(root) is None
     np.save(root / "trainFiles.npy", np.array([f"9+{FIRST}"]))
-    assert split_lists.find(root, imagery_tree.read(root)) is None
+    assert find(root) is None
 
 
 def test_lists_beside_the_tree_count_if_they_fit(root):
-    locations = imagery_tree.read(root)
     save(root.parent, ["3+1,2"], ["3+1,3"], ("a_trainFiles.npy", "a_testFiles.npy"))
-    assert split_lists.find(root, locations) is None
+    assert find(root) is None
     save(root.parent, [f"9+{FIRST}"], [f"9+{SECOND}"], ("TrainSample.npy", "TestSample.npy"))
-    assert split_lists.find(root, locations).path.name == "TrainSample.npy"
-    assert split_lists.find(root.parent / "places.csv", locations) is not None
+    assert find(root).path.name == "TrainSample.npy"
+    assert split_lists.find(companions.TreeFolder(root.parent / "places.csv"), layouts.read(root)) is not None
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,7 @@ def test_lists_beside_the_tree_count_if_they_fit(root):
 def test_lists_in_the_tree_that_do_not_fit_are_refused(root, train, test, rule):
     save(root, train, test)
     with pytest.raises(errors.TreeError, match=rule):
-        split_lists.find(root, imagery_tree.read(root))
+        find(root)
 
 
 def test_files_that_are_no_lists_are_refused_and_never_unpickled(root):
@@ -79,16 +84,16 @@ def test_files_that_are_no_lists_are_refused_and_never_unpickled(root):
     ):
         np.save(root / "trainFiles.npy", array)
         with pytest.raises(errors.TreeError, match=rf"trainFiles\.npy: {rule}"):
-            split_lists.find(root, imagery_tree.read(root))
+            find(root)
     for content in (b"", b"<html>", b"\x93NUMPY"):
         (root / "trainFiles.npy").write_bytes(content)
         with pytest.raises(errors.TreeError, match="cannot be read as a NumPy file"):
-            split_lists.find(root, imagery_tree.read(root))
+            find(root)
 
 
 def test_written_lists_carry_the_new_cells(root, tmp_path):
     save(root, [f"9+{FIRST}", f"1+{SECOND}+0_2012-05.jpg"], [f"1+{SECOND}+90_2012-05.jpg"])
-    lists = split_lists.find(root, imagery_tree.read(root))
+    lists = find(root)
     split_lists.write(tmp_path, lists, {FIRST: 70, SECOND: -1})
     train = np.load(tmp_path / "trainFiles.npy", allow_pickle=False)
     test = np.load(tmp_path / "testFiles.npy", allow_pickle=False)
@@ -98,25 +103,22 @@ def test_written_lists_carry_the_new_cells(root, tmp_path):
     assert np.load(tmp_path / "testFiles.npy", allow_pickle=False).shape == (0,)
 
 
-def places(count: int) -> list[split_lists.Labelled]:
-    return [
-        (
-            imagery_tree.Location(
-                name,
-                *map(float, name.split(",")),
-                0,
-                tuple(imagery_tree.View(pathlib.Path(str(h)), h, None) for h in (0, 90)),
-            ),
-            4,
-        )
-        for name in drawn_trees.location_ids(count)
-    ]
+def places(count: int) -> table.LabelledLocations:
+    views = tuple(imagery_tree.View(pathlib.Path(str(heading)), heading, None) for heading in (0, 90))
+    drawn = (
+        imagery_tree.Location(name, *map(float, name.split(",")), 0, views) for name in drawn_trees.location_ids(count)
+    )
+    return labelled(table.LocationTable("", drawn))
+
+
+def labelled(locations: table.LocationTable) -> table.LabelledLocations:
+    return table.LabelledLocations(locations, np.full(len(locations), 4), np.arange(len(locations)))
 
 
 @pytest.mark.parametrize("policy", ["blocked", "random"])
 def test_splits_by_location_hold_each_location_once(policy):
     items = places(100)
-    groups = split_lists.by_split(items, policy, 0, None)
+    groups = split_lists.by_split(items, splits.Rule(policy), None)
     assert list(groups) == ["train", "validation", "test"]
     assert sorted(item[0].location_id for group in groups.values() for item in group) == sorted(
         i[0].location_id for i in items
@@ -126,9 +128,9 @@ def test_splits_by_location_hold_each_location_once(policy):
 
 def test_summary_counts_what_each_split_holds_and_what_the_lists_leave_out(root):
     save(root, [f"9+{FIRST}", f"1+{SECOND}+0_2012-05.jpg"], [f"1+{SECOND}+90_2012-05.jpg"])
-    items = [(place, 5) for place in imagery_tree.read(root)]
-    lists = split_lists.find(root, imagery_tree.read(root))
-    assert split_lists.summary(items, split_lists.by_split(items, "report", 0, lists), lists) == (
+    items = labelled(layouts.read(root))
+    lists = find(root)
+    assert split_lists.summary(items, split_lists.by_split(items, splits.Rule("report"), lists), lists) == (
         "  train: 2 locations, 4 views\n"
         "  test: 1 locations, 1 views\n"
         f"  split by {root}/trainFiles.npy and its test list; 1 views are in neither and left out"
@@ -137,7 +139,7 @@ def test_summary_counts_what_each_split_holds_and_what_the_lists_leave_out(root)
 
 
 def test_report_split_holds_each_view_once():
-    groups = split_lists.by_split(places(100), "report", 0, None)
+    groups = split_lists.by_split(places(100), splits.Rule("report"), None)
     assert list(groups) == ["train", "test"]
     views = [(place.location_id, v.heading_deg) for group in groups.values() for place, _ in group for v in place.views]
     assert len(set(views)) == len(views) == 200
@@ -148,15 +150,14 @@ def test_report_split_holds_each_view_once():
 
 def test_splits_without_a_location_are_left_out_but_train_must_be():
     items = places(100)
-    groups = split_lists.by_split(items, "random", 0, None)
-    assert list(split_lists.by_split(groups["train"], "random", 0, None)) == ["train"]
+    groups = split_lists.by_split(items, splits.Rule("random"), None)
+    assert list(split_lists.by_split(groups["train"], splits.Rule("random"), None)) == ["train"]
     with pytest.raises(errors.DatasetError, match=r"split 'random': none of the .* locations falls into train"):
-        split_lists.by_split(groups["test"], "random", 0, None)
+        split_lists.by_split(groups["test"], splits.Rule("random"), None)
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"{SAMPLES} is not here")
 def test_real_lists_are_found_beside_their_folders():
     for name, train, test in (("combined_files", 15, 5), ("combined_folders", 24, 6)):
-        locations = layouts.read(SAMPLES / name)
-        of_views = [its for place in split_lists.find(SAMPLES / name, locations).splits(locations) for its in place]
+        of_views = splits_of(SAMPLES / name)
         assert (of_views.count("train"), of_views.count("test"), of_views.count("")) == (train, test, 0)

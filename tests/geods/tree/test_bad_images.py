@@ -10,10 +10,10 @@ import pytest
 import zoo
 
 from geods import errors
-from geods.dataset import build_plan, recorded_hashes
+from geods.dataset import build_plan, recorded_hashes, splits
 from geods.geo import partition
 from geods.storage import checksums
-from geods.tree import bad_images, image_table, imagery_tree, jpeg, labelling
+from geods.tree import bad_images, companions, jpeg, layouts, table
 from tools import check_tree
 
 IDS = drawn_trees.location_ids(6)
@@ -60,7 +60,7 @@ def spoil(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def plan(root: pathlib.Path, action: str, share: float = 0.5) -> build_plan.Plan:
-    return build_plan.make(root, "random", 0, bad_images.Policy(action, share))
+    return build_plan.make(companions.TreeFolder(root), splits.Rule("random"), bad_images.Policy(action, share))
 
 
 def test_bad_images_are_left_out_or_moved_and_all_are_named(tmp_path, capsys):
@@ -113,7 +113,9 @@ def test_images_of_a_table_are_not_moved(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"bad")
     facts = jpeg.check_files([tmp_path / "a.jpg"])
     with pytest.raises(errors.OptionError, match=r"is a table(.|\n)*use skip"):
-        bad_images.settle(facts, 1, tmp_path / "table.csv", bad_images.Policy("quarantine", 1), "")
+        bad_images.settle(
+            facts, 1, companions.TreeFolder(tmp_path / "table.csv"), bad_images.Policy("quarantine", 1), ""
+        )
 
 
 def test_a_quarantine_that_cannot_be_written_is_named(tmp_path):
@@ -139,12 +141,11 @@ def test_the_environment_says_what_to_do(monkeypatch):
         bad_images.Policy("skip", 2)
 
 
-def facts_of(root: pathlib.Path) -> list[jpeg.ImageFacts]:
-    found = jpeg.check_files(labelling.view_paths(imagery_tree.read(root)))
-    facts = recorded_hashes.compare(root, found)
-    # A build goes through both in order, which comes to the same.
-    assert list(recorded_hashes.compared(root, image_table.ImageTable(found, [fact.path for fact in found]))) == facts
-    return facts
+def facts_of(root: pathlib.Path) -> table.ImageTable:
+    locations = layouts.read(root)
+    return recorded_hashes.compare(
+        companions.TreeFolder(root), table.ImageTable(jpeg.checked(locations.paths), locations)
+    )
 
 
 def test_every_mutant_of_a_recorded_tree_is_found_and_named(tmp_path):
@@ -175,7 +176,7 @@ def test_hashes_of_a_scrape_and_an_import_are_found(tmp_path):
     assert "views.csv" in facts_of(root)[0].problem
     (root / "images.sha256").unlink()
     (root / other).unlink()
-    assert recorded_hashes.missing(root, facts_of(root)) == [other]
+    assert recorded_hashes.missing(companions.TreeFolder(root), facts_of(root)) == [other]
 
 
 @pytest.mark.parametrize("name", ["images.sha256", "import.sqlite", "journal.sqlite", "views.csv"])

@@ -19,7 +19,7 @@ from hostile import OUTSIDE, Payload, geojson, nested
 
 from geods.dataset import split_lists
 from geods.geo import boundary, partition
-from geods.tree import layouts
+from geods.tree import companions, layouts
 from trainers.features import cache_format, feature_cache
 from trainers.runs import predictions
 
@@ -126,7 +126,7 @@ def of_lists(content: Callable[[pathlib.Path], bytes]) -> Callable[[pathlib.Path
         root = drawn_trees.write(here / "tree", drawn_trees.location_ids(2))
         for name in ("trainFiles.npy", "testFiles.npy"):
             (root / name).write_bytes(content(here))
-        return split_lists.find(root, layouts.read(root))
+        return split_lists.find(companions.TreeFolder(root), layouts.read(root))
 
     return read
 

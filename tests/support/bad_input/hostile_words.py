@@ -70,7 +70,7 @@ def of_seal(here: pathlib.Path) -> object:
 def of_provenance(here: pathlib.Path) -> object:
     """Reads a provenance that is nested too deep."""
     (here / companions.PROVENANCE_NAME).write_text(nested())
-    return companions.provenance(here)
+    return companions.TreeFolder(here).provenance()
 
 
 def of_table(name: str) -> Callable[[pathlib.Path], object]:

@@ -20,7 +20,7 @@ import shapely
 from geods import errors
 from geods.geo import partition
 from geods.imagery.scraping import scrape_journal
-from geods.tree import companions, imagery_tree, labelling
+from geods.tree import companions, imagery_tree, labelling, layouts
 from tools import scrape
 
 QUICK = ("--images_per_s=1000", "--lookups_per_s=1000", "--height_px=60", "--width_px=120", "--workers=4")
@@ -73,10 +73,12 @@ def scraped(folder, service):
 
 
 def test_the_tree(folder, service, scraped):
-    locations = imagery_tree.read(folder / "tree")
+    locations = layouts.read(folder / "tree")
     assert len(locations) == 12
     assert all([view.heading_deg for view in location.views] == [0, 90, 180] for location in locations)
-    assert companions.provenance(folder / "tree") == companions.Provenance("simulated_mapillary", "Apache-2.0")
+    assert companions.TreeFolder(folder / "tree").provenance() == companions.Provenance(
+        "simulated_mapillary", "Apache-2.0"
+    )
     labels = labelling.label(locations, partition.read(folder / "partition.geojson"))
     assert not labels.outside
     assert not labels.disagreements

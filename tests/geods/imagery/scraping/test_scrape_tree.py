@@ -20,19 +20,19 @@ from scraper_soak import contents
 from geods import errors
 from geods.geo import partition
 from geods.imagery.scraping import scrape_journal
-from geods.tree import companions, imagery_tree, labelling
+from geods.tree import companions, imagery_tree, labelling, layouts
 
 __all__ = ["whole"]
 
 
 def test_a_tree_is_whole_labelled_and_described(whole):
-    locations = imagery_tree.read(whole)
+    locations = layouts.read(whole)
     assert len(locations) == len(CELLS) * 3
     assert all([view.heading_deg for view in place.views] == [0, 90, 180] for place in locations)
-    labels = labelling.label(locations, partition.read(companions.find_partition(whole)))
+    labels = labelling.label(locations, partition.read(companions.TreeFolder(whole).find_partition()))
     assert not labels.outside
     assert not labels.disagreements
-    assert companions.provenance(whole) == companions.Provenance("drawn", "Apache-2.0")
+    assert companions.TreeFolder(whole).provenance() == companions.Provenance("drawn", "Apache-2.0")
     assert not list(whole.glob(".incoming/*"))
 
 
