@@ -1,4 +1,4 @@
-"""Looks for leaks in a dataset: what a model could know of held-out places without having learnt their looks.
+"""Looks for leaks: near neighbours, shared images and dates across splits.
 
     python -m tools.audit --data_dir=data
     python -m tools.audit --data_dir=data --tree=tree --out=audit.json
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to look at."""
+    """Dataset and tree to audit."""
 
     data_dir: str = flags.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = flags.option("blocked", "Config of the dataset.")

@@ -1,4 +1,4 @@
-"""Reads and decodes for trainings that run elsewhere: a dispatcher, and as many workers as it takes.
+"""Decodes images for trainings elsewhere: a dispatcher and its workers.
 
     python -m tools.data_service --role=dispatcher --port=5050
     python -m tools.data_service --role=worker --port=5051 --dispatcher=localhost:5050
@@ -18,7 +18,7 @@ from geods.cli import flags, program
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to start, and where it listens."""
+    """Role and address of the process."""
 
     role: Literal["dispatcher", "worker"] = flags.option("dispatcher", "Which of the two to be.")
     port: int = flags.option(5050, "Port to listen on.")

@@ -1,4 +1,4 @@
-"""Report of what this machine has of what geods needs, and the command that installs or fixes what is missing.
+"""Report of missing packages, memory, keys and network, with a command for each.
 
     python -m tools.doctor
 
@@ -201,7 +201,7 @@ def _version(name: str) -> str | None:
 
 
 def _tested() -> dict[str, str]:
-    """Returns the versions in constraints.txt for this Python; none where the file is not."""
+    """Returns the versions in constraints.txt for this Python; none without the file."""
     from packaging.requirements import Requirement
 
     if not _CONSTRAINTS.is_file():
@@ -213,7 +213,10 @@ def _tested() -> dict[str, str]:
 
 
 def _tensorflow() -> Iterator[Finding]:
-    """Yields the GPUs that TensorFlow finds in a process of its own, which may die of it."""
+    """Yields the GPUs that TensorFlow finds, in a process of its own.
+
+    It may die of it.
+    """
     code = "import tensorflow as tf; print(len(tf.config.list_physical_devices('GPU')))"
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
@@ -279,7 +282,7 @@ def _network(timeout_s: float) -> Iterator[Finding]:
 
 
 def _cause_of_silence(url: str, timeout_s: float) -> str:
-    """Returns the kind of error with which a host cannot be reached, empty if it answers."""
+    """Returns the error with which a host cannot be reached, empty if it answers."""
     try:
         import requests
     except ImportError:

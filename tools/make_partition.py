@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to split, and how."""
+    """Map, cells and output of a partition."""
 
     boundary: str = flags.option(
         "us", "us (downloaded once), demo, or the path of a map: .zip, .shp, .geojson, .gpkg and others.", path="in"
@@ -92,7 +92,7 @@ class Options:
 
     @property
     def source(self) -> "boundaries.Source":
-        """The map, and what to take of it."""
+        """Map file and selection of its features."""
         from geods.geo import boundary as boundaries
 
         return boundaries.Source(self.boundary, self.where, self.layer, self.member)
@@ -114,7 +114,7 @@ def main(options: Options) -> None:
 
 
 def make(options: Options) -> "tuple[partition.Partition, float, tuple[str, ...]]":
-    """Returns the partition, the area it should cover in square kilometres, and notes on its source."""
+    """Returns the partition, the area to cover (square km) and notes on its source."""
     from geods.geo import boundary as boundaries
     from geods.geo import fishnet, polygons, regions
 

@@ -24,7 +24,7 @@ from geods.cli import flags, program
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to predict, with which run."""
+    """Images to predict, and the run to do it with."""
 
     run_dir: str = flags.option("", "Run folder that trainers.train wrote.", path="in")
     top: int = flags.option(5, "How many of the most probable cells to print.")

@@ -50,7 +50,9 @@ class Workers:
     folder: pathlib.Path
 
     def map(self, function: str, tasks: Iterable[Any], arguments: Mapping[str, Any], description: str) -> Iterator[Any]:
-        """Yields `function(task, **arguments)` for each task, in order, after all are done.
+        """Yields `function(task, **arguments)` for each task, in order.
+
+        After all are done.
 
         Args:
             function: "module:name"; it may be called twice for a task.
@@ -102,7 +104,9 @@ def workers(flags: Sequence[str], folder: str | os.PathLike[str]) -> Iterator[Wo
 
 
 def flags_of(text: str) -> tuple[str, ...]:
-    """Returns the flags in a text like that of `tfds build --beam_pipeline_options`: "runner=DirectRunner,x=1".
+    """Returns the flags of a text like "runner=DirectRunner,x=1".
+
+    As `tfds build --beam_pipeline_options` takes them.
 
     Raises:
         OptionError: If one has no name.
@@ -115,7 +119,7 @@ def flags_of(text: str) -> tuple[str, ...]:
 
 
 def _with_defaults(flags: Sequence[str]) -> Iterator[str]:
-    """Yields flags, and those that are missing for an error to come soon and for workers not to tell all they do."""
+    """Yields flags and defaults: short timeouts and little output of workers."""
     yield from flags
     for default in ("--job_server_timeout=20", "--default_sdk_harness_log_level=ERROR"):
         if not any(flag.startswith(default.partition("=")[0]) for flag in flags):
@@ -123,7 +127,7 @@ def _with_defaults(flags: Sequence[str]) -> Iterator[str]:
 
 
 def _drive(folder: pathlib.Path, bar: "tqdm.tqdm") -> int:
-    """Runs the job once; returns 0 if it ended well, or the number of a worker process that is gone.
+    """Runs the job once; returns 0, or the number of a worker process that died.
 
     Raises:
         BeamError: If the runner fails.
@@ -149,7 +153,10 @@ def _drive(folder: pathlib.Path, bar: "tqdm.tqdm") -> int:
 
 
 def _watch(driver: subprocess.Popen[bytes], folder: pathlib.Path, bar: "tqdm.tqdm") -> int:
-    """Moves the bar until the runner has ended or lost a worker; returns 0 or that worker's number."""
+    """Moves the bar until the runner has ended or lost a worker.
+
+    Returns 0 or that worker's number.
+    """
     seen, tasks = set[int](), sum(1 for _ in folder.glob("task-*.json"))
     while True:
         ended = driver.poll() is not None
@@ -166,7 +173,7 @@ def _watch(driver: subprocess.Popen[bytes], folder: pathlib.Path, bar: "tqdm.tqd
 
 
 def _worker_processes(driver: int) -> set[int]:
-    """Returns the worker processes that the local runner has started; other runners have none here."""
+    """Returns the worker processes of the local runner; other runners have none here."""
     import psutil
 
     parents: dict[int, int] = {}

@@ -1,4 +1,6 @@
-"""The far side of `geods.beam.jobs`: the process that hands a job to a Beam runner, and what its workers call.
+"""The process that hands a job to a Beam runner, and its workers' functions.
+
+The far side of `geods.beam.jobs`.
 
     python -m geods.beam.worker FOLDER
 
@@ -32,13 +34,16 @@ def task_path(folder: str | os.PathLike[str], number: int) -> pathlib.Path:
 
 
 def result_path(folder: str | os.PathLike[str], number: int) -> pathlib.Path:
-    """Returns the file of what a task has given."""
+    """Returns the file that holds the result of a task."""
     return pathlib.Path(folder, f"result-{number:06d}.json")
 
 
 @functools.lru_cache(maxsize=1)
 def version() -> str:
-    """Returns a text that differs between two copies of this project, or of what decides its bytes."""
+    """Returns a text that differs between two copies of this project.
+
+    Or between libraries that decide its bytes.
+    """
     # Only here: this module is imported for --help too, which would take 10 ms longer.
     from importlib import metadata
 
@@ -51,7 +56,9 @@ def version() -> str:
 
 
 def work(number: int, folder: str) -> None:
-    """Does one task on a worker; a second time it does nothing, so a runner may repeat it.
+    """Does one task on a worker; repeated, it does nothing.
+
+    So a runner may repeat it.
 
     A mistake of the user is a result too: a runner would only try it again.
     """
@@ -83,7 +90,7 @@ def main(folder: str) -> None:
 
 
 def _check_version(wanted: str) -> None:
-    """Raises BeamError on a worker whose code is not that of the program that started the job."""
+    """Raises BeamError on a worker whose code differs from the starting program's."""
     if version() != wanted:
         problem = f"a worker runs {version()}, the program that asks for the work {wanted}."
         raise errors.BeamError(problem, "install the same versions on all workers, such as by one container image")

@@ -45,7 +45,7 @@ class Boundary:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A map and what to take of it.
+    """A map file and the selection of its features.
 
     Attributes:
         boundary: `us`, `demo` or a path.
@@ -72,7 +72,7 @@ class Source:
 
     @property
     def selection(self) -> dict[str, Any]:
-        """What was chosen, as the parameters of a partition hold it."""
+        """The selection as parameters of a partition."""
         where = {"where": self.where[0] if len(self.where) == 1 else list(self.where)} if self.where else {}
         return where | {name: value for name in ("layer", "member") if (value := getattr(self, name)) is not None}
 
@@ -145,7 +145,9 @@ def load(
 
 
 def shapes_within_180(features: vector_files.Features, path: pathlib.Path) -> tuple[list[shapely.Geometry], list[str]]:
-    """Returns the features' shapes cut at the antimeridian and valid, and notes on what can be read in two ways.
+    """Returns the features' valid shapes, cut at the antimeridian, and notes.
+
+    Notes are on edges that can be read in two ways.
 
     Raises:
         BoundaryError: If coordinates are not degrees, or a ring cannot be read in one way only.
@@ -183,7 +185,7 @@ def _from_file(source: Source) -> tuple[str, str, polygons.Shape, tuple[str, ...
 
 
 def _largest(pieces: Sequence[shapely.Polygon], reach_km: float | None) -> Sequence[shapely.Polygon]:
-    """Returns the largest polygon, with what continues it over the antimeridian and what lies within reach."""
+    """Returns the largest polygon with its parts over the antimeridian and near it."""
     groups = antimeridian.joined_over_antimeridian(pieces)
     areas_km2 = [sum(polygons.area_km2(piece) for piece in group) for group in groups]
     largest = groups[areas_km2.index(max(areas_km2))]
@@ -249,7 +251,7 @@ def cache_folder() -> pathlib.Path:
 
 
 def fetch(download: Download) -> pathlib.Path:
-    """Returns the path of a file in the cache, after fetching it if it is not there whole.
+    """Returns the path of a file in the cache, after downloading it if need be.
 
     Raises:
         DownloadError: If it cannot be fetched or kept, or other bytes came; the message says how to do without.

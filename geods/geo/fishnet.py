@@ -1,4 +1,7 @@
-"""The course report's partition: boxes of equal degrees, cut along the boundary, small pieces joined to a neighbour."""
+"""The course report's partition: boxes of equal degrees, cut along the boundary.
+
+Small pieces are joined to a neighbour.
+"""
 
 import itertools
 import math
@@ -105,20 +108,29 @@ def _pieces(shape: polygons.Shape, cell_deg: float) -> list[shapely.Polygon]:
 
 
 def pieces_within(shape: polygons.Shape, box: tuple[float, float, float, float]) -> list[shapely.Polygon]:
-    """Returns the connected pieces of a shape in a box (west, south, east, north), in canonical form and order."""
+    """Returns the connected pieces of a shape in a box (west, south, east, north).
+
+    In canonical form and order.
+    """
     inside = polygons.canonical(shapely.intersection(shape, shapely.box(*box)))
     return sorted(polygons.parts(inside), key=_south_east)
 
 
 def _lines(low: float, high: float, step: float) -> list[float]:
-    """Returns the multiples of `step` from the last one not above `low` to the first not below `high`."""
+    """Returns the multiples of `step` that enclose the range from `low` to `high`.
+
+    From the last one not above `low` to the first not below `high`.
+    """
     numbers = range(math.floor(low / step), math.ceil(high / step) + 1)
     # Rounded as the vertices are: 3 * 0.1 is not 0.3, and both sides of a line must write it alike.
     return [round(number * step, polygons.DIGITS) for number in numbers]
 
 
 def _south_east(piece: shapely.Polygon) -> tuple[float, float, float]:
-    """Sort key of a piece: its most southern point, the most eastern of several; then its area, for shared corners."""
+    """Sort key of a piece: its most southern, then most eastern point, then its area.
+
+    The area decides for shared corners.
+    """
     return (*min((y, -x) for x, y in piece.exterior.coords), piece.area)
 
 
@@ -166,7 +178,7 @@ def _nearest(number: int, piece: shapely.Polygon, borders: nearest.Borders, with
 
 
 def _neighbours(pieces: Sequence[shapely.Polygon]) -> list[set[int]]:
-    """Returns, for each piece, those that share a border with it, also over the antimeridian."""
+    """Returns each piece's neighbours by a shared border, also over the antimeridian."""
     at_west = [k for k, piece in enumerate(pieces) if piece.bounds[0] == -180]
     shapes = np.array([*pieces, *(affinity.translate(pieces[k], 360) for k in at_west)])
     numbers = np.array([*range(len(pieces)), *at_west])

@@ -1,4 +1,4 @@
-"""The nearest of many shapes to points outside of them, by distance on the sphere."""
+"""Nearest of many shapes to points outside of them, by distance on the sphere."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,10 @@ class Borders:
     """The edges of shapes, indexed by place."""
 
     def __init__(self, shapes: Sequence[shapely.Geometry]) -> None:
-        """Indexes the borders of `shapes`, x = longitude and y = latitude in degrees, -180 to 180."""
+        """Indexes the borders of `shapes`.
+
+        x = longitude and y = latitude in degrees, -180 to 180.
+        """
         starts, ends, owners = [np.empty((0, 2))], [np.empty((0, 2))], [np.empty(0, int)]
         for number, shape in enumerate(shapes):
             for piece in polygons.parts(shape):
@@ -75,7 +78,10 @@ class Borders:
         return found, best_km
 
     def _candidates(self, points: geometry.Array, within_km: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns pairs of points and edges that may be within reach, and the turn that brings each point near."""
+        """Returns pairs of points and edges within reach, and each point's rotation.
+
+        The rotation brings the point near the edge.
+        """
         reach_lat = within_km / _KM_PER_DEG * 1.01 + 1e-6
         nearest_pole = np.minimum(np.abs(points[:, 0]) + reach_lat, 90)
         reach_lon = np.minimum(reach_lat / np.maximum(np.cos(np.radians(nearest_pole)), 1e-3), 180)

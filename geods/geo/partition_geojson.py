@@ -1,4 +1,4 @@
-"""Cells as GeoJSON (RFC 7946): text that is always the same bytes, and checks on what others wrote."""
+"""Cells as GeoJSON (RFC 7946) with reproducible bytes, and checks on reading."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,9 @@ def dumps(
 
 
 def loads(content: bytes | str) -> tuple[list[polygons.Shape], dict[str, Any]]:
-    """Returns the shapes of a FeatureCollection in order, cut at the antimeridian, and its `geods` member.
+    """Returns the shapes of a FeatureCollection in order, and its `geods` member.
+
+    The shapes are cut at the antimeridian.
 
     The member comes with `names` if every cell has one. A file without a member is as good; then it is empty.
 

@@ -1,4 +1,4 @@
-"""Polygons in longitude and latitude: one canonical form, spherical areas and centroids.
+"""Polygons in longitude and latitude: canonical form, spherical area, centroid.
 
 Shapes are shapely polygons or multipolygons with x = longitude and y = latitude in degrees. Their edges are straight in
 longitude and latitude, as GeoJSON has them.
@@ -22,13 +22,19 @@ Shape: TypeAlias = "shapely.Polygon | shapely.MultiPolygon"
 
 
 def parts(shape: shapely.Geometry) -> list[shapely.Polygon]:
-    """Returns the polygons in any geometry, in its order; points, lines and empty polygons are left out."""
+    """Returns the polygons of any geometry, in its order.
+
+    Points, lines and empty polygons are left out.
+    """
     pieces = shapely.get_parts(shapely.get_parts(shape))
     return [piece for piece in pieces if isinstance(piece, shapely.Polygon) and not piece.is_empty]
 
 
 def join(pieces: Sequence[shapely.Polygon]) -> Shape:
-    """Returns polygons that do not overlap as one shape, as they are; without any, a MultiPolygon of none."""
+    """Returns polygons that do not overlap as one shape.
+
+    Without any, an empty MultiPolygon.
+    """
     return pieces[0] if len(pieces) == 1 else shapely.MultiPolygon(list(pieces))
 
 
@@ -79,7 +85,7 @@ def centroid(shape: Shape) -> tuple[float, float]:
 
 
 def lon_range(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
-    """Returns the shortest (west, east) range of longitudes that covers all given ones.
+    """Returns the shortest (west, east) range of longitudes that covers all given.
 
     West is greater than east where the range crosses the antimeridian (RFC 7946, section 5.2).
     """
@@ -97,7 +103,7 @@ def lon_range(ranges: Iterable[tuple[float, float]]) -> tuple[float, float]:
 
 
 def share_border(a: shapely.Geometry, b: shapely.Geometry) -> bool:
-    """Says whether two shapes that do not overlap have more than single points in common."""
+    """Returns whether two disjoint shapes share more than single points."""
     return bool(shapely.intersection(a, b).length > 0)
 
 

@@ -79,7 +79,9 @@ def _names(features: Sequence[vector_files.Feature], field: str | None, path: ob
 def _without_overlaps(
     cells: Sequence[polygons.Shape], names: Sequence[str], max_sliver: float
 ) -> tuple[list[polygons.Shape], int]:
-    """Returns the cells without what an earlier one covers, and how many pairs shared something.
+    """Returns the cells without overlaps, and the number of overlaps.
+
+    An overlap goes to the earlier cell.
 
     Raises:
         PartitionError: If a pair shares more than `max_sliver` of the smaller one.
@@ -113,7 +115,7 @@ def _overlap(first: str, second: str, shared: shapely.Geometry, share: float) ->
 
 
 def _without_gaps(cells: list[polygons.Shape], max_sliver: float) -> tuple[list[polygons.Shape], int]:
-    """Returns the cells with the small gaps that several of them enclose, and how many gaps there were."""
+    """Returns the cells with the small gaps they enclose, and the number of gaps."""
     gaps = [shapely.Polygon(hole) for piece in polygons.parts(shapely.union_all(cells)) for hole in piece.interiors]
     if not gaps:
         return cells, 0

@@ -1,4 +1,7 @@
-"""Features of any vector file that GDAL or pyarrow opens: one layer, chosen features, in degrees."""
+"""Features of any vector file that GDAL or pyarrow opens, in degrees.
+
+One layer, chosen features.
+"""
 
 import contextlib
 import dataclasses
@@ -17,7 +20,10 @@ from geods.geo import vector_sources
 
 @dataclasses.dataclass(frozen=True)
 class Feature:
-    """A geometry, x = longitude and y = latitude in degrees, and the values of its fields."""
+    """A geometry and the values of its fields.
+
+    x = longitude and y = latitude in degrees.
+    """
 
     shape: shapely.Geometry
     properties: Mapping[str, Any]
@@ -104,7 +110,10 @@ def _gdal(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
 
 
 def _has_geometry(name: str, layer: str) -> bool:
-    """Returns whether a layer holds geometries: GeoPackages and geodatabases also hold plain tables."""
+    """Returns whether a layer holds geometries.
+
+    GeoPackages and geodatabases also hold plain tables.
+    """
     import fiona
 
     with fiona.open(name, layer=layer, allow_unsupported_drivers=True) as source:
@@ -112,7 +121,10 @@ def _has_geometry(name: str, layer: str) -> bool:
 
 
 def _parquet(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
-    """Returns all features of a GeoParquet file, which the GDAL of fiona's wheel does not read."""
+    """Returns all features of a GeoParquet file.
+
+    The GDAL of fiona's wheel does not read it.
+    """
     from fiona import crs, transform
     from pyarrow import parquet
 
@@ -141,7 +153,7 @@ def _parquet(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
 
 @contextlib.contextmanager
 def _gdal_errors() -> Iterator[list[str]]:
-    """Gives the list that GDAL's errors are put into while the block runs, and keeps them off the terminal."""
+    """Yields the list of GDAL's errors in the block, which do not reach the terminal."""
     logger, handler = logging.getLogger("fiona"), _Collector(logging.ERROR)
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)

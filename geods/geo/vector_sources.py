@@ -1,4 +1,4 @@
-"""Which map of a file, archive or folder is read, and its layers, for GDAL's readers."""
+"""The map to read of a file, archive or folder, and its layers."""
 
 import contextlib
 import pathlib
@@ -27,7 +27,7 @@ def check_source(path: str) -> pathlib.Path:
 
 
 def sha256_of_source(path: pathlib.Path) -> str:
-    """Returns the SHA-256 of a file's bytes, or of the list of a folder's names and hashes, in hexadecimal."""
+    """Returns the SHA-256 of a file, or of a folder's names and hashes, hexadecimal."""
     import hashlib
 
     if not path.is_dir():
@@ -38,7 +38,7 @@ def sha256_of_source(path: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def opened(path: pathlib.Path, member: str | None) -> Iterator[str]:
-    """Gives the name under which GDAL opens the map of a file, and under which pyarrow does if it ends in .parquet.
+    """Yields the name under which GDAL, or pyarrow for .parquet, opens a map.
 
     Args:
         path: A map, or an archive that holds maps.
@@ -122,7 +122,9 @@ def _member(path: pathlib.Path, member: str | None) -> str:
 
 
 def _maps_inside(path: pathlib.Path) -> list[str]:
-    """Returns the paths in an archive of what may be a map, without what macOS adds to archives (__MACOSX, ._NAME).
+    """Returns the paths in an archive that may be maps.
+
+    Without the files that macOS adds (__MACOSX, ._NAME).
 
     Raises:
         BoundaryError: If the archive is damaged or unsafe.

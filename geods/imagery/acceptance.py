@@ -71,7 +71,7 @@ class AcceptanceOptions(MonthOptions):
 
 
 def check_ranges(options: object, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Raises OptionError for the first attribute that is not within its range (least, most)."""
+    """Raises OptionError for the first attribute outside its range (least, most)."""
     for name, (least, most) in ranges.items():
         value = getattr(options, name)
         if not least <= value <= most:
@@ -107,13 +107,15 @@ def refusal(
 
 
 def month(text: object) -> str | None:
-    """Returns the "YYYY-MM" that a date begins with, or None if it does not begin with a month."""
+    """Returns the "YYYY-MM" at the start of a date, or None if there is none."""
     found = MONTH.match(text) if isinstance(text, str) else None
     return found.group() if found else None
 
 
 def time_span(options: MonthOptions) -> tuple[str, str]:
-    """Returns the first moment of the first month and the one after the last as ISO 8601 in UTC; "" where open.
+    """Returns the first moment of the first month and the one after the last.
+
+    As ISO 8601 in UTC; "" where open.
 
     Whole times, as services read bare months and days in ways of their own. Both are "" if undated pictures are taken,
     which a service that is asked for a span leaves out.

@@ -1,4 +1,4 @@
-"""Is this the view that was asked for, whole, or something a server sends instead of one?
+"""Checks that a response is the requested view, whole, and no placeholder.
 
 Street View answers a place without imagery, and some requests it refuses, with status 200 and a picture of a sentence
 on a flat ground. Bytes that were flipped inside the scan of a JPEG are found by no decoder; TLS is what prevents them.
@@ -46,7 +46,7 @@ def check_street_view_image(
 
 
 def check_whole(content: bytes, content_type: str = "", content_length: int | None = None) -> tuple[int, int]:
-    """Returns (height_px, width_px) of what is one whole JPEG of any size.
+    """Returns (height_px, width_px) of one whole JPEG of any size.
 
     Args:
         content: The body of the answer.
@@ -87,7 +87,10 @@ def flat_share(pixels: npt.NDArray[np.uint8]) -> tuple[float, tuple[int, int, in
 
 
 def block_means(content: bytes) -> npt.NDArray[np.uint8]:
-    """Returns the mean colours of a JPEG's 8 x 8 blocks, `[h / 8, w / 8, 3]` uint8, which need no full decoding."""
+    """Returns the mean colours of a JPEG's 8 x 8 blocks, without full decoding.
+
+    `[h / 8, w / 8, 3]` uint8.
+    """
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
     image.draft("RGB", (max(image.width // 8, 1), max(image.height // 8, 1)))
     return np.asarray(image.convert("RGB"))

@@ -1,4 +1,6 @@
-"""Nearest-neighbour search over a service that answers for boxes, and not with all there is.
+"""Nearest-neighbour search over a service that answers for boxes.
+
+And not with all results.
 
 Boxes are asked for nearest first. One whose answer is full is cut in four, as more may be in it than came; the search
 ends when no box that is left can hold anything nearer.
@@ -25,7 +27,9 @@ _KM_PER_DEG = math.radians(1) * geometry.EARTH_RADIUS_KM
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A box of degrees that does not cross the antimeridian, though it may be named beyond it.
+    """A box of degrees that does not cross the antimeridian.
+
+    Though its longitudes may lie beyond it.
 
     Attributes:
         south: Least latitude.

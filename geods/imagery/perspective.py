@@ -1,4 +1,4 @@
-"""Cuts what a camera would see out of a panorama of the whole sphere.
+"""Perspective views cut out of a panorama of the whole sphere.
 
     view = perspective.cut(pixels, perspective.Pose(12.5), perspective.Camera(heading_deg=90))
     content = perspective.to_jpeg(view)
@@ -64,11 +64,14 @@ class Camera:
 
     @property
     def sphere_width_px(self) -> float:
-        """Width of a panorama with as many pixels a degree as the middle of the view, where they are fewest."""
+        """Width of a panorama with as many pixels a degree as the view's middle.
+
+        Where they are fewest.
+        """
         return 2 * math.pi * self.focal_px
 
     def bearings_and_elevations(self) -> tuple[geometry.Array, geometry.Array]:
-        """Returns where the centres of its pixels look, both `[height_px, width_px]` degrees."""
+        """Returns the directions of pixel centres, two `[height_px, width_px]` degrees."""
         focal_px = self.focal_px
         right = (np.arange(self.width_px) + 0.5 - self.width_px / 2)[None, :]
         up = (self.height_px / 2 - np.arange(self.height_px) - 0.5)[:, None]
@@ -81,7 +84,9 @@ class Camera:
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """How the camera of a panorama stood, as XMP's GPano has it: https://developers.google.com/streetview/spherical-metadata.
+    """Pose of a panorama's camera, as in XMP's GPano.
+
+    See https://developers.google.com/streetview/spherical-metadata.
 
     Attributes:
         heading_deg: Bearing of the panorama's middle, degrees clockwise from north.
@@ -105,7 +110,9 @@ class Pose:
                 raise errors.OptionError(problem, "give -180 to 360")
 
     def bearings_and_elevations(self, camera: Camera) -> tuple[geometry.Array, geometry.Array]:
-        """Returns where the pixels of a camera lie in the panorama, degrees from its middle, -180 to 180 and -90 to 90.
+        """Returns the positions of a camera's pixels in the panorama, degrees.
+
+        From its middle, -180 to 180 and -90 to 90.
 
         Args:
             camera: The camera, in the level world.
@@ -124,7 +131,10 @@ class Pose:
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    """What a picture lacks of the whole sphere's frame, each as a share of the frame's width or height, 0 to 1."""
+    """Missing parts of the whole sphere's frame.
+
+    Each as a share of the frame's width or height, 0 to 1.
+    """
 
     left: float = 0.0
     top: float = 0.0
@@ -136,7 +146,7 @@ WHOLE = Crop()
 
 
 def check_ratio(height_px: int, width_px: int, crop: Crop = WHOLE) -> None:
-    """Does nothing if a picture can be of the whole sphere, or of all but what is cropped.
+    """Raises ImageRefused if the sides do not fit a sphere with this crop.
 
     Raises:
         ImageRefused: "wrong_size", if its frame is not twice as wide as high: of a part of the sphere, nothing says
@@ -179,7 +189,9 @@ def cut(panorama: Pixels, pose: Pose | float, camera: Camera, crop: Crop = WHOLE
 
 
 def fit(picture: Pixels, height_px: int, width_px: int) -> Pixels:
-    """Returns the middle of a flat picture in another size, `[height_px, width_px, 3]`, as large as its shape allows.
+    """Returns the middle of a flat picture, `[height_px, width_px, 3]`.
+
+    As large as its shape allows.
 
     Args:
         picture: `[h, w, 3]` uint8, RGB.
@@ -211,14 +223,20 @@ def to_jpeg(view: Pixels) -> bytes:
 
 
 def _check_within(across: geometry.Array, down: geometry.Array) -> None:
-    """Raises ImageRefused if positions, as shares of a cropped picture, lie beside it."""
+    """Raises ImageRefused if positions lie beside a cropped picture.
+
+    They are shares of the picture.
+    """
     outside = float(np.mean((down < 0) | (down > 1)) + np.mean((across < 0) | (across > 1)))
     if outside:
         raise errors.ImageRefused("cropped", f"{outside:.1%} of the view lies outside the cropped panorama.")
 
 
 def _thin(panorama: Pixels, camera: Camera, wide: float) -> Pixels:
-    """Returns a panorama with less than twice the pixels a degree of the view's middle, where they are fewest."""
+    """Returns a panorama with less than twice the pixels a degree of the view.
+
+    Compared at the view's middle, where they are fewest.
+    """
     factor = int(panorama.shape[1] / wide / camera.sphere_width_px)
     if factor < 2:
         return panorama
@@ -227,7 +245,10 @@ def _thin(panorama: Pixels, camera: Camera, wide: float) -> Pixels:
 
 
 def _sample(pixels: Pixels, columns: geometry.Array, rows: geometry.Array) -> Pixels:
-    """Returns the pixels at fractional positions: columns go round, rows end at the poles."""
+    """Returns the pixels at fractional positions.
+
+    Columns wrap around, rows end at the poles.
+    """
     height_px, width_px = pixels.shape[:2]
     left, rows = np.floor(columns).astype(np.int64), np.clip(rows, 0, height_px - 1)
     top = np.minimum(rows.astype(np.int64), max(height_px - 2, 0))

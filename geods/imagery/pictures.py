@@ -1,4 +1,4 @@
-"""Whole pictures of a source, and the views made of them: what Mapillary and Panoramax have in common.
+"""Whole pictures of a source and their views, for Mapillary and Panoramax.
 
 A picture is fetched once for all the views of a location: each thread keeps the last one.
 """
@@ -61,7 +61,9 @@ class LastOfThread(Generic[Value]):
 def download(
     client: transport.Transport, url: str, name: str, is_allowed: Callable[[str], bool], transient: bool
 ) -> transport.Answer:
-    """Returns the answer with a picture, from where one redirect leads if it is allowed; no token is sent.
+    """Returns the response with a picture, after at most one allowed redirect.
+
+    No token is sent.
 
     Args:
         client: Sends the requests.
@@ -103,7 +105,7 @@ def decode(answer: transport.Answer, crop: perspective.Crop | None) -> perspecti
 
 
 def view(picture: Picture, camera: perspective.Camera, name: str) -> bytes:
-    """Returns one view as JPEG bytes: cut out of a panorama, or the middle of a flat picture.
+    """Returns a view as JPEG: cut out of a panorama, or a flat picture's middle.
 
     Args:
         picture: The picture.

@@ -1,4 +1,4 @@
-"""Lists of files with their SHA-256, as the command sha256sum writes and checks them.
+"""Lists of files with their SHA-256, in the format of sha256sum.
 
     3f1a...  0/31.5,-115.25/0_2012-05.jpg
 
@@ -60,7 +60,10 @@ def rows(path: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
 
 
 def _line(name: str, sha256: str) -> str:
-    """Returns one line; sha256sum writes a backslash first where the name holds one or a line break."""
+    """Returns one line in the format of sha256sum.
+
+    It starts with a backslash where the name holds one or a line break.
+    """
     mark = "\\" if "\\" in name or "\n" in name else ""
     written = name.replace("\\", "\\\\").replace("\n", "\\n")
     return f"{mark}{sha256}  {written}\n"

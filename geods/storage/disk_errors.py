@@ -1,4 +1,4 @@
-"""What a disk refuses, told so that it can be mended: which file, how many bytes it needs, how many there are."""
+"""Errors of full and read-only disks: file, bytes needed, bytes free."""
 
 import contextlib
 import errno
@@ -37,7 +37,7 @@ def check_room(folder: str | os.PathLike[str], size_bytes: int) -> None:
 
 @contextlib.contextmanager
 def translate_disk_errors(path: str | os.PathLike[str], size_bytes: int | None = None) -> Iterator[None]:
-    """Lets what the block raises of a full or closed disk say so, with the path of what was being written.
+    """Translates a full or read-only disk's OSError into one with path and next step.
 
     Raises:
         DiskFullError: If it does not fit.
@@ -57,7 +57,7 @@ def translate_disk_errors(path: str | os.PathLike[str], size_bytes: int | None =
 def as_disk_error(
     path: str | os.PathLike[str], error: BaseException, size_bytes: int | None = None, written_bytes: int = 0
 ) -> errors.GeodsError | None:
-    """Returns the error to raise instead of one that says that a disk is full or must not be written.
+    """Returns the error for an OSError of a full or read-only disk.
 
     It has `errno`, `strerror` and `filename`, as every OSError of the system.
 

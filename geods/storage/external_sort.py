@@ -1,4 +1,4 @@
-"""Rows of text in order, in little memory: what is more than a few thousand waits on disk, in parts that are sorted.
+"""External sort of rows of text: sorted parts on disk, merged in little memory.
 
 list(sorted_rows.in_order([("b", "2"), ("a", "1")]))    # [("a", "1"), ("b", "2")]
 """

@@ -22,7 +22,7 @@ TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\..+)?")
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str], size_bytes: int | None = None) -> Iterator[pathlib.Path]:
-    """Gives a temporary path beside `path` and moves it there when the block ends well.
+    """Yields a temporary path beside `path`, renamed to it when the block succeeds.
 
     The temporary name keeps the suffix of `path`, because writers such as Keras choose the format by it. If the block
     raises, the temporary file is removed and an older `path` stays as it was.
@@ -63,14 +63,17 @@ def atomic_path(path: str | os.PathLike[str], size_bytes: int | None = None) -> 
 
 
 def sweep(folder: str | os.PathLike[str]) -> None:
-    """Removes what killed processes left half written or half deleted in a folder, while nobody writes there."""
+    """Removes half-written files of killed processes from a folder without writers."""
     for path in pathlib.Path(folder).glob(".*"):
         if TEMPORARY.fullmatch(path.name):
             _remove(path)
 
 
 def discard(path: pathlib.Path) -> None:
-    """Removes a file or a folder, if it is there: whole or not at all for whoever looks at its name."""
+    """Removes a file or a folder, if it exists.
+
+    Whole or not at all for readers of its name.
+    """
     if path.exists():
         _remove(path.rename(path.with_name(_temporary_name(path))))
 
@@ -105,7 +108,7 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:  # noqa: ANN
 
 
 def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - anything JSON can hold
-    """Returns what a JSON text holds.
+    """Returns the value of a JSON text.
 
     Raises:
         ValueError: If it is no JSON, also if it is nested so deep that Python gives up.
@@ -127,7 +130,9 @@ def objects_in(content: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - what
 
 
 def check_not_bomb(path: str | os.PathLike[str]) -> None:
-    """Looks at what a zip archive says it unpacks to, before anything is unpacked.
+    """Raises for a zip archive whose index claims too large contents.
+
+    Before anything is unpacked.
 
     Raises:
         ValueError: If it is no whole archive, or unpacks to over 64 MB and 100 times its size: shapefiles shrink to a

@@ -1,4 +1,6 @@
-"""Memory that is asked for before work begins, so that it ends with a figure and a flag instead of a killed process.
+"""Checks of memory before work starts, so that it ends with a figure and a flag.
+
+Instead of a killed process.
 
 Memory that is free but still counts as the process's own, given back to the system.
 
@@ -14,7 +16,7 @@ from geods import errors
 
 
 def available_bytes() -> int | None:
-    """Returns the memory that Linux says is available, within the limit of the control group; None elsewhere."""
+    """Returns the available memory by Linux and its control group; None elsewhere."""
     try:
         lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -29,7 +31,7 @@ def available_bytes() -> int | None:
 
 
 def check_memory(what: str, size_bytes: float, step: str) -> None:
-    """Refuses what cannot fit.
+    """Raises MemoryShortError if the estimate exceeds the available memory.
 
     Args:
         what: What needs the memory, such as "--batch_size=64: batches of images".
@@ -50,7 +52,10 @@ _FEW = 100_000
 
 
 def release_free_memory(rows: int) -> None:
-    """Gives free memory back after work on so many rows; only glibc needs it, elsewhere nothing is done."""
+    """Returns free memory to the system after work on many rows.
+
+    Only glibc needs it; elsewhere nothing is done.
+    """
     if rows >= _FEW:
         with contextlib.suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""Seals: what a finished folder holds, file by file, so that what is damaged later has a name.
+"""Seals: sizes and SHA-256 of the files of a finished folder, to name damage.
 
     seal.json    {"files": {"geods-train.tfrecord-00000-of-00001": [94452, "3f1a..."]}, "format": 1, "sha256": "..."}
 
@@ -42,7 +42,7 @@ class Damage:
 
 
 class ChecksumWriter:
-    """Flushes and hashes files in a thread as they are finished, while others are still being written.
+    """Flushes and hashes finished files in a thread while others are written.
 
     with Sealing(folder) as sealing:
         sealing.begin("first")
@@ -76,20 +76,23 @@ class ChecksumWriter:
 
 
 def write(folder: pathlib.Path, names: Sequence[str]) -> None:
-    """Seals files of a folder: flushes them to disk, then writes their sizes and hashes."""
+    """Seals files of a folder: flushes them to disk, writes their sizes and hashes."""
     with ChecksumWriter(folder) as sealing:
         sealing.write(names)
 
 
 def renew(folder: pathlib.Path, names: Iterable[str]) -> None:
-    """Takes files that were written anew into the seal of a folder; does nothing where there is no seal."""
+    """Puts rewritten files into the seal of a folder; does nothing without a seal."""
     if is_sealed(folder):
         fresh = {name: _entry(folder / name) for name in names if (folder / name).is_file()}
         _write(folder, {**_read(folder), **fresh})
 
 
 def release(folder: pathlib.Path, names: Iterable[str]) -> None:
-    """Takes files that are about to be written anew out of the seal, so that a kill between leaves no false alarm."""
+    """Takes files out of the seal before they are rewritten.
+
+    So that a kill between leaves no false alarm.
+    """
     if is_sealed(folder):
         gone = set(names)
         _write(folder, {name: entry for name, entry in _read(folder).items() if name not in gone})
@@ -101,7 +104,7 @@ def is_sealed(folder: pathlib.Path) -> bool:
 
 
 def names_in(folder: pathlib.Path) -> list[str]:
-    """Returns the names of the sealed files, none where the seal is damaged or missing."""
+    """Returns the names of the sealed files, none if the seal is damaged."""
     try:
         return list(_read(folder))
     except errors.SealError:
@@ -117,7 +120,7 @@ def changed_sizes(folder: pathlib.Path) -> list[Damage]:
 
 
 def verify(folder: pathlib.Path, names: Iterable[str] | None = None) -> list[Damage]:
-    """Reads sealed files, all or those named, and returns those that are not as they were."""
+    """Reads sealed files, all or those named; returns the damaged ones."""
     try:
         entries = _read(folder)
     except errors.SealError as error:
@@ -126,7 +129,7 @@ def verify(folder: pathlib.Path, names: Iterable[str] | None = None) -> list[Dam
 
 
 def compare(folder: pathlib.Path, entries: Entries, names: Iterable[str] | None = None) -> list[Damage]:
-    """Reads files, all of the entries or those named, and returns those that are not as their entries say."""
+    """Reads files, all of the entries or those named; returns those that differ."""
     return [found for name in names or entries if (found := _changed(folder, name, entries))]
 
 

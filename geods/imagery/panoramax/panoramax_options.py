@@ -19,7 +19,7 @@ _HOSTS = (
 
 @dataclasses.dataclass(frozen=True)
 class PanoramaxOptions(acceptance.MonthOptions):
-    """What to ask for; size, field of view and pitch as for Street View.
+    """Search options; size, field of view and pitch as for Street View.
 
     Attributes:
         api_base: Scheme and host of an instance, or of the federation's catalogue.

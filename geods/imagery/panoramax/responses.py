@@ -1,4 +1,4 @@
-"""STAC items of the Panoramax API, and what can be trusted of them.
+"""STAC items of the Panoramax API and their reliable fields.
 
 https://docs.panoramax.fr/api/api/stac_deviations/; figures and behaviour are of geovisio 2.15.1. An error is a JSON
 object {"message", "status_code"}.
@@ -130,7 +130,9 @@ def position(record: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _heading_deg(properties: Mapping[str, Any], kind: Kind) -> float | None:
-    """Returns the bearing of a picture's middle, degrees, or None if no EXIF or XMP field bears it out.
+    """Returns the bearing of a picture's middle, degrees, or None.
+
+    None, if no EXIF or XMP field confirms it.
 
     Without GPSImgDirection, or with 0, the server puts the direction of travel into view:azimuth, or 0, and does not
     say so. Azimuths are whole degrees: the field is used where the two agree, so that no half degree is lost.
@@ -145,14 +147,20 @@ def _heading_deg(properties: Mapping[str, Any], kind: Kind) -> float | None:
 
 
 def _tilt_deg(properties: Mapping[str, Any], kind: Kind) -> tuple[float, float]:
-    """Returns pitch and roll of a panorama's camera, degrees; zeros of a flat picture, which is taken as it is."""
+    """Returns pitch and roll of a panorama's camera, degrees; zeros for flat ones.
+
+    A flat picture is taken as it is.
+    """
     values = (properties.get("pers:pitch"), properties.get("pers:roll"))
     pitch, roll = (float(value) if _is_within(value, 180) else 0.0 for value in values)
     return (pitch, roll) if kind == "panorama" else (0.0, 0.0)
 
 
 def _crop(optics: Mapping[str, Any]) -> perspective.Crop:
-    """Returns what a panorama lacks: `visible_area` is [left, top, right, bottom], in pixels of the whole frame."""
+    """Returns the missing parts of a panorama.
+
+    `visible_area` is [left, top, right, bottom], in pixels of the whole frame.
+    """
     missing, frame = optics.get("visible_area"), _frame_px(optics)
     if frame is None or not isinstance(missing, list) or len(missing) != 4:
         return perspective.WHOLE
@@ -180,7 +188,7 @@ def _urls(record: Mapping[str, Any]) -> dict[Asset, str]:
 
 
 def _licence(record: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
-    """Returns the SPDX name of an item's licence, as the item or its licence link says it; empty without."""
+    """Returns the SPDX name of an item's licence or licence link; empty without."""
     links = record.get("links")
     titles = [str(link.get("title")) for link in links if isinstance(link, dict)] if isinstance(links, list) else []
     linked = next((match.group(1) for title in titles if (match := _LICENCE_TITLE.fullmatch(title))), "")
@@ -188,7 +196,7 @@ def _licence(record: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
 
 
 def _producer(record: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
-    """Returns whom to credit: the account, and the photographer where the pictures name another."""
+    """Returns the names to credit: the account, and the photographer if another."""
     given = record.get("providers")
     providers = given if isinstance(given, list) else []
     names = [_text(properties.get("geovisio:producer"))]
@@ -198,7 +206,7 @@ def _producer(record: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
 
 
 def _rational(text: object) -> float | None:
-    """Returns the number of an EXIF rational ("9000/100") or of an XMP text ("90"), or None if it is none."""
+    """Returns the number of an EXIF rational ("9000/100") or XMP text, or None."""
     top, _, bottom = str(text).partition("/")
     try:
         value = float(top) / float(bottom or 1)

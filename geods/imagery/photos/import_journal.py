@@ -1,4 +1,4 @@
-"""What an import has found and placed: an SQLite file in the tree, by which a run that was cut off is taken up."""
+"""Journal of an import: an SQLite file in the tree, by which it resumes."""
 
 import contextlib
 import os
@@ -115,7 +115,7 @@ class Journal:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Makes what the block writes whole or undone."""
+        """Commits the writes of the block together, or undoes them."""
         self._database.execute("BEGIN")
         try:
             yield
@@ -128,7 +128,10 @@ class Journal:
 
     @contextlib.contextmanager
     def steps(self) -> Iterator[None]:
-        """Writes what the block notes at once, and keeps it if the block raises: each note is true by itself."""
+        """Commits the writes of the block at once, also if the block raises.
+
+        Each of them is true by itself.
+        """
         self._database.execute("BEGIN")
         try:
             yield
@@ -173,7 +176,7 @@ class Journal:
         return True
 
     def await_again(self, root: pathlib.Path) -> None:
-        """Lets bad photographs be tried again, and those whose image is gone from the tree be placed again."""
+        """Lets bad photographs be tried again, and missing images be placed again."""
         query = "SELECT COALESCE(panorama, number), target FROM photos WHERE state = 'placed'"
         missing = {(number,) for number, target in self._database.execute(query) if not os.path.lexists(root / target)}
         with self.transaction():
@@ -193,13 +196,16 @@ class Journal:
         return [Waiting(*row) for row in rows]
 
     def twin(self, number: int, sha256: str) -> str | None:
-        """Returns the file of a placed photograph with the same bytes as photograph `number`, None if there is none."""
+        """Returns the file of a placed photograph with the same bytes, or None."""
         query = "SELECT file FROM photos WHERE sha256 = ? AND state IN ('placed', 'cut') AND number <> ?"
         row = self._one(query, sha256, number)
         return row[0] if row else None
 
     def views_alike(self, view: Waiting) -> int:
-        """Returns how many views of the same location have the same heading and date, or all unknown headings."""
+        """Returns the number of views of a location with the same heading and date.
+
+        Or with all unknown headings.
+        """
         condition = "heading IS NULL" if view.heading_deg is None else "heading = ? AND date IS ?"
         values = () if view.heading_deg is None else (view.heading_deg, view.date)
         query = f"SELECT COUNT(*) FROM photos WHERE location = ? AND target IS NOT NULL AND {condition}"  # noqa: S608
@@ -220,7 +226,10 @@ class Journal:
         self._database.execute("UPDATE photos SET state = 'cut', sha256 = ? WHERE number = ?", (sha256, number))
 
     def placed_view(self, panorama: int, heading_deg: float, sha256: str, target: str) -> None:
-        """Notes that a view of a panorama is in the tree; all but its heading and bytes is the panorama's."""
+        """Records that a view of a panorama is in the tree.
+
+        All but its heading and bytes is the panorama's.
+        """
         same = "location, lat, lon, date, creator, licence, source_id, sequence, country"
         self._database.execute(
             f"INSERT INTO photos (file, heading, state, sha256, target, panorama, {same})"  # noqa: S608 - fixed names
@@ -229,12 +238,12 @@ class Journal:
         )
 
     def left_out(self, number: int, state: str, problem: str) -> None:
-        """Notes why a photograph is not in the tree: state "duplicate", "bad" or "panorama"."""
+        """Records the reason to leave a photograph out: "duplicate", "bad" or "panorama"."""
         query = "UPDATE photos SET state = ?, problem = ?, target = NULL WHERE number = ?"
         self._database.execute(query, (state, problem, number))
 
     def counts(self) -> dict[str, int]:
-        """Returns the number of photographs by state, and of locations and cells that have any placed."""
+        """Returns photographs by state, and the numbers of locations and cells in use."""
         by_state = dict(self._database.execute("SELECT state, COUNT(*) FROM photos GROUP BY state").fetchall())
         places = self._database.execute(
             "SELECT COUNT(DISTINCT location), COUNT(DISTINCT cell)"
@@ -251,7 +260,7 @@ class Journal:
         return [problem for (problem,) in self._database.execute(query, (state, at_most))]
 
     def credits(self) -> Iterator[tuple[str, ...]]:
-        """Yields the columns of CREDITS for each image in the tree, in the order of their paths."""
+        """Yields the columns of CREDITS for each image in the tree, ordered by path."""
         yield from self._database.execute(
             "SELECT target, creator, licence, source_id, sequence, country FROM photos WHERE state = 'placed'"
             " ORDER BY target"
@@ -268,7 +277,7 @@ class Journal:
         return int(self._database.execute(insert, (found.lat_deg, found.lon_deg, cell)).lastrowid or 0)
 
     def _nearest(self, lat_deg: float, lon_deg: float, within_m: float) -> int | None:
-        """Returns the number of the nearest location within a distance, None if there is none."""
+        """Returns the number of the nearest location within a distance, or None."""
         # Haversine rounds at 0.2 m between far points; near ones are exact to far less than this margin.
         margin = within_m / _METRES_PER_DEGREE * (1 + 1e-9) + 1e-12
         query = "SELECT number, lat, lon FROM locations WHERE lat BETWEEN ? AND ? ORDER BY number"

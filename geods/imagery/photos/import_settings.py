@@ -1,4 +1,4 @@
-"""One imported tree, one source: what tools.import_images notes in a tree, and refuses to mix."""
+"""Settings of an imported tree, which every run of tools.import_images shares."""
 
 import dataclasses
 import pathlib
@@ -14,7 +14,7 @@ from geods.tree import companions
 
 @dataclasses.dataclass(frozen=True)
 class ImportSettings:
-    """What a tree is imported with; it stays the same from run to run.
+    """Settings of an import; they stay the same from run to run.
 
     Attributes:
         root: Folder of the tree.
@@ -33,7 +33,7 @@ class ImportSettings:
     headings_deg: Sequence[float] = sphere_views.HEADINGS_DEG
 
     def is_new(self) -> bool:
-        """Returns whether the tree is to be made; False if it is there and has this very claim.
+        """Returns whether the tree is missing; False if it has these settings.
 
         Raises:
             TreeError: If the folder holds something else, or a tree of another source.
@@ -76,7 +76,7 @@ class ImportSettings:
         files.write_json(self.root / companions.PROVENANCE_NAME, note)
 
     def remove(self) -> None:
-        """Removes what an import leaves that was refused before any image was in the tree."""
+        """Removes the files of an import that was refused before any image was placed."""
         for name in (import_journal.NAME, companions.PARTITION_NAME, companions.PROVENANCE_NAME):
             (self.root / name).unlink(missing_ok=True)
         if not any(self.root.iterdir()):
@@ -93,7 +93,10 @@ class ImportSettings:
         }
 
     def _refuse_foreign(self) -> None:
-        """Raises TreeError if the folder holds anything but what a run leaves that was killed at its start."""
+        """Raises TreeError if the folder holds foreign files.
+
+        Files of a run that was killed at its start are allowed.
+        """
         names = [path.name for path in self.root.iterdir()] if self.root.is_dir() else []
         ours = (import_journal.NAME, companions.PARTITION_NAME)
         if self.root.is_file() or not all(name.startswith(ours) for name in names):

@@ -1,4 +1,4 @@
-"""A photograph that was found somewhere, and what was found but is no such photograph.
+"""A photograph to import, and the files that are none.
 
 Which files in a folder are images, and what an image is that is no JPEG.
 """
@@ -77,7 +77,7 @@ def looks_swapped(lat_deg: float, lon_deg: float) -> bool:
 
 
 def position_problem(lat_deg: float, lon_deg: float) -> str:
-    """Returns why (lat, lon) in degrees is not where a photograph was taken; empty if it can be."""
+    """Returns the reason why (lat, lon) degrees are no position; empty if they are."""
     if not (math.isfinite(lat_deg) and math.isfinite(lon_deg)):
         return f"position ({lat_deg}, {lon_deg}) is not two numbers"
     if looks_swapped(lat_deg, lon_deg):
@@ -104,7 +104,9 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 def walk(folder: pathlib.Path) -> Iterator[str]:
-    """Yields the image files below a folder, at any depth, as paths relative to it with forward slashes.
+    """Yields the image files below a folder, at any depth.
+
+    As paths relative to it with forward slashes.
 
     They come in the same order on every run. Hidden files and folders are left out, and links to folders.
     """
@@ -117,7 +119,7 @@ def walk(folder: pathlib.Path) -> Iterator[str]:
 
 
 def is_text(name: str) -> bool:
-    """Says whether the name of a file is UTF-8, without which no journal or table can hold it."""
+    """Returns whether a file name is UTF-8, as journals and tables need."""
     return not any("\udc80" <= character <= "\udcff" for character in name)
 
 

@@ -1,4 +1,4 @@
-"""Views of the sphere: what flat cameras would have taken where a panorama was, as JPEGs.
+"""Views of a panorama as JPEGs, as flat cameras would have taken them.
 
     found = sphere_views.cut(content, sphere, north_deg=90.0, headings_deg=(0, 90, 180, 270))
 
@@ -24,7 +24,9 @@ _LEAST_SHOWN = 0.5
 def cut(
     content: bytes, sphere: panorama.Sphere, north_deg: float, headings_deg: Sequence[float]
 ) -> Iterator[tuple[float, bytes]]:
-    """Yields the heading and the JPEG of each view; those that a cropped panorama hardly shows are left out.
+    """Yields the heading and the JPEG of each view.
+
+    Views that a cropped panorama hardly shows are left out.
 
     Args:
         content: The JPEG.
@@ -42,7 +44,10 @@ def cut(
 
 
 def _frame(content: bytes, sphere: panorama.Sphere) -> tuple[perspective.Pixels, perspective.Pixels]:
-    """Returns the whole sphere's frame, black where the picture has nothing, and 255 where it has something."""
+    """Returns the frame of the whole sphere and its mask, 255 inside the picture.
+
+    The frame is black elsewhere.
+    """
     with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
         frame_width = min(round(image.width / sphere.width), _FRAME_WIDTH_PX)
         width, height = max(1, round(frame_width * sphere.width)), max(1, round(frame_width / 2 * sphere.height))

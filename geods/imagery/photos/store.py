@@ -1,4 +1,6 @@
-"""The second half of an import: photographs that the journal knows are put into the tree, byte for byte.
+"""Second half of an import: photographs of the journal are put into the tree.
+
+Byte for byte.
 
 A name in a tree holds heading and month, so two photographs of one place with the same heading and month would have one
 name. Their headings are then written a millionth of a degree apart, less than the dataset's float32 can hold; where the
@@ -144,7 +146,10 @@ def _place_one(
     link: bool,
     raise_on_bad: bool,
 ) -> int:
-    """Puts one photograph, or the views of a panorama, into the tree; returns the number of images."""
+    """Puts a photograph, or the views of a panorama, into the tree.
+
+    Returns the number of images.
+    """
     facts = checked.facts
     if facts.problem:
         error = _bad_image(facts)
@@ -204,7 +209,9 @@ def _free_target(journal: import_journal.Journal, view: import_journal.Waiting) 
 
 
 def _put(facts: jpeg.ImageFacts, target: pathlib.Path, link: bool, content: bytes | None = None) -> None:
-    """Links or copies a checked file, whole or not at all; one that is there with the same bytes is kept.
+    """Links or copies a checked file, whole or not at all.
+
+    A file with the same bytes is kept.
 
     Args:
         facts: Of the file.
