@@ -1,1 +1,1 @@
-"""The network, in pure Keras 3, so that it runs on every Keras backend."""
+"""Networks in pure Keras 3, for every Keras backend."""

@@ -1,4 +1,4 @@
-"""Changes to training examples that leave the place they show: for images and for cached features.
+"""Augmentation of images, cached features and view masks while training.
 
 Nothing here mirrors: a mirrored road has its cars, its signs and the sun on the wrong side. All layers act only while
 training, so a network with them predicts as one without.
@@ -17,7 +17,7 @@ DRAWS = 5
 
 
 class _Augmentation(keras.layers.Layer):
-    """A layer with shares between 0 and 1 that is at work only while training."""
+    """Base of layers whose arguments are shares in [0, 1)."""
 
     def __init__(self, shares: dict[str, float], **options: object) -> None:
         options.setdefault("dtype", "float32")
@@ -32,7 +32,7 @@ class _Augmentation(keras.layers.Layer):
     def compute_output_spec(
         self, values: tensors.Tensor, *_others: tensors.Tensor, training: bool | None = None
     ) -> keras.KerasTensor:
-        """Returns shape and dtype of the first argument, which are those of the result."""
+        """Returns the shape and dtype of the first argument."""
         return keras.KerasTensor(values.shape, dtype=values.dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -42,7 +42,9 @@ class _Augmentation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="geods")
 class ImageJitter(_Augmentation):
-    """Changes brightness, contrast and crop of each image: uint8 `[b, v, h, w, 3]` -> the same, each view by itself.
+    """Random brightness, contrast and crop of each view.
+
+    uint8 `[b, v, h, w, 3]` -> uint8 of the same shape; each view draws its own random numbers.
 
     Args:
         brightness: Greatest shift, as a share of 255.
@@ -68,10 +70,12 @@ class ImageJitter(_Augmentation):
 
 @keras.saving.register_keras_serializable(package="geods")
 class ViewMixup(_Augmentation):
-    """Replaces features of a view by a blend with another view of the same location, which has the same truth.
+    """Blends the features of a view with those of another view of its location.
+
+    Both views share their true point, so the label stays.
 
     features `[b, v, ...]` and view_mask bool `[b, v]` -> features: (1 - t) x_i + t x_j, j a view of the location drawn
-    anew for each i, t uniform in [0, strength].
+    again for each i, t uniform in [0, strength].
 
     Args:
         strength: Greatest share of the other view, in [0, 1).
@@ -99,7 +103,9 @@ class ViewMixup(_Augmentation):
 
 @keras.saving.register_keras_serializable(package="geods")
 class ViewDropout(_Augmentation):
-    """Hides views of a location: view_mask bool `[b, v]` -> bool `[b, v]`, where one view that was there always stays.
+    """Masks random views of a location, but never its last one.
+
+    view_mask bool `[b, v]` -> bool `[b, v]`.
 
     Args:
         rate: Share of views hidden, in [0, 1).
@@ -124,11 +130,11 @@ class ViewDropout(_Augmentation):
 def jittered(
     images: tensors.Tensor, draws: tensors.Tensor, brightness: float, contrast: float, crop: float
 ) -> tensors.Tensor:
-    """Changes crop, contrast and brightness of images as given random numbers say.
+    """Applies crop, contrast and brightness by given random numbers.
 
     Args:
         images: uint8 `[n, h, w, 3]`.
-        draws: `[n, DRAWS]`, each in [0, 1): how much is cut off, from where (2), contrast, brightness.
+        draws: `[n, DRAWS]`, each in [0, 1): share cut off, corner of the crop (2), contrast, brightness.
         brightness: See `ImageJitter`, as the next two.
         contrast: Greatest change, as a share.
         crop: Greatest share cut off.
@@ -147,7 +153,7 @@ def jittered(
 
 
 def _cropped(levels: tensors.Tensor, kept: tensors.Tensor, where: tensors.Tensor) -> tensors.Tensor:
-    """Returns images `[n, h, w, 3]` cut to a window and resized to what they were.
+    """Crops images `[n, h, w, 3]` and resizes them to their old size.
 
     Args:
         levels: The images.

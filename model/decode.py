@@ -1,4 +1,4 @@
-"""From cell probabilities to one point on the map."""
+"""Decoding of cell probabilities to one point."""
 
 from typing import Any
 
@@ -12,11 +12,15 @@ from geods.geo import geometry
 from model import tensors
 
 METHODS = ("argmax", "least_distance", "highest_score")
+# Locations whose log-probabilities become points in one step: a decoder over a lattice takes 15 kB for each.
+DECODED_AT_ONCE = 1024
 
 
 @keras.saving.register_keras_serializable(package="geods")
 class Decoder(keras.layers.Layer):
-    """Chooses a point for each location: log-probabilities `[b, cells]` -> coords float32 `[b, 2]` (lat, lon) degrees.
+    """Chooses one point for each location from its cell probabilities.
+
+    log-probabilities `[b, cells]` -> coords float32 `[b, 2]` (lat, lon) degrees.
 
     Every cell stands for its centroid. By `method`:
 
@@ -91,13 +95,12 @@ class Decoder(keras.layers.Layer):
         }
 
     def _cost_of_points(self) -> npt.NDArray[np.float32] | None:
-        """Returns float32 `[cells, points]`: what guessing a point costs if the truth is a cell; None for argmax."""
+        """Returns the cost of each point under each true cell.
+
+        float32 `[cells, points]`; None for argmax.
+        """
         if self.method == "argmax":
             return None
         distance_km = geometry.pairwise_km(self.centroids, self.points)
         cost = distance_km if self.method == "least_distance" else -np.exp(-10 * distance_km / self.diagonal_km)
         return cost.astype("float32")
-
-
-# Locations whose log-probabilities become points in one step: a decoder over a lattice holds 15 kB for each.
-DECODED_AT_ONCE = 1024

@@ -1,4 +1,4 @@
-"""The whole network as one model that can be saved: backbone, head, fusion of views, decoding.
+"""Whole networks as one model: backbone, head, fusion of views, decoder.
 
 classifier = geolocator.build_classifier(head, feature_shape)
 model = geolocator.build_geolocator(backbone, classifier, decoder)
@@ -37,7 +37,7 @@ _ALSO_IN_FILES = (
 def build_classifier(
     head: keras.Model, feature_shape: tuple[int, ...], fuse: str = "mean", blocks: keras.Model | None = None
 ) -> keras.Model:
-    """Puts a head on every view and fuses the views.
+    """Builds a classifier: a head on every view, and the fusion of the views.
 
     Args:
         head: keras.Model features `[n, *fusion.head_shape(fuse, shape)]` -> logits `[n, cells]`, where shape is that
@@ -61,7 +61,7 @@ def build_classifier(
 
 
 def join_classifiers(classifiers: Sequence[keras.Model]) -> keras.Model:
-    """Joins classifiers on the same features to one whose log-probabilities are the mean of theirs, scaled to sum to 1.
+    """Builds an ensemble: the normalised mean of log-probabilities.
 
     Args:
         classifiers: At least one, as `build_classifier` returns them, over the same cells.
@@ -82,7 +82,7 @@ def join_classifiers(classifiers: Sequence[keras.Model]) -> keras.Model:
 
 
 def build_geolocator(backbone: backbones.Backbone, classifier: keras.Model, decoder: decode.Decoder) -> keras.Model:
-    """Joins a backbone, a classifier on its features, and a decoder.
+    """Builds the network from images to points.
 
     Returns:
         keras.Model: {"image": uint8 `[b, v, h, w, 3]`, "view_mask": bool `[b, v]`} -> {"log_probabilities": float32
@@ -94,7 +94,7 @@ def build_geolocator(backbone: backbones.Backbone, classifier: keras.Model, deco
 
 
 def build_trainable(backbone: backbones.Backbone, classifier: keras.Model) -> keras.Model:
-    """Joins a backbone and a classifier without a decoder, to train both from images.
+    """Builds the network from images to log-probabilities, to train end to end.
 
     Returns:
         keras.Model: {"image": uint8 `[b, v, h, w, 3]`, "view_mask": bool `[b, v]`} -> log-probabilities float32
@@ -105,7 +105,7 @@ def build_trainable(backbone: backbones.Backbone, classifier: keras.Model) -> ke
 
 
 def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
-    """Writes a model as a .keras file, whole or not at all.
+    """Saves a model as a .keras file, atomically.
 
     Raises:
         RunError: If the name does not end in .keras.
@@ -118,7 +118,7 @@ def save(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> keras.Model:
-    """Reads a model that `save` wrote. Code in the file is never run.
+    """Loads a model that `save` wrote. Code in the file is never run.
 
     Returns:
         The model, not compiled.
@@ -156,7 +156,7 @@ def _from_images(backbone: backbones.Backbone, classifier: keras.Model) -> tuple
 
 
 def _start_of(path: str | os.PathLike[str]) -> str:
-    """Describes how a file starts, to tell a web page or a pickle from a model."""
+    """Describes the first bytes of a file, which tell a web page from a model."""
     with open(path, "rb") as source:
         start = source.read(24)
     return f"it starts with {start!r}" if start else "it is empty"

@@ -19,7 +19,7 @@ KINDS = ("one_hot", "label_smoothing", "haversine")
 
 @keras.saving.register_keras_serializable(package="geods")
 class GeolocationLoss(keras.losses.Loss):
-    """Cross-entropy between target probabilities and predicted log-probabilities, in float32.
+    """Cross-entropy of target probabilities and log-probabilities, in float32.
 
     The targets of cell c for a location x are, by `kind`:
 

@@ -1,4 +1,4 @@
-"""Distances and shares in keras.ops, on the truths and predictions of model.losses.
+"""Distances and shares in keras.ops.
 
 Truth is float32 `[b, 3]` (lat_deg, lon_deg, cell), the prediction log-probabilities `[b, cells]`.
 """
@@ -18,7 +18,7 @@ _RADIANS_PER_DEGREE = float(np.pi / 180)
 
 
 def haversine_km(a: tensors.Tensor, b: tensors.Tensor) -> tensors.Tensor:
-    """Returns great-circle distances, the twin of geods.geo.geometry.haversine_km.
+    """Returns great-circle distances, as geods.geo.geometry.haversine_km does.
 
     Written for float32. With m the mean latitude, the haversine is split into sums that cannot cancel:
     h = sin2(dlat/2) cos2(dlon/2) + cos2(m) sin2(dlon/2) and 1 - h = cos2(dlat/2) cos2(dlon/2) + sin2(m) sin2(dlon/2),
@@ -54,16 +54,18 @@ def _short_way_round(lon_a: tensors.Tensor, lon_b: tensors.Tensor) -> tensors.Te
 
 
 def share_within_km(distance_km: tensors.Tensor, limit_km: float) -> tensors.Tensor:
-    """Returns the share (0 to 1, float32) of distances `[b]` that are at most `limit_km`."""
+    """Returns the share, 0 to 1, of distances `[b]` at most `limit_km`."""
     return ops.mean(ops.cast(distance_km <= limit_km, "float32"))
 
 
 @keras.saving.register_keras_serializable(package="geods")
 class CellAccuracy(keras.metrics.Mean):
-    """Share of locations whose most probable cell is their own; locations outside every cell do not count."""
+    """Share of locations whose most probable cell is their own.
+
+    Locations outside every cell do not count.
+    """
 
     def __init__(self, name: str = "cell_accuracy", dtype: str = "float32") -> None:
-        """Takes the name under which the metric is logged."""
         super().__init__(name=name, dtype=dtype)
 
     def update_state(
@@ -95,7 +97,7 @@ class MeanKm(keras.metrics.Mean):
         self.centroids = geometry.check_coords(centroids, "centroids")
 
     def of_distance(self, distance_km: tensors.Tensor) -> tensors.Tensor:
-        """Returns what is averaged, `[b]`, of distances `[b]` in km."""
+        """Returns the values `[b]` to average for distances `[b]` in km."""
         return distance_km
 
     def update_state(
@@ -114,9 +116,9 @@ class MeanKm(keras.metrics.Mean):
 
 @keras.saving.register_keras_serializable(package="geods")
 class MeanMiles(MeanKm):
-    """Mean distance in miles (1.609344 km) from the truth to the centroid of the most probable cell.
+    """Mean distance in miles to the centroid of the most probable cell.
 
-    Takes what MeanKm takes.
+    A mile is 1.609344 km; arguments as of MeanKm.
     """
 
     def __init__(self, centroids: npt.ArrayLike, name: str = "mean_miles", dtype: str = "float32") -> None:
@@ -129,7 +131,7 @@ class MeanMiles(MeanKm):
 
 @keras.saving.register_keras_serializable(package="geods")
 class WithinKm(MeanKm):
-    """Share (0 to 1) of locations at most `limit_km` from the centroid of the most probable cell.
+    """Share, 0 to 1, of locations within a distance of the predicted centroid.
 
     Args:
         centroids: `[cells, 2]` degrees, (lat, lon).

@@ -1,4 +1,4 @@
-"""AdamW with a slower pace for some weights."""
+"""AdamW with layer-wise learning rates."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,16 +11,16 @@ from model import tensors
 
 @keras.saving.register_keras_serializable(package="geods")
 class PacedAdamW(keras.optimizers.AdamW):
-    """AdamW whose learning rate is multiplied by a factor for some weights, and which never decays these.
+    """AdamW with a smaller learning rate and no decay for some weights.
 
-    Blocks that were trained on millions of images want smaller steps than a head that starts from nothing, and decay
-    would pull them to 0 instead of towards what they were.
+    Blocks that were trained on millions of images need smaller steps than a new head, and decay would pull them to 0
+    instead of towards their pretrained values.
 
     Args:
         learning_rate: Number or schedule, for all other weights.
         weight_decay: Of the other weights; 0 for none.
         slow: Paths of the slow weights (`variable.path`).
-        factor: What their learning rate is multiplied by.
+        factor: Factor of their learning rate.
 
     Raises:
         OptionError: If the factor is not above 0.
@@ -41,7 +41,7 @@ class PacedAdamW(keras.optimizers.AdamW):
         self._slow_indices: set[int] = set()
 
     def build(self, variables: list[Any]) -> None:
-        """Finds the slow ones among the weights to train."""
+        """Finds the slow weights among those to train."""
         if not self.built:
             names = set(self.slow)
             chosen = [variable for variable in variables if variable.path in names]

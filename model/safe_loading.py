@@ -1,4 +1,4 @@
-"""What a saved network says it is made of, looked at before Keras makes anything of it.
+"""Checks of a saved model's config before Keras loads it.
 
 Keras refuses code in model files by itself (safe_mode), but its list of what runs code or reads other files has had
 holes: TFSMLayer, whose constructor loads any SavedModel, is reached in 3.15 (github.com/keras-team/keras/pull/23654),
@@ -20,7 +20,7 @@ _RUNS_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLaye
 
 
 def check_foreign(path: str | os.PathLike[str]) -> bool:
-    """Looks through the config of a .keras file.
+    """Checks that a .keras file holds only known classes.
 
     Returns:
         Whether it has layers of keras-hub, which must be imported before it is read.
@@ -36,7 +36,7 @@ def check_foreign(path: str | os.PathLike[str]) -> bool:
 
 
 def _root_of(item: dict[str, Any]) -> str:
-    """Returns the first word of the module of a part, or refuses it."""
+    """Returns the package of a serialized object after checking it."""
     module, name = str(item.get("module") or "keras"), str(item["class_name"])
     words = module.removeprefix("keras.src.").removeprefix("keras.").split(".")
     if module.split(".")[0] not in _ROOTS or words[0] in _NOT_OF or name in _RUNS_CODE:

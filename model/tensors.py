@@ -1,4 +1,4 @@
-"""The type of a tensor, which depends on the backend Keras runs on, so that no single class names it."""
+"""Type of a tensor of any Keras backend."""
 
 from typing import Any, TypeAlias
 

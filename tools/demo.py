@@ -1,13 +1,12 @@
-"""Runs the whole road on a simulated world: boundary, cells, scraping, dataset, features, training, figures, map.
+"""Runs every step on a simulated world, from the boundary to the map.
 
     python -m tools.demo --out=demo
 
-Starts the real programs one after another and shows each command, so that any of them can be tried again by hand. The
-images are scraped over HTTP from a simulated Street View that it starts on this machine, with a key and prices as
-simulated as the rest. Needs no network and no weights: the encoder's are random, which is enough for drawn scenes (and
-for nothing else).
-About 2 minutes on 2 cores. Ends with the figures on test places and the path of the map. A second run keeps images,
-dataset and features that are there and trains anew.
+Runs the programs one after another and prints each command, so that each can be repeated by hand. The
+images are scraped over HTTP from a simulated Street View that it starts on this machine, with a simulated key
+and simulated prices. Needs no network and no weights: the encoder's are random, which is enough for drawn scenes alone.
+Takes about 2 minutes on 2 cores and prints the figures on the test locations and the path of the map. A second run
+reuses images, dataset and features and trains again.
 """
 
 import contextlib
@@ -37,7 +36,7 @@ _UNDER_TARGET = outcome.EXIT_CODES["under_target"]
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Where to, and how large."""
+    """Output folder and size of the demo."""
 
     out: str = flags.option("demo", "Folder for everything the demo makes.", path="out")
     cell_deg: float = flags.option(4.0, "Side of a cell's box in degrees.")
@@ -56,7 +55,7 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One program of the road.
+    """One program of the demo.
 
     Attributes:
         purpose: What it does, in a few words.
@@ -72,13 +71,13 @@ class Step:
 
     @property
     def command(self) -> str:
-        """The command line to type for it."""
+        """Command line to run it by hand."""
         key = f"{_KEY_VARIABLE}={_KEY} " if self.scrapes else ""
         return key + shlex.join([_shown(sys.executable), *self.arguments])
 
 
 def main(options: Options) -> None:
-    """Runs the steps and shows what came out."""
+    """Runs the steps and prints the results."""
     road = steps(options)
     times_s = []
     for number, step in enumerate(road, 1):
@@ -96,7 +95,7 @@ def main(options: Options) -> None:
 
 
 def steps(options: Options) -> list[Step]:
-    """Returns the programs of the road, in order."""
+    """Returns the programs in order."""
     out = pathlib.Path(options.out)
     cells, tree, data, cache, run = (str(out / name) for name in ("partition.geojson", "tree", "data", "cache", "run"))
     epochs = () if options.epochs is None else (f"--epochs={options.epochs}",)
@@ -147,7 +146,7 @@ def steps(options: Options) -> list[Step]:
             "--overwrite",
             *epochs,
         ),
-        _program("figures on the test places", "trainers.evaluate", f"--run_dir={run}"),
+        _program("figures on the test locations", "trainers.evaluate", f"--run_dir={run}"),
         _program("map of the predictions", "tools.render", f"--run_dir={run}"),
     ]
 
@@ -163,13 +162,12 @@ _ENCODER = (
 
 
 def _program(purpose: str, module: str, *arguments: str, log: str = "", scrapes: bool = False) -> Step:
-    """Returns the step that runs a module."""
     return Step(purpose, ("-m", module, *arguments), log, scrapes)
 
 
 @contextlib.contextmanager
 def _served(step: Step) -> Iterator[Step]:
-    """Gives the step as it can be run: with the address of the simulated Street View, which runs as long as the block.
+    """Yields the step with the address of a running simulated Street View.
 
     Raises:
         RunError: If the service does not start.
@@ -193,7 +191,7 @@ def _served(step: Step) -> Iterator[Step]:
 
 
 def _run(step: Step, number: int, options: Options) -> None:
-    """Runs a step; if it fails, ends this program with its exit code."""
+    """Runs a step; exits with its code if it fails."""
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ | ({_KEY_VARIABLE: _KEY} if step.scrapes else {})
     command = [sys.executable, *step.arguments]
     if step.log:
@@ -209,7 +207,7 @@ def _run(step: Step, number: int, options: Options) -> None:
         print("\n".join(lines[-_LOG_LINES:]), file=sys.stderr)
     message = (
         f"error: step {number}, {step.purpose}, ended with code {done.returncode}; its own message is above.\n"
-        f"Next: mend that, then run the step alone: {step.command}\n"
+        f"Next: fix that, then run the step alone: {step.command}\n"
         f"      or the whole demo again: {_shown(sys.executable)} -m tools.demo --out={options.out}"
     )
     print(message, file=sys.stderr)
@@ -218,7 +216,6 @@ def _run(step: Step, number: int, options: Options) -> None:
 
 
 def _results(out: pathlib.Path) -> str:
-    """Returns the table of the evaluation and the path of the map."""
     from trainers.runs import distance_metrics
 
     metrics = json.loads((out / "run" / "metrics.json").read_text(encoding="utf-8"))
@@ -226,7 +223,7 @@ def _results(out: pathlib.Path) -> str:
 
 
 def _shown(path: str) -> str:
-    """Returns a path as one would type it here: relative if it lies below the current folder."""
+    """Returns a path relative to the current folder if it lies below it."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
 

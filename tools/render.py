@@ -1,4 +1,4 @@
-"""Draws a prediction on the map, or the mean errors of several runs side by side.
+"""Draws a prediction on the map, or the mean errors of several runs.
 
     python -m tools.render --run_dir=runs/mlp
     python -m tools.render --run_dir=runs/mlp --location=39.7392,-104.9903
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to draw."""
+    """Run, location and output of the figures."""
 
     run_dir: str = flags.option("", "Run folder that trainers.evaluate has written predictions to.", path="may")
     location: str = flags.option(
@@ -67,7 +67,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    """Draws what was asked for."""
+    """Draws the map, or the comparison."""
     if options.compare:
         draw_comparison(options.compare, options.out or "comparison.png", options.human_miles)
     else:
@@ -99,7 +99,7 @@ def draw_map(options: Options) -> None:
 
 
 def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thumbnails.View]]":
-    """Returns the views of locations from --imagery, or from the tree or dataset that the run was evaluated on.
+    """Returns the views of locations, for --images.
 
     Raises:
         RunError: If none of the locations is there.
@@ -123,7 +123,7 @@ def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thu
 
 
 def _evaluated_tree(folder: pathlib.Path) -> str:
-    """Returns the imagery tree that predictions in a folder are of; "" where they are of a dataset's split."""
+    """Returns the tree that predictions are of; "" for a dataset's split."""
     from geods.dataset import splits
     from trainers.runs import run_folder
 
@@ -133,7 +133,7 @@ def _evaluated_tree(folder: pathlib.Path) -> str:
 
 
 def draw_comparison(run_dirs: Sequence[str], out: str, human_miles: float) -> None:
-    """Writes the bars of several runs."""
+    """Writes the bar chart of several runs."""
     from trainers.plots import figures
 
     found = [_read_metrics(pathlib.Path(folder)) for folder in run_dirs]
@@ -147,7 +147,7 @@ def draw_comparison(run_dirs: Sequence[str], out: str, human_miles: float) -> No
 
 
 def _read_metrics(folder: pathlib.Path) -> tuple[float, tuple[float, float], float]:
-    """Returns the mean miles of a run, their interval, and the constant guess's mean miles."""
+    """Returns a run's mean miles, their interval, and the constant guess's."""
     from trainers.runs import run_folder
 
     path = folder / run_folder.METRICS
@@ -164,24 +164,22 @@ def _read_metrics(folder: pathlib.Path) -> tuple[float, tuple[float, float], flo
 
 
 def _names(run_dirs: Sequence[str]) -> list[str]:
-    """Returns the folders' names, or their paths where two have the same name."""
+    """Returns the folders' names, or their paths where two are equal."""
     names = [pathlib.Path(folder).resolve().name for folder in run_dirs]
     return names if len(set(names)) == len(names) else [os.path.normpath(folder) for folder in run_dirs]
 
 
 def _standing(entries: "runs_predictions.Predictions", row: int) -> str:
-    """Says how many predictions are better than one."""
+    """Returns how many predictions are better than one, as text."""
     return f"{(entries.distance_km < entries.distance_km[row]).sum():,} better"
 
 
 def _top(shown: "runs_predictions.Prediction", count: int = 3) -> str:
-    """Returns the most probable cells of a prediction."""
     best = shown.probabilities.argsort()[::-1][:count]
     return ", ".join(f"{cell} ({shown.probabilities[cell]:.1%})" for cell in best)
 
 
 def _write(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file, whole or not at all."""
     try:
         files.write_bytes(path, content)
     except OSError as error:

@@ -1,10 +1,10 @@
-"""Draws an imagery tree of a simulated world.
+"""Renders an imagery tree of a simulated world.
 
     python -m tools.simulate_tree --partition=partition.geojson --out=TREE --locations_per_cell=12
 
-Places are drawn uniformly by area inside each cell, the same ones for the same seed; place number k of a cell does not
-depend on how many are asked for. 1,000 locations with 3 views of 600 x 300 pixels take about 20 s on 2 cores. Locations
-that are already there are kept, so an interrupted run goes on where it stopped. Prints what the tree holds.
+Locations are drawn uniformly by area inside each cell, from the seed; location k of a cell does not depend on how many
+are asked for. 1,000 locations with 3 views of 600 x 300 pixels take about 20 s on 2 cores. Locations
+that are already there are kept, so an interrupted run resumes where it stopped. Prints what the tree holds.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _LOCATIONS_AT_ONCE = 16
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to draw."""
+    """Partition, size and world of the tree."""
 
     partition: str = flags.option("partition.geojson", "Partition file.", path="in")
     out: str = flags.option("", "Folder of the tree.", path="out")
@@ -63,7 +63,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    """Draws what is missing of the tree."""
+    """Renders the missing locations."""
     from geods.geo import partition as partitions
     from geods.simulation import worlds
     from geods.tree import labelling, layouts
@@ -79,7 +79,7 @@ def main(options: Options) -> None:
 
 
 def location(cells: "partitions.Partition", cell: int, ordinal: int, seed: int) -> tuple[float, float]:
-    """Returns (lat_deg, lon_deg) of place number `ordinal` of a cell, rounded to 6 digits as its folder's name is.
+    """Returns (lat_deg, lon_deg) of location `ordinal` of a cell.
 
     Raises:
         PartitionError: If the cell is too small for that.
@@ -97,7 +97,7 @@ def location(cells: "partitions.Partition", cell: int, ordinal: int, seed: int) 
 
 
 def _claim(root: pathlib.Path, options: Options, cells: "partitions.Partition") -> None:
-    """Makes the folder of the tree, or checks that it is one of the same options.
+    """Creates the folder of the tree, or checks that its options are the same.
 
     Raises:
         TreeError: If it holds something else, or cannot be written.
@@ -126,7 +126,7 @@ def _claim(root: pathlib.Path, options: Options, cells: "partitions.Partition") 
 
 
 def _check_same(note: pathlib.Path, drawn_with: dict[str, Any]) -> None:
-    """Raises TreeError if a tree was drawn with other options."""
+    """Checks that a tree was rendered with the same options."""
     try:
         there = json.loads(note.read_text(encoding="utf-8"))["drawn_with"]
         differing = [name for name, value in drawn_with.items() if there[name] != value]
@@ -139,7 +139,7 @@ def _check_same(note: pathlib.Path, drawn_with: dict[str, Any]) -> None:
 
 
 def _draw_all(options: Options, cells: int) -> int:
-    """Draws all locations that are not there, in several processes, and returns their number."""
+    """Renders the missing locations in several processes; returns their number."""
     from tqdm import tqdm
 
     tasks = [(cell, ordinal) for cell in range(cells) for ordinal in range(options.locations_per_cell)]
@@ -155,7 +155,7 @@ def _draw_all(options: Options, cells: int) -> int:
 
 @contextlib.contextmanager
 def _mapper(processes: int) -> Iterator[Callable[..., Iterable[int]]]:
-    """Gives a `map` that works in several processes; leaving it early drops what has not begun."""
+    """Yields a `map` over several processes; on exit pending work is dropped."""
     if processes == 1:
         yield map
         return
@@ -169,12 +169,12 @@ def _mapper(processes: int) -> Iterator[Callable[..., Iterable[int]]]:
 
 
 def _leave_interrupts_to_the_parent() -> None:
-    """Keeps Ctrl-C from printing a traceback of every process."""
+    """Ignores Ctrl-C, which would print a traceback of every process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _draw(options: Options, tasks: Sequence[tuple[int, int]]) -> int:
-    """Draws the locations (cell, ordinal) that are not there, and returns their number."""
+    """Renders the missing ones of locations (cell, ordinal); returns their number."""
     from geods.tree import imagery_tree
 
     cells, world = _cells(options.partition), _world(options.seed, options.difficulty)
@@ -198,7 +198,7 @@ def _draw(options: Options, tasks: Sequence[tuple[int, int]]) -> int:
 
 @functools.lru_cache(maxsize=1)
 def _cells(path: str) -> "partitions.Partition":
-    """Returns the partition, read once a process."""
+    """Returns the partition, read once per process."""
     from geods.geo import partition as partitions
 
     return partitions.read(path)
@@ -206,7 +206,7 @@ def _cells(path: str) -> "partitions.Partition":
 
 @functools.lru_cache(maxsize=1)
 def _world(seed: int, difficulty: float) -> "worlds.World":
-    """Returns the world, made once a process."""
+    """Returns the world, created once per process."""
     from geods.simulation import worlds
 
     return worlds.World(seed, difficulty)

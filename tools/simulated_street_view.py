@@ -1,4 +1,4 @@
-"""Serves a made-up world the way Google's Street View Static API serves the real one.
+"""Serves a simulated world as Google's Street View Static API.
 
     python -m tools.simulated_street_view --port=0
 
@@ -20,7 +20,7 @@ from geods.simulation.server import server_options
 
 @dataclasses.dataclass(frozen=True)
 class Options(server_options.ServerOptions):
-    """What to serve, and where."""
+    """World, faults and port of the server."""
 
     port: int = flags.option(8090, "Port on this machine; 0 for any that is free.")
     faults: str = flags.option("", "JSON file with a list of faults; empty for none.", path="in")
@@ -37,7 +37,7 @@ class Options(server_options.ServerOptions):
 
 
 def main(options: Options) -> None:
-    """Serves until it is told to stop."""
+    """Serves until it is interrupted."""
     from geods.simulation.server import faults as server_faults
     from geods.simulation.server import street_view_server
 

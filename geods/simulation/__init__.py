@@ -1,1 +1,1 @@
-"""A made-up world to train and test on: its pictures, its panoramas, and a Street View service that serves them."""
+"""A simulated world: its images, panoramas and Street View service."""

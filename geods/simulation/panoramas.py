@@ -1,4 +1,4 @@
-"""Which panoramas there are in a simulated world: a lattice of hashes, of which nothing is stored.
+"""Panoramas of a simulated world, computed from hashes and not stored.
 
 The world is divided into rows of 0.02 degrees and each row into boxes about as wide as high, so that their number per
 square kilometre is the same everywhere. A hash of the seed and the box decides which panoramas stand in it, so every
@@ -34,7 +34,7 @@ _SLACK_KM = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class CoveredPano:
-    """A panorama.
+    """One panorama.
 
     Attributes:
         pano_id: Its id: 22 characters, or 26 beginning with CI for those of users.
@@ -56,7 +56,7 @@ class CoveredPano:
 
 
 class Coverage:
-    """The panoramas of a world; for all threads.
+    """The panoramas of a world. Thread-safe.
 
     Args:
         world: Whose; its seed is that of the lattice.
@@ -67,7 +67,6 @@ class Coverage:
     def __init__(
         self, world: worlds.World, land: Callable[[float, float], bool] | None = None, density: float = 1.0
     ) -> None:
-        """Stores nothing but the arguments."""
         self._world = world
         self._land = land or _on_coarse_us
         self._density = density
@@ -99,7 +98,7 @@ class Coverage:
         return best[2] if best else None
 
     def by_id(self, pano_id: str) -> CoveredPano | None:
-        """Returns the panorama of an id, which tells its box; None if there is none."""
+        """Returns the panorama of an id, which encodes its box; None if there is none."""
         official = not (len(pano_id) == 26 and pano_id.startswith("CI"))
         try:
             raw = base64.b64decode((pano_id if official else pano_id[2:]) + "=" * (-len(pano_id) % 4), b"-_", True)
@@ -126,7 +125,6 @@ class Coverage:
                         yield pano
 
     def _ring(self, lat_deg: float, lon_deg: float, ring: int) -> Iterator[tuple[int, int]]:
-        """Yields the boxes `ring` steps round a point."""
         centre = _row(lat_deg)
         for row in range(max(0, centre - ring), min(_ROWS - 1, centre + ring) + 1):
             columns = _columns(row)
@@ -137,7 +135,6 @@ class Coverage:
                 yield row, column
 
     def _make_box(self, row: int, column: int) -> tuple[CoveredPano, ...]:
-        """Returns the panoramas of one box."""
         block = self._numbers("block", row // _BLOCK, column // _BLOCK)
         numbers = self._numbers("box", row, column)
         if block[0] < _UNCOVERED_SHARE or numbers[0] >= _BOX_SHARE * self._density:
@@ -156,7 +153,6 @@ class Coverage:
         return tuple(found)
 
     def _make(self, row: int, column: int, number: int, lat_deg: float, lon_deg: float) -> CoveredPano:
-        """Returns one panorama."""
         kind, dated, named, inside = self._numbers("pano", row, column, number)[:4]
         official = kind >= _PHOTOSPHERE_SHARE
         digest = self._digest("id", row, column, number)
@@ -174,29 +170,31 @@ class Coverage:
         )
 
     def _digest(self, *words: object) -> bytes:
-        """Returns 16 bytes that follow from the seed and the words."""
+        """Returns a 16-byte hash of the seed and the words."""
         text = f"coverage {self._world.seed} {' '.join(map(str, words))}"
         return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     def _numbers(self, *words: object) -> tuple[float, ...]:
-        """Returns four numbers from 0 to 1, likewise."""
+        """Returns four hashed numbers in [0, 1)."""
         digest = self._digest(*words)
         return tuple(int.from_bytes(digest[at : at + 4], "big") / 2**32 for at in range(0, 16, 4))
 
 
 def _row(lat_deg: float) -> int:
-    """Returns the row of a latitude."""
     return min(max(math.floor((lat_deg + 90) / _STEP_DEG), 0), _ROWS - 1)
 
 
 @functools.cache
 def _columns(row: int) -> int:
-    """Returns how many boxes a row has."""
+    """Returns the number of boxes of a row."""
     return max(1, math.floor(360 / _STEP_DEG * math.cos(math.radians((row + 0.5) * _STEP_DEG - 90))))
 
 
 def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Returns the haversine distance; plain floats, because numpy takes 20 us for a single pair."""
+    """Returns the haversine distance in plain floats.
+
+    NumPy takes 20 us for a single pair.
+    """
     lat_a, lon_a, lat_b, lon_b = map(math.radians, (*a, *b))
     chord = math.sin((lat_b - lat_a) / 2) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
     return 2 * geometry.EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
@@ -204,12 +202,11 @@ def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 @functools.lru_cache(maxsize=1)
 def _coarse_us() -> shapely.Polygon:
-    """Returns the coarse outline, prepared for quick questions."""
+    """Returns the coarse outline, prepared for fast point queries."""
     shape = shapely.Polygon([(lon_deg, lat_deg) for lat_deg, lon_deg in demo_outline.coarse_us()])
     shapely.prepare(shape)
     return shape
 
 
 def _on_coarse_us(lat_deg: float, lon_deg: float) -> bool:
-    """Says whether a point is on the mainland US."""
     return bool(shapely.contains_xy(_coarse_us(), lon_deg, lat_deg))

@@ -1,10 +1,10 @@
-"""A made-up world to photograph, for demos and tests that need neither key nor network.
+"""A simulated world, for demos and tests that need neither key nor network.
 
-    world = simulated.World(seed=0)
+    world = worlds.World(seed=0)
     content = world.render(47.6, -122.3, heading_deg=90)
 
-Each place has a climate, a landscape and a road that follow from where it lies, so a model can learn to tell where a
-picture was taken. Figures measured on these pictures say nothing about real ones.
+Each place has a climate, a landscape and a road that follow from where it lies, so a model can learn where an image
+was taken. Figures measured on these images say nothing about real ones.
 """
 
 import dataclasses
@@ -50,11 +50,10 @@ class World:
 
     @functools.cached_property
     def _fields(self) -> fields.Fields:
-        """Its geography."""
         return fields.Fields(self.seed)
 
     def place(self, lat_deg: float, lon_deg: float) -> Place:
-        """Returns what stands at a place.
+        """Returns the scene at a location.
 
         Raises:
             CoordinateError: If it is no place on Earth.
@@ -79,7 +78,9 @@ class World:
     def render(
         self, lat_deg: float, lon_deg: float, heading_deg: float, height_px: int = 300, width_px: int = 600
     ) -> bytes:
-        """Returns a picture as JPEG bytes, the same for the same arguments (and the same versions of Pillow and numpy).
+        """Returns a view as JPEG bytes; equal arguments give equal bytes.
+
+        With the same versions of Pillow and NumPy.
 
         Args:
             lat_deg: Latitude, degrees.
@@ -99,7 +100,7 @@ class World:
             return target.getvalue()
 
     def picture(self, place: Place, heading_deg: float, height_px: int = 300, width_px: int = 600) -> Image.Image:
-        """Returns the picture of a place as an RGB image; arguments and errors as in `render`."""
+        """Returns a view as an RGB image; arguments and errors as in `render`."""
         check(self.difficulty, height_px, width_px)
         if not np.isfinite(heading_deg):
             raise errors.OptionError(f"heading {heading_deg} is not a number of degrees.", "give 0 to 360")
@@ -113,7 +114,7 @@ class World:
         return self._expose(canvas.reduce(_OVERSAMPLING), place, camera.heading_deg)
 
     def _expose(self, picture: Image.Image, place: Place, heading_deg: float) -> Image.Image:
-        """Returns the picture in the light of its day, with the grain of its sensor, other for each view."""
+        """Returns the image under the light of its day, with sensor noise."""
         levels = np.arange(256)
         gains = (1 + place.warmth, 1.0, 1 - place.warmth)
         curves = [np.clip(np.rint(levels * place.light * gain), 0, 255).astype(int).tolist() for gain in gains]
@@ -126,7 +127,7 @@ class World:
 
 
 def check(difficulty: float = 0.5, height_px: int = 300, width_px: int = 600) -> None:
-    """Checks options of a world and its pictures.
+    """Checks the options of a world and its images.
 
     Raises:
         OptionError: If one is out of range.

@@ -1,1 +1,1 @@
-"""Frozen image encoders and what comes out of them."""
+"""Image encoders, their preprocessing, weights and pooling."""

@@ -1,4 +1,4 @@
-"""Frozen encoders by name, from uint8 images to features, with their own preprocessing inside the graph.
+"""Frozen encoders with preprocessing and pooling: uint8 images to features.
 
 spec = backbones.BackboneSpec(name="mobilenet_v2", weights="random", pooling="avg")
 features = backbones.build(spec)(images)  # uint8 [b, 300, 600, 3] -> float32 [b, 1280]
@@ -26,7 +26,9 @@ _PREPROCESSINGS = ("own", "raw")
 
 @dataclasses.dataclass(frozen=True)
 class BackboneSpec:
-    """What a backbone is made of; equal specs and equal weights give equal features.
+    """Encoder, weights, layer, pooling and input size of a backbone.
+
+    Equal specs and equal weights give equal features.
 
     Attributes:
         name: Encoder, one of `names()`.
@@ -36,12 +38,12 @@ class BackboneSpec:
             it.
         height_px: Height of the images; 300 is the report's.
         width_px: Width of the images; 600 is the report's.
-        more_heights_px: Heights in which the encoder looks at each image once more; those features follow in order.
+        more_heights_px: Heights of further input sizes; their features follow in order.
         preprocessing: "own" for what the encoder was trained with, "raw" for 0 to 255 as the report fed it.
         seed: Repeats "random" weights.
 
     Raises:
-        BackboneError: If a value cannot be had.
+        BackboneError: If a value is out of range or unknown.
     """
 
     name: str = "resnet50"
@@ -74,13 +76,13 @@ class BackboneSpec:
                 raise errors.BackboneError(problem, "give a positive --height_px and --width_px")
         if self.more_heights_px and self.pooling == "none":
             problem = f"maps of {len(self.sizes_px)} sizes ({self.height_px} and more_heights_px) do not go into one."
-            raise errors.BackboneError(problem, "pool them, as with --pooling=moments, or look at one size")
+            raise errors.BackboneError(problem, "pool them, as with --pooling=moments, or take one size")
         if not self.weights:
             raise errors.BackboneError("weights is empty.", "choose imagenet, random, or the path of a weights file")
 
     @property
     def sizes_px(self) -> tuple[tuple[int, int], ...]:
-        """(height, width) of all sizes it looks at, in the order of the features."""
+        """(height, width) of all input sizes, in the order of the features."""
         others = (height_px for height_px in self.more_heights_px)
         return (
             (self.height_px, self.width_px),
@@ -88,15 +90,15 @@ class BackboneSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the fields, fit for JSON."""
+        """Returns the fields as JSON values."""
         return {**dataclasses.asdict(self), "more_heights_px": list(self.more_heights_px)}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "BackboneSpec":
-        """Returns the spec that `to_dict` described.
+        """Returns the spec with the fields of `to_dict`.
 
         Raises:
-            BackboneError: If a field is unknown, or a value cannot be had.
+            BackboneError: If a field is unknown, or a value is out of range or unknown.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
@@ -107,7 +109,7 @@ class BackboneSpec:
 
 @keras.saving.register_keras_serializable(package="geods")
 class Backbone(keras.Model):
-    """An encoder that stays in inference mode as long as it is frozen, whatever the model around it does.
+    """Encoder that stays in inference mode while it is frozen.
 
     uint8 `[b, h, w, 3]` -> features `[b, h', w', c]` or `[b, c]`. Keras puts frozen batch normalisation into inference
     mode by itself, but not dropout nor stochastic depth, which some encoders hold.
@@ -144,20 +146,23 @@ def build(spec: BackboneSpec) -> keras.Model:
     prepare = encoders_preprocessing.Preprocessing(spec.name, spec.preprocessing, name="preprocessing")
     others = [encoders_preprocessing.Resized(*size, name=f"resized_{size[0]}")(images) for size in spec.sizes_px[1:]]
     try:
-        looks = [_pool(encoder(prepare(levels)), spec, number) for number, levels in enumerate([images, *others])]
+        pooled = [_pool(encoder(prepare(levels)), spec, number) for number, levels in enumerate([images, *others])]
     except errors.GeodsError:
         raise
     except ValueError as error:
-        problem = f"{spec.name} cannot look at images of heights {[height for height, _ in spec.sizes_px]} px: {error}"
+        problem = f"{spec.name} cannot take images of heights {[height for height, _ in spec.sizes_px]} px: {error}"
         raise errors.BackboneError(problem, "leave --more_heights_px out, or take another encoder") from error
-    features = keras.layers.Concatenate(dtype="float32", name="sizes")(looks) if others else looks[0]
+    features = keras.layers.Concatenate(dtype="float32", name="sizes")(pooled) if others else pooled[0]
     backbone = Backbone(images, features, name="backbone")
     backbone.trainable = False
     return backbone
 
 
 def weights_sha256(model: keras.Model) -> str:
-    """Returns the SHA-256 of a model's weights (values, shapes and dtypes in order; names do not count)."""
+    """Returns the SHA-256 of a model's weights.
+
+    Values, shapes and dtypes in order count, names do not.
+    """
     digest = hashlib.sha256()
     for weight in model.weights:
         values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
@@ -186,7 +191,6 @@ def layer_names(encoder: keras.Model) -> dict[str, keras.layers.Layer]:
 
 
 def _layer(encoder: keras.Model, spec: BackboneSpec) -> keras.layers.Layer:
-    """Returns the layer a spec names."""
     layers = layer_names(encoder)
     if spec.layer not in layers:
         close = difflib.get_close_matches(spec.layer, layers, n=4, cutoff=0.5) or list(layers)[-4:]
@@ -196,7 +200,10 @@ def _layer(encoder: keras.Model, spec: BackboneSpec) -> keras.layers.Layer:
 
 
 def _pool(features: tensors.Tensor, spec: BackboneSpec, number: int) -> tensors.Tensor:
-    """Pools features `[b, h', w', c]` to `[b, d]` where the spec asks for it; those of the size of some number."""
+    """Pools features `[b, h', w', c]` to `[b, d]` as the spec says.
+
+    `number` is the index of the input size, for the layer's name.
+    """
     if spec.pooling == "none":
         return features
     if len(features.shape) != 4:

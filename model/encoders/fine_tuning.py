@@ -1,7 +1,7 @@
-"""Cutting an encoder in two: a frozen front, whose features can be cached, and blocks behind it, which can be trained.
+"""Encoder split in two for fine-tuning: a frozen front and trainable blocks.
 
 front = backbones.build(dataclasses.replace(spec, layer="block_12_add"))
-behind = cuts.blocks_behind(spec_with_that_layer, unfreeze="block_12_add")
+behind = fine_tuning.blocks_behind(spec_with_that_layer, unfreeze="block_12_add")
 behind(front(images)) is the whole encoder's output, to the last bit of the same operations.
 """
 
@@ -20,12 +20,14 @@ _MERGES = ("Add", "Concatenate")
 
 @keras.saving.register_keras_serializable(package="geods")
 class Blocks(keras.Model):
-    """The blocks of an encoder behind a cut: features `[b, h, w, c]` of the cut -> features of the encoder's output.
+    """Trainable blocks of an encoder behind a cut.
+
+    Features `[b, h, w, c]` of the cut -> features of the encoder's output.
 
     They always run in inference mode, also while they are trained. Batch normalisation then keeps the statistics of the
-    millions of images the encoder was trained on instead of those of the 32 places of a batch (Keras' transfer-learning
-    guide advises the same), and weights whose normalisation was folded into the convolutions, which hold a mean of 0
-    and a variance of 1, stay what they are. Its scale and offset are trained like every other weight.
+    millions of images the encoder was trained on instead of those of the 32 locations of a batch (Keras'
+    transfer-learning guide advises the same), and weights whose normalisation was folded into the convolutions, which
+    hold a mean of 0 and a variance of 1, stay what they are. Its scale and offset are trained like every other weight.
     """
 
     def call(self, inputs: tensors.Tensor, training: bool | None = None, mask: tensors.Tensor = None) -> tensors.Tensor:
@@ -34,7 +36,7 @@ class Blocks(keras.Model):
 
 
 def blocks_behind(spec: backbones.BackboneSpec, unfreeze: str) -> keras.Model:
-    """Builds what an encoder has behind the layer of a spec, with the encoder's weights.
+    """Builds the blocks of an encoder behind a layer, with its weights.
 
     Args:
         spec: Encoder and layer; its pooling must be "none".
@@ -64,7 +66,7 @@ def blocks_behind(spec: backbones.BackboneSpec, unfreeze: str) -> keras.Model:
 
 
 def layer_before(spec: backbones.BackboneSpec, unfreeze: str) -> str:
-    """Returns the name of the layer behind which `unfreeze` trains, for `BackboneSpec.layer`.
+    """Returns the layer to cache for `unfreeze`, as in `BackboneSpec.layer`.
 
     Raises:
         BackboneError: If there is no such encoder or layer, or the encoder cannot be cut there.
@@ -75,7 +77,7 @@ def layer_before(spec: backbones.BackboneSpec, unfreeze: str) -> str:
 
 
 def resolve(encoder: keras.Model, name: str, unfreeze: str) -> str:
-    """Returns the layer that `unfreeze` means: "last_block" or a layer's own name.
+    """Returns the name of the layer that `unfreeze` means.
 
     The last block reaches from the last layer that all information passes before the last sum or concatenation of
     branches: one residual block of a ResNet, one mixed block of Inception, a whole stage of ConvNeXt, and whatever
@@ -97,7 +99,7 @@ def resolve(encoder: keras.Model, name: str, unfreeze: str) -> str:
 
 
 def _last_block_reaches(encoder: keras.Model) -> int:
-    """Returns the number of the operation that the last block must hold."""
+    """Returns the index of an operation that the last block contains."""
     merges = [n for n, operation in enumerate(encoder.operations) if type(operation).__name__ in _MERGES]
     if merges:
         return merges[-1]
@@ -106,7 +108,7 @@ def _last_block_reaches(encoder: keras.Model) -> int:
 
 
 def _cuttable(encoder: keras.Model) -> list[Any]:
-    """Returns the layers, in order, that everything between input and output passes through."""
+    """Returns, in order, the layers that every path through the encoder passes."""
     operations = encoder.operations
     makers = {id(tensor): n for n, op in enumerate(operations) for tensor in keras.tree.flatten(op.output)}
     last_use: dict[int, int] = {}
@@ -124,7 +126,7 @@ def _cuttable(encoder: keras.Model) -> list[Any]:
 
 
 def _check_cuttable(encoder: keras.Model, name: str, layer: str, order: list[Any]) -> None:
-    """Raises BackboneError if an encoder has no such layer, or information goes round it."""
+    """Checks that an encoder has the layer and that no path bypasses it."""
     layers = backbones.layer_names(encoder)
     if layer in layers and any(layers[layer] is one for one in order):
         return
@@ -135,7 +137,6 @@ def _check_cuttable(encoder: keras.Model, name: str, layer: str, order: list[Any
 
 
 def _freeze_until(encoder: keras.Model, layer: keras.layers.Layer) -> None:
-    """Freezes a layer and those before it."""
     for operation in encoder.operations:
         if isinstance(operation, keras.layers.Layer):
             operation.trainable = False
@@ -144,10 +145,8 @@ def _freeze_until(encoder: keras.Model, layer: keras.layers.Layer) -> None:
 
 
 def _name_of(encoder: keras.Model, layer: keras.layers.Layer) -> str:
-    """Returns the name that a layer has in a fresh process."""
     return next(name for name, one in backbones.layer_names(encoder).items() if one is layer)
 
 
 def _weights(operation: Any) -> list[Any]:  # noqa: ANN401 - an operation of Keras, which may be a layer
-    """Returns the weights of an operation."""
     return list(getattr(operation, "weights", []))

@@ -1,4 +1,4 @@
-"""Vision transformers of keras-hub as encoders: DINOv2, CLIP's and SigLIP's image towers, by preset.
+"""Encoders from keras-hub: DINOv2 and the image towers of CLIP and SigLIP.
 
     --backbone=hub:dinov2_base --backbone_weights=imagenet --height_px=224 --width_px=224
 
@@ -35,7 +35,9 @@ _OF_PREFIX = {"dinov2": "DINOV2Backbone", "clip_": "CLIPBackbone", "siglip_": "S
 
 @keras.saving.register_keras_serializable(package="geods")
 class TokensToMap(keras.layers.Layer):
-    """Lays the tokens of patches out as they lie in the image: `[b, n + rows columns, c]` -> `[b, rows, columns, c]`.
+    """Arranges patch tokens as a feature map.
+
+    `[b, n + rows columns, c]` -> `[b, rows, columns, c]`.
 
     The first n, of the class and of registers, are left out.
 
@@ -75,7 +77,7 @@ def library() -> Any:  # noqa: ANN401 - a module
 
 
 def family_of(name: str) -> str:
-    """Returns the class of a preset: from its name, or from the config.json of its folder.
+    """Returns the class of a preset, by its name or its folder's config.json.
 
     Raises:
         BackboneError: If it is none of ours.
@@ -96,7 +98,7 @@ def family_of(name: str) -> str:
 
 
 def preprocess_of(name: str) -> Callable[[tensors.Tensor], tensors.Tensor]:
-    """Returns what turns float images of 0 to 255 into what a preset's family was trained on."""
+    """Returns the normalisation of a preset's family, for images of 0 to 255."""
     mean, deviation = (255 * np.array(values, "float32") for values in _LEVELS[family_of(name)])
     return lambda images: (images - mean) / deviation
 
@@ -109,7 +111,9 @@ def constructor_of(name: str) -> Callable[..., keras.Model]:
 def _construct(
     name: str, include_top: bool = False, weights: str | None = None, input_shape: tuple[int, int, int] = (224, 224, 3)
 ) -> keras.Model:
-    """Builds the image tower of a preset: float images `[b, h, w, 3]` -> features `[b, h / patch, w / patch, c]`.
+    """Builds the image tower of a preset.
+
+    float images `[b, h, w, 3]` -> features `[b, h / patch, w / patch, c]`.
 
     Raises:
         BackboneError: If keras-hub lacks it, or the images have another size than it takes.
@@ -124,7 +128,7 @@ def _construct(
     # keras-hub raises what its downloads, its readers and its constructors raise.
     except Exception as error:
         problem = f"{name} for images of {input_shape[0]}x{input_shape[1]} px: {errors.in_short(error)}"
-        step = "give squares of a multiple of its patch (--height_px, --width_px), and a preset that can be fetched"
+        step = "give squares of a multiple of its patch (--height_px, --width_px), and a preset that can be downloaded"
         raise errors.BackboneError(problem, step) from error
     tower = whole if family == "DINOV2Backbone" else whole.vision_encoder
     return _as_map(name, tower, input_shape)

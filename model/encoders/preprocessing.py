@@ -1,4 +1,4 @@
-"""The preprocessing an encoder was trained with, and the sizes it looks at, as layers inside the graph."""
+"""Preprocessing and resizing of images as layers of the network."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from model.encoders import registry
 
 @keras.saving.register_keras_serializable(package="geods")
 class Preprocessing(keras.layers.Layer):
-    """Turns uint8 images into what an encoder expects.
+    """Normalises uint8 images as an encoder's training did.
 
     uint8 `[b, h, w, 3]` (RGB, 0 to 255) -> float32 `[b, h, w, 3]`. It stays float32 under mixed precision: bfloat16
     would keep 8 of the bits after mean and scale have moved the values; the encoder's first layer casts them itself.
@@ -39,7 +39,7 @@ class Preprocessing(keras.layers.Layer):
         return levels if self.kind == "raw" else self._preprocess(levels)
 
     def compute_output_shape(self, images_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Returns the shape of the images: nothing is cropped or resized."""
+        """Returns the shape of the images."""
         return images_shape
 
     def get_config(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Preprocessing(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="geods")
 class Resized(keras.layers.Layer):
-    """Images in another size, bilinear and smoothed first where they get smaller.
+    """Antialiased bilinear resize.
 
     `[b, h, w, 3]` -> float32 `[b, height_px, width_px, 3]`, of the same levels: what `keras.ops.image.resize` gives
     with antialias=True, made of operations that every runtime knows; OpenVINO cannot read TensorFlow's own.
@@ -65,7 +65,7 @@ class Resized(keras.layers.Layer):
         self.height_px, self.width_px = height_px, width_px
 
     def call(self, images: tensors.Tensor) -> tensors.Tensor:
-        """Returns the images in the other size."""
+        """Returns the resized images."""
         rows = _resized(ops.cast(images, "float32"), self.height_px, axis=1)
         return _resized(rows, self.width_px, axis=2)
 
@@ -79,7 +79,7 @@ class Resized(keras.layers.Layer):
 
 
 def _resized(levels: tensors.Tensor, size: int, axis: int) -> tensors.Tensor:
-    """Returns images `[b, h, w, c]` with `size` pixels along an axis: of each the weighted mean of a few."""
+    """Resizes images `[b, h, w, c]` along one axis to `size` pixels."""
     places, shares = _neighbours(levels.shape[axis], size)
     across = (size, 1, 1) if axis == 1 else (size, 1)
     return sum(
@@ -89,7 +89,9 @@ def _resized(levels: tensors.Tensor, size: int, axis: int) -> tensors.Tensor:
 
 
 def _neighbours(source: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns of which of `source` pixels each of `size` is made, and by what shares: int and float32 `[size, k]`.
+    """Returns the source pixels and weights of each resized pixel.
+
+    int and float32 `[size, k]`, for `source` pixels resized to `size`.
 
     The shares fall linearly with the distance from its centre, to 0 at the next pixel of the coarser of the two grids.
     """

@@ -1,13 +1,7 @@
-"""The encoders keras.applications offers, found by walking it rather than from a list that would age, and the report's.
+"""Encoders by name: those of keras.applications, of keras-hub, and the report's CNN.
 
-A name is the constructor's in snake case: ResNet50V2 is `resnet50_v2`, ConvNeXtTiny is `convnext_tiny`. The one of our
-own is `report_cnn`, which the report trained from nothing. Those of keras-hub begin with `hub:`.
-
-The trainable CNN that the report's second solution offers in place of ResNet50.
-
-Eight 3x3 convolutions in four pairs (128, 64, 64, 512 filters), each pair followed by batch normalisation of momentum
-0.6 and, but for the last, 2x2 max pooling. With a global max pool, LSTM(64) and the layers 1024/512/128/64 over 243
-cells it has 3,821,299 trainable parameters, the report's "3.8M" (github.com/Nirvan66/geoguessrLSTM, 2020).
+A name is the constructor's in snake case: ResNet50V2 is `resnet50_v2`, ConvNeXtTiny is `convnext_tiny`. The list comes
+from keras.applications itself, so that it does not age. Names of keras-hub start with `hub:`.
 """
 
 import dataclasses
@@ -24,10 +18,14 @@ from geods import errors
 from model import tensors
 from model.encoders import keras_hub_encoders
 
+# Of the report's CNN: filters of its four pairs of convolutions, and the momentum of its normalisation.
+_FILTERS = (128, 64, 64, 512)
+_MOMENTUM = 0.6
+
 
 @dataclasses.dataclass(frozen=True)
 class Encoder:
-    """One encoder.
+    """Constructor and preprocessing of an encoder.
 
     Attributes:
         name: Snake-case name.
@@ -42,7 +40,7 @@ class Encoder:
 
     @property
     def carries_preprocessing(self) -> bool:
-        """Whether the preprocessing is among the encoder's own layers, so that it cannot be left out."""
+        """Whether the preprocessing is part of the encoder's own layers."""
         levels = np.array([[[[0.0, 127.0, 255.0]]]], dtype="float32")
         # Some preprocess_input functions write into a numpy array they are given.
         return bool(np.array_equal(self.preprocess(levels.copy()), levels))
@@ -54,7 +52,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> Encoder:
-    """Returns the encoder called `name`.
+    """Returns an encoder by its name.
 
     Raises:
         BackboneError: If there is none; the message lists the closest names.
@@ -69,14 +67,16 @@ def find(name: str) -> Encoder:
 
 
 def snake_case(name: str) -> str:
-    """Returns a keras.applications name such as NASNetMobile in snake case: nasnet_mobile."""
+    """Returns a name of keras.applications in snake case.
+
+    NASNetMobile is nasnet_mobile.
+    """
     joined = re.sub("Net|NeXt", lambda part: part.group().lower(), name)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", joined).lower()
 
 
 @functools.cache
 def _registry() -> dict[str, Encoder]:
-    """Returns every encoder by name."""
     found = {"report_cnn": Encoder("report_cnn", ReportCNN, preprocess_input)}
     for name, construct in inspect.getmembers(keras.applications, inspect.isfunction):
         if "include_top" in inspect.signature(construct).parameters:
@@ -87,14 +87,14 @@ def _registry() -> dict[str, Encoder]:
     return found
 
 
-_FILTERS = (128, 64, 64, 512)
-_MOMENTUM = 0.6
-
-
 def ReportCNN(  # noqa: N802 - named as the constructors of keras.applications
     include_top: bool = False, weights: str | None = None, input_shape: tuple[int, int, int] = (300, 600, 3)
 ) -> keras.Model:
-    """Builds the encoder, with the arguments of a keras.applications constructor.
+    """Builds the trainable CNN of the report's second solution.
+
+    Eight 3x3 convolutions in four pairs, each followed by batch normalisation and, but for the last, 2x2 max pooling.
+    With a global max pool, LSTM(64) and the layers 1024/512/128/64 over 243 cells it has 3,821,299 trainable
+    parameters, the report's "3.8M" (github.com/Nirvan66/geoguessrLSTM, 2020).
 
     Args:
         include_top: False: it has no classifier.
@@ -128,5 +128,8 @@ def ReportCNN(  # noqa: N802 - named as the constructors of keras.applications
 
 
 def preprocess_input(images: tensors.Tensor) -> tensors.Tensor:
-    """Returns images `[b, h, w, 3]` of 0 to 255 as 0 to 1; the report fed 0 to 255 (--preprocessing=raw)."""
+    """Scales images `[b, h, w, 3]` from 0..255 to 0..1.
+
+    The report fed 0 to 255 (--preprocessing=raw).
+    """
     return images / 255.0

@@ -1,7 +1,7 @@
-"""How the channels of feature maps vary together over a place: a description of its textures, without any training.
+"""Second-order pooling: covariances of channels as a description of textures.
 
-Two layers: `SecondOrderPooling` pools the map of one view, so that a cache need not hold the map; `MatrixSquareRoot`
-joins the views of a place.
+Nothing is trained. `SecondOrderPooling` pools the map of one view, so that a cache need not hold the map;
+`MatrixSquareRoot` joins the views of a location.
 """
 
 import math
@@ -72,13 +72,13 @@ class SecondOrderPooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="geods", name="MomentRoots")
 class MatrixSquareRoot(keras.layers.Layer):
-    """Square roots of the second-moment matrices of all pixels of all views of a place.
+    """Matrix square root of second moments, averaged over a location's views.
 
     moments `[b, v, d]`, each of `d` being so many upper triangles of matrices `[c, c]`, and view_mask bool `[b, v]` ->
     float32 `[b, d]`. For each matrix M, the mean over views scaled to trace 1, what is returned is the upper triangle
     of M^(1/2), its off-diagonal values times sqrt(2), so that Euclidean distances are Frobenius distances of matrices.
-    The square root makes strong channels count less, which is what lets second moments tell textures apart (Li et al.
-    2018, Towards Faster Training of Global Covariance Pooling Networks, arXiv 1712.01034). A place without any view
+    The square root makes strong channels count less, which is what lets second moments distinguish textures (Li et al.
+    2018, Towards Faster Training of Global Covariance Pooling Networks, arXiv 1712.01034). A location without any view
     gives 0.
 
     Args:
@@ -94,7 +94,7 @@ class MatrixSquareRoot(keras.layers.Layer):
         self.channels = channels
 
     def call(self, moments: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
-        """Returns the roots of places `[b, v, d]`."""
+        """Returns the roots `[b, d]` of moments `[b, v, d]`."""
         seen = ops.cast(view_mask, "bool")[:, :, None]
         # Zeroed and not multiplied by 0: what a missing view holds may be infinite. The trace takes care of the count.
         whole = ops.sum(ops.where(seen, ops.cast(moments, "float32"), 0.0), axis=1)
@@ -119,7 +119,7 @@ class MatrixSquareRoot(keras.layers.Layer):
 
 
 def channels_of(size: int, matrices: int) -> int:
-    """Returns of how many channels so many values are so many second-moment matrices.
+    """Returns the channels of a vector of second-moment triangles.
 
     Raises:
         OptionError: If they cannot be.
@@ -132,12 +132,14 @@ def channels_of(size: int, matrices: int) -> int:
 
 
 def _triangle(channels: int) -> int:
-    """Returns the number of values in an upper triangle."""
     return channels * (channels + 1) // 2
 
 
 def _square_root(moments: tensors.Tensor) -> tensors.Tensor:
-    """Returns the square roots of matrices `[b, c, c]` scaled to trace 1; of the zero matrix, zero."""
+    """Returns square roots of matrices `[b, c, c]` scaled to trace 1.
+
+    The root of the zero matrix is zero.
+    """
     trace = ops.trace(moments, axis1=1, axis2=2)[:, None, None]
     values, vectors = ops.eigh(moments / ops.maximum(trace, _NOTHING))
     # Rounding leaves values just below 0.

@@ -1,10 +1,8 @@
-"""Encoders with weights in them: ImageNet's, a file's, or random ones that a seed repeats.
+"""Weights of encoders: ImageNet's, a file's, or random ones that a seed repeats.
 
-Random weights that let a signal through, the same for a seed in every process and on every Keras backend.
-
-Keras' own initial weights (Glorot) are made for training, where batch normalisation restores the scale after every
-layer. A frozen encoder normalises nothing, and with them the features of MobileNetV2 have a deviation of 1e-12; with
-these it is about 1.
+Random weights are the same for a seed in every process and on every Keras backend. Keras' own initial weights (Glorot)
+need batch normalisation to restore the scale after every layer; a frozen encoder normalises nothing, and with them the
+features of MobileNetV2 have a deviation of 1e-12; with these it is about 1.
 """
 
 import warnings
@@ -20,6 +18,8 @@ IMAGENET = "imagenet"
 RANDOM = "random"
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _IMAGENET_STDDEV_RGB = (0.229, 0.224, 0.225)
+# Layers that keep the scale of their input.
+_TRANSPARENT = (keras.layers.BatchNormalization, keras.layers.Dropout)
 
 
 def make_encoder(name: str, source: str, height_px: int | None, width_px: int | None, seed: int) -> keras.Model:
@@ -52,12 +52,12 @@ def make_encoder(name: str, source: str, height_px: int | None, width_px: int | 
     except ValueError as error:
         size = f"{height_px}x{width_px} px" if height_px else "several sizes"
         problem = f"{name} for images of {size}: {errors.in_short(error)}"
-        step = "mend that (--height_px and --width_px set the size), or take another encoder"
+        step = "fix that (--height_px and --width_px set the size), or take another encoder"
         raise errors.BackboneError(problem, step) from error
     # Keras raises a bare Exception when a download fails.
     except Exception as error:
-        problem = f"{name}: its ImageNet weights could not be fetched: {errors.in_short(error)}"
-        step = "where there is no network, fetch that file elsewhere and pass --backbone_weights=PATH"
+        problem = f"{name}: its ImageNet weights could not be downloaded: {errors.in_short(error)}"
+        step = "where there is no network, download that file elsewhere and pass --backbone_weights=PATH"
         raise errors.BackboneError(problem, step) from error
     if source == RANDOM:
         fill(model, seed)
@@ -67,7 +67,7 @@ def make_encoder(name: str, source: str, height_px: int | None, width_px: int | 
 
 
 def _load(model: keras.Model, name: str, path: str) -> None:
-    """Reads a weights file into an encoder.
+    """Loads a weights file into an encoder.
 
     Raises:
         BackboneError: If the file is not HDF5 or holds other weights.
@@ -87,11 +87,11 @@ def _load(model: keras.Model, name: str, path: str) -> None:
     # What Keras and h5py raise for a foreign or damaged file ranges from OSError to KeyError.
     except Exception as error:
         raise errors.BackboneError(f"{path}: does not fit {name}: {errors.in_short(error)}", step) from error
-    _mend_normalisation(model)
+    _correct_normalisation(model)
 
 
-def _mend_normalisation(model: keras.Model) -> None:
-    """Makes Keras' published EfficientNet weights, read from a file, scale images as they were trained.
+def _correct_normalisation(model: keras.Model) -> None:
+    """Corrects the input normalisation of EfficientNet weights from a file.
 
     Those files hold the standard deviation of ImageNet in place of the variance. Keras makes up for it with one more
     layer, but only under weights="imagenet" (github.com/tensorflow/tensorflow/issues/49930).
@@ -104,12 +104,8 @@ def _mend_normalisation(model: keras.Model) -> None:
                 layer.finalize_state()
 
 
-# Layers that pass on the scale of what they get.
-_TRANSPARENT = (keras.layers.BatchNormalization, keras.layers.Dropout)
-
-
 def fill(encoder: keras.Model, seed: int) -> None:
-    """Draws every kernel of an encoder anew; biases and normalisation keep the values Keras gives them.
+    """Draws random kernels for an encoder; other weights keep Keras' initial values.
 
     Kernels are normal with variance gain / fan-in: gain 2 before a ReLU, which halves the signal (He et al. 2015,
     arXiv 1502.01852), and 1 before a residual sum, where there is none; with 2 there as well, the features of
@@ -126,14 +122,14 @@ def fill(encoder: keras.Model, seed: int) -> None:
 
 
 def _fan_in(shape: tuple[int, ...]) -> int:
-    """Returns how many values one output of a kernel sums up."""
+    """Returns how many values one output of a kernel sums."""
     # A depthwise kernel [h, w, channels, 1] sums over h and w alone; no encoder has a convolution of one filter.
     depthwise = len(shape) == 4 and shape[-1] == 1
     return int(np.prod(shape[:2] if depthwise else shape[:-1]))
 
 
 def _feeding_sums(encoder: keras.Model) -> set[str]:
-    """Returns the names of layers whose output reaches a residual sum with no activation on the way."""
+    """Returns the layers whose output reaches a residual sum without activation."""
     makers = {id(layer.output): layer for layer in encoder.layers}
     found = set()
     for layer in encoder.layers:

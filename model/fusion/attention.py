@@ -1,4 +1,4 @@
-"""Attention over the views of a location: the network learns which of them say most."""
+"""Attention fusion: learned weights of the views of a location."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from model.fusion import views
 
 @keras.saving.register_keras_serializable(package="geods")
 class AttentionOverViews(keras.layers.Layer):
-    """Fuses the views of a location: a weighted mean of their log-probabilities, the weights from their features.
+    """Attention-weighted mean of the log-probabilities of views.
 
     logits `[b, v, cells]`, features `[b, v, c]` or `[b, v, h, w, c]` and view_mask bool `[b, v]` -> log-probabilities
     float32 `[b, cells]`. The weight of view i is the softmax over views of u tanh(V x_i), x_i its normalised and
@@ -40,7 +40,7 @@ class AttentionOverViews(keras.layers.Layer):
         )
 
     def build(self, logits_shape: tuple[Any, ...], features_shape: tuple[Any, ...], view_mask_shape: Any) -> None:  # noqa: ANN401
-        """Builds the three layers for features of this shape."""
+        """Builds the three layers."""
         pooled = (None, None, features_shape[-1])
         self.normalise.build(pooled)
         self.hidden.build(pooled)
@@ -51,10 +51,13 @@ class AttentionOverViews(keras.layers.Layer):
         weights = self.weights_of_views(features, view_mask)
         of_views = views.log_probabilities_of_views(logits, view_mask)
         fused = ops.log_softmax(ops.sum(weights[:, :, None] * of_views, axis=1), axis=-1)
-        return views.or_ignorance(fused, views.seen_views(view_mask))
+        return views.or_uniform(fused, views.seen_views(view_mask))
 
     def weights_of_views(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
-        """Returns the weight of each view, float32 `[b, v]`: 0 where masked, 1 in all unless all are masked."""
+        """Returns the weight of each view, float32 `[b, v]`.
+
+        0 where masked; the weights of a location sum to 1 unless all its views are masked.
+        """
         seen = ops.cast(view_mask, "bool")
         pooled = ops.where(seen[:, :, None], pool(features, "avg"), 0.0)
         scores = self.score(self.hidden(self.normalise(pooled)))[:, :, 0]

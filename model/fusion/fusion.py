@@ -1,9 +1,9 @@
-"""From the views of a location to one answer, by name.
+"""Fusion of views to one prediction, by name.
 
     mean       the mean of the views' probabilities
     mean_log   the mean of their log-probabilities
-    attention  a mean of their log-probabilities, weighted by what their features say
-    lstm       an LSTM reads their features in order of heading, and the head sees what it remembers
+    attention  a mean of their log-probabilities, weighted by a function of their features
+    lstm       an LSTM over their features in order of heading; the head takes its last state
 
 The first three put the head on every view, the last on the location.
 """
@@ -21,7 +21,9 @@ _LSTM_UNITS = 64
 
 
 def head_shape(name: str, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Returns the shape of what a head sees, which is that of one view's features, or of an LSTM's memory.
+    """Returns the input shape of a head.
+
+    That is the shape of one view's features, or the state of the LSTM.
 
     Raises:
         OptionError: If there is no such fusion.
@@ -49,8 +51,8 @@ def fuse(name: str, head: keras.Model, features: tensors.Tensor, view_mask: tens
     """
     expected, given = head_shape(name, features.shape[2:]), tuple(head.input_shape[1:])
     if given != expected:
-        problem = f"with --fusion={name} a head sees features of shape {expected}, but this one is for {given}."
-        raise errors.OptionError(problem, "build it for what model.fusion.fusion.head_shape returns")
+        problem = f"with --fusion={name} a head takes features of shape {expected}, but this one is for {given}."
+        raise errors.OptionError(problem, "build it with the shape that model.fusion.fusion.head_shape returns")
     if name == "lstm":
         memory = lstm.LstmOverViews(_LSTM_UNITS, name="lstm_over_views")(features, view_mask)
         return lstm.LogProbabilities(name="log_probabilities")(head(memory), view_mask)

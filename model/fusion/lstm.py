@@ -1,4 +1,4 @@
-"""The views of a location as a sequence, read in order of heading."""
+"""LSTM over the views of a location in order of heading."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from model.fusion import attention, views
 
 @keras.saving.register_keras_serializable(package="geods")
 class LstmOverViews(keras.layers.Layer):
-    """Reads the views of a location one after the other: the report's second solution.
+    """LSTM over the views of a location: the report's second solution.
 
     features `[b, v, c]` or `[b, v, h, w, c]` and view_mask bool `[b, v]` -> one vector for each location `[b, units]`.
     A map is max-pooled as a whole first. Views come in order of heading from pipeline and cache; a masked one leaves
@@ -34,7 +34,7 @@ class LstmOverViews(keras.layers.Layer):
         self.lstm = keras.layers.LSTM(units, use_cudnn=False, dtype=self.dtype_policy, name="lstm")
 
     def build(self, features_shape: tuple[Any, ...], view_mask_shape: Any) -> None:  # noqa: ANN401 - a shape
-        """Builds the LSTM for features of this shape."""
+        """Builds the LSTM."""
         self.lstm.build((None, None, features_shape[-1]))
 
     def call(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
@@ -55,16 +55,18 @@ class LstmOverViews(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="geods")
 class LogProbabilities(keras.layers.Layer):
-    """Turns the logits of a location `[b, cells]` into log-probabilities float32; equal ones if it has no view."""
+    """Log-softmax of a location's logits, uniform where it has no view.
+
+    logits `[b, cells]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`.
+    """
 
     def __init__(self, **options: object) -> None:
-        """Takes the options of every Keras layer."""
         options.setdefault("dtype", "float32")
         super().__init__(**options)
 
     def call(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns log-probabilities `[b, cells]`, with view_mask bool `[b, v]`."""
-        return views.or_ignorance(ops.log_softmax(ops.cast(logits, "float32"), axis=-1), views.seen_views(view_mask))
+        return views.or_uniform(ops.log_softmax(ops.cast(logits, "float32"), axis=-1), views.seen_views(view_mask))
 
     def compute_output_spec(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
         """Returns shape and dtype of the result without computing it."""

@@ -1,4 +1,4 @@
-"""From views to locations: a network applied to every view, and the fusion of what the views say."""
+"""Networks applied to every view, and means of the views' predictions."""
 
 import keras
 from keras import ops
@@ -10,7 +10,9 @@ _LOG_NOTHING = -1e9
 
 @keras.saving.register_keras_serializable(package="geods")
 class PerView(keras.layers.Wrapper):
-    """Applies a model to every view: `[b, v, ...]` -> `[b, v, ...]`, for any number of locations and views.
+    """Applies a model to every view.
+
+    `[b, v, ...]` -> `[b, v, ...]`, for any number of locations and views.
 
     Args:
         layer: keras.Model `[n, ...]` -> `[n, ...]`; it sees all views of all locations as one batch.
@@ -32,72 +34,66 @@ class PerView(keras.layers.Wrapper):
         return keras.KerasTensor((*views.shape[:2], *one.shape[1:]), dtype=one.dtype)
 
 
+class _Mean(keras.layers.Layer):
+    def __init__(self, **options: object) -> None:
+        options.setdefault("dtype", "float32")
+        super().__init__(**options)
+
+    def compute_output_spec(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
+        """Returns shape and dtype of the result without computing it."""
+        return keras.KerasTensor((logits.shape[0], logits.shape[2]), dtype="float32")
+
+
 @keras.saving.register_keras_serializable(package="geods")
-class MeanOfProbabilities(keras.layers.Layer):
-    """Fuses the views of a location: the mean of their probabilities, in logarithms.
+class MeanOfProbabilities(_Mean):
+    """Mean of the probabilities of a location's views, as logarithms.
 
     logits `[b, v, cells]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`. Views the mask leaves
-    out count for nothing, whatever they hold. A location without any view has seen nothing, so all its cells are
-    equally probable.
+    out count for nothing, whatever they hold. All cells of a location without any view are equally probable.
 
     On 50 US states the mean of four single-view softmaxes was right for 92.4 % of locations, one view for 64.1 %, and
     a joint model of four views did worse than the mean (vdefont.github.io, post of 2021-06-20).
     """
-
-    def __init__(self, **options: object) -> None:
-        """Takes the options of every Keras layer."""
-        options.setdefault("dtype", "float32")
-        super().__init__(**options)
 
     def call(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns log-probabilities `[b, cells]` of logits `[b, v, cells]`."""
         of_views, count = log_probabilities_of_views(logits, view_mask), seen_views(view_mask)
         # A finite stand-in for log 0: the logarithm of a sum of nothing but -inf has no gradient.
         summed = ops.logsumexp(ops.where(ops.cast(view_mask, "bool")[:, :, None], of_views, _LOG_NOTHING), axis=1)
-        return or_ignorance(summed - ops.log(ops.maximum(count, 1.0)), count)
-
-    def compute_output_spec(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
-        """Returns shape and dtype of the result without computing it."""
-        return keras.KerasTensor((logits.shape[0], logits.shape[2]), dtype="float32")
+        return or_uniform(summed - ops.log(ops.maximum(count, 1.0)), count)
 
 
 @keras.saving.register_keras_serializable(package="geods")
-class MeanOfLogProbabilities(keras.layers.Layer):
-    """Fuses the views of a location: the geometric mean of their probabilities, scaled to sum to 1.
+class MeanOfLogProbabilities(_Mean):
+    """Geometric mean of the probabilities of a location's views, normalised.
 
     logits `[b, v, cells]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`. A cell that one view
-    rules out stays ruled out, where the arithmetic mean keeps what any view believes.
+    rules out stays ruled out, where the arithmetic mean keeps it.
     """
-
-    def __init__(self, **options: object) -> None:
-        """Takes the options of every Keras layer."""
-        options.setdefault("dtype", "float32")
-        super().__init__(**options)
 
     def call(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns log-probabilities `[b, cells]` of logits `[b, v, cells]`."""
         count = seen_views(view_mask)
         # A masked view has the same probability for all cells, which the last softmax takes out again.
         mean = ops.sum(log_probabilities_of_views(logits, view_mask), axis=1) / ops.maximum(count, 1.0)
-        return or_ignorance(ops.log_softmax(mean, axis=-1), count)
-
-    def compute_output_spec(self, logits: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
-        """Returns shape and dtype of the result without computing it."""
-        return keras.KerasTensor((logits.shape[0], logits.shape[2]), dtype="float32")
+        return or_uniform(ops.log_softmax(mean, axis=-1), count)
 
 
 def log_probabilities_of_views(logits: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
-    """Returns float32 log-probabilities `[b, v, cells]` of logits `[b, v, cells]`; equal for all cells where masked."""
+    """Returns float32 log-probabilities `[b, v, cells]` of logits of that shape.
+
+    They are uniform where masked.
+    """
     # Zeroed before the softmax: an infinity in a padded view would give its gradient a NaN that no mask removes.
     seen = ops.cast(view_mask, "bool")[:, :, None]
     return ops.log_softmax(ops.where(seen, ops.cast(logits, "float32"), 0.0), axis=-1)
 
 
 def seen_views(view_mask: tensors.Tensor) -> tensors.Tensor:
-    """Returns how many views each location has, float32 `[b, 1]`, from view_mask bool `[b, v]`."""
+    """Returns the number of unmasked views, float32 `[b, 1]`."""
     return ops.sum(ops.cast(view_mask, "float32"), axis=1, keepdims=True)
 
 
-def or_ignorance(log_probabilities: tensors.Tensor, count: tensors.Tensor) -> tensors.Tensor:
-    """Returns log-probabilities `[b, cells]`, equal for all cells where a location has no view (count `[b, 1]`)."""
+def or_uniform(log_probabilities: tensors.Tensor, count: tensors.Tensor) -> tensors.Tensor:
+    """Returns log-probabilities `[b, cells]`, uniform where `count` `[b, 1]` is 0."""
     return ops.where(count > 0, log_probabilities, -ops.log(ops.cast(log_probabilities.shape[-1], "float32")))

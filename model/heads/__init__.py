@@ -1,1 +1,1 @@
-"""Classification heads."""
+"""Heads: from features to cells."""

@@ -1,4 +1,4 @@
-"""Classifiers on top of backbone features: the report's heads, a linear one and a perceptron.
+"""Classifier heads: the report's, a linear one and a perceptron.
 
 The report heads are Conv2D 3x3 + ReLU, max pooling, dropout 0.25, Dense + ReLU, dropout 0.5, Dense over the cells. On
 ResNet50 at 300x600 (features (10, 19, 2048)) and 243 cells they have 75,463 / 1,473,331 / 6,878,707 / 13,357,555
@@ -28,7 +28,7 @@ _LEAST_SIDE = 4
 
 
 def build(name: str, feature_shape: tuple[int, ...], cells: int, dropout: float | None = None) -> keras.Model:
-    """Builds a head.
+    """Builds a head by its name.
 
     Args:
         name: One of NAMES. `linear`, `mlp` and `report_lstm` average-pool a feature map first.
@@ -66,7 +66,7 @@ def build(name: str, feature_shape: tuple[int, ...], cells: int, dropout: float 
 
 
 def _report(name: str, features: tensors.Tensor, dropout: float) -> tensors.Tensor:
-    """Stacks the report's layers on a feature map `[b, h, w, c]`; returns `[b, hidden]`."""
+    """Returns `[b, hidden]`: the report's layers on a map `[b, h, w, c]`."""
     if len(features.shape) != 4 or min(features.shape[1:3]) < _LEAST_SIDE:
         problem = f"{name} needs a feature map of at least 4x4, but the features are {tuple(features.shape[1:])}."
         raise errors.OptionError(problem, "extract with --pooling=none and larger images, or choose linear or mlp")
@@ -80,7 +80,7 @@ def _report(name: str, features: tensors.Tensor, dropout: float) -> tensors.Tens
 
 
 def _pooled(name: str, features: tensors.Tensor, dropout: float | None) -> tensors.Tensor:
-    """Stacks the layers of a head that needs no feature map on features `[b, ..., c]`; returns `[b, hidden]`."""
+    """Returns `[b, hidden]`: the other heads' layers on features `[b, ..., c]`."""
     hidden = features
     if len(features.shape) == 4:
         hidden = keras.layers.GlobalAveragePooling2D(dtype="float32")(hidden)

@@ -1,4 +1,4 @@
-"""Kernel regression of distances: what a guess in each cell may cost, from how much a place looks like known ones.
+"""Kernel ridge regression of the cost of each cell on texture descriptors.
 
 Nothing is trained step by step: the weights are the solution of one linear system.
 """
@@ -22,26 +22,26 @@ NAME = "kernel"
 WIDTHS = (0.1, 0.25, 0.5, 1.0)
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
 SPREADS_KM = (50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 600.0, 900.0)
-# Of more places all are remembered, but width, ridge and spread are chosen on so many, which takes 16 inverses.
+# With more locations all enter the regression, but width, ridge and spread are chosen on so many: 16 inverses.
 CHOSEN_ON = 2000
 
 
 @keras.saving.register_keras_serializable(package="geods")
 class KernelRegression(keras.layers.Layer):
-    """Gives each cell its expected cost, and from that a log-probability.
+    """Kernel regression of expected costs, as log-probabilities of cells.
 
-    looks `[b, d]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`,
+    descriptors x `[b, d]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`,
 
-        E(cell) = offset(cell) + sum over places i of k(look, look_i) coefficient(i, cell),  k = exp(-rate |x - y|^2),
+        E(cell) = offset(cell) + sum over places i of k(x, x_i) coefficient(i, cell),  k(x, y) = exp(-rate |x - y|^2),
         p(cell) ~ exp(-E(cell) / spread_km).
 
     E is the ridge regression of what a guess in the cell costs at a place (`cost_km`), so the least E is the least
     expected cost without any assumption on how the probability lies round a cell (Ciliberto et al. 2016, A Consistent
     Regularization Approach for Structured Prediction, arXiv 1605.07588). Its weights on places may be negative, so it
-    is no mean over a distribution; the softmax only puts it in the words of the other classifiers.
+    is no mean over a distribution; the softmax only gives it the form of the other classifiers' output.
 
     Args:
-        places: Number of places it remembers; `fit` gives them.
+        places: Number of training locations; `remember` stores them.
         cells: Number of cells.
 
     Raises:
@@ -55,24 +55,25 @@ class KernelRegression(keras.layers.Layer):
             raise errors.OptionError(f"{places} places and {cells} cells.", "give at least 1 of both")
         self.places, self.cells = places, cells
 
+    # `looks` are the descriptors; model.keras files hold the name of this argument.
     def build(self, looks_shape: tuple[Any, ...], view_mask_shape: Any) -> None:  # noqa: ANN401 - a shape
-        """Makes room for the solution."""
+        """Creates the weights of the solution."""
         options = {"initializer": "zeros", "trainable": False}
-        self.looks = self.add_weight(name="looks", shape=(self.places, looks_shape[-1]), **options)
+        self.descriptors = self.add_weight(name="descriptors", shape=(self.places, looks_shape[-1]), **options)
         self.coefficients = self.add_weight(name="coefficients", shape=(self.places, self.cells), **options)
         self.offset = self.add_weight(name="offset", shape=(self.cells,), **options)
         self.rate = self.add_weight(name="rate", shape=(), **options)
         self.spread_km = self.add_weight(name="spread_km", shape=(), initializer="ones", trainable=False)
 
-    def remember(self, looks: npt.ArrayLike, solution: "Solution") -> None:
-        """Stores what `fit` found, and what it was found for: looks `[places, d]`."""
-        self.looks.assign(looks)
+    def remember(self, descriptors: npt.ArrayLike, solution: "Solution") -> None:
+        """Stores the descriptors `[places, d]` of the training locations and their solution."""
+        self.descriptors.assign(descriptors)
         for name in ("coefficients", "offset", "rate", "spread_km"):
             getattr(self, name).assign(np.asarray(getattr(solution, name), np.float32))
 
     def call(self, looks: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns log-probabilities `[b, cells]`."""
-        known = ops.convert_to_tensor(self.looks)
+        known = ops.convert_to_tensor(self.descriptors)
         apart = (
             ops.sum(looks * looks, axis=1)[:, None]
             + ops.sum(known * known, axis=1)[None, :]
@@ -80,7 +81,7 @@ class KernelRegression(keras.layers.Layer):
         )
         likeness = ops.exp(-self.rate * ops.maximum(apart, 0.0))
         expected_km = self.offset + ops.matmul(likeness, self.coefficients)
-        return views.or_ignorance(ops.log_softmax(-expected_km / self.spread_km, axis=-1), views.seen_views(view_mask))
+        return views.or_uniform(ops.log_softmax(-expected_km / self.spread_km, axis=-1), views.seen_views(view_mask))
 
     def compute_output_spec(self, looks: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
         """Returns shape and dtype of the result without computing it."""
@@ -93,16 +94,16 @@ class KernelRegression(keras.layers.Layer):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Solution:
-    """What a fit has found.
+    """Result of a fit.
 
     Attributes:
         coefficients: `[places, cells]`.
         offset: `[cells]` km.
-        rate: Of the kernel, per squared distance of looks.
+        rate: Of the kernel, per squared distance of descriptors.
         spread_km: Of the probabilities.
-        width: The chosen one of WIDTHS.
-        ridge: The chosen one of RIDGES.
-        held_out_km: Mean distance with each group left out in turn, of the places that it was chosen on.
+        width: Chosen of WIDTHS.
+        ridge: Chosen of RIDGES.
+        held_out_km: Mean distance in cross-validation over the groups.
     """
 
     coefficients: np.ndarray
@@ -115,11 +116,11 @@ class Solution:
 
 
 def cost_km(distance_km: np.ndarray, nearness_km: float) -> np.ndarray:
-    """Returns what guesses cost that are so far off, `[n, m]` km -> `[n, m]` km.
+    """Returns the cost `[n, m]` in km of guesses at distances `[n, m]` km.
 
     The distance d itself, and with `nearness_km` also (1 - exp(-d / nearness_km)) times the mean distance: it grows
-    ever more slowly, as the score of GeoGuessr falls, so that among places between which nothing decides it is better
-    to guess near one than in the middle of all.
+    ever more slowly, as the score of GeoGuessr falls, so that among equally probable places a guess near one costs less
+    than a guess in the middle of all.
     """
     if not nearness_km:
         return distance_km
@@ -127,41 +128,41 @@ def cost_km(distance_km: np.ndarray, nearness_km: float) -> np.ndarray:
 
 
 def fit(
-    looks: np.ndarray,
+    descriptors: np.ndarray,
     coords: np.ndarray,
     groups: np.ndarray,
     centroids: npt.ArrayLike,
     nearness_km: float = 0.0,
     chosen_on: int = CHOSEN_ON,
 ) -> Solution:
-    """Solves the regression for every width and ridge, and keeps the one that is best on groups left out.
+    """Fits the regression, with width and ridge chosen by cross-validation.
 
     Leaving a group out of a ridge regression has a closed form: with G = (K + n ridge I)^-1 and A = G Y, the residual
     of group B is G_BB^-1 A_B. So choosing costs one inverse a candidate, and needs no validation split.
 
     Args:
-        looks: `[n, d]` what the places look like.
+        descriptors: `[n, d]`, one for each training location.
         coords: `[n, 2]` degrees, (lat, lon).
-        groups: `[n]` int; places of one group are left out together, such as those of a block of the map.
+        groups: `[n]` int; locations of one group are held out together, such as those of a block of the map.
         centroids: `[cells, 2]` degrees, (lat, lon).
-        nearness_km: Within what distance a guess counts as near; 0 for distances alone.
-        chosen_on: On how many places, the first, the candidates are tried.
+        nearness_km: As in `cost_km`.
+        chosen_on: How many of the first locations cross-validate the candidates.
 
     Returns:
         Solution. n^3 work and n^2 memory.
 
     Raises:
-        TrainingError: If those tried on are of fewer than two groups, or all look the same.
+        TrainingError: If those locations are of fewer than two groups, or all have one descriptor.
     """
     distance_km = geometry.pairwise_km(coords, np.asarray(centroids, np.float64))
     cost = cost_km(distance_km, nearness_km)
-    apart = _squared_distances(looks.astype(np.float64))
-    first = slice(min(chosen_on, len(looks)))
+    apart = _squared_distances(descriptors.astype(np.float64))
+    first = slice(min(chosen_on, len(descriptors)))
     members = [np.flatnonzero(groups[first] == group) for group in np.unique(groups[first])]
     usual = float(np.median(apart[first, first]))
     if len(members) < 2 or usual <= 0:
-        problem = f"{first.stop} places in {len(members)} groups, {usual:g} apart in looks."
-        raise errors.TrainingError(problem, "train on places of at least two blocks that look different")
+        problem = f"{first.stop} places in {len(members)} groups, whose descriptors are {usual:g} apart."
+        raise errors.TrainingError(problem, "train on places of at least two blocks with different images")
     apart /= usual
     tried = [
         (_mean_km(distance_km[first], _left_out(apart[first, first], cost[first], members, *choice)), *choice)
@@ -175,12 +176,14 @@ def fit(
 
 
 def build_classifier(regression: KernelRegression, feature_shape: tuple[int, ...], sizes: int = 1) -> keras.Model:
-    """Returns moments and regression as a classifier like `geolocator.build_classifier`'s; `looks` gives the places.
+    """Builds a classifier from pooling, descriptors and regression.
+
+    Its inputs are those of `geolocator.build_classifier`; its layer "moment_roots" gives the descriptors.
 
     Args:
-        regression: What follows the looks.
+        regression: The layer behind the descriptors.
         feature_shape: Shape of one view's features: a map, or `(d,)` for second moments of maps.
-        sizes: In how many sizes the encoder looked at each image, where they are moments.
+        sizes: Number of input sizes of the encoder, where the features are moments.
     """
     features = keras.Input((None, *feature_shape), name="features")
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
@@ -189,16 +192,16 @@ def build_classifier(regression: KernelRegression, feature_shape: tuple[int, ...
         channels = second_order_pooling.channels_of(feature_shape[0], sizes * len(second_order_pooling.REGIONS))
     else:
         pooled = views.PerView(second_order_pooling.SecondOrderPooling(name="second_moments"), name="moments")(features)
-    looks = second_order_pooling.MatrixSquareRoot(channels, name="moment_roots")(pooled, view_mask)
-    found = regression(looks, view_mask)
+    descriptors = second_order_pooling.MatrixSquareRoot(channels, name="moment_roots")(pooled, view_mask)
+    found = regression(descriptors, view_mask)
     return keras.Model({"features": features, "view_mask": view_mask}, found, name="classifier")
 
 
-def _squared_distances(looks: np.ndarray) -> np.ndarray:
-    """Returns `[n, n]` squared distances of looks `[n, d]`."""
-    squares = (looks * looks).sum(axis=1)
+def _squared_distances(descriptors: np.ndarray) -> np.ndarray:
+    """Returns squared distances `[n, n]` of descriptors `[n, d]`."""
+    squares = (descriptors * descriptors).sum(axis=1)
     # In place: of 10,000 places a matrix of all pairs is 0.8 GB.
-    apart: np.ndarray = looks @ looks.T
+    apart: np.ndarray = descriptors @ descriptors.T
     apart *= -2
     apart += squares[:, None]
     apart += squares
@@ -206,7 +209,7 @@ def _squared_distances(looks: np.ndarray) -> np.ndarray:
 
 
 def _left_out(apart: np.ndarray, cost: np.ndarray, members: list[np.ndarray], width: float, ridge: float) -> np.ndarray:
-    """Returns what the regression expects of each place without the place's group, `[n, cells]` km."""
+    """Returns held-out expected costs, `[n, cells]` km."""
     inverse = np.linalg.inv(np.exp(-width * apart) + len(apart) * ridge * np.eye(len(apart)))
     coefficients = inverse @ (cost - cost.mean(axis=0))
     expected_km = cost.copy()
@@ -216,7 +219,7 @@ def _left_out(apart: np.ndarray, cost: np.ndarray, members: list[np.ndarray], wi
 
 
 def _solved(apart: np.ndarray, cost: np.ndarray, width: float, ridge: float) -> np.ndarray:
-    """Returns the coefficients `[n, cells]` for one width and ridge; `apart` `[n, n]` is spent on it."""
+    """Returns the coefficients `[n, cells]`; overwrites `apart` `[n, n]`."""
     apart *= -width
     np.exp(apart, out=apart)
     apart[np.diag_indices_from(apart)] += len(apart) * ridge
@@ -224,12 +227,12 @@ def _solved(apart: np.ndarray, cost: np.ndarray, width: float, ridge: float) -> 
 
 
 def _mean_km(distance_km: np.ndarray, expected_km: np.ndarray) -> float:
-    """Returns how far off the cells of least expected cost are on average."""
+    """Returns the mean distance of the cells of least expected cost."""
     return float(distance_km[np.arange(len(distance_km)), expected_km.argmin(axis=1)].mean())
 
 
 def _spread(expected_km: np.ndarray, cells: np.ndarray) -> float:
-    """Returns the one of SPREADS_KM under which the true cells `[n]` are most probable."""
+    """Returns the spread of least negative log-likelihood of the true cells `[n]`."""
     rows = np.arange(len(cells))
 
     def surprise(spread_km: float) -> float:

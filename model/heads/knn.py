@@ -1,4 +1,4 @@
-"""Im2GPS: the place of a photograph by those of the photographs that look most like it, without any training."""
+"""k-nearest neighbours in feature space, as Im2GPS."""
 
 from typing import Any
 
@@ -17,18 +17,18 @@ NAME = "neighbours"
 
 @keras.saving.register_keras_serializable(package="geods")
 class NeighbourDensity(keras.layers.Layer):
-    """Gives each cell the density of the nearest neighbours round its centroid.
+    """Density of the nearest neighbours around each cell's centroid.
 
     features `[b, v, c]` or `[b, v, h, w, c]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`,
 
         p(cell) ~ sum over the k nearest of w_i exp(-d(place_i, centroid)^2 / (2 sigma^2)),  w = softmax(sharpness s),
 
     s_i the cosine between the mean of a location's normalised, average-pooled views and the same of place i (Vo et al.
-    2017, Revisiting IM2GPS in the Deep Learning Era, arXiv 1705.04838, equation 1). So places vote for what is around
-    them and not for one cell, and argmax over fine cells is the mode of the density.
+    2017, Revisiting IM2GPS in the Deep Learning Era, arXiv 1705.04838, equation 1). So neighbours vote for
+    their surroundings and not for one cell, and argmax over fine cells is the mode of the density.
 
     Args:
-        places: Number of places it remembers; `remember` gives them.
+        places: Number of training locations; `remember` stores them.
         centroids: `[cells, 2]` degrees, (lat, lon).
         count: k; all places if there are fewer.
         sigma_km: Width of the kernel.
@@ -59,25 +59,28 @@ class NeighbourDensity(keras.layers.Layer):
         self._points = geometry.unit_vectors(self.centroids).astype("float32")
 
     def build(self, features_shape: tuple[Any, ...], view_mask_shape: Any) -> None:  # noqa: ANN401 - a shape
-        """Makes room for what is remembered."""
+        """Creates the weights of the training locations."""
         options = {"initializer": "zeros", "trainable": False}
-        self.looks = self.add_weight(name="looks", shape=(self.places, features_shape[-1]), **options)
+        self.descriptors = self.add_weight(name="descriptors", shape=(self.places, features_shape[-1]), **options)
         self.vectors = self.add_weight(name="vectors", shape=(self.places, 3), **options)
 
-    def remember(self, looks: npt.ArrayLike, coords: npt.ArrayLike) -> None:
-        """Stores what places look like: `[places, c]` from `look`, and where they are: `[places, 2]` degrees."""
-        self.looks.assign(looks)
+    def remember(self, descriptors: npt.ArrayLike, coords: npt.ArrayLike) -> None:
+        """Stores descriptors `[places, c]` and coords `[places, 2]` (lat, lon) degrees."""
+        self.descriptors.assign(descriptors)
         self.vectors.assign(geometry.unit_vectors(np.asarray(coords, np.float64)).astype("float32"))
 
-    def look(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
-        """Returns what locations look like, float32 `[b, c]` of length 1; 0 without a view."""
+    def describe(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
+        """Returns the descriptors of locations, float32 `[b, c]` of length 1.
+
+        0 without a view.
+        """
         seen = ops.cast(view_mask, "float32")[:, :, None]
         pooled = ops.normalize(attention.pool(features, "avg"), axis=-1)
         return ops.normalize(ops.sum(seen * pooled, axis=1), axis=-1)
 
     def call(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns log-probabilities `[b, cells]`."""
-        similar = ops.matmul(self.look(features, view_mask), ops.transpose(self.looks))
+        similar = ops.matmul(self.describe(features, view_mask), ops.transpose(self.descriptors))
         nearest, which = ops.top_k(similar, min(self.count, self.places))
         sharp = self.sharpness * nearest
         # The logarithm of a softmax; Keras' own warns where there is one neighbour.
@@ -88,7 +91,7 @@ class NeighbourDensity(keras.layers.Layer):
         squared_km = 2 * (1 - ops.minimum(cosines, 1.0)) * geometry.EARTH_RADIUS_KM**2
         exponents = log_weights[:, :, None] - squared_km / (2 * self.sigma_km**2)
         fused = ops.log_softmax(ops.logsumexp(exponents, axis=1), axis=-1)
-        return views.or_ignorance(fused, views.seen_views(view_mask))
+        return views.or_uniform(fused, views.seen_views(view_mask))
 
     def compute_output_spec(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
         """Returns shape and dtype of the result without computing it."""
@@ -101,7 +104,10 @@ class NeighbourDensity(keras.layers.Layer):
 
 
 def build_classifier(density: NeighbourDensity, feature_shape: tuple[int, ...]) -> keras.Model:
-    """Returns the layer as a classifier like `geolocator.build_classifier`'s, on features of this shape."""
+    """Builds a classifier of this layer.
+
+    Its inputs are those of `geolocator.build_classifier`.
+    """
     features = keras.Input((None, *feature_shape), name="features")
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
     return keras.Model({"features": features, "view_mask": view_mask}, density(features, view_mask), name="classifier")

@@ -1,4 +1,4 @@
-"""Figures as the course report has them: one prediction on the map, all errors on the map, runs side by side.
+"""Figures of the course report: predictions and errors on the map, and bars.
 
     files.write_bytes("map.png", figures.to_png(figures.location_map(cells, probabilities, truth, predicted)))
 
@@ -68,7 +68,9 @@ def location_map(
 
 
 def error_map(cells: partition.Partition, truths: npt.ArrayLike, predictions: npt.ArrayLike) -> Figure:
-    """Draws errors: a dot at every true point, coloured by its error, and a faint line to where it was put.
+    """Draws the errors of all locations.
+
+    A dot at every true point, coloured by its error, and a faint line to the predicted point.
 
     Of more than 2,000 points as many are drawn, evenly spaced in their order.
 
@@ -147,7 +149,7 @@ def comparison(
 
 
 def risk_curve(risk: Sequence[tuple[float, float]]) -> Figure:
-    """Draws how far off the most confident guesses are.
+    """Draws the mean error of the most confident predictions.
 
     Args:
         risk: (share of locations, their mean miles), as `reliability.risk_by_coverage` returns it.
@@ -163,7 +165,7 @@ def risk_curve(risk: Sequence[tuple[float, float]]) -> Figure:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Returns a figure as the bytes of a PNG file; the same figure gives the same bytes."""
+    """Returns a figure as PNG bytes; equal figures give equal bytes."""
     content = io.BytesIO()
     # Without this matplotlib writes its version into the file.
     figure.savefig(content, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
@@ -171,7 +173,10 @@ def to_png(figure: Figure) -> bytes:
 
 
 def _map_axes(atlas: projection.Atlas, coords: np.ndarray, title: str) -> tuple[Figure, Axes, Mapper]:
-    """Returns a figure as high as its map needs, its axes, and a projection for the shapes and `coords` `[n, 2]`."""
+    """Returns a figure with the map's height, its axes, and a projection.
+
+    The axes hold the shapes and `coords` `[n, 2]`.
+    """
     equal_area = atlas.reaches(coords)
 
     def to_paper(places: np.ndarray) -> np.ndarray:
@@ -196,7 +201,7 @@ def _map_axes(atlas: projection.Atlas, coords: np.ndarray, title: str) -> tuple[
 
 
 def _draw_cells(axes: Axes, atlas: projection.Atlas, to_paper: Mapper, faces: npt.ArrayLike | str) -> None:
-    """Draws every cell as one path, with thin borders."""
+    """Draws every cell as one path."""
     shapes = [shapely.segmentize(shape, projection.PIECE_DEG) for shape in atlas.shapes]
     outlines = [path.Path.make_compound_path(*_rings(shape, to_paper)) for shape in shapes]
     thin = 0.35 if len(shapes) <= 1000 else 0.1
@@ -206,13 +211,13 @@ def _draw_cells(axes: Axes, atlas: projection.Atlas, to_paper: Mapper, faces: np
 
 
 def _rings(shape: polygons.Shape, to_paper: Mapper) -> list[path.Path]:
-    """Returns the rings of a shape as closed paths; holes run the other way round, so they stay empty."""
+    """Returns the rings of a shape as closed paths, holes reversed."""
     rings = [ring for piece in polygons.parts(shape) for ring in (piece.exterior, *piece.interiors)]
     return [path.Path(to_paper(np.asarray(ring.coords)[:, 1::-1]), closed=True) for ring in rings]
 
 
 def _draw_line(axes: Axes, line: np.ndarray, text: str) -> None:
-    """Draws the way from the true point to the predicted one, `line` `[n, 2]` on paper, and writes its length."""
+    """Draws the great circle `line` `[n, 2]`, its two ends and its length."""
     axes.plot(*line.T, color="white", linewidth=4, zorder=3, solid_capstyle="round")
     axes.plot(*line.T, color=projection.LINE_COLOUR, linewidth=2, zorder=4, solid_capstyle="round")
     style: dict[str, Any] = {
@@ -228,7 +233,7 @@ def _draw_line(axes: Axes, line: np.ndarray, text: str) -> None:
 
 
 def _write_on_line(axes: Axes, line: np.ndarray, text: str) -> None:
-    """Writes in the middle of a line, or above it where the text would cover its ends."""
+    """Writes at the middle of a line, or above it where it is short."""
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     across, up = np.abs(line[-1] - line[0])
     # The text is about a fifth of the map wide.
@@ -242,7 +247,6 @@ def _write_on_line(axes: Axes, line: np.ndarray, text: str) -> None:
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
-    """Names the two points and the line below the map."""
     handles, labels = axes.get_legend_handles_labels()
     handles.append(axes.lines[1])
     labels.append("Distance (great circle)")
@@ -251,7 +255,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
 
 
 def _bar(figure: Figure, scale: cm.ScalarMappable, label: str, form: str, factor: float) -> None:
-    """Draws the scale of colours below the map, to the right, with its ends and middle written."""
+    """Draws a horizontal colour scale below the map."""
     height_in = figure.get_figheight()
     place = figure.add_axes((0.64, 0.42 / height_in, 0.33, 0.13 / height_in))
     bar = figure.colorbar(scale, cax=place, orientation="horizontal")
@@ -265,7 +269,7 @@ def _bar(figure: Figure, scale: cm.ScalarMappable, label: str, form: str, factor
 
 
 def _draw_bars(axes: Axes, means: np.ndarray, intervals: np.ndarray) -> None:
-    """Draws a bar for each mean `[runs]` with its interval `[runs, 2]` and its figure."""
+    """Draws bars of means `[runs]` with intervals `[runs, 2]`."""
     around = np.abs(intervals.T - means)
     at = np.arange(len(means))
     axes.bar(at, means, 0.6, color=_BAR, edgecolor=_INK, linewidth=0.6, yerr=around, capsize=5, ecolor=_INK)

@@ -1,10 +1,10 @@
-"""One self-contained HTML page: the partition, up to 200 predictions on it, and a menu to step through them.
+"""A self-contained HTML page: cells, up to 200 predictions, and their views.
 
     files.write_text("map.html", map_page.render(cells, predictions, selected=0))
 
 The map is SVG in the projection of the printed figure, with a script of ours: no tiles and no network request, which
-the page's content security policy forbids. The report's 243 cells and 200 predictions take about 400 kB, 10,000 cells
-1.5 MB, and the views of 75 locations about 1 MB more.
+the page's content security policy forbids. The report's 243 cells and 200 predictions take about 270 kB, 10,000 cells
+1.1 MB, and three views of each of 75 locations 1.3 MB more.
 """
 
 import base64
@@ -54,7 +54,7 @@ def render(
 
     Args:
         cells: The partition.
-        entries: Predictions on it. Of more than the page can hold, it takes some from the best to the worst.
+        entries: Predictions on it. Of more than fit into the page, it takes some from the best to the worst.
         selected: Index of the entry to show first; it is always taken.
         title: Heading of the page.
         views: Returns the views of locations by their ids; None leaves images out.
@@ -81,7 +81,7 @@ def render(
 
 
 def chosen(entries: Sequence[predictions.Prediction], selected: int, cells: int, most: int = MAX_ENTRIES) -> list[int]:
-    """Returns the indices of at most `most` entries for a page, the best first, `selected` among them."""
+    """Returns at most `most` rows of entries, the best first, with `selected`."""
     room = max(1, min(most, _MAX_PROBABILITIES // cells))
     order = predictions.by_distance(entries)
     if len(order) <= room:
@@ -97,7 +97,7 @@ def _data(
     entries: Sequence[predictions.Prediction],
     images: Mapping[str, Sequence[thumbnails.View]],
 ) -> tuple[list[str], dict[str, Any]]:
-    """Returns the cells as SVG paths, and what map.js draws on them."""
+    """Returns the cells as SVG paths, and the data of map.js."""
     atlas = projection.Atlas(cells)
     lines = [atlas.great_circle(np.array(entry.truth), np.array(entry.predicted)) for entry in entries]
     equal_area = atlas.reaches(np.concatenate(lines))
@@ -122,7 +122,7 @@ def _data(
 def _entry(
     entry: predictions.Prediction, line: np.ndarray, views: Sequence[thumbnails.View], cells: int
 ) -> dict[str, Any]:
-    """Returns one prediction, and its great circle `[n, 2]` on the page, as map.js reads it."""
+    """Returns one prediction and its great circle `[n, 2]` for map.js."""
     projection.rescaled(entry.probabilities, cells)
     steps = np.round(np.clip(np.asarray(entry.probabilities, np.float64), 0, 1) * _PROBABILITY_STEPS).astype("<u2")
     return {
@@ -137,7 +137,7 @@ def _entry(
 
 
 def _svg_path(shape: polygons.Shape, unit_deg: float) -> str:
-    """Returns polygons as the `d` of an SVG path, y to the south, whole numbers of `unit_deg` relative to one another.
+    """Returns the SVG path data of a shape, y to the south, in units of `unit_deg`.
 
     Equal vertices of two cells are rounded to equal numbers, so borders that are shared stay shared.
     """
@@ -146,7 +146,7 @@ def _svg_path(shape: polygons.Shape, unit_deg: float) -> str:
 
 
 def _svg_ring(ring: np.ndarray, unit_deg: float) -> str:
-    """Returns a closed ring `[n, 2]` as a part of a path; nothing if rounding leaves but a line of it."""
+    """Returns the path data of a closed ring `[n, 2]`; "" if it rounds to a line."""
     places = np.round(ring[:-1] / unit_deg * (1, -1)).astype(np.int64)
     moves = np.diff(places, axis=0)
     moves = moves[moves.any(axis=1)]
@@ -157,7 +157,7 @@ def _svg_ring(ring: np.ndarray, unit_deg: float) -> str:
 
 
 def _policy(script: str, style: str) -> str:
-    """Returns a content security policy under which this script and this style run, and nothing else loads."""
+    """Returns a content security policy for this script and style alone."""
     return f"default-src 'none'; img-src data:; script-src {_hash_source(script)}; style-src {_hash_source(style)}"
 
 
@@ -166,7 +166,7 @@ def _hash_source(text: str) -> str:
 
 
 def _json_in_html(data: Any) -> str:  # noqa: ANN401 - anything JSON can hold
-    """Returns JSON that cannot end the script element it stands in, whatever the names in it."""
+    """Returns JSON that cannot close its script element."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

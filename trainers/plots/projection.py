@@ -1,4 +1,4 @@
-"""What the drawn picture and the web page share: colours, great circles, and cells that lie side by side.
+"""Map projection, colours and texts of the figure and the web page.
 
 Coordinates are `[n, 2]` (lat, lon) in degrees; shapes have x = longitude and y = latitude.
 """
@@ -30,7 +30,7 @@ _SAME_RUN = "take partition and probabilities from the same run"
 
 
 class Atlas:
-    """How one partition is laid out on paper.
+    """Layout of a partition on the plane of a map.
 
     Args:
         cells: The partition.
@@ -42,7 +42,6 @@ class Atlas:
     """
 
     def __init__(self, cells: partition.Partition) -> None:
-        """Moves the shapes."""
         lat_min, lat_max, lon_min, lon_max = cells.bounds
         self.shapes: tuple[polygons.Shape, ...] = cells.shapes
         if lon_min > lon_max:
@@ -51,13 +50,16 @@ class Atlas:
         self.centre = ((lat_min + lat_max) / 2, (lon_min + lon_max) / 2)
 
     def beside(self, coords: np.ndarray) -> np.ndarray:
-        """Returns `coords` `[n, 2]` with each longitude moved by whole turns to where the shapes are."""
+        """Returns coords `[n, 2]`, longitudes in the same turn as the shapes."""
         moved = np.array(coords, dtype=np.float64).reshape(-1, 2)
         moved[:, 1] = self.centre[1] + geometry.wrap_lon_deg(moved[:, 1] - self.centre[1])
         return moved
 
     def great_circle(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Returns points `[n, 2]` along the shortest way, one each 100 km, longitudes without a jump."""
+        """Returns points `[n, 2]` of a great circle, one each 100 km.
+
+        Longitudes have no jump.
+        """
         distance_km = float(geometry.haversine_km(start, end))
         steps_km = np.linspace(0, distance_km, 2 + int(distance_km / _STEP_KM))
         line = geometry.destination(start, geometry.bearing_deg(start, end), steps_km)
@@ -67,14 +69,16 @@ class Atlas:
         return line
 
     def reaches(self, coords: np.ndarray) -> bool:
-        """Says whether all shapes and `coords` `[n, 2]` are near enough to the centre for `plane` to be equal-area."""
+        """Returns whether the equal-area projection suits shapes and `coords` `[n, 2]`."""
         west, south, east, north = shapely.total_bounds(np.array(self.shapes))
         corners = [(lat, lon) for lat in (south, north) for lon in (west, east)]
         points = np.concatenate([np.array(corners), coords.reshape(-1, 2)])
         return bool(geometry.haversine_km(self.centre, points).max() < _FARTHEST_KM)
 
     def plane(self, coords: np.ndarray, *, equal_area: bool) -> np.ndarray:
-        """Returns the places `[n, 2]` on paper, x to the east and y to the north, both in degrees at the centre.
+        """Returns projected points `[n, 2]`, x east and y north.
+
+        Both are in degrees at the centre.
 
         Args:
             coords: `[n, 2]`, beside the shapes.
@@ -95,7 +99,7 @@ class Atlas:
         return np.degrees(np.column_stack([x, y]))
 
     def plane_shapes(self, tolerance: float, *, equal_area: bool) -> tuple[np.ndarray, float]:
-        """Returns the shapes on paper with fewer vertices; borders that two shapes share stay shared.
+        """Returns projected and simplified shapes; shared borders stay shared.
 
         Args:
             tolerance: Bends smaller than this share of the map's size are straightened (its square is an area;
@@ -114,7 +118,7 @@ class Atlas:
 
 
 def rescaled(probabilities: npt.ArrayLike, cells: int) -> tuple[np.ndarray, float]:
-    """Returns probabilities `[cells]` as shares of the highest one, and that one.
+    """Returns probabilities `[cells]` as shares of the highest, and that one.
 
     Raises:
         RunError: If they are not one finite number from 0 for each cell, with one above 0.
@@ -130,24 +134,27 @@ def rescaled(probabilities: npt.ArrayLike, cells: int) -> tuple[np.ndarray, floa
 
 
 def distance_text(distance_km: float) -> str:
-    """Returns a distance as the page and the picture write it: "312 miles (502 km)"."""
+    """Returns a distance as text: "312 miles (502 km)"."""
     return f"{_rounded(distance_km / geometry.KM_PER_MILE)} miles ({_rounded(distance_km)} km)"
 
 
 def _rounded(number: float) -> str:
-    """Returns a number with its thousands marked, and one digit after the point below 10."""
+    """Returns a number with thousands separators, and one decimal below 10."""
     return f"{number:.1f}" if number < 9.95 else f"{number:,.0f}"
 
 
 def _beyond(coordinates: np.ndarray, lon_min: float) -> np.ndarray:
-    """Moves longitudes west of `lon_min` by a turn to the east."""
+    """Moves longitudes west of `lon_min` east by 360 degrees."""
     moved = coordinates.copy()
     moved[moved[:, 0] < lon_min, 0] += 360
     return moved
 
 
 def _with_shared_vertices(shapes: tuple[polygons.Shape, ...]) -> np.ndarray:
-    """Gives each shape the vertices its neighbours have on its border: GEOS takes only such borders for shared."""
+    """Adds to each shape the vertices of its neighbours on its border.
+
+    GEOS requires them of a valid coverage.
+    """
     cells = np.array(shapes)
     vertices, owners = shapely.get_coordinates(cells, return_index=True)
     points = shapely.points(vertices)

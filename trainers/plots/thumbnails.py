@@ -1,4 +1,4 @@
-"""Small pictures of the views of locations, for pages that hold their images inside them.
+"""Thumbnails of views for self-contained pages.
 
 views = thumbnails.from_tree("tree", ["40.1,-99.5"])["40.1,-99.5"]
 thumbnails.data_url(views[0])  # "data:image/webp;base64,..."
@@ -45,7 +45,7 @@ class View:
 
 
 def data_url(view: View) -> str:
-    """Returns a thumbnail, turned upright by its EXIF orientation, as a data: URL.
+    """Returns a thumbnail, upright by its EXIF orientation, as a data: URL.
 
     Raises:
         ImageError: If the view cannot be decoded.
@@ -65,7 +65,9 @@ def data_url(view: View) -> str:
 
 
 def from_tree(root: str | os.PathLike[str], location_ids: Iterable[str]) -> dict[str, list[View]]:
-    """Reads up to four views of each location from an imagery tree; locations that it lacks are left out.
+    """Reads up to four views of each location of an imagery tree.
+
+    Missing locations are left out.
 
     Raises:
         TreeError: If `root` is no imagery tree.
@@ -85,7 +87,9 @@ def from_tree(root: str | os.PathLike[str], location_ids: Iterable[str]) -> dict
 
 
 def from_dataset(data_dir: str | os.PathLike[str], config: str, location_ids: Iterable[str]) -> dict[str, list[View]]:
-    """Reads up to four views of each location from all splits of a dataset; locations that it lacks are left out.
+    """Reads up to four views of each location of a dataset, from all splits.
+
+    Missing locations are left out.
 
     Raises:
         DatasetError: If there is no such dataset, or it is damaged.
@@ -107,7 +111,7 @@ def from_dataset(data_dir: str | os.PathLike[str], config: str, location_ids: It
 
 
 def _views_of(location_id: str, columns: Sequence[np.ndarray]) -> list[View]:
-    """Returns the views of a location of a dataset by their JPEGs, headings and dates, each `[views]`."""
+    """Returns the views of a location by JPEGs, headings and dates, each `[views]`."""
     name = f"a view of {location_id}"
     return [
         View(jpeg, name, None if np.isnan(heading) else float(heading), date.decode())
@@ -116,5 +120,5 @@ def _views_of(location_id: str, columns: Sequence[np.ndarray]) -> list[View]:
 
 
 def _some(views: Sequence) -> list:
-    """Returns at most four of some views, evenly from all."""
+    """Returns at most four views, evenly spaced."""
     return [views[len(views) * number // _VIEWS] for number in range(_VIEWS)] if len(views) > _VIEWS else list(views)

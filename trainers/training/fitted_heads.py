@@ -49,7 +49,7 @@ def _neighbours(
         train.examples, cells.centroids, settings.neighbours, settings.sigma_km, settings.sharpness, name="density"
     )
     classifier = knn.build_classifier(density, feature_shape)
-    density.remember(*_looks(density.look, train, train.examples))
+    density.remember(*_looks(density.describe, train, train.examples))
     return classifier
 
 

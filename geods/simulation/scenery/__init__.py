@@ -1,1 +1,1 @@
-"""What the pictures of a simulated world show."""
+"""Scenes of a simulated world."""

@@ -1,4 +1,4 @@
-"""Sky, hills and ground of a scene: what lies behind everything on the road."""
+"""Background of a scene: sky, hills and ground."""
 
 import math
 
@@ -18,7 +18,7 @@ _FIELD_M, _PATCH_M, _TUFT_M = 2.4, 1.1, 0.12
 
 
 def draw(canvas: Image.Image, camera: Camera, place: Place) -> None:
-    """Paints sky, hills and ground over the whole canvas."""
+    """Draws sky, hills and ground over the whole canvas."""
     horizon = int(camera.horizon_px)
     _paste(canvas, _sky(camera, place, max(2, horizon // _COARSE)), 0, horizon)
     _draw_hills(ImageDraw.Draw(canvas), camera, place)
@@ -34,14 +34,14 @@ def hazy(colour: palette.Colour, place: Place, distance_m: float) -> palette.Col
 
 
 def _paste(canvas: Image.Image, pixels: npt.NDArray[np.uint8], top: int, rows: int) -> None:
-    """Stretches pixels over some rows of the canvas."""
+    """Resizes pixels to some rows of the canvas."""
     half = Image.fromarray(pixels).resize((canvas.width // 2, (rows + 1) // 2), Image.Resampling.BILINEAR)
     # The canvas is halved in the end, so smooth steps below two of its pixels would be lost work.
     canvas.paste(half.resize((canvas.width, rows), Image.Resampling.NEAREST), (0, top))
 
 
 def _sky(camera: Camera, place: Place, rows: int) -> npt.NDArray[np.uint8]:
-    """Returns the sky down to the horizon, `[rows, columns, 3]`."""
+    """Returns the pixels of the sky, `[rows, columns, 3]`."""
     colours = place.palette
     azimuths = camera.azimuths_deg(np.arange(_COARSE // 2, camera.width_px, _COARSE)).astype(np.float32)
     up = (np.arange(rows, dtype=np.float32)[::-1] + 0.5) * (camera.horizon_px / rows / camera.focal_px)
@@ -59,7 +59,7 @@ def _sky(camera: Camera, place: Place, rows: int) -> npt.NDArray[np.uint8]:
 def _clouds(
     azimuths_deg: npt.NDArray[np.float32], heights_deg: npt.NDArray[np.float32], place: Place
 ) -> npt.NDArray[np.float32]:
-    """Returns how much of the sky's colour clouds hide, `[rows, columns]`, 0 to 1; flatter towards the horizon."""
+    """Returns the opacity of the clouds, `[rows, columns]`, 0 to 1."""
     across, down, _, _ = place.offsets
     # Twice round the tile is once round the horizon, so the clouds close behind the camera.
     cover = fields.at("clouds", 1.6, 90 * np.log1p(heights_deg / 8) + down, azimuths_deg * (fields.SIZE / 180) + across)
@@ -67,7 +67,7 @@ def _clouds(
 
 
 def _draw_hills(pen: ImageDraw.ImageDraw, camera: Camera, place: Place) -> None:
-    """Draws two ranges of hills and the line of woods before them."""
+    """Draws two ranges of hills and the trees before them."""
     colours, ridge = place.palette, place.traits["ridge"]
     trees = palette.mix(palette.mix(colours.leaf, colours.needle, place.traits["conifer"]), (0, 0, 0), 0.28)
     near = palette.mix(colours.rock, colours.ground, 0.5)
@@ -100,7 +100,7 @@ def _draw_skyline(
 
 
 def _ground(camera: Camera, place: Place, rows: int) -> npt.NDArray[np.uint8]:
-    """Returns the ground below the horizon, `[rows, columns, 3]`, textured in perspective."""
+    """Returns the textured pixels of the ground, `[rows, columns, 3]`."""
     colours, traits = place.palette, place.traits
     below = (np.arange(rows) + 0.5) * (camera.height_px - camera.horizon_px) / rows
     ahead = camera.focal_px * HEIGHT_M / below[:, None]
@@ -123,14 +123,13 @@ def _ground(camera: Camera, place: Place, rows: int) -> npt.NDArray[np.uint8]:
 
 
 def _floats(colour: palette.Colour) -> npt.NDArray[np.float32]:
-    """Returns a colour as an array `[3]`."""
     return np.array(colour, dtype=np.float32)
 
 
 def _on_the_ground(
     camera: Camera, place: Place, right_m: geometry.Array, ahead_m: geometry.Array
 ) -> npt.NDArray[np.float32]:
-    """Returns (north, east) `[2, rows, columns]` in metres of points before the camera, from the place's own corner."""
+    """Returns (north, east) `[2, rows, columns]` in metres of ground points."""
     sin, cos = math.sin(math.radians(camera.heading_deg)), math.cos(math.radians(camera.heading_deg))
     north = ahead_m * cos - right_m * sin + place.offsets[2]
     east = ahead_m * sin + right_m * cos + place.offsets[3]

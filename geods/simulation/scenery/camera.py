@@ -1,4 +1,4 @@
-"""A pinhole camera on the road: from metres on the ground to pixels."""
+"""Pinhole camera on the road: metres on the ground to pixels."""
 
 import dataclasses
 import functools
@@ -22,7 +22,7 @@ Point = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """Where the camera looks, and onto how many pixels.
+    """Heading and image size of a pinhole camera.
 
     Attributes:
         heading_deg: Clockwise from north.
@@ -41,16 +41,19 @@ class Camera:
 
     @functools.cached_property
     def horizon_px(self) -> float:
-        """Row of the horizon; the pitch is a shift of the picture plane, so that trees stay upright."""
+        """Row of the horizon.
+
+        The pitch is a shift of the image plane, so that trees stay upright.
+        """
         return self.height_px / 2 + self.focal_px * math.tan(math.radians(PITCH_DEG))
 
     def azimuths_deg(self, columns: npt.ArrayLike) -> geometry.Array:
-        """Returns where columns of pixels look, clockwise from north."""
+        """Returns the azimuths of columns, degrees clockwise from north."""
         aside = (np.asarray(columns, dtype=np.float64) - self.width_px / 2) / self.focal_px
         return self.heading_deg + np.degrees(np.arctan(aside))
 
     def turn(self, east_north_m: npt.ArrayLike) -> geometry.Array:
-        """Returns points `[..., 2]` (east, north) as (right, ahead) of the camera, in metres."""
+        """Returns (east, north) points `[..., 2]` as (right, ahead), in metres."""
         sin, cos = math.sin(math.radians(self.heading_deg)), math.cos(math.radians(self.heading_deg))
         return np.asarray(east_north_m, dtype=np.float64) @ np.array([[cos, sin], [-sin, cos]])
 
@@ -60,7 +63,10 @@ class Camera:
         return self.width_px / 2 + right_m * scale, self.horizon_px - (up_m - HEIGHT_M) * scale
 
     def outline(self, right_ahead_m: Sequence[Sequence[float]]) -> list[Point]:
-        """Returns the pixels of a polygon on the ground, cut off at the camera; empty if it lies behind."""
+        """Returns the pixels of a polygon on the ground, clipped at the camera.
+
+        Empty if it lies behind.
+        """
         kept = []
         before_right, before = right_ahead_m[-1]
         for right, ahead in right_ahead_m:

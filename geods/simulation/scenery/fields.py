@@ -1,10 +1,8 @@
-"""The made-up geography of a simulated world: smooth fields over the sphere, the same on every run.
+"""Geography and textures of a simulated world: smooth random fields and noise tiles.
 
 A field is a sum of plane waves through the unit sphere, so it has no seam at 180 degrees and no pole, and nothing is
-stored but a few dozen numbers. Waves of 1,500 to 9,000 km tell regions apart; one octave of 300 to 600 km gives places
-within a region something of their own.
-
-Noise to texture skies, ground and pictures with: square tiles that repeat without a seam.
+stored but a few dozen numbers. Waves of 1,500 to 9,000 km distinguish regions, one octave of 300 to 600 km places
+within a region. The tiles of noise, for skies, ground and grain, repeat without a seam.
 """
 
 import functools
@@ -15,7 +13,9 @@ import numpy.typing as npt
 
 from geods.geo import geometry
 
-# What the fields say of a place, each from 0 to 1. `coldness` follows the latitude, the others are free.
+# Side of a noise tile in texels.
+SIZE = 512
+# Traits of a place, each from 0 to 1. `coldness` follows the latitude, the others are free.
 TRAITS = (
     "coldness",
     "moisture",
@@ -45,14 +45,13 @@ _WARM_DEG, _COLD_DEG = 15.0, 65.0
 
 
 class Fields:
-    """The fields of one world.
+    """Geography of one world: a smooth random field for each trait.
 
     Args:
         seed: Another seed is another geography.
     """
 
     def __init__(self, seed: int) -> None:
-        """Draws the waves."""
         rng = generator(seed, "fields")
         waves = len(TRAITS) * (_LONG_WAVES + _SHORT_WAVES)
         long = np.arange(waves) % (_LONG_WAVES + _SHORT_WAVES) < _LONG_WAVES
@@ -67,7 +66,7 @@ class Fields:
         )
 
     def at(self, coords: npt.ArrayLike) -> geometry.Array:
-        """Returns the traits of places.
+        """Returns the traits of coordinates.
 
         Args:
             coords: `[n, 2]`, (lat, lon) in degrees.
@@ -88,17 +87,14 @@ class Fields:
 
 
 def generator(*key: object) -> np.random.Generator:
-    """Returns a random generator that depends on the words of `key` only, on every machine and in every process."""
+    """Returns a random generator seeded by the words of `key` alone."""
     digest = hashlib.blake2b(" ".join(map(str, key)).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
 
 
-SIZE = 512
-
-
 @functools.cache
 def tile(name: str, smoothness: float) -> npt.NDArray[np.float32]:
-    """Returns a tile `[SIZE, SIZE]` of mean 0 and spread 1.
+    """Returns a noise tile `[SIZE, SIZE]` of mean 0 and standard deviation 1.
 
     Args:
         name: Another name is another tile.
@@ -113,13 +109,16 @@ def tile(name: str, smoothness: float) -> npt.NDArray[np.float32]:
 
 
 def at(name: str, smoothness: float, rows: npt.ArrayLike, columns: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    """Returns a tile's values at `rows` and `columns` in texels, which may be of one shape, or `[h]` and `[w]`."""
+    """Returns a tile's values at `rows` and `columns` in texels.
+
+    Both have one shape, or are `[h]` and `[w]`.
+    """
     down, across = (np.floor(np.asarray(texels)).astype(np.int32) & (SIZE - 1) for texels in (rows, columns))
     return tile(name, smoothness)[down[:, None] if down.ndim == 1 else down, across]
 
 
 @functools.lru_cache(maxsize=8)
 def grain(sigma: float, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Returns noise around 128 that is a tile larger than `[height, width]`, to cut pictures' grain from."""
+    """Returns noise around 128, larger than `[height, width]` by one tile."""
     coarse = np.clip(np.rint(128 + sigma * tile("grain", 0.3)), 0, 255).astype(np.uint8)
     return np.tile(coarse, (height // SIZE + 2, width // SIZE + 2))[: height + SIZE, : width + SIZE]

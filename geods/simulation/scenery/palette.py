@@ -1,4 +1,4 @@
-"""The colours of a scene, from the traits of its place."""
+"""Colours of a scene."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,10 @@ _OVERCAST = ((150, 158, 168), (198, 202, 206), (188, 194, 204))
 
 @dataclasses.dataclass(frozen=True)
 class Palette:
-    """Colours of a place: red, green and blue from 0 to 255; and how much of the ground snow covers, 0 to 1."""
+    """Colours of a place, red, green and blue from 0 to 255.
+
+    `snow_share` is the share of the ground under snow, 0 to 1.
+    """
 
     zenith: Colour
     horizon: Colour
@@ -60,20 +63,19 @@ def mix(first: Sequence[float], second: Sequence[float], share: float) -> Colour
 
 
 def along(anchors: Sequence[Sequence[float]], share: float) -> Colour:
-    """Returns the colour at `share`, 0 to 1, of the way along anchors that lie evenly."""
+    """Returns the colour at a share, 0 to 1, of evenly spaced anchors."""
     at = _clip(share) * (len(anchors) - 1)
     first = min(int(at), len(anchors) - 2)
     return mix(anchors[first], anchors[first + 1], at - first)
 
 
 def rgb(colour: Sequence[float], light: float = 1.0) -> tuple[int, int, int]:
-    """Returns a colour for Pillow, brightened by `light`."""
+    """Returns a colour for Pillow, multiplied by `light`."""
     red, green, blue = (max(0, min(255, round(channel * light))) for channel in colour)
     return red, green, blue
 
 
 def _sky(traits: Mapping[str, float]) -> dict[str, Colour]:
-    """Returns the colours of the air."""
     haze, grey = traits["haze"], 0.55 * traits["cloud"] ** 2
     horizon = mix(along(_HORIZONS, traits["sky"]), _WHITE, 0.45 * haze)
     zenith = mix(along(_ZENITHS, traits["sky"]), horizon, 0.5 * haze)
@@ -83,7 +85,6 @@ def _sky(traits: Mapping[str, float]) -> dict[str, Colour]:
 
 
 def _land(traits: Mapping[str, float], winter: float, snow: float) -> dict[str, Colour]:
-    """Returns the colours of ground, hills and plants."""
     cold, moist = traits["coldness"], traits["moisture"]
     frost = _clip(2.2 * cold + 0.9 * winter - 1.6)
     soil = mix(along(_SOILS, traits["soil"]), _DULL, 0.25 * cold)
@@ -101,7 +102,6 @@ def _land(traits: Mapping[str, float], winter: float, snow: float) -> dict[str, 
 
 
 def _works(traits: Mapping[str, float], snow: float) -> dict[str, Colour]:
-    """Returns the colours of road and houses."""
     return {
         "asphalt": mix(along(_ASPHALTS, traits["asphalt"]), _SNOW, 0.25 * snow),
         "line": along(_LINES, traits["centre_line"]),
@@ -111,5 +111,4 @@ def _works(traits: Mapping[str, float], snow: float) -> dict[str, Colour]:
 
 
 def _clip(value: float, highest: float = 1.0) -> float:
-    """Returns the value, at least 0 and at most `highest`."""
     return max(0.0, min(highest, value))

@@ -1,4 +1,4 @@
-"""What stands at one place of a simulated world, whichever way the camera looks."""
+"""Scene at one location of a simulated world, for every heading."""
 
 import dataclasses
 import functools
@@ -16,7 +16,7 @@ _HILL_RANGES = ((2, 9, 5), (4, 17, 6), (25, 140, 14))
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Place:
-    """One place.
+    """Scene at one location.
 
     Attributes:
         key: Words that set this place apart, for its random draws.
@@ -40,7 +40,7 @@ class Place:
 
     @property
     def winter(self) -> float:
-        """0 in midsummer to 1 in midwinter."""
+        """Season, 0 in midsummer to 1 in midwinter."""
         month = int(self.date[5:]) - (0 if self.lat_deg >= 0 else 6)
         return (1 + float(np.cos(2 * np.pi * (month - 1) / 12))) / 2
 
@@ -51,30 +51,36 @@ class Place:
 
     @property
     def sight_m(self) -> float:
-        """Distance at which the air hides all but 1/e of a colour."""
+        """Distance at which haze leaves 1/e of a colour's contrast."""
         return 2500 - 2050 * self.traits["haze"]
 
     @functools.cached_property
     def sun_azimuth_deg(self) -> float:
-        """Direction of the sun between morning and evening, clockwise from north."""
+        """Azimuth of the sun between morning and evening, clockwise from north."""
         swing = float(self.generator("sun").uniform(-75, 75))
         return (180 if self.lat_deg >= 0 else 0) + swing
 
     @functools.cached_property
     def sun_height_deg(self) -> float:
-        """Height of the sun over the horizon at noon, halved: low suns are what pictures show."""
+        """Half the elevation of the sun at noon."""
         tilt = 23.4 * (1 - 2 * self.winter)
         return max(6.0, (90 - abs(abs(self.lat_deg) - tilt)) / 2)
 
     @functools.cached_property
     def offsets(self) -> tuple[float, float, float, float]:
-        """Where the textures begin: across and down the clouds in texels, north and east on the ground in metres."""
+        """Offsets of the textures.
+
+        Across and down the clouds in texels, north and east on the ground in metres.
+        """
         across, down, north, east = self.generator("offsets").uniform(0, 512, 4).tolist()
         return across, down, north, east
 
     @functools.cached_property
     def hills(self) -> tuple[geometry.Array, ...]:
-        """Skylines of far hills, near hills and woods: `[n, 3]`, whole waves in a round, height, phase."""
+        """Skylines of far hills, near hills and trees.
+
+        `[n, 3]` each: whole waves in a round, height, phase.
+        """
         rng = self.generator("hills")
         ranges = []
         for low, high, count in _HILL_RANGES:
@@ -84,12 +90,15 @@ class Place:
         return tuple(ranges)
 
     def generator(self, *words: object) -> np.random.Generator:
-        """Returns a random generator for one purpose at this place."""
+        """Returns a random generator for one purpose at this location."""
         return fields.generator(self.key, *words)
 
 
 def month(rng: np.random.Generator) -> str:
-    """Draws a month as "YYYY-MM"; most pictures are taken between spring and autumn, as Street View's are."""
+    """Returns a random month, "YYYY-MM".
+
+    Most are between spring and autumn, as in Street View.
+    """
     weights = np.array([2, 2, 3, 5, 7, 8, 8, 8, 7, 6, 4, 2], dtype=np.float64)
     chosen = int(rng.choice(12, p=weights / weights.sum())) + 1
     return f"{_FIRST_YEAR + int(rng.integers(_YEARS))}-{chosen:02d}"

@@ -1,4 +1,4 @@
-"""The road of a scene: a ribbon that bends a little, its lines, and the poles beside it."""
+"""Road of a scene: its surface, lines and poles."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ _WOOD, _WIRE, _EDGE = (96, 78, 62), (52, 52, 56), (232, 232, 226)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Road:
-    """The road at a place.
+    """Road at a location.
 
     Attributes:
         place: Where it lies; the camera stands on its right lane.
@@ -34,12 +34,12 @@ class Road:
 
     @functools.cached_property
     def width_m(self) -> float:
-        """From edge to edge of the asphalt."""
+        """Width of the asphalt."""
         return _NARROW_M + (_WIDE_M - _NARROW_M) * self.place.traits["road_width"]
 
     @functools.cached_property
     def bend(self) -> float:
-        """Curvature, 1 / m; positive turns right along the bearing."""
+        """Curvature in 1/m; positive turns right along the bearing."""
         return float(self.place.generator("bend").uniform(-1, 1)) / _TIGHTEST_BEND_M
 
     def ground(self, along_m: npt.ArrayLike, across_m: float) -> geometry.Array:
@@ -54,7 +54,7 @@ class Road:
         return np.stack([along, aside], axis=-1) @ self._axes
 
     def distance_m(self, east_north_m: geometry.Array) -> geometry.Array:
-        """Returns how far points `[n, 2]` lie from the edge of the asphalt, negative on it."""
+        """Returns distances of points `[n, 2]` from the asphalt, negative on it."""
         along, aside = (east_north_m @ self._axes.T).T
         return np.abs(aside - self.bend * along**2 / 2 + self.width_m / 4) - self.width_m / 2
 
@@ -87,7 +87,7 @@ def draw(pen: ImageDraw.ImageDraw, camera: Camera, road: Road) -> None:
 
 
 def draw_poles(pen: ImageDraw.ImageDraw, camera: Camera, road: Road) -> None:
-    """Draws a line of wooden poles with their wires, where there is one."""
+    """Draws wooden poles with their wires."""
     trait = road.place.traits["poles"]
     if trait < 0.35:
         return
@@ -108,14 +108,13 @@ def draw_poles(pen: ImageDraw.ImageDraw, camera: Camera, road: Road) -> None:
 def _ribbon(
     pen: ImageDraw.ImageDraw, camera: Camera, road: Road, middle_m: float, half_m: float, colour: palette.Colour
 ) -> None:
-    """Fills the strip of the road between `middle_m` - `half_m` and `middle_m` + `half_m` across."""
+    """Fills the strip within `half_m` of `middle_m` across the road."""
     left, right = (camera.turn(road.ground(_STATIONS_M, middle_m + side * half_m)).tolist() for side in (-1, 1))
     if pixels := camera.outline(left + right[::-1]):
         pen.polygon(pixels, palette.rgb(colour))
 
 
 def _dashes(pen: ImageDraw.ImageDraw, camera: Camera, road: Road, colour: palette.Colour) -> None:
-    """Draws the dashed centre line."""
     first = float(road.place.generator("dashes").uniform(0, _PERIOD_M))
     starts = np.arange(-_DASHES_TO_M, _DASHES_TO_M, _PERIOD_M) + first
     ends = np.stack([starts, starts + _DASH_M], axis=1)
@@ -126,7 +125,7 @@ def _dashes(pen: ImageDraw.ImageDraw, camera: Camera, road: Road, colour: palett
 
 
 def _wire(pen: ImageDraw.ImageDraw, camera: Camera, ends_m: geometry.Array, height_m: float, place: Place) -> None:
-    """Draws one wire between two poles; it sags by 1 m."""
+    """Draws a wire between two poles; it sags by 1 m."""
     (right, ahead), (to_right, to_ahead) = ends_m.tolist()
     pixels = []
     for number in range(7):
@@ -140,7 +139,6 @@ def _wire(pen: ImageDraw.ImageDraw, camera: Camera, ends_m: geometry.Array, heig
 def _pole(
     pen: ImageDraw.ImageDraw, camera: Camera, foot_m: list[float], arm_m: list[float], height_m: float, place: Place
 ) -> None:
-    """Draws one pole with its cross-arms."""
     right, ahead = foot_m
     colour = palette.rgb(backdrop.hazy(_WOOD, place, ahead))
     width = max(1, round(camera.focal_px * 0.26 / ahead))
@@ -154,7 +152,7 @@ def _pole(
 
 
 def _stations_m() -> geometry.Array:
-    """Returns ways along the road at which its edges are drawn: close near the camera, wide far away."""
+    """Returns positions along the road, dense near the camera."""
     ahead = np.geomspace(1.5, _REACH_M, 12)
     return np.concatenate([-ahead[::-1], [0.0], ahead])
 

@@ -1,4 +1,4 @@
-"""What stands beside the road: trees and houses, the farthest drawn first."""
+"""Trees and houses beside the road, drawn from far to near."""
 
 import functools
 import math
@@ -20,14 +20,14 @@ Drawing = tuple[float, Callable[[], None]]
 
 
 def draw(pen: ImageDraw.ImageDraw, camera: Camera, road: Road) -> None:
-    """Draws all that stands beside the road."""
+    """Draws trees and houses."""
     things = [*_trees(pen, camera, road), *_houses(pen, camera, road)]
     for _, paint in sorted(things, key=lambda thing: -thing[0]):
         paint()
 
 
 def _trees(pen: ImageDraw.ImageDraw, camera: Camera, road: Road) -> list[Drawing]:
-    """Returns (metres ahead, how to draw it) of each tree in view."""
+    """Returns (metres ahead, drawing function) of each visible tree."""
     traits = road.place.traits
     shares = trees.kinds(traits)
     steps = np.cumsum(list(shares.values()))
@@ -41,7 +41,7 @@ def _trees(pen: ImageDraw.ImageDraw, camera: Camera, road: Road) -> list[Drawing
 
 
 def _houses(pen: ImageDraw.ImageDraw, camera: Camera, road: Road) -> list[Drawing]:
-    """Returns (metres ahead, how to draw it) of each house in view."""
+    """Returns (metres ahead, drawing function) of each visible house."""
     count = round(_MOST_HOUSES * road.place.traits["settlement"] ** 1.8)
     seen = _scatter(camera, road, "houses", count, clear_m=13.0)
     return [
@@ -54,7 +54,7 @@ def _houses(pen: ImageDraw.ImageDraw, camera: Camera, road: Road) -> list[Drawin
 def _scatter(
     camera: Camera, road: Road, name: str, count: int, clear_m: float
 ) -> list[tuple[list[float], list[float]]]:
-    """Returns where `count` things stand round the camera, for those in view and off the road.
+    """Returns random visible positions off the road for `count` objects.
 
     Returns:
         For each (right, ahead) in metres, and five random numbers from 0 to 1 of its own.
@@ -104,7 +104,7 @@ def _draw_house(
 
 
 def _corners(foot_m: Sequence[float], angle: float, length_m: float, width_m: float) -> list[Point]:
-    """Returns the four corners of a house; the walls from the first to the third are those that face the camera.
+    """Returns the four corners of a house, its visible walls first.
 
     Args:
         foot_m: Its middle, (right, ahead).
@@ -127,7 +127,7 @@ def _corners(foot_m: Sequence[float], angle: float, length_m: float, width_m: fl
 
 
 def _window(wall: Sequence[Point], middle: float, half: float) -> list[Point]:
-    """Returns the corners of a window in a wall (two lower, two upper corners) at shares of its length."""
+    """Returns the corners of a window in a wall, two lower and two upper."""
     low_a, low_b, high_a, high_b = wall
 
     def point(across: float, up: float) -> Point:

@@ -1,4 +1,4 @@
-"""Trees: which grow where, and how each kind is drawn."""
+"""Trees: species by climate, and their drawing."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ def kinds(traits: Mapping[str, float]) -> dict[str, float]:
 
 
 class Brush:
-    """Draws one tree, in metres round its foot.
+    """Drawing of one tree, in metres around its foot.
 
     Args:
         pen: Of the canvas.
@@ -46,7 +46,6 @@ class Brush:
         right_ahead_m: Sequence[float],
         chances: Sequence[float],
     ) -> None:
-        """Finds the pixel of the foot and the scale there."""
         self.place = place
         self.size, self.spread, self.lean, self._shade = chances
         self._pen, self._distance_m = pen, right_ahead_m[1]
@@ -54,7 +53,7 @@ class Brush:
         self._scale = camera.focal_px / right_ahead_m[1]
 
     def colour(self, base: palette.Colour, light: float = 1.0) -> tuple[int, int, int]:
-        """Returns a colour with this tree's own shade, behind the air between."""
+        """Returns a colour with this tree's own shade and haze."""
         lit = palette.mix((0, 0, 0), base, light * (0.86 + 0.28 * self._shade))
         return palette.rgb(backdrop.hazy(lit, self.place, self._distance_m))
 
@@ -70,7 +69,7 @@ class Brush:
         self._pen.ellipse([x - dx, y - dy, x + dx, y + dy], colour)
 
     def shadow(self, width_m: float) -> None:
-        """Draws the dark patch below the tree."""
+        """Draws the shadow below the tree."""
         self.round(0, 0, width_m, 0.1 * width_m, self.colour(self.place.palette.ground, 0.74))
 
     def stem(self, width_m: float, height_m: float, lean_m: float = 0.0, light: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""Who is let in by the simulated server: keys, signatures and quotas.
+"""Access control of the simulated server: keys, signatures and quotas.
 
 A key without a signing secret may not sign; one with a secret must. Over the rate, an image request gets 429 and a
 metadata request OVER_QUERY_LIMIT; over the unsigned images of a day, an image request gets the text or the picture of a
@@ -20,13 +20,13 @@ NO_KEY = "You must use an API key to authenticate each request."
 BAD_SIGNATURE = "Unable to authenticate the request: the provided 'signature' is not valid for the provided API key."
 OVER_DAY = "You have exceeded your daily request quota for this API."
 OVER_RATE = "You have exceeded your rate limit for this API."
-# Quotas begin anew at midnight of Pacific Standard Time, 8 hours behind UTC.
+# Quotas start again at midnight of Pacific Standard Time, 8 hours behind UTC.
 _DAY_S, _PACIFIC_S = 86_400, 8 * 3600
 _SIGNATURE = re.compile(r"&signature=([^&]*)")
 
 
 class Gate:
-    """Lets requests in or refuses them; safe to share between threads.
+    """Accepts or rejects requests. Thread-safe.
 
     Args:
         options: Keys and quotas.
@@ -34,7 +34,6 @@ class Gate:
     """
 
     def __init__(self, options: server_options.ServerOptions, clock: Callable[[], float]) -> None:
-        """Begins with full quotas."""
         self._signers = options.signers()
         keys = (*options.keys, *self._signers)
         self._labels = {key: f"key {number}" for number, key in enumerate(dict.fromkeys(keys), start=1)}
@@ -50,11 +49,11 @@ class Gate:
             self._used: dict[tuple[str, int], int] = {}
 
     def label(self, params: Mapping[str, str]) -> str:
-        """Returns words for the key of a request that do not show it."""
+        """Returns a label for the key of a request that does not show the key."""
         return self._labels.get(params.get("key", ""), "unknown" if params.get("key") else "none")
 
     def refusal(self, endpoint: str, params: Mapping[str, str], target: str) -> wire.Reply | None:
-        """Returns the answer to a request that is not let in, or None.
+        """Returns the response to a rejected request, or None if it is accepted.
 
         Args:
             endpoint: "image" or "metadata".
@@ -70,7 +69,10 @@ class Gate:
             return self._over_rate(endpoint, key) or self._over_day(endpoint, key, params)
 
     def _is_signed_right(self, key: str, target: str) -> bool:
-        """Says whether a request has the signature it must have, or none if it must have none."""
+        """Returns whether a request has the right signature.
+
+        That is none for a key without secret.
+        """
         found = _SIGNATURE.findall(target)
         signer: api_key.Secret | None = self._signers.get(key)
         if signer is None:
@@ -79,7 +81,7 @@ class Gate:
         return len(found) == 1 and hmac.compare_digest(found[0].replace("%3D", "=").encode(), right.encode())
 
     def _over_rate(self, endpoint: str, key: str) -> wire.Reply | None:
-        """Takes a token of the minute, or refuses."""
+        """Takes a token of the minute, or rejects the request."""
         if not self._per_minute:
             return None
         bucket = self._buckets.setdefault((endpoint, key), _Bucket(self._per_minute, self._clock()))
@@ -92,7 +94,7 @@ class Gate:
         return dataclasses.replace(refused, headers=(("Retry-After", str(int(wait_s) + 1)),))
 
     def _over_day(self, endpoint: str, key: str, params: Mapping[str, str]) -> wire.Reply | None:
-        """Takes one of the unsigned images of the day, or refuses."""
+        """Takes one of the unsigned images of the day, or rejects the request."""
         if not self._per_day or key in self._signers:
             return None
         day = key, int((self._clock() - _PACIFIC_S) // _DAY_S)
@@ -109,7 +111,6 @@ class Gate:
 
 
 def _denied(endpoint: str, why: str) -> wire.Reply:
-    """Returns the answer to a request without a key that is accepted."""
     if endpoint == "metadata":
         return wire.json_reply({"error_message": why, "status": "REQUEST_DENIED"})
     return wire.text_reply(REJECTED + why, 403)
@@ -117,7 +118,7 @@ def _denied(endpoint: str, why: str) -> wire.Reply:
 
 @dataclasses.dataclass
 class _Bucket:
-    """Tokens that flow in evenly and never fill it beyond a minute's.
+    """Token bucket that holds at most a minute's tokens.
 
     Attributes:
         tokens: What is left.

@@ -1,4 +1,4 @@
-"""What the answer of the simulated server becomes under a fault."""
+"""Effects of faults on the responses of the simulated server."""
 
 import dataclasses
 import email.utils
@@ -33,7 +33,7 @@ def answer(
     make: Callable[[], wire.Reply],
     elsewhere: str,
 ) -> tuple[wire.Reply, bool]:
-    """Returns the answer to a request that a fault was chosen for, and whether the fault shows in it.
+    """Returns the response to a request under a fault, and whether it differs.
 
     Args:
         fault: What goes wrong.
@@ -62,7 +62,7 @@ def answer(
 
 
 def _failed(fault: faults.Fault, elsewhere: str) -> wire.Reply | None:
-    """Returns the answer of a kind that does not look at what was asked for, or None for others."""
+    """Returns the response of a fault that ignores the request, else None."""
     if fault.kind in ("http_503", "http_429"):
         return _asked_to_wait(fault)
     if fault.kind == "http_500":
@@ -82,7 +82,6 @@ def _failed(fault: faults.Fault, elsewhere: str) -> wire.Reply | None:
 
 
 def _asked_to_wait(fault: faults.Fault) -> wire.Reply:
-    """Returns an answer with Retry-After."""
     status = int(fault.kind.removeprefix("http_"))
     wait = str(fault.retry_after_s)
     if fault.retry_after_date:
@@ -92,7 +91,7 @@ def _asked_to_wait(fault: faults.Fault) -> wire.Reply:
 
 
 def _bent(fault: faults.Fault, right: wire.Reply) -> wire.Reply | None:
-    """Returns the right answer as a fault leaves it, or None if there is nothing for the fault to spoil."""
+    """Returns the right response as changed by a fault, or None if it is not."""
     if fault.kind == "slow":
         return dataclasses.replace(right, delivery="slow", pace_bytes_per_s=fault.bytes_per_s)
     if fault.kind in _DELIVERIES:
@@ -116,7 +115,6 @@ def _bent(fault: faults.Fault, right: wire.Reply) -> wire.Reply | None:
 def _moved(
     endpoint: str, params: Mapping[str, str], make: Callable[[], wire.Reply], size: tuple[int, int]
 ) -> tuple[wire.Reply, bool]:
-    """Returns the answer to a request for a panorama that is gone."""
     if not params.get("pano"):
         return make(), False
     if endpoint == "metadata":
@@ -125,7 +123,7 @@ def _moved(
 
 
 def _corrupted(content: bytes) -> bytes:
-    """Returns a JPEG with the precision and size in its frame header flipped, which every decoder finds.
+    """Returns a JPEG with precision and size in its frame header flipped.
 
     A flip inside the scan would decode to other pixels without a word; TLS is what keeps those away.
     """
@@ -134,7 +132,7 @@ def _corrupted(content: bytes) -> bytes:
 
 
 def _size_px(params: Mapping[str, str]) -> tuple[int, int]:
-    """Returns (height_px, width_px) of a request, or the size of the documentation's grey image."""
+    """Returns (height_px, width_px) of a request, 300 x 600 by default."""
     try:
         query = queries.read(params)
     except queries.InvalidError:

@@ -1,4 +1,4 @@
-"""Faults that a simulated server shall have, and for which requests.
+"""Faults of the simulated server, and the requests they hit.
 
     [{"kind": "http_503", "rate": 0.05, "first_n_attempts": 2, "retry_after_s": 1},
      {"kind": "grey", "endpoint": "image", "match": {"heading": "90"}},
@@ -39,7 +39,7 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "empty": (BOTH, "status 200 and no byte"),
     "huge": (BOTH, "a body without end and without a length"),
     "redirect": (BOTH, "status 302 to another host name"),
-    "moved_pano": (BOTH, "the panorama asked for by its id is gone"),
+    "moved_pano": (BOTH, "the panorama asked for by its id is missing"),
     "corrupt_jpeg": (IMAGE, "an image with flipped bytes in its frame header"),
     "grey": (IMAGE, "the picture that says there is no imagery"),
     "error_image": (IMAGE, "status 200 and a picture of an error message"),
@@ -53,10 +53,10 @@ _MOST_BYTES = 1 << 30
 
 @dataclasses.dataclass(frozen=True)
 class Burst:
-    """A span of time in which a fault happens.
+    """Time span of a fault.
 
     Attributes:
-        after: Requests to the endpoint before it begins.
+        after: Requests to the endpoint before it starts.
         for_s: Seconds it lasts.
     """
 
@@ -75,7 +75,7 @@ class Burst:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """A kind of fault and the requests that it hits.
+    """Kind of a fault, and the requests that it hits.
 
     Attributes:
         kind: One of KINDS.
@@ -88,7 +88,7 @@ class Fault:
         retry_after_date: Whether it says that as a date.
         bytes_per_s: Of slow.
         body_bytes: Of huge.
-        lasting: Whether a request that is hit is hit every time it is sent; otherwise each attempt is drawn anew.
+        lasting: Whether a request that is hit is hit every time it is sent; otherwise each attempt is drawn separately.
     """
 
     kind: str
@@ -129,14 +129,14 @@ class Fault:
         _check_number(self.kind, "body_bytes", self.body_bytes, 1, _MOST_BYTES, whole=True)
 
     def matches(self, endpoint: str, params: Mapping[str, str], attempt: int) -> bool:
-        """Says whether a request is of those that the fault may hit."""
+        """Returns whether the fault may hit a request."""
         here = endpoint == self.endpoint if self.endpoint else endpoint in KINDS[self.kind][0]
         early = self.first_n_attempts is None or attempt <= self.first_n_attempts
         return here and early and all(params.get(name) == value for name, value in self.match.items())
 
 
 class Plan:
-    """Chooses the faults of requests; safe to share between threads.
+    """Chooses the faults of requests. Thread-safe.
 
     Args:
         faults: In order of precedence.
@@ -145,7 +145,6 @@ class Plan:
     """
 
     def __init__(self, faults: tuple[Fault, ...], seed: int, clock: Callable[[], float]) -> None:
-        """Begins with no request seen."""
         self._faults, self._seed, self._clock = faults, seed, clock
         self._lock = threading.Lock()
         self._attempts: dict[tuple[str, str], int] = {}
@@ -173,7 +172,7 @@ class Plan:
         return None
 
     def _is_open(self, number: int, endpoint: str) -> bool:
-        """Says whether a fault happens at this time."""
+        """Returns whether a fault is active now."""
         burst = self._faults[number].burst
         if burst is None:
             return True
@@ -216,7 +215,6 @@ def read(path: str | os.PathLike[str]) -> tuple[Fault, ...]:
 
 
 def _parse_one(row: dict[str, Any], name: str) -> Fault:
-    """Returns the fault of one object."""
     fields = {field.name for field in dataclasses.fields(Fault)}
     unknown = sorted(set(row) - fields)
     if unknown or "kind" not in row:
@@ -235,7 +233,7 @@ def _parse_one(row: dict[str, Any], name: str) -> Fault:
 def _check_number(
     kind: str, name: str, value: object, least: float, most: float = float("inf"), whole: bool = False
 ) -> None:
-    """Raises OptionError unless a value is a number in a range."""
+    """Checks that a value is a number in a range."""
     right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
     if not right or not least <= value <= most:  # type: ignore[operator]
         rule = f"a {'whole ' if whole else ''}number from {least:g}" + ("" if most == float("inf") else f" to {most:g}")
@@ -243,5 +241,5 @@ def _check_number(
 
 
 def _share(words: str) -> float:
-    """Returns a number from 0 to below 1 that follows from a text."""
+    """Returns a hash of a text in [0, 1)."""
     return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=8).digest(), "little") / 2.0**64

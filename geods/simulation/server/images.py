@@ -1,4 +1,4 @@
-"""The pictures that the simulated server answers with: views, the grey one, and one with an error written on it.
+"""Images of the simulated server: views, no imagery, and errors.
 
 Where a service puts its logo, these say SIMULATED, so that none is ever taken for a photograph.
 """
@@ -29,25 +29,24 @@ _TILE_POINTS = tuple((30.0 + 4 * row, -120.0 + 7 * column) for row in range(4) f
 
 
 class Views:
-    """Views of a simulated world as JPEG bytes; safe to share between threads.
+    """Views of a simulated world as JPEG bytes. Thread-safe.
 
     Args:
         world: What is photographed.
         tiled: Whether to answer from 16 drawings, with bytes but not pixels of their own. Drawing a view of 600 x 300
-            takes 12 ms with the interpreter's lock held for the most part, so a process draws about 80 a second; a load
+            takes 12 ms, most of it under the interpreter's lock, so a process draws about 80 a second; a load
             test with more would measure the drawing.
     """
 
     def __init__(self, world: worlds.World, tiled: bool = False) -> None:
-        """Draws nothing yet."""
         self._world, self._tiled = world, tiled
         self._draw = functools.lru_cache(maxsize=_KEPT_VIEWS)(self._draw_now)
 
     def view(self, name: str, coords: tuple[float, float], heading_deg: float, height_px: int, width_px: int) -> bytes:
-        """Returns a view, the same for the same arguments.
+        """Returns a view; equal arguments give equal bytes.
 
         Args:
-            name: What tells this view apart from others, ASCII.
+            name: Unique name of the view, ASCII.
             coords: (lat, lon) of the camera, degrees.
             heading_deg: Where it looks, degrees clockwise from north.
             height_px: Rows.
@@ -60,7 +59,6 @@ class Views:
         return with_comment(self._draw(point, 0.0, height_px, width_px), name.encode())
 
     def _draw_now(self, coords: tuple[float, float], heading_deg: float, height_px: int, width_px: int) -> bytes:
-        """Draws a view."""
         drawn = max(height_px, worlds.LEAST_PX), max(width_px, worlds.LEAST_PX)
         picture = self._world.picture(self._world.place(*coords), heading_deg, *drawn)
         return _jpeg(_marked(picture.crop((0, 0, width_px, height_px))))
@@ -77,12 +75,12 @@ def with_comment(content: bytes, comment: bytes) -> bytes:
 
 
 def no_imagery(height_px: int, width_px: int) -> bytes:
-    """Returns the grey picture that says there is no imagery, as a JPEG."""
+    """Returns the grey "no imagery" image, as a JPEG."""
     return _written(_NO_IMAGERY, _GREY_RGB, height_px, width_px)
 
 
 def error(height_px: int, width_px: int, *lines: str) -> bytes:
-    """Returns a picture of an error message, as a JPEG.
+    """Returns the image of an error message, as a JPEG.
 
     Args:
         height_px: Rows.
@@ -94,7 +92,6 @@ def error(height_px: int, width_px: int, *lines: str) -> bytes:
 
 @functools.lru_cache(maxsize=64)
 def _written(lines: Sequence[str], ground: tuple[int, int, int], height_px: int, width_px: int) -> bytes:
-    """Returns a JPEG of text on a flat ground."""
     picture = Image.new("RGB", (width_px, height_px), ground)
     pen = ImageDraw.Draw(picture)
     for number, line in enumerate(lines):
@@ -106,7 +103,7 @@ def _written(lines: Sequence[str], ground: tuple[int, int, int], height_px: int,
 
 
 def _marked(picture: Image.Image) -> Image.Image:
-    """Writes the mark into the lower left corner, where it does not hide a small picture, and returns it."""
+    """Writes the mark into the lower left corner of an image that is not small."""
     if min(picture.size) < _LEAST_WRITTEN_PX:
         return picture
     pen = ImageDraw.Draw(picture)
@@ -117,7 +114,6 @@ def _marked(picture: Image.Image) -> Image.Image:
 
 
 def _jpeg(picture: Image.Image) -> bytes:
-    """Returns a picture as a baseline JPEG."""
     with io.BytesIO() as target:
         picture.save(target, "JPEG", quality=85, subsampling="4:2:0", optimize=False, progressive=False)
         return target.getvalue()

@@ -1,6 +1,6 @@
-"""What a simulated server was asked and what it answered, so that a test can hold a client's own books against it.
+"""Ledger of the requests to a simulated server, to check a client's counts.
 
-An image request counts as used (`billable`) as soon as the service begins to work on it: with a view, without one (404,
+An image request counts as used (`billable`) as soon as the service starts to work on it: with a view, without one (404,
 the grey picture), and also if the answer fails on the way (5xx, a broken connection, damage). Refusals (400, 403, 429)
 are free. The service documents no more than that views cost money, so this is the careful reading. Metadata are free.
 """
@@ -19,16 +19,15 @@ _WINDOW_S = 1.0
 
 
 class Ledger:
-    """Counts; safe to share between threads."""
+    """Counters of requests and responses. Thread-safe."""
 
     def __init__(self) -> None:
-        """Begins at zero."""
         self._lock = threading.Lock()
         self._running = 0
         self.reset()
 
     def reset(self) -> None:
-        """Begins at zero again; requests under way still count as running."""
+        """Resets the counters; requests under way still count as running."""
         with self._lock:
             self._requests: dict[str, collections.Counter[str]] = {name: collections.Counter() for name in ENDPOINTS}
             self._verdicts: collections.Counter[str] = collections.Counter()
@@ -44,7 +43,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def running(self, endpoint: str) -> Iterator[None]:
-        """Counts a request as under way for as long as the block takes."""
+        """Counts a request as under way while the block runs."""
         now_s = time.monotonic()
         with self._lock:
             self._running += 1
@@ -63,7 +62,7 @@ class Ledger:
     def answered(
         self, endpoint: str, reply: wire.Reply, key: str, unknown: Iterable[str] = (), fault: str = ""
     ) -> None:
-        """Counts an answer; called just before it is sent, so that a client that has it finds it counted.
+        """Counts a response just before it is sent.
 
         Args:
             endpoint: One of ENDPOINTS.
@@ -85,29 +84,29 @@ class Ledger:
                 self._count_view(reply, 1)
 
     def sent(self, reply: wire.Reply) -> None:
-        """Counts the view of an answer whose sending took its time, and came to its end."""
+        """Counts the view of a slow response that was sent whole."""
         with self._lock:
             if reply.delivery == "slow":
                 self._count_view(reply, 1)
 
     def unsent(self, reply: wire.Reply) -> None:
-        """Takes back the view of an answer that could not be sent; it stays billed."""
+        """Takes back the view of a response that could not be sent; it stays billed."""
         with self._lock:
             if reply.delivery == "whole":
                 self._count_view(reply, -1)
 
     def mark(self, name: str) -> None:
-        """Counts something that should not happen."""
+        """Counts an unexpected event."""
         with self._lock:
             self._marks[name] += 1
 
     def views(self) -> dict[str, int]:
-        """Returns how often each view ("pano|heading|fov|pitch|size") was sent whole."""
+        """Returns how often each view ("pano|heading|fov|pitch|size") was sent."""
         with self._lock:
             return {name: count for name, count in self._views.items() if count > 0}
 
     def summary(self) -> dict[str, Any]:
-        """Returns the counts as JSON can hold them.
+        """Returns the counts as JSON values.
 
         Returns:
             requests: Requests by endpoint and HTTP status ("none": never answered).
@@ -143,6 +142,5 @@ class Ledger:
             }
 
     def _count_view(self, reply: wire.Reply, by: int) -> None:
-        """Counts the view of an answer, if it has one."""
         if reply.view:
             self._views[reply.view] += by

@@ -1,4 +1,4 @@
-"""The parameters of a Street View request, read as the service reads them.
+"""Parameters of a Street View request, parsed as the service does.
 
 https://developers.google.com/maps/documentation/streetview/request-streetview; what it clamps is clamped here.
 """
@@ -24,7 +24,7 @@ class InvalidError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """A request.
+    """Parsed request.
 
     Attributes:
         pano_id: Panorama asked for, or None.
@@ -54,22 +54,22 @@ class Query:
 
 
 def params_of(path_and_query: str) -> dict[str, str]:
-    """Returns the parameters of a request's target, the last one of a name."""
+    """Returns the parameters of a request's target; the last of a name counts."""
     return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(path_and_query).query, keep_blank_values=True))
 
 
 def canonical(params: Mapping[str, str]) -> str:
-    """Returns what a request asks for, whoever asks: its parameters in order, without key and signature."""
+    """Returns the sorted parameters without key and signature."""
     return "&".join(f"{name}={params[name]}" for name in sorted(params) if name not in ("key", "signature"))
 
 
 def wants_error_code(params: Mapping[str, str]) -> bool:
-    """Says whether errors shall have a status of their own."""
+    """Returns whether errors are to have an HTTP status of their own."""
     return params.get("return_error_code", "").lower() == "true"
 
 
 def read(params: Mapping[str, str]) -> Query:
-    """Returns the request that parameters describe.
+    """Parses the parameters of a request.
 
     Raises:
         InvalidError: If one is malformed, or there is neither location nor panorama.
@@ -112,7 +112,6 @@ def _coords(location: str) -> tuple[float, float] | None:
 
 
 def _size(text: str) -> tuple[int, int]:
-    """Returns width and height in pixels."""
     found = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})", text)
     if not found or not int(found[1]) or not int(found[2]):
         raise InvalidError("size is not WIDTHxHEIGHT")
@@ -120,7 +119,6 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _radius_m(params: Mapping[str, str]) -> int:
-    """Returns the radius in metres."""
     text = params.get("radius") or str(_DEFAULT_RADIUS_M)
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise InvalidError("radius is no whole number of metres")
@@ -128,7 +126,6 @@ def _radius_m(params: Mapping[str, str]) -> int:
 
 
 def _number(params: Mapping[str, str], name: str, default: float) -> float:
-    """Returns a parameter that is a number."""
     try:
         value = float(params.get(name) or default)
     except ValueError:

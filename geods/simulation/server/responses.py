@@ -1,4 +1,4 @@
-"""What the simulated Street View service answers, once a request has been let in.
+"""Responses of the simulated Street View service to accepted requests.
 
 As documented by the service, and as observed against its documentation: `radius` may be overrun (`radius_leak`), and
 `source=outdoor` leaves out indoor panoramas but not photographs of users. Two things differ from the service: an
@@ -20,7 +20,7 @@ _LEAK_KM, _LEAK_TRIES, _LEAK_BOX_DEG = (200.0, 3500.0), 24, 0.1
 
 
 class Service:
-    """Answers requests about a covered world; safe to share between threads.
+    """Answers requests about a world with panoramas. Thread-safe.
 
     Args:
         coverage: Where there are panoramas.
@@ -36,7 +36,6 @@ class Service:
         seed: int = 0,
         radius_leak: float = 0.0,
     ) -> None:
-        """Keeps what it is given."""
         self.coverage = coverage
         self._views, self._seed, self._radius_leak = views, seed, radius_leak
 
@@ -77,7 +76,6 @@ class Service:
         return wire.image_reply(content, view=name)
 
     def _find(self, query: queries.Query) -> panoramas.CoveredPano | None:
-        """Returns the panorama a request is about."""
         if query.pano_id is not None:
             return self.coverage.by_id(query.pano_id)
         if query.coords is None:
@@ -88,7 +86,7 @@ class Service:
         return self.coverage.nearest(*query.coords, min(query.radius_m, _MOST_RADIUS_M), query.outdoor)
 
     def _leaked(self, coords: tuple[float, float]) -> panoramas.CoveredPano | None:
-        """Returns the photograph of a user far away with which a point is answered, or None for most points."""
+        """Returns a user's far photograph for the points of the radius leak, or None."""
         if not self._radius_leak:
             return None
         rng = fields.generator(self._seed, "leak", f"{coords[0]:.7f},{coords[1]:.7f}")
@@ -105,7 +103,7 @@ class Service:
 
 
 def record(pano: panoramas.CoveredPano) -> dict[str, object]:
-    """Returns the metadata of a panorama, in the order in which the service writes them."""
+    """Returns the metadata of a panorama, in the service's order."""
     dated = {} if pano.date is None else {"date": pano.date}
     return {
         "copyright": pano.copyright,
@@ -117,20 +115,22 @@ def record(pano: panoramas.CoveredPano) -> dict[str, object]:
 
 
 def view_name(pano_id: str, heading_deg: float, query: queries.Query) -> str:
-    """Returns what tells a view apart: "pano|heading|fov|pitch|size"."""
+    """Returns the name of a view: "pano|heading|fov|pitch|size"."""
     angles = f"{heading_deg:.10g}|{query.fov_deg:.10g}|{query.pitch_deg:.10g}"
     return f"{pano_id}|{angles}|{query.width_px}x{query.height_px}"
 
 
 def no_image(height_px: int, width_px: int, error_code: bool) -> wire.Reply:
-    """Returns what is answered where there is no panorama; it counts as used, as nothing says that it does not."""
+    """Returns the response where there is no panorama.
+
+    It counts as used, since the documentation does not exclude it.
+    """
     if error_code:
         return dataclasses.replace(wire.text_reply("No imagery here.", 404), billed=True)
     return wire.image_reply(images.no_imagery(height_px, width_px))
 
 
 def _invalid(params: Mapping[str, str], problem: str) -> wire.Reply:
-    """Returns the answer to a malformed image request."""
     if queries.wants_error_code(params) or not params.get("size"):
         return wire.text_reply(f"{problem}.", 400)
     # With status 200, as the service does unless it is asked for error codes.
@@ -138,7 +138,7 @@ def _invalid(params: Mapping[str, str], problem: str) -> wire.Reply:
 
 
 def _heading_deg(query: queries.Query, coords: tuple[float, float]) -> float:
-    """Returns where the camera looks: as asked, else towards the point asked for, else north."""
+    """Returns the heading: requested, else towards the requested point, else north."""
     if query.heading_deg is not None:
         return query.heading_deg
     if query.coords is None or query.pano_id is not None:

@@ -1,4 +1,4 @@
-"""The flags of the simulated Street View server, in a module that draws nothing."""
+"""Flags of the simulated Street View server, without heavy imports."""
 
 import dataclasses
 from typing import Literal
@@ -13,16 +13,16 @@ DEMO_KEY = "simulated-street-view-demo-key"
 
 @dataclasses.dataclass(frozen=True)
 class ServerOptions:
-    """What is served to whom.
+    """World, keys and quotas of the simulated server.
 
     Attributes:
         keys: API keys that are accepted, with or without a signature if they have a signing secret.
         signed_keys: "KEY:SECRET" each: keys whose requests must be signed with the secret (URL-safe base64).
         seed: Seed of the world, its coverage and its faults.
-        difficulty: 0 to 1, as of simulated.World.
-        density: How much of the land is covered, as of world_coverage.Coverage.
+        difficulty: 0 to 1, as of worlds.World.
+        density: How much of the land is covered, as of panoramas.Coverage.
         radius_leak: Share of the points for which the panorama is one of a user far away, whatever the radius.
-        picture: "full" draws every view; "tiled" answers from a few drawings, told apart by a comment in the JPEG.
+        picture: "full" draws every view; "tiled" answers from a few drawings, distinguished by a comment in the JPEG.
         queries_per_minute: Requests of a key a minute, images and metadata apart; 0 for no limit.
         daily_unsigned_images: Image requests of a key a day without a signature; 0 for no limit.
     """

@@ -1,13 +1,13 @@
-"""A Street View Static API on this machine, for developing and testing against without key, cost or network.
+"""A simulated Street View Static API on this machine.
 
-    with simulated_server.serving(server_options.ServerOptions()) as server:
-        client = street_view.StreetView(StreetViewOptions(api_base=server.url), secret.Secret(DEMO_KEY))
+    with street_view_server.serving(server_options.ServerOptions()) as server:
+        client = street_view_api.StreetView(StreetViewOptions(api_base=server.url), api_key.Secret(DEMO_KEY))
         ...
         server.stats()["billable"]
 
-The same paths, parameters, statuses and headers as the service; the pictures are of a simulated world. Beside them:
+The same paths, parameters, statuses and headers as the service; the images are of a simulated world. Beside them:
 
-    GET  /__fake__/stats              the ledger          POST /__fake__/reset    begins it anew, and all quotas
+    GET  /__fake__/stats              the ledger          POST /__fake__/reset    clears it and the quotas
     GET  /__fake__/pano/ID            what an id is       POST /__fake__/faults   JSON as in faults.py
     GET  /__fake__/coverage?bbox=     GeoJSON of what lies in lon_min,lat_min,lon_max,lat_max
     GET  /healthz                     "ok"
@@ -44,7 +44,7 @@ _MOST_BOX_DEG2 = 4.0
 
 
 class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """The server; `serving` starts and ends one.
+    """The simulated HTTP server; `serving` starts and stops one.
 
     Args:
         options: What is served to whom.
@@ -59,7 +59,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     """
 
     daemon_threads = True
-    # The default of 5 refuses connections when 16 workers begin at once.
+    # The default of 5 refuses connections when 16 workers start at once.
     request_queue_size = 128
 
     def __init__(
@@ -70,7 +70,6 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         clock: Callable[[], float] = time.time,
         port: int = 0,
     ) -> None:
-        """Binds the port."""
         world = worlds.World(options.seed, options.difficulty)
         coverage = coverage or panoramas.Coverage(world, density=options.density)
         views = images.Views(world, tiled=options.picture == "tiled")
@@ -97,22 +96,22 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         return self.ledger.summary()
 
     def views(self) -> dict[str, int]:
-        """Returns how often each view ("pano|heading|fov|pitch|size") was sent whole."""
+        """Returns how often each view ("pano|heading|fov|pitch|size") was sent."""
         return self.ledger.views()
 
     def plan(self, planned: Sequence[faults.Fault]) -> None:
-        """Has other faults from now on, and forgets how often what was asked for."""
+        """Replaces the faults and forgets the attempts so far."""
         self._planned = tuple(planned)
         self._plan = faults.Plan(self._planned, self._seed, self._clock)
 
     def reset(self) -> None:
-        """Begins the ledger, the quotas and the attempts anew; the faults stay."""
+        """Resets the ledger, the quotas and the attempts; the faults stay."""
         self.ledger.reset()
         self._gate.reset()
         self.plan(self._planned)
 
     def answer(self, endpoint: str, target: str) -> wire.Reply:
-        """Returns the answer to a request and enters it into the ledger.
+        """Returns the response to a request and records it in the ledger.
 
         Args:
             endpoint: "image" or "metadata".
@@ -135,24 +134,24 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         return reply
 
     def server_bind(self) -> None:
-        """Binds without asking a name server who this machine is, which takes seconds without a network."""
+        """Binds without a reverse DNS lookup, which takes seconds without a network."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as socketserver
-        """Answers the requests of a connection in a thread of its own."""
+        """Handles the requests of a connection in a thread of its own."""
         with self._connections_lock:
             self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as socketserver
-        """Ends a connection."""
+        """Closes a connection."""
         with self._connections_lock:
             self._connections.discard(request)
         super().shutdown_request(request)
 
     def server_close(self) -> None:
-        """Ends all connections, also those that wait for another request."""
+        """Closes all connections, idle ones too."""
         super().server_close()
         self.stopping.set()
         with self._connections_lock:
@@ -161,15 +160,13 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as socketserver
-        """Says nothing of clients that left; other errors are counted and shown."""
+        """Ignores clients that left; counts and shows other errors."""
         if not isinstance(sys.exc_info()[1], OSError):
             self.ledger.mark("server_errors")
             super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """One connection."""
-
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Server
@@ -203,12 +200,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Logs nothing: a request's target holds the key."""
 
     def _send(self, reply: wire.Reply) -> None:
-        """Delivers an answer."""
         self.close_connection = self.close_connection or not reply.keeps_connection
         wire.send(self.connection, reply, self.server.stopping)
 
     def _helper(self, path: str) -> wire.Reply:
-        """Returns the answer to a GET that is not part of the service."""
+        """Returns the response to a GET that is not part of the service."""
         if path == "/healthz":
             return wire.text_reply("ok", 200)
         if path == "/__fake__/stats":
@@ -225,7 +221,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return wire.text_reply("Not found.", 404)
 
     def _posted(self, path: str, body: bytes) -> wire.Reply:
-        """Does what a POST asks for."""
         if path == "/__fake__/reset":
             self.server.reset()
         elif path == "/__fake__/faults":
@@ -263,7 +258,6 @@ def serving(
 
 
 def _covered(coverage: panoramas.Coverage, text: str) -> wire.Reply:
-    """Returns the panoramas of a box as GeoJSON."""
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:

@@ -1,7 +1,4 @@
-"""An answer of the simulated server, and its bytes on the wire.
-
-Puts the answers of the simulated server on the wire, whole or broken.
-"""
+"""Responses of the simulated server, and their delivery, whole or broken."""
 
 import dataclasses
 import email.utils
@@ -18,11 +15,12 @@ from typing import Any, Literal
 
 Delivery = Literal["whole", "slow", "reset", "half", "half_unannounced", "endless", "never"]
 _DAY_S = 86_400
+_STEP_S, _POLL_S = 0.05, 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """An answer, and how it is delivered.
+    """Response, and its delivery.
 
     Attributes:
         status: HTTP status.
@@ -57,7 +55,7 @@ class Reply:
 
 
 def json_reply(content: Mapping[str, Any], status: int = 200) -> Reply:
-    """Returns an object as the service writes it: three spaces, UTF-8 as it is."""
+    """Returns JSON as the service writes it: indented by three spaces, in UTF-8."""
     text = json.dumps(content, indent=3, ensure_ascii=False) + "\n"
     return Reply(status, text.encode(), "application/json; charset=UTF-8", verdict=str(content.get("status", "")))
 
@@ -92,27 +90,22 @@ def head_of(reply: Reply) -> bytes:
 
 
 def _now_s() -> int:
-    """Returns the second it is."""
     return int(time.time())
 
 
 @functools.lru_cache(maxsize=4)
 def _date(now_s: int) -> str:
-    """Returns an HTTP date; kept, as an answer takes a fraction of a millisecond."""
+    """Returns an HTTP date; cached, since a response takes less than 1 ms."""
     return email.utils.formatdate(now_s, usegmt=True)
 
 
 @functools.lru_cache
 def _phrase(status: int) -> str:
-    """Returns the words of a status."""
     return http.HTTPStatus(status).phrase
 
 
-_STEP_S, _LOOK_S = 0.05, 0.1
-
-
 def send(connection: socket.socket, reply: Reply, stopping: threading.Event) -> None:
-    """Sends an answer; where `reply.keeps_connection` is false the caller ends the connection afterwards.
+    """Sends a response, whole or broken.
 
     Args:
         connection: Where to.
@@ -142,7 +135,6 @@ def send(connection: socket.socket, reply: Reply, stopping: threading.Event) -> 
 
 
 def _drip(connection: socket.socket, head: bytes, reply: Reply, stopping: threading.Event) -> None:
-    """Sends a few bytes at a time."""
     connection.sendall(head)
     step = max(1, round(reply.pace_bytes_per_s * _STEP_S))
     for start in range(0, len(reply.body), step):
@@ -152,7 +144,6 @@ def _drip(connection: socket.socket, head: bytes, reply: Reply, stopping: thread
 
 
 def _repeat(connection: socket.socket, head: bytes, reply: Reply, stopping: threading.Event) -> None:
-    """Sends the body again and again."""
     connection.sendall(head)
     for start in range(0, reply.limit_bytes, len(reply.body)):
         if stopping.is_set():
@@ -161,9 +152,8 @@ def _repeat(connection: socket.socket, head: bytes, reply: Reply, stopping: thre
 
 
 def _hold(connection: socket.socket, stopping: threading.Event) -> None:
-    """Waits until the client leaves."""
     with selectors.DefaultSelector() as selector:
         selector.register(connection, selectors.EVENT_READ)
         # Whatever arrives after a request is the end of the connection: nobody sends two requests at once.
-        while not stopping.is_set() and not selector.select(_LOOK_S):
+        while not stopping.is_set() and not selector.select(_POLL_S):
             pass

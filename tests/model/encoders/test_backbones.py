@@ -78,7 +78,7 @@ def test_several_sizes_give_the_features_of_each_in_order(pooling):
 
 
 def test_an_encoder_whose_branches_need_a_fixed_size_cannot_look_at_several():
-    with pytest.raises(errors.BackboneError, match=r"nasnet_mobile cannot look at images of heights \[64, 32\] px"):
+    with pytest.raises(errors.BackboneError, match=r"nasnet_mobile cannot take images of heights \[64, 32\] px"):
         backbones.build(spec_of(name="nasnet_mobile", pooling="avg", more_heights_px=(32,)))
 
 

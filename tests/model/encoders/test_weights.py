@@ -45,7 +45,7 @@ def test_random_weights_repeat_in_another_process_and_no_network_is_said(mobilen
         [sys.executable, "-c", code], cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=True
     )
     assert backbones.weights_sha256(mobilenet) in done.stdout.split()
-    assert "mobilenet_v2: its ImageNet weights could not be fetched: URL fetch failure on https://" in done.stdout
+    assert "mobilenet_v2: its ImageNet weights could not be downloaded: URL fetch failure on https://" in done.stdout
     assert "pass --backbone_weights=PATH" in done.stdout
 
 

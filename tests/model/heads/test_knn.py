@@ -19,7 +19,7 @@ SEEN = np.ones((40, 1), bool)
 def remembering(**options):
     density = knn.NeighbourDensity(40, CENTROIDS, **options)
     classifier = knn.build_classifier(density, (8,))
-    density.remember(density.look(LOOKS, SEEN), COORDS)
+    density.remember(density.describe(LOOKS, SEEN), COORDS)
     return classifier
 
 
