@@ -129,5 +129,5 @@ def test_an_unknown_fusion_names_those_there_are():
 
 def test_a_head_for_other_features_is_refused():
     head = classifiers.build("linear", (CHANNELS,), CELLS)
-    with pytest.raises(errors.OptionError, match=r"--fusion=lstm a head sees features of shape \(64,\)"):
+    with pytest.raises(errors.OptionError, match=r"--fusion=lstm a head takes features of shape \(64,\)"):
         geolocator.build_classifier(head, (CHANNELS,), "lstm")

@@ -124,7 +124,7 @@ def test_pooled_moments_of_two_sizes_give_what_their_maps_give():
 
 
 def test_places_that_all_look_the_same_are_refused():
-    with pytest.raises(errors.TrainingError, match="look different"):
+    with pytest.raises(errors.TrainingError, match="with different images"):
         kernel_regression.fit(np.ones((6, 3)), COORDS[:6], GROUPS[:6], CENTROIDS)
 
 
