@@ -90,7 +90,9 @@ class Builder(dataset_builder.FileReaderBuilder):
             super().__init__(data_dir=self._places.data_dir, **kwargs)
 
     def download_and_prepare(self, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
-        """Builds the dataset, unless it is there and was built of the same images and partition.
+        """Builds the dataset, unless it exists.
+
+        And was built of the same images and partition.
 
         Raises:
             GeodsError: If the tree, its partition or an image cannot be used, the dataset there is of another tree,
@@ -139,7 +141,10 @@ class Builder(dataset_builder.FileReaderBuilder):
         return super()._create_builder_config(builder_config, version)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        """Returns the features; the names of the cells follow from the partition when the dataset is built."""
+        """Returns the features of the dataset.
+
+        The names of the cells follow from the partition when the dataset is built.
+        """
         info = self.dataset_info_from_configs(features=examples.features(), metadata=tfds.core.MetadataDict())
         # TFDS 4.9.10 would look for it in Google's bucket, and leave an empty folder behind in /tmp each time.
         info.initialize_from_bucket = lambda: None
@@ -186,7 +191,7 @@ class Builder(dataset_builder.FileReaderBuilder):
     def _download_and_prepare(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
     ) -> None:
-        """Writes the dataset into the temporary folder that TFDS renames in the end, and seals it there."""
+        """Writes and seals the dataset in the folder that TFDS renames in the end."""
         folder = pathlib.Path(self.data_dir)
         with seals.ChecksumWriter(folder) as sealing:
             # A split of nothing cannot be written, so TFDS takes this for "no data".
@@ -204,7 +209,9 @@ class Builder(dataset_builder.FileReaderBuilder):
         seals.renew(pathlib.Path(self.data_dir), [dataset_folder.INFO, dataset_folder.METADATA])
 
     def _refuse_stale(self, download_config: tfds.download.DownloadConfig | None) -> None:
-        """Raises DatasetError if the dataset is there, but of other images or another partition than the given tree.
+        """Raises DatasetError for a dataset of other images or another partition.
+
+        Other than those of the given tree.
 
         TFDS itself would say "Reusing dataset" and end well.
         """
@@ -245,7 +252,10 @@ def _changes(folder: pathlib.Path, metadata: Any, now: lineage.Lineage) -> list[
 
 @contextlib.contextmanager
 def _without_traceback() -> Iterator[None]:
-    """Lets a user's mistake end the tfds command as its message alone, unless it was started verbosely."""
+    """Lets a user's mistake end the tfds command as its message alone.
+
+    Unless it was started verbosely.
+    """
     try:
         yield
     except errors.GeodsError:
@@ -255,7 +265,10 @@ def _without_traceback() -> Iterator[None]:
 
 
 def _sweep(data_path: epath.Path, data_dir: epath.Path) -> None:
-    """Removes what TFDS leaves of a build that failed: empty folders and a note of the default config."""
+    """Removes leftovers of TFDS' failed builds.
+
+    Empty folders and a note of the default config.
+    """
     dataset = data_path.parent.parent
     for folder in (data_path.parent, data_dir / "downloads" / "extracted", data_dir / "downloads"):
         if folder.exists() and not any(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Prints what an imagery tree holds and what is wrong with it.
+"""Prints the contents and problems of an imagery tree.
 
     python -m tools.check_tree --tree=TREE --partition=partition.geojson
 

@@ -1,1 +1,1 @@
-"""The TFDS dataset: what a build plans and writes, and how it is read."""
+"""The TFDS dataset: plan, shards, lineage and readers."""

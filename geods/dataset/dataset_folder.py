@@ -57,7 +57,9 @@ def check_built(data_dir: str | os.PathLike[str], config: str, splits: Iterable[
 
 
 def _check_foreign(folder: pathlib.Path) -> None:
-    """Checks that TFDS stays in its package and folder: it imports any module that features.json names.
+    """Checks that TFDS stays in its package and folder.
+
+    It imports any module that features.json names.
 
     Raises:
         DatasetError: If the files name classes of other packages or shards in other folders.
@@ -78,7 +80,9 @@ def _check_foreign(folder: pathlib.Path) -> None:
 
 
 def check_split(name: str, there: Collection[str], split: str) -> None:
-    """Checks that a dataset has a split; parts and sums such as "train[:10%]+test" are allowed.
+    """Checks that a dataset has a split.
+
+    Parts and sums such as "train[:10%]+test" are allowed.
 
     Raises:
         DatasetError: If `split` is not one of those `there`.
@@ -88,12 +92,14 @@ def check_split(name: str, there: Collection[str], split: str) -> None:
 
 
 def lacks_seal(folder: pathlib.Path) -> bool:
-    """Returns whether a dataset is older than seals, so that its files cannot be verified."""
+    """Returns whether a dataset is older than seals and cannot be verified."""
     return not seals.is_sealed(folder) and "sources" not in metadata_in(folder)
 
 
 def check_undamaged(folder: pathlib.Path) -> None:
-    """Checks the sizes of a dataset's files; `python -m tools.verify` also reads them.
+    """Checks the sizes of a dataset's files.
+
+    `python -m tools.verify` also reads them.
 
     Raises:
         DatasetError: Naming the files that are missing or whose size has changed.

@@ -1,4 +1,4 @@
-"""Datasets that `tfds build geods` has made: their splits, their partition, and what they hold besides images.
+"""Readers of built datasets: splits, partition, and facts besides images.
 
 builder = dataset_reader.open_builder("data")
 datasets.index(builder, "train").coords  # [n, 2]
@@ -27,7 +27,7 @@ _RECORDS_AT_ONCE = 128
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Index:
-    """What a split holds besides its images, in the order of the dataset.
+    """Facts of a split besides its images, in the order of the dataset.
 
     Attributes:
         location_ids: `[n]`.
@@ -68,13 +68,19 @@ def partition_of(builder: tfds.core.DatasetBuilder) -> partition.Partition:
 
 
 def fingerprint_of(builder: tfds.core.DatasetBuilder) -> str:
-    """Returns a text that changes whenever the dataset's images or their order may have changed."""
+    """Returns a text that changes with a dataset's images or their order.
+
+    It may also change without.
+    """
     metadata = _metadata(builder)
     return f"{builder.info.full_name} {metadata.get('content_fingerprint') or metadata['source_fingerprint']}"
 
 
 def part_from(builder: tfds.core.DatasetBuilder, split: str, start: int) -> str:
-    """Returns the part of a split from its location number `start` on, of which TFDS reads no shard before that."""
+    """Returns the part of a split from its location number `start` on.
+
+    TFDS reads no shard before that.
+    """
     if not start:
         return split
     (whole,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(builder.info.splits)
@@ -124,7 +130,7 @@ def _no_part() -> Index:
 
 
 def hashes(builder: tfds.core.DatasetBuilder, split: str) -> list[list[str]]:
-    """Reads the SHA-256 of the views of each location of a split, in the order of the dataset.
+    """Reads the SHA-256 of the views of each location of a split, in dataset order.
 
     Raises:
         DatasetError: If there is no such split, or a shard is damaged.
@@ -152,7 +158,9 @@ def buffer_bytes(builder: tfds.core.DatasetBuilder, split: str, buffer: int) -> 
 def epochs(
     builder: tfds.core.DatasetBuilder, split: str, seed: int, buffer: int = records.SHUFFLE_LOCATIONS
 ) -> tuple[tf.data.Dataset, tf.Variable]:
-    """Returns a split as `records.read` shuffles it, in an order that follows from the seed and the epoch alone.
+    """Returns a split as `records.read` shuffles it, by seed and epoch.
+
+    The order follows from these alone.
 
     TensorFlow's own order of an epoch follows from how often the dataset was begun before, which a training that goes
     on in another process cannot repeat; and with several devices Keras begins it more often than once an epoch.

@@ -1,4 +1,4 @@
-"""What one example of the dataset holds: its features, and the record of a location of a tree."""
+"""Examples of the dataset: features, and the record of a location of a tree."""
 
 import hashlib
 import math
@@ -12,7 +12,10 @@ from geods.tree import companions, imagery_tree
 
 
 def features() -> tfds.features.FeaturesDict:
-    """Returns the features; the names of the cells follow from the partition when the dataset is built."""
+    """Returns the features of an example.
+
+    The names of the cells follow from the partition when the dataset is built.
+    """
     document = tfds.features.Documentation
     # As bytes: a tf.train.Example holds floats of 32 bits only, which is 0.5 m on the ground.
     coords = tfds.features.Tensor(
@@ -58,7 +61,7 @@ def record_of(
     provenance: companions.Provenance,
     read: Callable[[imagery_tree.View], tuple[bytes, str]] = content_of,
 ) -> bytes:
-    """Returns the record of a location: what TFDS would write of these features, by a sixth of the work.
+    """Returns the record of a location as TFDS writes it, for a sixth of the work.
 
     A tf.train.Example holds its features in a map, which protobuf writes in an order that differs from process to
     process unless it is asked to sort it: https://protobuf.dev/programming-guides/serialization-not-canonical/. TFDS

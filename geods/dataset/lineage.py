@@ -1,4 +1,7 @@
-"""Lineage of a dataset: images, partition, provenance and split; equal lineages make equal datasets, byte for byte."""
+"""Lineage of a dataset: images, partition, provenance and split.
+
+Equal lineages make equal datasets, byte for byte.
+"""
 
 import collections
 import dataclasses
@@ -58,7 +61,7 @@ class Lineage:
         return cls(image_hashes, provenance=(source, licence), **{name: content[name] for name in names})
 
     def changes(self, now: "Lineage") -> list[str]:
-        """Returns one line for each difference, its kind first; none without a difference."""
+        """Returns one line for each difference, its kind first; none if equal."""
         lines = _image_changes(self.images, now.images)
         if set(self.left_out) != set(now.left_out):
             lines.append(f"images left out as bad: {len(self.left_out)} then, {len(now.left_out)} now")
@@ -79,7 +82,9 @@ class Lineage:
 
 
 class ImageHashes(Mapping[str, str]):
-    """SHA-256 of each image by its path below a tree; a dict is created at the first look-up by name only.
+    """SHA-256 of each image by its path below a tree.
+
+    A dict is created at the first look-up by name only.
 
     Args:
         root: The tree.
@@ -156,7 +161,9 @@ def from_tree(
 
 
 def content_fingerprint(by_split: split_lists.BySplit, facts: table.ImageTable) -> str:
-    """Returns one SHA-256 for the examples of all splits without their cells, which no encoder sees.
+    """Returns one SHA-256 for the examples of all splits without their cells.
+
+    No encoder sees the cells.
 
     Feature caches are keyed by it: another partition needs no new features, another split does.
     """

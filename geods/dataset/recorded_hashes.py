@@ -1,4 +1,4 @@
-"""Recorded SHA-256 of images: scrape journal, views.csv, import journal, images.sha256.
+"""Recorded SHA-256 of images: journals, views.csv and images.sha256.
 
 They find changed bytes, which no decoder does: of 400 JPEGs with one flipped bit, 396 decode to wrong pixels without an
 error. images.sha256 is the list that `python -m tools.check_tree --record` writes for a tree without a journal.
@@ -19,7 +19,7 @@ from geods.tree import companions, imagery_tree, table
 
 
 def compare(tree: companions.TreeFolder, facts: table.ImageTable) -> table.ImageTable:
-    """Returns the facts, with a problem for each image whose bytes are not the recorded ones.
+    """Returns the facts, with a problem for each image with another recorded hash.
 
     Raises:
         TreeError: If a journal or list is damaged.
@@ -43,7 +43,9 @@ def missing(tree: companions.TreeFolder, facts: table.ImageTable) -> list[str]:
 
 
 def _both(images: Iterable[external_sort.Row], known: Iterable[external_sort.Row]) -> Iterator[tuple[int, str, str]]:
-    """Yields the row of each recorded image, with its last SHA-256 and the name of the file that recorded it.
+    """Yields the row of each recorded image, its last SHA-256, and the file's name.
+
+    The file is the one that recorded it.
 
     Args:
         images: (name, row) of images, by name.
@@ -61,7 +63,10 @@ def _both(images: Iterable[external_sort.Row], known: Iterable[external_sort.Row
 
 
 def _recorded(tree: companions.TreeFolder) -> Iterator[external_sort.Row]:
-    """Yields (file, source number, line number, SHA-256) of all records; the greatest numbers of a file count."""
+    """Yields (file, source number, line number, SHA-256) of all records.
+
+    The greatest numbers of a file count.
+    """
     for source, (name, read) in enumerate(_SOURCES):
         if path := tree.recorded(name):
             for line, (file, sha256) in enumerate(read(path)):

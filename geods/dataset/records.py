@@ -49,7 +49,9 @@ def read(
     buffer: int = SHUFFLE_LOCATIONS,
     at_once: int = 0,
 ) -> tf.data.Dataset:
-    """Returns a split's locations as the bytes of their records, shuffled by `seed` or in the order of the shards.
+    """Returns a split's locations as the bytes of their records.
+
+    Shuffled by `seed` or in the order of the shards.
 
     Args:
         builder: From `dataset_reader.open_builder`.
@@ -123,14 +125,17 @@ def parse(serialized: tf.Tensor, of_view: Sequence[str] = ("image", "heading")) 
 
 
 def parse_one(serialized: tf.Tensor) -> dict[str, Any]:
-    """Parses the record of one location: `parse` without its first axis, its views tensors `[views]`."""
+    """Parses the record of one location: `parse` without its first axis.
+
+    Its views are tensors `[views]`.
+    """
     row = parse(serialized[tf.newaxis])
     first = {name: row[name][0] for name in _OF_LOCATION}
     return {**first, "views": {name: value.values for name, value in row["views"].items()}}
 
 
 def parse_views(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Parses records to a row a view, each with what belongs to its location.
+    """Parses records to a row a view, each with the fields of its location.
 
     Args:
         serialized: Text `[b]`, the bytes of records.
@@ -145,7 +150,7 @@ def parse_views(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def _parts(builder: tfds.core.DatasetBuilder, split: str) -> Sequence[Any]:
-    """Returns the shards of a split, with how many records to pass over and to read in each.
+    """Returns the shards of a split, with the records to skip and to read in each.
 
     Raises:
         DatasetError: If there is no such split, or its shards are no TFRecords.
@@ -209,6 +214,6 @@ def _body(file: BinaryIO, head: bytes) -> bytes | None:
 
 
 def _masked_crc(content: bytes) -> int:
-    """Returns the checksum that TFRecords have: CRC-32C, rotated by 15 bits, plus a constant."""
+    """Returns a TFRecord checksum: CRC-32C, rotated by 15 bits, plus a constant."""
     crc = google_crc32c.value(content)
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

@@ -1,4 +1,6 @@
-"""Shards of a dataset: their locations, and writing them, here or by the workers of a Beam runner.
+"""Shards of a dataset: their locations, and writing them.
+
+Here or by the workers of a Beam runner.
 
 TFDS 4.9.10 orders examples by the hash of their keys and cuts them into shards by number; the same is done here, as its
 readers expect. Its own writer keeps up to 1 GB of records in memory before it sorts them on disk, and its Beam sends
@@ -98,7 +100,10 @@ def shards_of(
 
 
 def _order(split: str, found: table.LabelledLocations) -> np.ndarray:
-    """Returns the numbers of locations in the order of the hashes of their ids, which TFDS calls keys."""
+    """Returns the numbers of locations in the order of their ids' hashes.
+
+    TFDS calls these keys.
+    """
     hasher = hashing.Hasher(split)
     keys = map(hasher.hash_key, found.ids())
     halves = (half for key in keys for half in divmod(key, 1 << 64))
@@ -144,7 +149,10 @@ def _written(
     sha256_of: Callable[[imagery_tree.View], str],
     bar: "tqdm.tqdm[Any] | None" = None,
 ) -> int:
-    """Writes one shard, whose images must not have changed since their check; returns the bytes of its records."""
+    """Writes one shard; returns the bytes of its records.
+
+    Its images must not have changed since their check.
+    """
     size_bytes = 0
 
     def read(view: imagery_tree.View) -> tuple[bytes, str]:
@@ -169,7 +177,7 @@ def _written(
 
 
 def _size_bytes(plan: build_plan.Plan, found: table.LabelledLocations) -> int:
-    """Returns the estimated bytes of the records of locations, which decide the number of shards."""
+    """Returns the estimated bytes of records, which decide the number of shards."""
     rows = found.rows()
     return _LOCATION_BYTES * len(found) + _VIEW_BYTES * len(rows) + int(plan.facts.sizes_bytes[rows].sum())
 
@@ -184,7 +192,7 @@ def _to_row(location: imagery_tree.Location, cell: int, facts: table.ImageTable)
 
 
 def _from_row(row: Sequence[Any]) -> tuple[imagery_tree.Location, int, dict[pathlib.Path, str]]:
-    """Returns a location of JSON values, its cell, and the SHA-256 of its files by path."""
+    """Returns a location of JSON values, its cell, and SHA-256 by path."""
     location_id, lat_deg, lon_deg, cell, rows = row
     views = tuple(imagery_tree.View(pathlib.Path(path), heading, date, index) for path, heading, date, index, _ in rows)
     location = imagery_tree.Location(location_id, lat_deg, lon_deg, None, views)

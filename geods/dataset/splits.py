@@ -38,7 +38,9 @@ class Rule:
 
 
 def blocked(coords: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Splits by whole blocks of 1 x 1 degree, so that no test location has a training neighbour across the street.
+    """Splits by whole blocks of 1 x 1 degree.
+
+    So that no test location has a training neighbour across the street.
 
     Args:
         coords: `[n, 2]` float64 degrees, (lat, lon).
@@ -54,7 +56,9 @@ def blocked(coords: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def folds(coords: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Divides locations into folds of nearly equal size by whole blocks of 1 x 1 degree, for cross-validation.
+    """Divides locations into nearly equal folds of whole 1 x 1 degree blocks.
+
+    For cross-validation.
 
     Blocks come in the order of a hash, and each goes to the fold that is smallest so far. So the folds depend on which
     locations there are, but not on their order, and differ in size by no more than the largest block.
@@ -98,7 +102,9 @@ def blocks_of(coords: np.ndarray) -> np.ndarray:
 
 
 def random(location_ids: Sequence[str], seed: int = 0) -> np.ndarray:
-    """Splits by location, wherever it lies; neighbours across the street may fall on both sides.
+    """Splits by location, wherever it lies.
+
+    Neighbours across the street may fall on both sides.
 
     Args:
         location_ids: `[n]` ids.

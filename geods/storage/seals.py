@@ -60,7 +60,7 @@ class ChecksumWriter:
         self._begun[name] = self._thread.submit(_entry, self._folder / name)
 
     def write(self, names: Sequence[str]) -> None:
-        """Seals files of the folder: what was not begun is hashed now."""
+        """Seals files of the folder; those not hashed in the background are hashed now."""
         for name in names:
             if name not in self._begun:
                 self.begin(name)

@@ -1,4 +1,4 @@
-"""Policy for images that cannot be used: an error, left out, or moved into quarantine.
+"""Policy for unusable images: an error, left out, or moved to quarantine.
 
 Each is named with its reason in any case. At most --max_bad_fraction of all images are left out or moved: a tree with
 half of its images damaged is a mistake, not a few bad images.
@@ -41,7 +41,9 @@ class Policy:
 
     @classmethod
     def from_environment(cls) -> "Policy":
-        """Returns the policy of $GEODS_ON_BAD_IMAGE and $GEODS_MAX_BAD_FRACTION; tfds takes no flags of a builder.
+        """Returns the policy of two environment variables.
+
+        $GEODS_ON_BAD_IMAGE and $GEODS_MAX_BAD_FRACTION: tfds takes no flags of a builder.
 
         Raises:
             OptionError: If a value is not allowed.

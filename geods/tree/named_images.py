@@ -1,4 +1,4 @@
-"""Images that a command line names: an image, a folder of images, or an imagery tree."""
+"""Images named on a command line: an image, a folder of images, or a tree."""
 
 import math
 import pathlib
@@ -9,7 +9,9 @@ from geods.tree import imagery_tree, layouts
 
 
 def find(word: str) -> list[imagery_tree.Location]:
-    """Returns the locations of a path: those of a tree, or one of unknown coordinates for each image.
+    """Returns the locations of a path: a tree's, or one for each image.
+
+    Those have unknown coordinates.
 
     Raises:
         MissingFileError: If there is no such file or folder.

@@ -1,4 +1,4 @@
-"""EXIF Orientation: by which turn the stored pixels of a JPEG become the picture that its camera saw.
+"""EXIF Orientation: the turn from the stored pixels of a JPEG to its picture.
 
 Cameras store what the sensor reads out and note how they were held (CIPA DC-008, tag 0x0112). Pillow's `open`,
 TensorFlow and simplejpeg leave the pixels as stored. `geods.input.tf_decoder` has the same rule as a TensorFlow graph.
@@ -17,7 +17,7 @@ SEGMENT_HEAD_BYTES = 10
 
 
 def orientation_of(content: bytes) -> int:
-    """Returns the EXIF Orientation of a JPEG, 1 (upright) to 8; 1 where none is noted.
+    """Returns the EXIF Orientation of a JPEG, 1 (upright) to 8; 1 without one.
 
     EXIF counts where the standard has it: in an APP1 segment before any segment that is no APPn or comment.
 
@@ -31,7 +31,10 @@ def orientation_of(content: bytes) -> int:
 
 
 def application_segments(content: bytes) -> Iterator[tuple[int, int]]:
-    """Yields where the data of each APP1 segment begin and end that comes before any that is no APPn or comment."""
+    """Yields the start and end of the data of each APP1 segment.
+
+    Of those before any segment that is no APPn or comment.
+    """
     at = 2
     while at + SEGMENT_HEAD_BYTES <= len(content) and content[at] == 0xFF:
         marker = content[at + 1]
@@ -48,7 +51,10 @@ def application_segments(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def turned(pixels: Any, orientation: int) -> Any:  # noqa: ANN401 - arrays of any library
-    """Returns `[h, w, c]` pixels (of NumPy, or tensors of Keras) as they are to be seen."""
+    """Returns `[h, w, c]` pixels turned upright.
+
+    Of NumPy, or tensors of Keras.
+    """
     if orientation in TRANSPOSED:
         import keras
 
@@ -60,7 +66,7 @@ def turned(pixels: Any, orientation: int) -> Any:  # noqa: ANN401 - arrays of an
 
 
 def _of_tiff(tiff: bytes) -> int:
-    """Returns the orientation in the first directory of a TIFF structure (TIFF 6.0, section 2)."""
+    """Returns the orientation in a TIFF's first directory (TIFF 6.0, section 2)."""
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None or len(tiff) < 8:
         return UPRIGHT

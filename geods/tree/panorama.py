@@ -1,4 +1,6 @@
-"""Panoramas among photographs: pictures of the whole sphere, or a part of it, told from flat ones by their metadata.
+"""Panoramas among photographs, recognised by their metadata.
+
+They are pictures of the whole sphere, or a part of it.
 
 XMP's GPano (https://developers.google.com/streetview/spherical-metadata) names the projection, the part of the sphere
 and how the camera stood. Cameras that only write spheres are also known by name, where the shape is a sphere's.
@@ -23,7 +25,9 @@ _RATIO_TOLERANCE = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class Sphere:
-    """An equirectangular picture; its part of the whole frame is given in shares of that frame's width and height.
+    """An equirectangular picture, as part of the frame of the whole sphere.
+
+    The part is given in shares of that frame's width and height.
 
     Attributes:
         heading_deg: Bearing of the middle of the whole frame, degrees clockwise from north; None if not known.
@@ -52,7 +56,7 @@ class Sphere:
 
 
 def sphere_of(content: bytes, height_px: int, width_px: int) -> Sphere | None:
-    """Returns what the metadata of a JPEG say of a panorama; None for a flat picture.
+    """Returns the panorama of a JPEG's metadata; None for a flat picture.
 
     Args:
         content: The bytes of the file, or all before its scan.
@@ -71,7 +75,7 @@ def sphere_of(content: bytes, height_px: int, width_px: int) -> Sphere | None:
 
 
 def pose_heading_deg(packet: bytes, height_px: int, width_px: int) -> float | None:
-    """Returns the bearing of a panorama's middle that an XMP packet gives, None if it gives none."""
+    """Returns the bearing of a panorama's middle in an XMP packet, or None."""
     found = _of_packet(packet, height_px, width_px)
     return found.heading_deg if found else None
 
@@ -99,7 +103,10 @@ def _of_packet(packet: bytes, height_px: int, width_px: int) -> Sphere | None:
 
 
 def _placed(values: dict[str, float | None], height_px: int, width_px: int) -> Sphere:
-    """Returns the sphere of GPano's numbers; a picture made smaller afterwards keeps them as they were."""
+    """Returns the sphere of GPano's numbers.
+
+    A picture made smaller afterwards keeps them as they were.
+    """
     wide, high = values.get("CroppedAreaImageWidthPixels"), values.get("CroppedAreaImageHeightPixels")
     full_wide, full_high = values.get("FullPanoWidthPixels"), values.get("FullPanoHeightPixels")
     pose = Sphere(

@@ -1,4 +1,6 @@
-"""Many short texts in the bytes of their UTF-8: a million location ids take 22 MB, and 88 MB as NumPy's own text.
+"""Arrays of short strings in UTF-8, a quarter of NumPy's memory.
+
+A million location ids take 22 MB, and 88 MB as NumPy's own text.
 
 ids = texts.Texts.of(["31.5,-115.25", "40.1,-99.5"])
 ids[0], ids[1:].tolist()
@@ -82,5 +84,5 @@ class Texts:
         return list(self)
 
     def order(self) -> npt.NDArray[Any]:
-        """Returns `[n]` int64, what sorts them by code points; of equals the first comes first."""
+        """Returns the stable sort order by code points, `[n]` int64."""
         return np.argsort(self.encoded, kind="stable")

@@ -14,7 +14,7 @@ from geods.tree import companions, labelling, layouts, table
 
 
 def cell_numbers(locations: table.LocationTable, cells: partitions.Partition | None) -> list[int]:
-    """Returns the cell of each location, by the partition if there is one, else by its folder.
+    """Returns each location's cell, by the partition if given, else by its folder.
 
     Raises:
         TreeError: If there is neither for one.
@@ -69,7 +69,10 @@ def _copy(source: pathlib.Path, target: pathlib.Path) -> bool:
 
 
 def copy_companions(source: pathlib.Path, partition_path: str, out: pathlib.Path) -> None:
-    """Copies the partition, the source's own if none is named, and the provenance of the source into the new tree."""
+    """Copies partition and provenance into the new tree.
+
+    The source's own partition, if none is named.
+    """
     found = [(pathlib.Path(partition_path or source / companions.PARTITION_NAME), companions.PARTITION_NAME)]
     found.append((source / companions.PROVENANCE_NAME, companions.PROVENANCE_NAME))
     for path, name in found:

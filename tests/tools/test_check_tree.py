@@ -1,4 +1,4 @@
-"""What the tree check prints, and how it ends."""
+"""Output and exit codes of the tree check."""
 
 import pathlib
 import subprocess

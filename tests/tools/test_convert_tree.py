@@ -1,4 +1,4 @@
-"""Conversion between layouts: the same bytes, the partition's cells, safe to run again."""
+"""Conversion between layouts: the same bytes, the partition's cells, repeatable."""
 
 import pathlib
 import signal

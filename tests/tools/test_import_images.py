@@ -1,4 +1,4 @@
-"""The import program on folders and tables: trees that every reader of trees takes, run again or killed too."""
+"""The import program on folders and tables, run again or killed too."""
 
 import csv
 import pathlib

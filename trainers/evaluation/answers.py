@@ -1,4 +1,4 @@
-"""Predictions of photographs as JSON objects: point, cells with probabilities, credible region."""
+"""Predictions of photographs as JSON: point, cells, credible region."""
 
 import math
 from collections.abc import Sequence
@@ -46,14 +46,17 @@ def predict(
 
 
 def _region(probabilities: np.ndarray, cells: partition.Partition, fitted: calibration.Calibration) -> dict[str, Any]:
-    """Returns the credible region of a prediction: its level, its area, and how many cells it takes."""
+    """Returns the credible region of a prediction: level, area, number of cells."""
     inside = calibration.region(probabilities[None], cells.areas_km2, fitted)[0]
     area_km2 = float(cells.areas_km2[inside].sum())
     return {"region": {"level": fitted.level, "area_km2": round(area_km2), "cells": int(inside.sum())}}
 
 
 def probabilities_of(log_probabilities: np.ndarray) -> np.ndarray:
-    """Returns probabilities `[cells]` float64 that add up to 1 beyond the precision of the model's numbers."""
+    """Returns probabilities `[cells]` float64 that add up to 1.
+
+    Beyond the precision of the model's numbers.
+    """
     shares = np.exp(np.asarray(log_probabilities, np.float64) - np.max(log_probabilities))
     return shares / shares.sum()
 

@@ -44,7 +44,7 @@ class Side:
 
 
 def read(builder: "DatasetBuilder", split: str, panoramas: Mapping[str, frozenset[str]]) -> Side:
-    """Reads what there is to know of a split without its pixels.
+    """Reads the facts of a split besides its pixels.
 
     Args:
         builder: A dataset that is there.
@@ -69,7 +69,10 @@ def _first_dates(found: "dataset_reader.Index") -> list[str]:
 
 
 def nearest_km(coords: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Returns the distance of each location `[n, 2]` to the nearest of the others `[m, 2]`, `[n]` km."""
+    """Returns the distance of each location to the nearest of the others, `[n]` km.
+
+    Locations `[n, 2]`, others `[m, 2]`.
+    """
     starts = range(0, len(coords), _ROWS_AT_ONCE)
     return np.concatenate(
         [geometry.pairwise_km(coords[start : start + _ROWS_AT_ONCE], others).min(axis=1) for start in starts]
@@ -77,7 +80,10 @@ def nearest_km(coords: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def neighbours(held: Side, train: Side) -> dict[str, object]:
-    """Returns how far held-out locations are from training: quantiles in km, and the shares within NEAR_KM."""
+    """Returns distances from held-out locations to training ones.
+
+    Quantiles in km, and the shares within NEAR_KM.
+    """
     distances = nearest_km(held.coords, train.coords)
     return {
         "nearest_km": {f"{share:.0%}": float(np.quantile(distances, share)) for share in _QUANTILES},
@@ -86,7 +92,10 @@ def neighbours(held: Side, train: Side) -> dict[str, object]:
 
 
 def shared(held: Side, train: Side) -> dict[str, float | None]:
-    """Returns the shares of held-out locations with an image, or a panorama, that is in training; None if not known."""
+    """Returns the shares of held-out locations with a training image or panorama.
+
+    None if not known.
+    """
     hashes, panoramas = frozenset().union(*train.hashes), frozenset().union(*train.panoramas)
     known = [one for one in held.panoramas if one]
     return {
@@ -102,7 +111,7 @@ def months_of(date: str) -> float:
 
 
 def by_date(held: Side, train: Side, cells: partition.Partition, seed: int = 0) -> dict[str, object] | None:
-    """Returns what the capture date alone tells: mean miles of guessing by it, and how much better than a constant.
+    """Returns the mean miles of guessing by capture date, and the gain on a constant.
 
     The guess for a date is the centroid with the least mean distance to the 30 training places nearest in time, or all
     of the same month if they are more; the constant is the one for all training places. The interval of the paired

@@ -1,4 +1,4 @@
-"""Whatever changes in what a dataset or a cache is made of is noticed, and said with the command that mends it."""
+"""Changes in the sources of a dataset or cache are named, with the next command."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Records and shards are those that TFDS itself writes, but for the order of a map."""
+"""Records and shards equal those of TFDS, but for the order of a map."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Views cut out of a panorama: where each pixel looks, against a panorama whose colours are its bearings."""
+"""Views cut out of a panorama whose colours are its bearings."""
 
 import io
 
@@ -13,7 +13,10 @@ from geods.imagery import perspective
 
 
 def compass(centre_deg=0.0, width_px=720):
-    """A panorama: cosine and sine of the bearing in red and green, the elevation in blue."""
+    """A panorama: cosine and sine of the bearing in red and green.
+
+    The elevation in blue.
+    """
     bearings = np.radians(centre_deg + ((np.arange(width_px) + 0.5) / width_px - 0.5) * 360)[None, :]
     elevations = (90 - (np.arange(width_px // 2) + 0.5) * 360 / width_px)[:, None]
     planes = np.broadcast_arrays(127.5 + 127 * np.cos(bearings), 127.5 + 127 * np.sin(bearings), 127.5 + elevations)

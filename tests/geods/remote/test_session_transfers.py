@@ -1,4 +1,4 @@
-"""Mirrors of a bucket on a real server: what comes, what goes, when, and in which order."""
+"""Mirrors of a bucket on a real server: transfers, their times and order."""
 
 import pathlib
 import sqlite3

@@ -1,4 +1,7 @@
-"""Bad images are refused, left out or moved aside, each named with its reason; changes since a hash are found."""
+"""Bad images are refused, left out or moved aside, each with its reason.
+
+Changes since a recorded hash are found.
+"""
 
 import json
 import pathlib

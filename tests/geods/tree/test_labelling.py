@@ -1,4 +1,4 @@
-"""A tree on its partition: labels, what disagrees, which partition goes with it."""
+"""A tree on its partition: labels, disagreements, the partition of a tree."""
 
 import hashlib
 import json

@@ -118,7 +118,7 @@ def test_a_location_takes_less_than_40_bytes():
 
 
 def objects_of(some: table.LabelledLocations) -> list[table.View]:
-    """What the views of locations say when each is made."""
+    """The fields of the views of locations, each made as an object."""
     return [
         (place.location_id, view.heading_deg, view.date, view.index, view.row)
         for place, _ in some

@@ -1,4 +1,4 @@
-"""Backbones: what they are made of, that they are frozen, and where they are cut."""
+"""Backbones: their layers, that they are frozen, and their cuts."""
 
 import json
 

@@ -1,4 +1,6 @@
-"""A real Panoramax for tests: geovisio from PyPI with PostgreSQL and PostGIS, on this machine, thrown away at the end.
+"""A real, temporary Panoramax: geovisio with PostgreSQL and PostGIS.
+
+It comes from PyPI and runs on this machine.
 
 It is not among what the project installs. To have it (Debian 12):
 
@@ -24,7 +26,7 @@ POSTGIS = sorted(pathlib.Path("/usr/share/postgresql").glob("*/extension/postgis
 
 
 def missing() -> str:
-    """Returns what is missing to start one, as the reason to skip a test; empty if nothing is."""
+    """Returns the missing parts, as the reason to skip a test; empty if none."""
     if not BACKEND.is_file():
         return "geovisio is not installed: GEODS_GEOVISIO names no folder with panoramax_backend"
     if not DATABASES or not POSTGIS:
@@ -40,7 +42,10 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def database():
-    """Gives the URL of an empty PostGIS database; it may not run as root, so it then runs as postgres."""
+    """Yields the URL of an empty PostGIS database.
+
+    It may not run as root, so it then runs as postgres.
+    """
     tools, port, as_user = DATABASES[-1], free_port(), [] if os.getuid() else ["runuser", "-u", "postgres", "--"]
     # In a folder of its own, as the folders of pytest are closed to other users.
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""A simulated Mapillary on this machine: its API and its image host, over a simulated world."""
+"""A simulated Mapillary: its API and its image host, over a simulated world."""
 
 import contextlib
 import hashlib
@@ -23,7 +23,7 @@ MISSING = {"message": "Object with ID does not exist", "type": "MLYApiException"
 
 
 class Service:
-    """Answers as Mapillary does; `fault(kind, number)` may name what goes wrong with a request of that kind."""
+    """Answers as Mapillary does; `fault(kind, number)` may name a fault."""
 
     def __init__(self, fault=lambda kind, number: None, most_results=2000, most_in_box=10**9):
         self.world = worlds.World(0, 0.2)
@@ -159,7 +159,7 @@ def jpeg(pixels):
 
 
 def sphere(world, lat_deg, lon_deg, centre_deg, side_px=192):
-    """Returns a panorama whose middle looks to `centre_deg`, sewn of four pictures of the world."""
+    """Returns a panorama centred on `centre_deg`, made of four pictures of the world."""
     place = world.place(lat_deg, lon_deg)
     sides = np.stack([np.asarray(world.picture(place, heading, side_px, side_px)) for heading in (0, 90, 180, 270)])
     height_px, width_px = SPHERE_PX

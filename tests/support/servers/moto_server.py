@@ -1,4 +1,6 @@
-"""`python tests/support/servers/moto_server.py PORT HELD`: moto's S3 server, which can be told to stop taking objects.
+"""moto's S3 server, which can stop taking objects.
+
+`python tests/support/servers/moto_server.py PORT HELD`.
 
 While a file HELD is there, one write of an object whose path matches the regular expression in it is taken, and all
 later ones wait; they are refused once the file is gone. So a test can kill a program that has certainly sent something

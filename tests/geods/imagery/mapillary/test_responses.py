@@ -1,4 +1,4 @@
-"""What the answers of Mapillary mean, one by one."""
+"""The meaning of Mapillary's responses, one by one."""
 
 import json
 import math

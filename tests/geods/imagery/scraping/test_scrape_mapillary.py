@@ -1,4 +1,4 @@
-"""tools.scrape --source=mapillary as a user runs it, against a simulated Mapillary over HTTP."""
+"""tools.scrape --source=mapillary against a simulated Mapillary over HTTP."""
 
 import collections
 import contextlib

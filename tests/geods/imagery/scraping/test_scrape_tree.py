@@ -1,4 +1,7 @@
-"""The tree of a drawn source is the same whatever happens on the way; what cannot be gone on from is refused."""
+"""The tree of a drawn source is the same whatever happens during the scrape.
+
+A scrape that cannot be resumed is refused.
+"""
 
 import csv
 import filecmp
