@@ -36,7 +36,7 @@ class _Augmentation(keras.layers.Layer):
         return keras.KerasTensor(values.shape, dtype=values.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), **{name: getattr(self, name) for name in self._shares}}
 
 

@@ -84,7 +84,7 @@ class Decoder(keras.layers.Layer):
         return (log_probabilities_shape[0], 2)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {
             **super().get_config(),
             "method": self.method,

@@ -148,7 +148,10 @@ def load(path: str | os.PathLike[str]) -> keras.Model:
 
 
 def _from_images(backbone: backbones.Backbone, classifier: keras.Model) -> tuple[Any, Any, Any]:
-    """Returns the symbolic images `[b, v, h, w, 3]`, view mask `[b, v]` and log-probabilities `[b, cells]`."""
+    """Returns the symbolic images, view mask and log-probabilities.
+
+    `[b, v, h, w, 3]`, `[b, v]` and `[b, cells]`.
+    """
     image = keras.Input((None, *backbone.input_shape[1:]), dtype="uint8", name="image")
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
     features = views.PerView(backbone, name="backbone")(image)

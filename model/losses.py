@@ -84,7 +84,7 @@ class GeolocationLoss(keras.losses.Loss):
         return inside * ((1.0 - smoothing) * one_hot + smoothing / cells)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {
             **super().get_config(),
             "centroids": np.asarray(self.centroids).tolist(),

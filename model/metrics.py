@@ -110,7 +110,7 @@ class MeanKm(keras.metrics.Mean):
         super().update_state(self.of_distance(distance_km), sample_weight=sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "centroids": np.asarray(self.centroids).tolist()}
 
 
@@ -155,5 +155,5 @@ class WithinKm(MeanKm):
         return ops.cast(distance_km <= self.limit_km, "float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "limit_km": self.limit_km}

@@ -56,5 +56,5 @@ class PacedAdamW(keras.optimizers.AdamW):
         super().update_step(gradient, variable, learning_rate * self.factor if slow else learning_rate)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "slow": self.slow, "factor": self.factor}

@@ -73,7 +73,7 @@ class Coverage:
         self._box = functools.lru_cache(maxsize=1 << 16)(self._make_box)
 
     def nearest(self, lat_deg: float, lon_deg: float, radius_m: float, outdoor: bool) -> CoveredPano | None:
-        """Returns the nearest panorama within a radius, ties by id; None if there is none.
+        """Returns the nearest panorama within a radius, ties by id; None without one.
 
         Args:
             lat_deg: Latitude, degrees.

@@ -60,7 +60,7 @@ class TokensToMap(keras.layers.Layer):
         return (tokens_shape[0], self.rows, self.columns, tokens_shape[-1])
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "rows": self.rows, "columns": self.columns}
 
 

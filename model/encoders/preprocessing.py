@@ -43,7 +43,7 @@ class Preprocessing(keras.layers.Layer):
         return images_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "encoder": self.encoder, "kind": self.kind}
 
 
@@ -74,7 +74,7 @@ class Resized(keras.layers.Layer):
         return keras.KerasTensor((images.shape[0], self.height_px, self.width_px, 3), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "height_px": self.height_px, "width_px": self.width_px}
 
 

@@ -1,4 +1,4 @@
-"""Encoders by name: those of keras.applications, of keras-hub, and the report's CNN.
+"""Encoders by name: of keras.applications, keras-hub and the report.
 
 A name is the constructor's in snake case: ResNet50V2 is `resnet50_v2`, ConvNeXtTiny is `convnext_tiny`. The list comes
 from keras.applications itself, so that it does not age. Names of keras-hub start with `hub:`.

@@ -66,7 +66,7 @@ class SecondOrderPooling(keras.layers.Layer):
         return keras.KerasTensor((features.shape[0], len(self.regions) * _triangle(channels)), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "regions": self.regions}
 
 
@@ -114,7 +114,7 @@ class MatrixSquareRoot(keras.layers.Layer):
         return keras.KerasTensor((moments.shape[0], size), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "channels": self.channels}
 
 

@@ -73,7 +73,7 @@ class AttentionOverViews(keras.layers.Layer):
         return keras.KerasTensor((logits.shape[0], logits.shape[2]), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "units": self.units}
 
 

@@ -49,7 +49,7 @@ class LstmOverViews(keras.layers.Layer):
         return keras.KerasTensor((features.shape[0], self.units), dtype=self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "units": self.units}
 
 

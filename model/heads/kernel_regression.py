@@ -66,7 +66,7 @@ class KernelRegression(keras.layers.Layer):
         self.spread_km = self.add_weight(name="spread_km", shape=(), initializer="ones", trainable=False)
 
     def remember(self, descriptors: npt.ArrayLike, solution: "Solution") -> None:
-        """Stores the descriptors `[places, d]` of the training locations and their solution."""
+        """Stores the training locations' descriptors `[n, d]` and the solution."""
         self.descriptors.assign(descriptors)
         for name in ("coefficients", "offset", "rate", "spread_km"):
             getattr(self, name).assign(np.asarray(getattr(solution, name), np.float32))
@@ -88,7 +88,7 @@ class KernelRegression(keras.layers.Layer):
         return keras.KerasTensor((looks.shape[0], self.cells), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "places": self.places, "cells": self.cells}
 
 

@@ -98,7 +98,7 @@ class NeighbourDensity(keras.layers.Layer):
         return keras.KerasTensor((features.shape[0], len(self.centroids)), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what the constructor takes."""
+        """Returns the arguments of the constructor."""
         own = {name: getattr(self, name) for name in ("places", "count", "sigma_km", "sharpness")}
         return {**super().get_config(), **own, "centroids": np.asarray(self.centroids).tolist()}
 

@@ -1,4 +1,4 @@
-"""Geography and textures of a simulated world: smooth random fields and noise tiles.
+"""Geography and textures of a simulated world: random fields, noise tiles.
 
 A field is a sum of plane waves through the unit sphere, so it has no seam at 180 degrees and no pole, and nothing is
 stored but a few dozen numbers. Waves of 1,500 to 9,000 km distinguish regions, one octave of 300 to 600 km places
