@@ -25,10 +25,45 @@ ALL_TEXT = [
 ]
 LONGEST_FILE, LARGEST_MEDIAN, LONGEST_FUNCTION, LONGEST_SUMMARY = 400, 200, 60, 79
 BANNED_WORDS = re.compile(r"\b(what|who|tells?|told)\b", re.IGNORECASE)
-# Folders and files whose docstrings follow the rule of CONTRIBUTING.md on first lines; it is for all of them.
-WITH_PLAIN_SUMMARIES = (
-    *("geods/errors.py", "tests/conftest.py", "tests/soak/", "tests/system/", "tools/benchmark"),
-    *("tests/support/bad_input/", "tests/support/drawn/", "tests/support/programs/", "tests/support/c"),
+# Folders and files that do not yet follow the rule of CONTRIBUTING.md on first lines of docstrings; to become empty.
+WITH_OTHER_SUMMARIES = (
+    "geods/cli/",
+    "geods/dataset/",
+    "geods/geo/",
+    "geods/imagery/source.py",
+    "geods/imagery/mapillary/mapillary_api.py",
+    "geods/imagery/panoramax/panoramax_api.py",
+    "geods/imagery/photos/",
+    "geods/imagery/scraping/",
+    "geods/imagery/street_view/street_view_api.py",
+    "geods/remote/",
+    "geods/storage/locks.py",
+    "geods/tree/",
+    "tests/geods/dataset/test_split_lists.py",
+    "tests/geods/imagery/mapillary/test_mapillary_api.py",
+    "tests/geods/imagery/photos/test_table.py",
+    "tests/geods/remote/",
+    "tests/geods/storage/test_memory.py",
+    "tests/support/kills/mirror_machines.py",
+    "tests/support/servers/bucket_server.py",
+    "tests/support/servers/bucket_steps.py",
+    "tests/tools/test_data_service.py",
+    "tests/tools/test_demo.py",
+    "tests/tools/benchmarks/test_contenders_head.py",
+    "tests/trainers/test_cross_validate.py",
+    "tests/trainers/evaluation/test_reliability.py",
+    "tests/trainers/features/",
+    "tests/trainers/runs/test_run_folder.py",
+    "tests/trainers/streaming/",
+    "tests/trainers/training/",
+    "tools/",
+    "trainers/",
+    "trainers/evaluation/",
+    "trainers/features/",
+    "trainers/options/",
+    "trainers/runs/",
+    "trainers/streaming/",
+    "trainers/training/",
 )
 
 
@@ -84,7 +119,7 @@ def test_docstrings_start_with_a_short_plain_line():
     wrong = [
         f"{identify(path)}: {name}: {summary}"
         for path in PYTHON
-        if identify(path).startswith(WITH_PLAIN_SUMMARIES)
+        if not identify(path).startswith(WITH_OTHER_SUMMARIES)
         for name, summary in summaries(path)
         if len(summary) > LONGEST_SUMMARY or (not name.startswith("_") and BANNED_WORDS.search(summary))
     ]
