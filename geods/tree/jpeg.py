@@ -40,6 +40,10 @@ _OTHER_KINDS = (
     (b"{", "JSON text, perhaps the answer to a refused request"),
     (b"<", "a web page (HTML or XML), perhaps the answer to a refused request"),
 )
+# Frames of Huffman baseline, extended and progressive JPEGs and of arithmetic ones; then of all other processes.
+_FRAMES, _SAMPLE_BITS, _END_OF_HEADERS = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA), 8, (0xD9, 0xDA)
+_OTHER_FRAMES = dict.fromkeys((0xC3, 0xCB), "lossless") | {0xC8: "reserved"}
+_OTHER_FRAMES |= dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF, 0xDE), "hierarchical")
 _SHOWN, _KIND_BYTES = 5, 512
 # Files in the hands of threads; one that waits takes 2 kB.
 _AHEAD = 256
@@ -97,9 +101,10 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
         (height_px, width_px)
 
     Raises:
-        ImageError: If the bytes are not one whole JPEG, or claim more than `jpeg_claims` allows.
+        ImageError: If the bytes are not one whole JPEG, of a process that no decoder here reads, or claim too much.
     """
     _check_kind(content, name)
+    check_process(content, name)
     try:
         # Not Image.open: it would let other formats in, and warns of large images instead of refusing them.
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
@@ -261,6 +266,32 @@ def _kind_of(content: bytes) -> str:
         if text.startswith(start):
             return f"is {kind}, not a JPEG"
     return f"is not a JPEG (it starts with the bytes {content[:4].hex(' ')})"
+
+
+def check_process(content: bytes, name: str) -> None:
+    """Refuses JPEG processes other than baseline, extended 8-bit, progressive and arithmetic by the frame marker.
+
+    The others (lossless, hierarchical, 12-bit) end the process of some decoders, so that none may see them first.
+    Markers: ITU-T T.81, table B.1.
+
+    Raises:
+        ImageError: If the frame, or the definition of a hierarchical progression, is of another process.
+    """
+    step = "convert it to a baseline JPEG or delete it"
+    at = content.find(b"\xff", 2)
+    while 0 <= at < len(content) - 4:
+        marker = content[at + 1]
+        if marker in _END_OF_HEADERS:
+            return
+        if marker in _OTHER_FRAMES:
+            kind = _OTHER_FRAMES[marker]
+            raise errors.ImageError(f"{name}: is a {kind} JPEG (marker FF{marker:02X}), which is not read.", step)
+        if marker in _FRAMES and content[at + 4] != _SAMPLE_BITS:
+            raise errors.ImageError(f"{name}: is a JPEG of {content[at + 4]} bits a sample; 8 are read.", step)
+        # Fill bytes, and markers without a length.
+        alone = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8
+        length = 0 if alone else 1 + int.from_bytes(content[at + 2 : at + 4], "big")
+        at = content.find(b"\xff", at + 1 + length)
 
 
 def _damaged(name: str, error: Exception) -> errors.ImageError:

@@ -39,6 +39,27 @@ def test_progressive_jpeg_and_trailing_bytes_pass():
     assert jpeg.check_jpeg(buffer.getvalue() + b"\0" * 1000, "a.jpg") == (120, 200)
 
 
+def header(marker: int, bits: int = 8) -> bytes:
+    """Start of a JPEG up to its frame header; it holds no data that a decoder could read."""
+    size = b"\x00\x10\x00\x10\x03" + b"\0" * 9
+    return b"\xff\xd8\xff\xe0\x00\x04\xff\xc3\xff" + bytes([0xFF, marker, 0, 17, bits]) + size
+
+
+@pytest.mark.parametrize("marker", [0xC3, 0xC5, 0xC6, 0xC7, 0xC8, 0xCB, 0xCD, 0xCE, 0xCF, 0xDE])
+def test_other_processes_are_refused_by_their_frame_marker(tmp_path, marker):
+    with pytest.raises(errors.ImageError, match=rf"a\.jpg: is a \w+ JPEG \(marker FF{marker:02X}\)"):
+        jpeg.check_jpeg(header(marker), "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(header(marker))
+    assert f"(marker FF{marker:02X})" in jpeg.check_file(tmp_path / "a.jpg").problem
+
+
+@pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC9, 0xCA])
+def test_samples_of_12_bits_are_refused_and_of_8_pass(marker):
+    jpeg.check_process(header(marker), "a.jpg")
+    with pytest.raises(errors.ImageError, match=r"is a JPEG of 12 bits a sample"):
+        jpeg.check_jpeg(header(marker, 12), "a.jpg")
+
+
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
