@@ -111,7 +111,7 @@ def make(
         "outside": len(labels.outside),
     }
     lines = [f"{tree.root} on {checked.cells_path}", labelling.summary(labels, len(cells))]
-    lines += jpeg.turned_line(facts.turned) + jpeg.panorama_line(facts.panoramas)
+    lines += labelling.number_line(locations) + jpeg.turned_line(facts.turned) + jpeg.panorama_line(facts.panoramas)
     lines.append(split_lists.summary(inside, by_split, checked.lists))
     return Plan(by_split, len(cells), tree.provenance(), made_of, metadata, "\n".join(lines), facts)
 

@@ -2,8 +2,8 @@
 
 The pairs are trainFiles.npy and testFiles.npy, or any two names that differ in "train" and "test", such as the samples'
 trainFileSample.npy and testFileSample.npy. Each is a 1-D array of text with names of the combined layouts:
-`<cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg` for one view, `<cell>+<lat>,<lng>` for all views of a location. The cell in
-a name is ignored, so that lists still fit a tree whose cells were renumbered.
+`<cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg` for one view, `<cell>+<lat>,<lng>` for all views of a location, with blanks
+and folders before them or not. The cell in a name is ignored, so that lists still fit a tree with renumbered cells.
 """
 
 import dataclasses
@@ -109,6 +109,21 @@ def find(tree: companions.TreeFolder, locations: table.LocationTable) -> SplitLi
     return None
 
 
+def draw(locations: table.LocationTable, test_share: float, seed: int) -> SplitLists:
+    """Returns lists of a random split by image; with a share of 0.05, that of config "report" without lists.
+
+    Raises:
+        DatasetError: If there are fewer than two images.
+    """
+    everything = range(len(locations))
+    names = dataset_splits.by_image(image_names(locations.views_of(everything)), seed, test_share)
+    entries: dict[str, list[Entry]] = {dataset_splits.TRAIN: [], dataset_splits.TEST: []}
+    for name, (location_id, heading_deg, date, index, _) in zip(names, locations.views_of(everything), strict=True):
+        entries[name].append((location_id, imagery_tree.view_name(heading_deg, date, index)))
+    train, test = map(tuple, entries.values())
+    return SplitLists(pathlib.Path(TRAIN_NAME), train, test)
+
+
 def write(root: str | os.PathLike[str], lists: SplitLists, cell_of: Mapping[str, int]) -> None:
     """Writes lists into a tree as trainFiles.npy and testFiles.npy.
 
@@ -164,22 +179,37 @@ def _read_pair(train: pathlib.Path, test: pathlib.Path, locations: table.Locatio
 
 def _read_list(path: pathlib.Path, known: set[Entry]) -> tuple[Entry, ...]:
     """Reads one list whose entries all are in `known`."""
+    program = f"import numpy as np; p = {str(path)!r}; np.save(p, np.load(p, allow_pickle=True).astype(str))"
+    as_text = f'python -c "{program}", if you trust the file: loading a pickle can run any program'
     try:
         with path.open("rb") as source:
             names = np.load(source, allow_pickle=False)
     except (ValueError, OSError, EOFError, MemoryError) as error:
         cause = str(error).partition(". ")[0]
-        raise errors.TreeError(f"{path}: cannot be read as a NumPy file without pickle ({cause}).", _REPAIR) from error
+        problem = f"{path}: cannot be read as a NumPy file without pickle ({cause})."
+        raise errors.TreeError(problem, as_text if "Object arrays" in cause else _REPAIR) from error
     if names.ndim != 1 or names.dtype.kind != "U":
-        raise errors.TreeError(f"{path}: is not a 1-D array of text.", _REPAIR)
+        step = as_text if names.ndim == 1 and names.dtype.kind == "S" else _REPAIR
+        raise errors.TreeError(f"{path}: is not a 1-D array of text.", step)
     entries = []
     for text in names.tolist():
-        location_id, view = layouts.split_name(text)
-        entry = (location_id, _view_name(imagery_tree.parse_view(view, path / view)) if view else "")
-        if entry not in known:
+        entry = next((entry for entry in _entries_of(text, path) if entry in known), None)
+        if entry is None:
             raise errors.TreeError(f"{path}: names {text}, which is not in the tree.", _REPAIR)
         entries.append(entry)
     return tuple(entries)
+
+
+def _entries_of(text: str, path: pathlib.Path) -> list[Entry]:
+    """Returns the entries that a name of a list can mean: the number of a view is its heading in some trees."""
+    location_id, name = layouts.split_name(text, str(path))
+    if not name:
+        return [(location_id, "")]
+    view = imagery_tree.parse_view(name, path / name)
+    entries = [(location_id, _view_name(view))]
+    if view.heading_deg is None:
+        entries.append((location_id, imagery_tree.view_name(float(view.index), view.date)))
+    return entries
 
 
 def _view_name(view: imagery_tree.View) -> str:

@@ -116,7 +116,7 @@ def random(location_ids: Sequence[str], seed: int = 0) -> np.ndarray:
     return np.array([_by_hash(f"location {place}", seed) for place in location_ids], dtype=np.str_)
 
 
-def by_image(image_names: Iterable[str], seed: int = 0) -> np.ndarray:
+def by_image(image_names: Iterable[str], seed: int = 0, test_share: float = _REPORT_TEST_SHARE) -> np.ndarray:
     """Splits image by image, 95 % train and 5 % test, as the report did.
 
     Views of one location fall on both sides, so a test result on this split flatters the model. It is here to compare
@@ -125,6 +125,7 @@ def by_image(image_names: Iterable[str], seed: int = 0) -> np.ndarray:
     Args:
         image_names: `[n]` different names; the split depends on their set, not on their order.
         seed: Of the shuffle.
+        test_share: Share of the test images.
 
     Returns:
         `[n]` text, TRAIN or TEST.
@@ -135,7 +136,7 @@ def by_image(image_names: Iterable[str], seed: int = 0) -> np.ndarray:
     found = string_array.Texts.of_many(image_names)
     if len(found) < 2:
         raise errors.DatasetError(f"{len(found)} images cannot be split into train and test.", "add images")
-    tests = max(1, round(_REPORT_TEST_SHARE * len(found)))
+    tests = max(1, round(test_share * len(found)))
     shuffled = np.random.default_rng(seed).permutation(found.order())
     names = np.full(len(found), TRAIN)
     names[shuffled[:tests]] = TEST

@@ -23,6 +23,7 @@ def contents(locations: table.LocationTable, facts: table.ImageTable) -> list[st
         f"{len(locations):,} locations, {len(views):,} views, {sum(fact.size_bytes for fact in facts) / 1e6:,.1f} MB",
         f"views a location: {_counts(str(len(location.views)) for location in locations)}",
         f"headings in degrees: {_counts(headings)}",
+        *labelling.number_line(locations),
         f"sizes in pixels: {_counts(sizes)}",
         f"dates: {span}, {len(views) - len(dates):,} views without",
         *jpeg.turned_line(facts.turned),

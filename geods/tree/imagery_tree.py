@@ -4,11 +4,12 @@ The standard tree is `<root>/<cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg`, with `
 Inside a location folder these names are read, and the first and the last three are written:
 
     90_2012-05.jpg     heading 90 degrees, taken in May 2012
-    1 - 2012 - 05.jpg  the report text's name: the second view, heading unknown
+    1 - 2012 - 05.jpg  the report's name, with or without blanks: the second view, heading unknown
     90.jpg             date unknown
     view1_2012-05.jpg  heading unknown
     view1.jpg          both unknown
 
+Where all numbers of the report's names in a tree are 0, 90, 180 or 270, they are headings (`table.LocationTable`).
 `geods.tree.layouts` reads and writes the other layouts.
 """
 
@@ -31,7 +32,7 @@ _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _LOCATION = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
 _CELL = re.compile(r"-?\d+", re.ASCII)
 _VIEW = re.compile(r"(?:view(\d+)|(\d+(?:\.\d+)?))(?:_(\d{4}-\d{2}))?\.jpe?g", re.IGNORECASE | re.ASCII)
-_REPORT_VIEW = re.compile(r"(\d+) - (\d{4}) - (\d{1,2})\.jpe?g", re.IGNORECASE | re.ASCII)
+_REPORT_VIEW = re.compile(r"\s*(\d+)\s*-\s*(\d{4})\s*-\s*(\d{1,2})\s*\.jpe?g\s*", re.IGNORECASE | re.ASCII)
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
 
 

@@ -65,6 +65,12 @@ def _outside_hint(coords: np.ndarray, cells: partition.Partition) -> str:
     return "give the partition these locations were sampled from, or make one of the right boundary"
 
 
+def number_line(locations: table.LocationTable) -> list[str]:
+    """Returns the line that view numbers were taken for headings; none where they were not."""
+    line = "view numbers: all are 0, 90, 180 or 270, so they are read as headings in degrees"
+    return [line] if locations.has_heading_numbers else []
+
+
 def summary(labels: Labels, cell_count: int) -> str:
     """Returns lines that count locations, views, covered cells and disagreements."""
     covered = len(np.unique(labels.cells[labels.cells >= 0]))

@@ -5,7 +5,8 @@
     combined_folders  <cell>+<lat>,<lng>/<heading>_<YYYY-MM>.jpg; the cell and its + may be missing
     csv               a table with the columns file, latitude, longitude, and heading and date where known
 
-The first three are the report's (its text's `<i> - <YYYY> - <MM>.jpg` views are read in each) and are written too.
+The first three are the report's and are written too. The report prints their names with blanks and numbered views,
+such as `0 + 42.775957,-124.0667758 + 0 - 2009 - 07.jpg`; these are read in each.
 """
 
 import csv
@@ -24,8 +25,8 @@ Layout = Literal["auto", "tree", "combined_files", "combined_folders", "csv"]
 WritableLayout = Literal["tree", "combined_files", "combined_folders"]
 
 _CSV_COLUMNS = ("file", "latitude", "longitude")
-_FOLDER = re.compile(r"(?:(-?\d+)\+)?([^+/]*,[^/]*)", re.ASCII)
-_FILE = re.compile(r"(-?\d+)\+([^/]*,[^/]*)\+([^+/]*)", re.ASCII)
+_FOLDER = re.compile(r"(?:\s*(-?\d+)\s*\+)?([^+/]*,[^/]*)", re.ASCII)
+_FILE = re.compile(r"\s*(-?\d+)\s*\+([^/]*,[^/]*)\+([^+/]*)", re.ASCII)
 _HEADING = re.compile(r"(\d+(\.\d+)?)?", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d{2})?", re.ASCII)
 _ACCEPTED = "name a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg, one of the report's layouts, or a CSV file"
@@ -89,23 +90,33 @@ def name(
     return pathlib.PurePath(f"{cell}+{location.location_id}+{file_name}")
 
 
-def split_name(text: str) -> tuple[str, str]:
+def split_name(text: str, source: str = "") -> tuple[str, str]:
     """Splits a name of a combined layout.
 
     Args:
-        text: "<cell>+<lat>,<lng>+<view>" or "<cell>+<lat>,<lng>".
+        text: "<cell>+<lat>,<lng>+<view>", "<cell>+<lat>,<lng>" or "<cell>+<lat>,<lng>/<view>", also below folders.
+        source: File of the name, for messages.
 
     Returns:
         (location_id, name of the view or "").
 
     Raises:
-        TreeError: If it is neither.
+        TreeError: If it is none of them.
     """
-    if match := _FILE.fullmatch(text):
-        return match[2], match[3]
-    if match := _FOLDER.fullmatch(text):
-        return match[2], ""
-    raise errors.TreeError(f"{text!r}: is not <cell>+<lat>,<lng>, with or without +<view>.", "correct the name")
+    *folders, last = text.strip().rstrip("/").split("/")
+    if match := _FILE.fullmatch(last):
+        return _location_id(match[2]), match[3].strip()
+    if match := _FOLDER.fullmatch(last):
+        return _location_id(match[2]), ""
+    if folders and (match := _FOLDER.fullmatch(folders[-1])):
+        return _location_id(match[2]), last
+    problem = f"{text!r}: is not <cell>+<lat>,<lng>, with or without +<view>."
+    raise errors.TreeError(f"{source}: {problem}" if source else problem, "correct the name")
+
+
+def _location_id(text: str) -> str:
+    """Returns "<lat>,<lng>" without the blanks of a name."""
+    return ",".join(part.strip() for part in text.split(","))
 
 
 def _kinds(folder: pathlib.Path) -> list[Layout]:
@@ -138,7 +149,7 @@ def _read_combined_files(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
         match = _FILE.fullmatch(path.name)
         if not match:
             raise errors.TreeError(f"{path}: its name is not <cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg.", "rename it")
-        views[int(match[1]), match[2]].append(imagery_tree.parse_view(match[3], path))
+        views[int(match[1]), _location_id(match[2])].append(imagery_tree.parse_view(match[3], path))
     for (cell, location_id), group in views.items():
         yield _location(location_id, cell, group, group[0].path)
 
@@ -158,7 +169,7 @@ def _read_combined_folders(root: pathlib.Path) -> Iterator[imagery_tree.Location
         match = _FOLDER.fullmatch(folder.name)
         if not match:
             raise errors.TreeError(f"{folder}: its name is not <cell>+<lat>,<lng>.", "rename it or move it out")
-        yield imagery_tree.read_location(folder, match[2], int(match[1]) if match[1] else None)
+        yield imagery_tree.read_location(folder, _location_id(match[2]), int(match[1]) if match[1] else None)
 
 
 def _find_csv(folder: pathlib.Path) -> pathlib.Path | None:

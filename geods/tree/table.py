@@ -29,6 +29,7 @@ from geods.tree import imagery_tree, jpeg, string_array
 # Where a tree gives a location no cell.
 NO_CELL = np.iinfo(np.int32).min
 _AT_ONCE = 4096
+_HEADING_NUMBERS = frozenset((0, 90, 180, 270))
 _DIGEST_BYTES, _IN_MEMORY_BYTES = 32, 1 << 20
 
 # The end of the path, heading, date and index of views.
@@ -42,7 +43,11 @@ Labelled = tuple[imagery_tree.Location, int]
 class LocationTable(Sequence[imagery_tree.Location]):
     """The locations of a tree, sorted by location_id.
 
-    A view's `row` is its number among all views.
+    A view's `row` is its number among all views. Where no heading is known and all view numbers are 0, 90, 180 or 270,
+    the numbers are headings: the report names views both ways.
+
+    Attributes:
+        has_heading_numbers: Whether view numbers were taken for headings.
 
     Args:
         root: The folder that all files are below.
@@ -153,6 +158,10 @@ class LocationTable(Sequence[imagery_tree.Location]):
             counts.extend(len(one.views) for one in part)
             kinds_of_part = (self._kind_of(one, view) for one in part for view in one.views)
             kinds.extend(known.setdefault(kind, len(known)) for kind in kinds_of_part)
+        numbers = {index if heading_deg is None else NO_CELL for _, heading_deg, _, index in known}
+        self.has_heading_numbers = numbers <= _HEADING_NUMBERS and numbers != {0}
+        if self.has_heading_numbers:
+            known = {(end, float(index), date, 0): at for (end, _, date, index), at in known.items()}
         self._kinds, self._ids = list(known), string_array.Texts.joined(ids)
         self._cells, self._starts = narrow(np.asarray(cells)), starts_of(counts)
         self._of_view = narrow(np.asarray(kinds))

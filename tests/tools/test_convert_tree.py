@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from geods import errors
-from geods.dataset import split_lists
+from geods.dataset import split_lists, splits
 from geods.geo import partition
 from geods.tree import companions, layouts
 from tools import convert_tree
@@ -82,7 +82,26 @@ def test_lists_come_along_under_the_new_names(source, tmp_path, cells_path, caps
     assert train == [f"0+{FIRST}", f"1+{SECOND}+0_2012-05.jpg"]
     assert (tmp_path / "out" / train[1]).is_file()
     assert split_of_views(tmp_path / "out") == split_of_views(source)
-    assert "split lists: trainFiles.npy and testFiles.npy" in capsys.readouterr().out
+    assert "split lists: trainFiles.npy (2) and testFiles.npy (1), from " in capsys.readouterr().out
+
+
+def test_lists_are_drawn_as_the_config_report_draws_without_them(source, tmp_path, cells_path, capsys):
+    convert(source, tmp_path / "out", partition=str(cells_path), test_share=0.25, seed=3)
+    assert "split lists: trainFiles.npy (7) and testFiles.npy (2), drawn with --seed=3" in capsys.readouterr().out
+    locations = layouts.read(tmp_path / "out")
+    names = split_lists.image_names(locations.views_of(range(len(locations))))
+    assert split_of_views(tmp_path / "out") == splits.by_image(names, 3, 0.25).tolist()
+    assert contents(tmp_path / "out") == contents(source)
+    with pytest.raises(errors.OptionError, match=r"--test_share=0\.5: the source has lists"):
+        convert(tmp_path / "out", tmp_path / "again", test_share=0.5)
+    assert not (tmp_path / "again").exists()
+    with pytest.raises(errors.OptionError, match=r"--test_share=1: is not a share"):
+        convert(source, tmp_path / "again", test_share=1)
+
+
+def test_the_reports_numbers_are_27702_and_1458():
+    names = splits.by_image(map(str, range(29_160)))
+    assert ((names == "train").sum(), (names == "test").sum()) == (27_702, 1_458)
 
 
 def test_views_of_the_reports_text_and_of_csv_get_names_of_the_tree(tmp_path, cells_path):

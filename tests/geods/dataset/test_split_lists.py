@@ -1,6 +1,8 @@
 """The report's train and test lists, and what splits make of locations."""
 
 import pathlib
+import subprocess
+import sys
 
 import checkout
 import drawn_trees
@@ -64,7 +66,7 @@ def test_lists_beside_the_tree_count_if_they_fit(root):
     [
         (["3+1,2"], [f"9+{FIRST}"], r"trainFiles.npy: names 3\+1,2, which is not in the tree"),
         ([f"9+{FIRST}+45_2012-05.jpg"], [], r"names 9\+40.5,-124.25\+45_2012-05.jpg, which is not in the tree"),
-        (["holiday"], [], "'holiday': is not <cell>"),
+        (["holiday"], [], "trainFiles.npy: 'holiday': is not <cell>"),
         ([f"9+{FIRST}+x.jpg"], [], "x.jpg: its name is not <heading>"),
         ([f"9+{FIRST}"], [f"8+{FIRST}"], r"testFiles.npy: 40.5,-124.25 is in trainFiles.npy too"),
     ],
@@ -73,6 +75,30 @@ def test_lists_in_the_tree_that_do_not_fit_are_refused(root, train, test, rule):
     save(root, train, test)
     with pytest.raises(errors.TreeError, match=rule):
         find(root)
+
+
+def test_entries_as_the_report_prints_them_are_read(tmp_path):
+    names = [f"0 + {FIRST} + {number} - 2009 - 07.jpg" for number in (0, 90, 180)]
+    for folder, entries in (("plain", names), ("below", [f"dataCombined/{name} " for name in names])):
+        root = tmp_path / folder
+        root.mkdir()
+        for name in names:
+            (root / name).write_bytes(drawn_trees.jpeg(1))
+        save(root, entries[:2], entries[2:])
+        assert splits_of(root) == ["train", "train", "test"]
+    save(root, [f"dataCombined/0 + {FIRST}/"], [f"0 + {FIRST}/180-2009-07.jpg"])
+    assert splits_of(root) == ["train", "train", "test"]
+
+
+def test_the_next_step_for_an_object_array_makes_a_list_of_it(root):
+    save(root, [f"9+{FIRST}"], [f"9+{SECOND}"])
+    np.save(root / "trainFiles.npy", np.array([f"9+{FIRST}"], dtype=object))
+    with pytest.raises(errors.TreeError, match=r"trainFiles\.npy: cannot be read") as caught:
+        find(root)
+    command = caught.value.next_step.partition(", if you trust")[0]
+    done = subprocess.run(["bash", "-c", command.replace("python", sys.executable, 1)], check=False)
+    assert done.returncode == 0
+    assert find(root).train == ((FIRST, ""),)
 
 
 def test_files_that_are_no_lists_are_refused_and_never_unpickled(root):

@@ -56,6 +56,39 @@ def test_names_are_the_reports(standard):
         layouts.split_name("holiday")
 
 
+PRINTED = [
+    [f"dataCombined/0 + 42.775957,-124.0667758 + {number} - 2009 - 07.jpg" for number in (0, 90, 180)],
+    [f"0 + 42.775957,-124.0667758/{number}-2009-07.jpg" for number in (0, 90, 180)],
+    [f"0 + 42.775957, -124.0667758/{number} - 2009 - 7.jpg" for number in (0, 90, 180)],
+    [f"0/42.775957,-124.0667758/{number} - 2009 - 07.jpg" for number in (0, 90, 180)],
+]
+
+
+@pytest.mark.parametrize("names", PRINTED)
+def test_names_as_the_report_prints_them_are_read_and_their_numbers_are_headings(tmp_path, names):
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(drawn_trees.jpeg(1))
+    found = layouts.read(tmp_path / "dataCombined" if names == PRINTED[0] else tmp_path)
+    assert facts(found) == [("42.775957,-124.0667758", 0, [(h, "2009-07", 0) for h in (0.0, 90.0, 180.0)])]
+    assert found.has_heading_numbers
+    assert {str(path.relative_to(tmp_path)) for path in found.paths} == set(names)
+    assert [layouts.split_name(name)[0] for name in names] == ["42.775957,-124.0667758"] * 3
+
+
+@pytest.mark.parametrize("others", [["1 - 2009 - 07.jpg"], ["90_2009-07.jpg"], []], ids=str)
+def test_numbers_beside_others_or_of_first_views_alone_are_no_headings(tmp_path, others):
+    names = ["0 - 2009 - 07.jpg", *(["90 - 2009 - 07.jpg"] if others else []), *others]
+    folder = tmp_path / "0 + 42.7,-124.0"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_bytes(drawn_trees.jpeg(1))
+    found = layouts.read(tmp_path)
+    assert not found.has_heading_numbers
+    assert (None, "2009-07", 0) in facts(found)[0][2]
+
+
 def test_views_named_as_in_the_reports_text_are_read_in_each_layout(tmp_path):
     for name in (
         "t/7/41.5,-97.25/1 - 2012 - 05.jpg",
