@@ -105,10 +105,8 @@ class LocationTable(Sequence[imagery_tree.Location]):
     def views_of(self, numbers: Iterable[int]) -> Iterator[View]:
         """Yields location_id, heading, date, index and row of each view of some locations."""
         for number in numbers:
-            location_id = self._ids[number]
             for at in range(self._starts[number], self._starts[number + 1]):
-                _, heading_deg, date, index = self._kinds[self._of_view[at]]
-                yield location_id, heading_deg, date, index, int(self._rows[at])
+                yield self._ids[number], *self._kinds[self._of_view[at]][1:], int(self._rows[at])
 
     def files(self) -> Iterator[str]:
         """Yields the paths of all views as text, ten times as fast as Path objects."""
@@ -192,9 +190,8 @@ class LocationTable(Sequence[imagery_tree.Location]):
     def _make(self, number: int) -> imagery_tree.Location:
         location_id, cell = self._ids[number], int(self._cells[number])
         lat_deg, lon_deg = map(float, location_id.split(","))
-        rows = range(self._starts[number], self._starts[number + 1])
         views = []
-        for at in rows:
+        for at in range(self._starts[number], self._starts[number + 1]):
             end, heading_deg, date, index = self._kinds[self._of_view[at]]
             path = pathlib.Path(self._file(location_id, cell, end))
             views.append(imagery_tree.View(path, heading_deg, date, index, int(self._rows[at])))

@@ -40,7 +40,7 @@ def test_progressive_jpeg_and_trailing_bytes_pass():
 
 
 def header(marker: int, bits: int = 8) -> bytes:
-    """Start of a JPEG up to its frame header; it holds no data that a decoder could read."""
+    """Start of a JPEG up to its frame header, without data for any decoder."""
     size = b"\x00\x10\x00\x10\x03" + b"\0" * 9
     return b"\xff\xd8\xff\xe0\x00\x04\xff\xc3\xff" + bytes([0xFF, marker, 0, 17, bits]) + size
 
