@@ -58,6 +58,10 @@ class BoundaryError(GeodsError, ValueError):
     """A boundary cannot be read or has no area."""
 
 
+class PointsError(GeodsError, ValueError):
+    """A list of points cannot be read."""
+
+
 class PartitionError(GeodsError, ValueError):
     """A partition cannot be made or read."""
 

@@ -13,6 +13,10 @@ service not there, 5 --max_cost reached, 6 finished with cells under their targe
 interrupted. After 3, 4, 7 and 130 the same command goes on; after 5 with a higher --max_cost; after 6 with a higher
 --lookups_per_location.
 
+Instead of sampling, --points=FILE takes points or panorama ids from a CSV (lat, lon, heading, pano_id), from GeoJSON or
+from a GeoGuessr map (customCoordinates); tree/points.csv says row by row what was found. Without a partition all is one
+cell.
+
 Panoramax's images are free, need no key and may be kept and shared: --source=panoramax asks the federation of its
 instances, --api_base any one of them. Licences (CC BY-SA 4.0, Etalab 2.0) differ picture by picture; views.csv has the
 licence, the producer (copyright), the collection (sequence) and the original name of each, for whoever passes them on.
@@ -30,6 +34,7 @@ python -m tools.simulated_street_view.
 
 import dataclasses
 import os
+import pathlib
 import shlex
 import signal
 import sys
@@ -135,18 +140,23 @@ def main(settings: Options) -> None:
     """Scrapes and ends with the exit code that says how."""
     client = _client(settings)
     from geods.geo import partition
-    from geods.imagery.scraping import outcome, scrape, tables
+    from geods.imagery.scraping import outcome, points, scrape, tables
 
-    cells = partition.read(settings.partition)
+    listed = points.read(settings.points) if settings.points else []
+    if listed and not pathlib.Path(settings.partition).exists():
+        cells = points.partition_around(listed)
+    else:
+        cells = partition.read(settings.partition)
     there, spent = _so_far(settings.out)
     print(f"{client.name} to {settings.out}:")
     if client.name in _ATTRIBUTIONS:
         print(_ATTRIBUTIONS[client.name])
-    print(tables.cost_plan(_as_planned(settings), len(cells), there, spent, client.units_per_image), flush=True)
-    with _Bar(settings, len(cells)) as bar:
+    plan = tables.cost_plan(_as_planned(settings), len(cells), there, spent, client.units_per_image, listed)
+    print(plan, flush=True)
+    with _Bar(settings, len(listed) or len(cells) * settings.locations_per_cell) as bar:
         stop = _stop_on_signal()
         try:
-            result = scrape.scrape(settings, client, cells, _config(settings), stop=stop, watch=bar.show)
+            result = scrape.scrape(settings, client, cells, _config(settings), stop=stop, watch=bar.show, listed=listed)
         except errors.DiskFullError as error:
             program.show_error(error)
             sys.exit(outcome.EXIT_CODES["disk"])
@@ -220,9 +230,9 @@ def _stop_on_signal() -> threading.Event:
 class _Bar:
     """The progress bar."""
 
-    def __init__(self, settings: Options, cells: int) -> None:
+    def __init__(self, settings: Options, locations: int) -> None:
         """Draws nothing before there is something to show, as errors come before that."""
-        self._total, self._name = cells * settings.locations_per_cell, "look up" if settings.dry_run else "scrape"
+        self._total, self._name = locations, "look up" if settings.dry_run else "scrape"
         self._bar: tqdm | None = None
 
     def __enter__(self) -> "_Bar":
@@ -258,16 +268,15 @@ class _Bar:
 
 def _ending(settings: Options, result: "scrape.Result") -> str:
     """Returns what each cell got, and what to do next."""
-    from geods.imagery.scraping import tables, workspace
+    from geods.imagery.scraping import points, tables, workspace
 
     if settings.dry_run:
         return _ending_of_dry_run(settings, result)
     cost = settings.prices.cost(result.spent_units)
-    lines = [tables.table(result.rows), f"{result.images:,} images in this run, {cost:,.2f} USD in all"]
+    lines = [tables.table(result.rows, result.missed), f"{result.images:,} images in this run, {cost:,.2f} USD in all"]
     lines += [tables.again(result.again)] if result.again else []
-    names = (
-        f"{settings.out}/{tables.CELLS_NAME} (cells) and {settings.out}/{tables.VIEWS_NAME} (where images come from)"
-    )
+    first = f"{points.NAME} (points)" if settings.points else f"{tables.CELLS_NAME} (cells)"
+    names = f"{settings.out}/{first} and {settings.out}/{tables.VIEWS_NAME} (where images come from)"
     lines.append(f"wrote {names}" if result.has_tables else f"could not write {names}")
     if result.halt.reason == "complete":
         lines.append(f"complete; next: python -m tools.check_tree --tree={shlex.quote(settings.out)}")
@@ -280,7 +289,7 @@ def _ending_of_dry_run(settings: Options, result: "scrape.Result") -> str:
     """Returns what was found and what its images would cost."""
     from geods.imagery.scraping import tables
 
-    lines = [tables.table(result.rows)]
+    lines = [tables.table(result.rows, result.missed)]
     found = sum(row.got for row in result.rows)
     if found:
         lines.append(tables.bill(_as_planned(settings), found, int(settings.source == "street_view")))

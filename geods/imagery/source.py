@@ -99,6 +99,18 @@ class Source(Protocol):
         """
         ...
 
+    def find(self, pano_id: str) -> Panorama | Miss:
+        """Returns the panorama of an id if it is fit, or why there is none; costs nothing.
+
+        Args:
+            pano_id: The source's own name of it.
+
+        Raises:
+            SourceStop: If asking is useless.
+            SourceRetry: If there was no answer.
+        """
+        ...
+
     def fetch(self, panorama: Panorama, heading_deg: float) -> bytes:
         """Returns one view as the bytes of a whole JPEG of the size the source was told.
 

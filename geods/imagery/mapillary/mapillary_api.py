@@ -104,6 +104,18 @@ class Mapillary:
         misses.sort(key=lambda miss: (miss.reason == "zero_results", miss.reason, miss.detail))
         return misses[0] if misses else source.Miss("zero_results")
 
+    def find(self, pano_id: str) -> source.Panorama | source.Miss:
+        """Returns the picture of an id if it is fit, or why there is none; see source.Source.find."""
+        if not responses.identity({"id": pano_id}):
+            return source.Miss("zero_results", pano_id)
+        try:
+            record = responses.parse(self._ask(f"/{pano_id}", {"fields": _FIELDS}), f"picture {pano_id}")
+        except responses.GoneError:
+            return source.Miss("zero_results", pano_id)
+        except responses.TooMuchError as error:
+            raise errors.SourceRetry("server", str(error)) from None
+        return self._judged(record)
+
     def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
         """Returns one view as JPEG bytes; as source.Source.
 

@@ -90,6 +90,15 @@ class Panoramax:
             fit.append(nearest_search.Found(away_km, judged.panorama.pano_id, judged))
         return fit, _more_km(box, records, point) if len(records) >= most else math.inf
 
+    def find(self, pano_id: str) -> source.Panorama | source.Miss:
+        """Returns the picture of an id if it is fit, or why there is none; see source.Source.find."""
+        records = self._search({"ids": pano_id}, "search")
+        found = self._judged(records[0]) if records else source.Miss("zero_results", pano_id)
+        if isinstance(found, source.Miss):
+            return found
+        self._last_item.put(pano_id, found)
+        return found.panorama
+
     def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
         """Returns one view as JPEG bytes, a flat picture's at its own heading; see source.Source.fetch."""
         pictures.check_heading(heading_deg)

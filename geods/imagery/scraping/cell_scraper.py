@@ -8,6 +8,7 @@ Where to look: a stream of points for each cell that depends on nothing but the 
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from geods import errors
 from geods.geo import partition
 from geods.imagery import source as imagery_source
 from geods.imagery.scraping import budget as scraping_budget
-from geods.imagery.scraping import journal_writer, options, outcome, retry, staging
+from geods.imagery.scraping import journal_writer, options, outcome, points, retry, staging
 
 _PROBES = 3
 
@@ -33,6 +34,7 @@ class ScrapeContext:
         look_up: How to look up.
         fetch: How to fetch.
         images: Counts the images that came.
+        listed: The listed points of each stream; empty where points are sampled.
     """
 
     settings: options.ScrapeOptions
@@ -43,6 +45,7 @@ class ScrapeContext:
     look_up: retry.Retries
     fetch: retry.Retries
     images: retry.Tally
+    listed: Mapping[int, Sequence[points.Point]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass
@@ -51,7 +54,7 @@ class CellWork:
 
     Attributes:
         tools: What to work with.
-        cell: Its number.
+        cell: Its number; of listed points, that of their stream.
         finished: Points whose outcome is known.
         accepted: Complete locations.
         claim: A location that an earlier run began.
@@ -67,7 +70,15 @@ class CellWork:
     def is_over(self) -> bool:
         """Whether the cell has all its locations, or its points are used up."""
         settings = self.tools.settings
-        return self.accepted >= settings.locations_per_cell or self.finished >= settings.lookups_per_cell
+        if self.tools.listed:
+            return self.finished >= self.target
+        return self.accepted >= self.target or self.finished >= settings.lookups_per_cell
+
+    @property
+    def target(self) -> int:
+        """Locations wanted."""
+        listed = self.tools.listed
+        return len(listed.get(self.cell, ())) if listed else self.tools.settings.locations_per_cell
 
     def advance(self) -> None:
         """Works until there is one location more, or the points are used up.
@@ -80,15 +91,20 @@ class CellWork:
         before = self.accepted
         while self.accepted == before and not self.is_over:
             ordinal = self.finished
-            point = query_point(self.tools.cells, self.tools.settings.seed, self.cell, ordinal)
             try:
-                self._settle(ordinal, point)
+                self._settle(ordinal, self._point(ordinal))
             except errors.SourceStop as error:
                 raise outcome.StopScrapeError(outcome.Outcome(error.reason, str(error))) from None  # type: ignore[arg-type]
             except scraping_budget.ReachedError:
                 # What is spent is told at the end, as other locations are being finished.
                 raise outcome.StopScrapeError(outcome.Outcome("budget")) from None
             self.finished += 1
+
+    def _point(self, ordinal: int) -> tuple[float, float]:
+        """Returns where a query asks; 0, 0 if it is for a panorama id alone."""
+        if self.tools.listed:
+            return self.tools.listed[self.cell][ordinal].position or (0.0, 0.0)
+        return query_point(self.tools.cells, self.tools.settings.seed, self.cell, ordinal)
 
     def _settle(self, ordinal: int, point: tuple[float, float]) -> None:
         """Finds out all about one point."""
@@ -109,18 +125,26 @@ class CellWork:
 
     def _look_up(self, ordinal: int, point: tuple[float, float]) -> journal_writer.Reservation | None:
         """Returns the claim to what is found at a point; None, when that has been written down, if nothing is."""
-        found = self.tools.look_up.call(lambda: self.tools.source.look_up(*point))
+        listed = self.tools.listed[self.cell][ordinal] if self.tools.listed else None
+        client = self.tools.source
+        found = self.tools.look_up.call(
+            lambda: client.find(listed.pano_id) if listed and listed.pano_id else client.look_up(*point)
+        )
         if isinstance(found, imagery_source.Miss):
             self.tools.journal.miss(self.cell, ordinal, point, found.reason, found.detail)
             return None
         location_id = f"{found.lat_deg:.7f},{found.lon_deg:.7f}"
         # Of the name, not of the position: rounding may lead over a border, and the name is what readers label.
         lat_deg, lon_deg = map(float, location_id.split(","))
-        if int(self.tools.cells.label(lat_deg, lon_deg)[0]) != self.cell:
+        cell = int(self.tools.cells.label(lat_deg, lon_deg)[0])
+        if cell < 0 or (self.cell < len(self.tools.cells) and cell != self.cell):
             self.tools.journal.miss(self.cell, ordinal, point, "other_cell", found.pano_id)
             return None
-        headings = self.tools.settings.headings if found.heading_deg is None else (found.heading_deg,)
-        claim = journal_writer.Reservation(self.cell, ordinal, location_id, found, headings)
+        asked = self.tools.settings.headings
+        if listed and listed.heading_deg is not None:
+            asked = (listed.heading_deg,)
+        headings = asked if found.heading_deg is None else (found.heading_deg,)
+        claim = journal_writer.Reservation(cell, ordinal, location_id, found, headings, self.cell, bool(listed))
         if self.tools.journal.claim(claim, point):
             return None
         return claim
@@ -140,7 +164,7 @@ class CellWork:
                 tools.images.add("whole")
         facts = place.facts(claim.headings)
         hashes = [digest for _, digest in facts.values()]
-        twin = tools.journal.twin(self.cell, hashes)
+        twin = tools.journal.twin(claim.cell, hashes)
         if twin or len(set(hashes)) < len(hashes):
             self._fail(claim, place, "same_image", twin or claim.panorama.pano_id)
             return
@@ -177,7 +201,7 @@ class CellWork:
             HaltError: If the service answers nothing.
         """
         settings = self.tools.settings
-        beside = query_point(self.tools.cells, settings.seed, self.cell, ordinal + 1)
+        beside = query_point(self.tools.cells, settings.seed, min(self.cell, len(self.tools.cells) - 1), ordinal + 1)
         try:
             dataclasses.replace(self.tools.look_up, attempts=_PROBES).call(lambda: self.tools.source.look_up(*beside))
         except retry.GaveUpError:

@@ -24,6 +24,8 @@ class Reservation:
         location_id: Name of its folder.
         panorama: The panorama.
         headings: Headings of its views.
+        stream: Number under which the query is kept; that of the cell if None.
+        is_listed: Whether it was asked for by a list of points, which may have several of one sequence.
     """
 
     cell: int
@@ -31,6 +33,13 @@ class Reservation:
     location_id: str
     panorama: source.Panorama
     headings: tuple[int, ...] = ()
+    stream: int | None = None
+    is_listed: bool = False
+
+    @property
+    def query(self) -> tuple[int, int]:
+        """Stream and number of its query."""
+        return (self.cell if self.stream is None else self.stream), self.ordinal
 
 
 class Writer:
@@ -91,21 +100,38 @@ class Writer:
                 counts.setdefault(cell, {})[outcome] = count
         return counts
 
-    def open_claim(self, cell: int) -> Reservation | None:
-        """Returns the claim of a cell that an earlier run did not finish."""
+    def point_outcomes(self) -> dict[tuple[int, int], tuple[str, str, str]]:
+        """Returns by stream and number (outcome, panorama id, folder of the location) of each query of a list.
+
+        The outcome is "found" also where another row had found the same panorama.
+        """
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT query.cell, ordinal, outcome, panorama.pano_id, panorama.cell, location_id, number FROM query"
+                " LEFT JOIN panorama ON panorama.pano_id ="
+                " CASE outcome WHEN 'seen_before' THEN detail ELSE query.pano_id END"
+                " LEFT JOIN arrival ON arrival.pano_id = panorama.pano_id"
+            ).fetchall()
+        return {
+            (stream, ordinal): ("found", pano_id, f"{cell}/{location_id}") if number else (outcome, pano_id or "", "")
+            for stream, ordinal, outcome, pano_id, cell, location_id, number in rows
+        }
+
+    def open_claim(self, stream: int) -> Reservation | None:
+        """Returns the claim of a cell, or of a stream of points, that an earlier run did not finish."""
         row = self._one(
-            "SELECT ordinal, location_id, pano_id, date, copyright, source, licence, sequence FROM query"
+            "SELECT panorama.cell, ordinal, location_id, pano_id, date, copyright, source, licence, sequence FROM query"
             " JOIN panorama USING (pano_id) WHERE query.cell = ? AND outcome = ?",
-            (cell, scrape_journal.OPEN),
+            (stream, scrape_journal.OPEN),
         )
         if row is None:
             return None
-        ordinal, location_id, pano_id, date, copyright_text, name, licence, sequence = row
+        cell, ordinal, location_id, pano_id, date, copyright_text, name, licence, sequence = row
         lat_deg, lon_deg = map(float, location_id.split(","))
         panorama = source.Panorama(pano_id, lat_deg, lon_deg, date, copyright_text, name, licence, sequence)
         with self._lock:
             rows = self._connection.execute("SELECT heading_deg FROM image WHERE pano_id = ?", (pano_id,)).fetchall()
-        return Reservation(cell, ordinal, location_id, panorama, tuple(heading for (heading,) in rows))
+        return Reservation(cell, ordinal, location_id, panorama, tuple(heading for (heading,) in rows), stream)
 
     def miss(self, cell: int, ordinal: int, point: tuple[float, float], reason: str, detail: str) -> None:
         """Writes down that a query gave no panorama."""
@@ -118,14 +144,18 @@ class Writer:
         with self._transaction() as run:
             reason = self._taken(found)
             outcome, pano_id = (reason, None) if reason else (scrape_journal.OPEN, panorama.pano_id)
-            about_query = (found.cell, found.ordinal, *point, outcome, panorama.pano_id if reason else "", pano_id)
+            about_query = (*found.query, *point, outcome, panorama.pano_id if reason else "", pano_id)
             run.execute("INSERT INTO query VALUES (?, ?, ?, ?, ?, ?, ?)", about_query)
             if not reason:
-                about = (panorama.date, panorama.copyright, panorama.source, panorama.licence, panorama.sequence)
+                sequence, listed = panorama.sequence, None
+                if found.is_listed:
+                    sequence, listed = listed, sequence
+                about = (panorama.date, panorama.copyright, panorama.source, panorama.licence, sequence)
                 about_panorama = (panorama.pano_id, found.cell, found.location_id, *about)
                 run.execute("INSERT INTO panorama VALUES (?, ?, ?, ?, ?, ?, ?, ?)", about_panorama)
-                if panorama.original_name:
-                    run.execute("INSERT INTO original VALUES (?, ?)", (panorama.pano_id, panorama.original_name))
+                if panorama.original_name or listed:
+                    about_original = (panorama.pano_id, panorama.original_name, listed)
+                    run.execute("INSERT INTO original VALUES (?, ?, ?)", about_original)
                 rows = [(panorama.pano_id, heading) for heading in found.headings]
                 run.executemany("INSERT INTO image (pano_id, heading_deg) VALUES (?, ?)", rows)
         return reason
@@ -168,16 +198,21 @@ class Writer:
 
     def _finish(self, run: sqlite3.Connection, claim: Reservation, outcome: str, detail: str) -> None:
         """Sets the outcome of a claim's query."""
-        values = (outcome, detail, claim.cell, claim.ordinal)
+        values = (outcome, detail, *claim.query)
         run.execute("UPDATE query SET outcome = ?, detail = ? WHERE cell = ? AND ordinal = ?", values)
 
     def _taken(self, found: Reservation) -> str:
         """Returns why a panorama may not be taken, or ""."""
         panorama = found.panorama
+        sequence = None if found.is_listed else panorama.sequence
         for reason, question, values in (
             ("seen_before", "pano_id = ?", (panorama.pano_id,)),
             ("same_place", "location_id = ?", (found.location_id,)),
-            ("same_sequence", "cell = ? AND sequence = ?", (found.cell, panorama.sequence)),
+            (
+                "same_sequence",
+                "cell = ? AND sequence = ?",
+                (found.cell, sequence),
+            ),
         ):
             if self._connection.execute(f"SELECT 1 FROM panorama WHERE {question}", values).fetchone():  # noqa: S608 - constants
                 return reason

@@ -14,6 +14,12 @@ class ScrapeOptions:
     """How much to get, how fast, for how much."""
 
     partition: str = flags.option("partition.geojson", "Partition file: its cells are what is sampled.", path="in")
+    points: str = flags.option(
+        "",
+        "File of points or panorama ids to get instead of sampled ones: CSV, GeoJSON or a GeoGuessr map;"
+        " TREE/points.csv says row by row how it went.",
+        path="in",
+    )
     out: str = flags.option(
         "", "Folder of the imagery tree; a second run on it goes on where the first ended.", path="out"
     )

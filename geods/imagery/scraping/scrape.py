@@ -8,9 +8,10 @@ twice that is on disk, and ends with the same tree as if nothing had happened.
 
 import contextlib
 import dataclasses
+import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from geods.geo import partition
@@ -21,6 +22,7 @@ from geods.imagery.scraping import (
     journal_writer,
     options,
     outcome,
+    points,
     pool,
     retry,
     scrape_journal,
@@ -60,6 +62,7 @@ class Result:
         spent_units: Units of all requests that were sent, with those of earlier runs.
         has_tables: Whether cells.csv and views.csv were written.
         again: What made it send requests again in this run, and how often.
+        missed: Lines on the listed points without a location; None where points are sampled.
     """
 
     halt: outcome.Outcome
@@ -68,6 +71,7 @@ class Result:
     spent_units: int
     has_tables: bool
     again: Mapping[str, int]
+    missed: list[str] | None = None
 
 
 def scrape(
@@ -79,6 +83,7 @@ def scrape(
     stop: threading.Event | None = None,
     watch: Callable[[Progress], None] = lambda progress: None,
     delay_factor: float = 1.0,
+    listed: Sequence[points.Point] = (),
 ) -> Result:
     """Scrapes until every cell has its locations or its points are used up.
 
@@ -90,6 +95,7 @@ def scrape(
         stop: Set it to end early: what is under way is finished.
         watch: Called several times a second.
         delay_factor: Scales the waits between attempts.
+        listed: Points to get instead of sampled ones; the number of locations is then theirs.
 
     Raises:
         OptionError: If the images cost something and nothing may be spent.
@@ -104,6 +110,8 @@ def scrape(
         "headings": list(settings.headings),
         "source": client.name,
     } | dict(client_config)
+    if listed:
+        config["points"] = hashlib.sha256(repr(listed).encode()).hexdigest()
     with workspace.journal_of(settings, client, cells, config) as journal:
         money = budget.Budget(settings.prices, journal.units())
         again = retry.Tally()
@@ -116,25 +124,29 @@ def scrape(
             retry.Retries(retry.Rate(settings.lookups_per_s), settings.lookup_attempts, stop, again, delay_factor),
             retry.Retries(retry.Rate(settings.images_per_s), settings.image_attempts, stop, again, delay_factor),
             retry.Tally(),
+            points.by_stream(listed, cells),
         )
         works = _works(tools)
         found = pool.work_all(works, settings.workers, stop, lambda: watch(_progress(works, tools)))
         got = scrape_journal.OPEN if settings.dry_run else scrape_journal.ACCEPTED
-        rows = tables.rows(journal.outcomes(), len(cells), settings.locations_per_cell, got)
-        found = found or _ended(works, stop)
+        targets = {work.cell: work.target for work in works}
+        rows = tables.rows(journal.outcomes(), targets, got)
+        found = found or _ended(works, stop, len(listed))
         if found.reason == "budget":
             found = _budget_reached(money)
         _note(journal, found, settings)
         watch(_progress(works, tools))
-    has_tables = not settings.dry_run and _write_tables(rows, settings.out)
-    return Result(found, rows, tools.images.total(), money.spent_units, has_tables, again.counts())
+        said = _point_outcomes(tools)
+    has_tables = not settings.dry_run and _write_tables(rows, settings.out, listed, said)
+    missed = points.missed(listed, said, ("found", got)) if listed else None
+    return Result(found, rows, tools.images.total(), money.spent_units, has_tables, again.counts(), missed)
 
 
 def _works(tools: cell_scraper.ScrapeContext) -> list[cell_scraper.CellWork]:
     """Returns the work of every cell, as far as earlier runs have come."""
     progress, journal = tools.journal.progress(), tools.journal
     works = []
-    for cell in range(len(tools.cells)):
+    for cell in sorted(tools.listed) if tools.listed else range(len(tools.cells)):
         finished, accepted = progress.get(cell, (0, 0))
         works.append(cell_scraper.CellWork(tools, cell, finished, accepted, journal.open_claim(cell)))
     if not tools.settings.dry_run:
@@ -142,12 +154,14 @@ def _works(tools: cell_scraper.ScrapeContext) -> list[cell_scraper.CellWork]:
     return works
 
 
-def _ended(works: list[cell_scraper.CellWork], stop: threading.Event) -> outcome.Outcome:
+def _ended(works: list[cell_scraper.CellWork], stop: threading.Event, listed: int) -> outcome.Outcome:
     """Returns how a scrape ended that nothing broke."""
     if not all(work.is_over for work in works):
         return outcome.Outcome("interrupted", "stopped; what was under way is finished")
-    if all(work.accepted >= work.tools.settings.locations_per_cell for work in works):
+    if sum(work.target for work in works) >= listed and all(work.accepted >= work.target for work in works):
         return outcome.Outcome("complete")
+    if listed:
+        return outcome.Outcome("under_target", f"some points have no location of their own; see {points.NAME}")
     detail = "some cells stay under their target.\nNext: raise --lookups_per_location, or accept it"
     return outcome.Outcome("under_target", detail)
 
@@ -181,10 +195,21 @@ def _progress(works: list[cell_scraper.CellWork], tools: cell_scraper.ScrapeCont
     )
 
 
-def _write_tables(rows: list[tables.Row], folder: str) -> bool:
-    """Writes cells.csv and views.csv; returns whether it could, as a full disk may not let it."""
+def _point_outcomes(tools: cell_scraper.ScrapeContext) -> dict[int, tuple[str, str, str]]:
+    """Returns (outcome, panorama id, folder of the location) of each listed row that was asked for."""
+    asked = tools.journal.point_outcomes() if tools.listed else {}
+    return {tools.listed[stream][ordinal].row: about for (stream, ordinal), about in asked.items()}
+
+
+def _write_tables(
+    rows: list[tables.Row], folder: str, listed: Sequence[points.Point], said: Mapping[int, tuple[str, str, str]]
+) -> bool:
+    """Writes views.csv, and cells.csv or points.csv; returns whether it could, as a full disk may not let it."""
     with contextlib.suppress(OSError, sqlite3.OperationalError):
-        tables.write_cells(rows, folder)
+        if listed:
+            points.write_outcomes(listed, said, folder)
+        else:
+            tables.write_cells(rows, folder)
         tables.write_views(folder)
         return True
     return False

@@ -5,7 +5,7 @@ query      one row a point looked up; `outcome` is "open" until all is known
 panorama   one row a panorama taken for a query; its id is taken once in the whole tree
 image      one row a view; `units` counts the requests sent for it, before they are sent
 arrival    the locations that are complete, in that order
-original   one row a panorama whose source says the name of the file it was uploaded as; not in the first journals
+original   name of the uploaded file, and the sequence where a list of points may take several of one
 
 Reading a scraper's journal, also while it is written.
 
@@ -53,6 +53,9 @@ PRAGMA user_version = 1;
 COMMIT;
 """
 
+# Not in the first journals.
+_ORIGINAL = "CREATE TABLE IF NOT EXISTS original (pano_id TEXT PRIMARY KEY, name TEXT NOT NULL, sequence TEXT)"
+
 
 def path_in(tree_dir: str | os.PathLike[str]) -> pathlib.Path:
     """Returns the path of a tree's journal."""
@@ -73,7 +76,7 @@ def create(path: pathlib.Path) -> sqlite3.Connection:
         if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
             connection.executescript(_TABLES)
         _check_format(connection, path)
-        connection.execute("CREATE TABLE IF NOT EXISTS original (pano_id TEXT PRIMARY KEY, name TEXT NOT NULL)")
+        connection.execute(_ORIGINAL)
     except sqlite3.DatabaseError as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError):

@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from geods.geo import geometry
-from geods.imagery.scraping import budget, options, scrape_journal
+from geods.imagery.scraping import budget, options, points, scrape_journal
 from geods.storage import files
 from geods.tree import imagery_tree
 
@@ -39,17 +39,16 @@ class Row:
     misses: Mapping[str, int]
 
 
-def rows(outcomes: Mapping[int, Mapping[str, int]], cells: int, target: int, got_outcome: str) -> list[Row]:
+def rows(outcomes: Mapping[int, Mapping[str, int]], targets: Mapping[int, int], got_outcome: str) -> list[Row]:
     """Returns a row for each cell.
 
     Args:
         outcomes: By cell, how often each outcome came.
-        cells: Number of cells.
-        target: Locations wanted in each.
+        targets: By cell, the locations wanted.
         got_outcome: The outcome that is a location.
     """
     made = []
-    for cell in range(cells):
+    for cell, target in targets.items():
         counts = dict(outcomes.get(cell, {}))
         got = counts.pop(got_outcome, 0)
         counts.pop(scrape_journal.OPEN, None)
@@ -57,8 +56,13 @@ def rows(outcomes: Mapping[int, Mapping[str, int]], cells: int, target: int, got
     return made
 
 
-def table(found: Sequence[Row]) -> str:
-    """Returns the sums, and the cells under their target, as lines of text."""
+def table(found: Sequence[Row], missed: Sequence[str] | None = None) -> str:
+    """Returns the sums, and the cells under their target, as lines of text.
+
+    Args:
+        found: The cells, or the streams of listed points.
+        missed: Lines on the listed points without a location; None where points are sampled.
+    """
     misses: collections.Counter[str] = collections.Counter()
     for row in found:
         misses.update(row.misses)
@@ -67,6 +71,10 @@ def table(found: Sequence[Row]) -> str:
     share = f" ({got / lookups:.0%} of {lookups:,} points looked up)" if lookups else ""
     lines = [f"{got:,} of {wanted:,} locations{share}"]
     lines += [f"  {count:>8,}  {_words(reason)}" for reason, count in misses.most_common()]
+    if missed is not None:
+        lines += [f"  {line}" for line in missed[:_SHOWN_CELLS]]
+        lines += [f"  ... and {len(missed) - _SHOWN_CELLS} more"] if len(missed) > _SHOWN_CELLS else []
+        return "\n".join(lines)
     short = sorted((row for row in found if row.got < row.target), key=lambda row: (row.got - row.target, row.cell))
     if short:
         lines.append(f"{len(short)} of {len(found)} cells are under their target:")
@@ -93,7 +101,14 @@ def write_cells(found: Sequence[Row], tree_dir: str | os.PathLike[str]) -> pathl
     return path
 
 
-def cost_plan(settings: options.ScrapeOptions, cells: int, there: int, spent_units: int, units_per_image: int) -> str:
+def cost_plan(
+    settings: options.ScrapeOptions,
+    cells: int,
+    there: int,
+    spent_units: int,
+    units_per_image: int,
+    listed: Sequence[points.Point] = (),
+) -> str:
     """Returns the table of what is still to come and what it costs.
 
     Args:
@@ -102,15 +117,20 @@ def cost_plan(settings: options.ScrapeOptions, cells: int, there: int, spent_uni
         there: Locations that are complete.
         spent_units: Units spent by earlier runs.
         units_per_image: Units of one image.
+        listed: Points of a list; none where they are sampled.
     """
-    views, wanted = len(settings.headings), cells * settings.locations_per_cell
-    to_come = max(0, wanted - there) * views
+    views, wanted = len(settings.headings), len(listed) or cells * settings.locations_per_cell
+    all_images = points.views(listed, views) if listed else wanted * views
+    to_come = round(all_images * max(0, wanted - there) / wanted)
     prices, units = settings.prices, to_come * units_per_image
     free = budget.Prices(prices.per_1000, prices.free_units, 0)
     total = free.cost(spent_units + units)
     minutes = to_come / settings.images_per_s / 60
+    what = f"{cells:,} cells x {settings.locations_per_cell} locations x {views} views"
+    if listed:
+        what = f"{wanted:,} points of {settings.points}"
     lines = [
-        f"  {cells:,} cells x {settings.locations_per_cell} locations x {views} views: {wanted * views:,} images",
+        f"  {what}: {all_images:,} images",
         f"  {there:,} locations are there; {to_come:,} images to come, at least {minutes:,.1f} minutes"
         f" at {settings.images_per_s:g} a second",
     ]
@@ -154,7 +174,8 @@ def write_views(tree_dir: str | os.PathLike[str]) -> pathlib.Path:
     """Writes one line a view, of complete locations only, sorted by file; returns the path."""
     with scrape_journal.open_to_read(scrape_journal.path_in(tree_dir)) as connection:
         found = connection.execute(
-            "SELECT panorama.cell, location_id, heading_deg, date, pano_id, copyright, source, licence, sequence,"
+            "SELECT panorama.cell, location_id, heading_deg, date, pano_id, copyright, source, licence,"
+            " COALESCE(panorama.sequence, original.sequence),"
             " bytes, sha256, lat_deg, lon_deg, name"
             " FROM arrival JOIN panorama USING (pano_id) JOIN image USING (pano_id) JOIN query USING (pano_id)"
             " LEFT JOIN original USING (pano_id) ORDER BY panorama.cell, location_id, heading_deg"

@@ -73,13 +73,17 @@ class StreetView:
         params = {"location": f"{lat_deg:.7f},{lon_deg:.7f}", "radius": str(self._options.radius_m)}
         if self._options.source_outdoor:
             params["source"] = "outdoor"
-        record = responses.metadata(self._get("/metadata", params))
-        if isinstance(record, source.Miss):
-            return record
-        found = responses.panorama(record, self.name, self.licence)
+        found = self._panorama(params)
         if isinstance(found, source.Miss):
             return found
         return acceptance.refusal(lat_deg, lon_deg, found, self._options) or found
+
+    def find(self, pano_id: str) -> source.Panorama | source.Miss:
+        """Returns the panorama of an id if it is fit, or why there is none; see source.Source.find."""
+        found = self._panorama({"pano": pano_id})
+        if isinstance(found, source.Miss):
+            return found
+        return acceptance.refusal(found.lat_deg, found.lon_deg, found, self._options) or found
 
     def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
         """Returns one view as JPEG bytes, as they came; as source.Source.
@@ -115,6 +119,11 @@ class StreetView:
     def close(self) -> None:
         """Closes all connections."""
         self._transport.close()
+
+    def _panorama(self, params: dict[str, str]) -> source.Panorama | source.Miss:
+        """Returns the panorama of a metadata request."""
+        record = responses.metadata(self._get("/metadata", params))
+        return record if isinstance(record, source.Miss) else responses.panorama(record, self.name, self.licence)
 
     def _get(self, path: str, params: dict[str, str]) -> transport.Answer:
         """Sends one request with the key."""

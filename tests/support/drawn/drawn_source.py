@@ -36,6 +36,10 @@ class DrawnSource:
         place = (row * self.step_deg, column * self.step_deg)
         return source.Panorama(f"pano{row}_{column}", *place, date, "© Google", self.name, self.licence)
 
+    def find(self, pano_id):
+        row, column = map(int, pano_id.removeprefix("pano").split("_"))
+        return self.look_up(row * self.step_deg, column * self.step_deg)
+
     def fetch(self, panorama, heading_deg):
         told = self._told("fetch", (panorama.pano_id, heading_deg))
         if told is not None:

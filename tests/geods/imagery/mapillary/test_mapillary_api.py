@@ -260,3 +260,10 @@ def test_a_place_too_dense_to_answer_for_is_asked_again_later():
             client.look_up(*mapillary_client.PLACES[0])
         assert 5 < it.asked["search"] < 100
         client.close()
+
+
+def test_a_picture_is_found_by_its_id(service, client):
+    found = mapillary_client.found_with(client)
+    assert client.find(found.pano_id) == found
+    assert client.find("999999999").reason == "zero_results"
+    assert client.find("../me").reason == "zero_results"

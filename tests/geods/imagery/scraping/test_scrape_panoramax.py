@@ -167,3 +167,29 @@ def test_flags_of_other_sources_are_not_passed_over():
         scrape.Options(out="tree", accept_terms=True, any_licence=True)
     with pytest.raises(errors.OptionError, match="--radius_m=0"):
         scrape.Options(**options, radius_m=0)
+
+
+def test_a_list_of_points_without_a_partition(folder, service, tmp_path):
+    (item, *_), lines = service.named("_1_sphere_plain"), ["lat,lng,heading,panoId"]
+    names = [one["properties"]["original_file:name"] for one in service.named("_0_sphere_plain")]
+    shots = [panoramax_server.SHOTS[name] for name in names]
+    lines += [f"{shot.lat_deg},{shot.lon_deg},{number}," for number, shot in enumerate(shots)]
+    lines += [f",,,{item['id']}", "10,10,,", f",,,{'0' * 8}"]
+    (tmp_path / "points.csv").write_text("\n".join(lines), encoding="utf-8")
+    words = command(service, folder, tmp_path / "tree", f"--points={tmp_path / 'points.csv'}", "--radius_m=100")
+    words = [word for word in words if not word.startswith("--partition")] + [f"--partition={tmp_path / 'none'}"]
+    done = run([*words, "--dry_run"])
+    assert done.returncode == 6, done.stderr
+    assert f"{len(lines) - 1} points of " in done.stdout
+    assert f"row {len(shots) + 2} (10.000000, 10.000000): zero results" in done.stdout
+    done = run(words)
+    assert done.returncode == 6, done.stderr
+    with open(tmp_path / "tree" / "points.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["outcome"] for row in rows] == ["found"] * (len(shots) + 1) + ["zero_results"] * 2
+    assert rows[-3]["found_pano_id"] == item["id"]
+    for row in rows_of(tmp_path / "tree"):
+        with Image.open(tmp_path / "tree" / row["file"]) as image:
+            off_deg = (panoramax_town.looks_to(np.asarray(image)) - float(row["heading"]) + 180) % 360 - 180
+        assert abs(off_deg) < 1
+        assert row["sequence"]

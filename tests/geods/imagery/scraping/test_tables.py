@@ -11,7 +11,7 @@ OUTCOMES = {0: {"accepted": 2}, 1: {"zero_results": 7, "seen_before": 1, "accept
 
 
 def test_the_table_names_what_is_missing_and_why():
-    rows = tables.rows(OUTCOMES, cells=4, target=2, got_outcome="accepted")
+    rows = tables.rows(OUTCOMES, dict.fromkeys(range(4), 2), "accepted")
     text = tables.table(rows)
     assert text.splitlines()[0] == "3 of 8 locations (25% of 12 points looked up)"
     assert "7  zero results" in text
@@ -22,13 +22,13 @@ def test_the_table_names_what_is_missing_and_why():
 
 
 def test_many_short_cells_are_counted_not_listed():
-    text = tables.table(tables.rows({}, cells=100, target=2, got_outcome="accepted"))
+    text = tables.table(tables.rows({}, dict.fromkeys(range(100), 2), "accepted"))
     assert text.splitlines()[0] == "0 of 200 locations"
     assert text.endswith("... and 88 more")
 
 
 def test_every_cell_is_in_the_file(tmp_path):
-    path = tables.write_cells(tables.rows(OUTCOMES, 3, 2, "accepted"), tmp_path)
+    path = tables.write_cells(tables.rows(OUTCOMES, dict.fromkeys(range(3), 2), "accepted"), tmp_path)
     with open(path, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert rows[1] == {

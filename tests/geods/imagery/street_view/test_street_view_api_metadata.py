@@ -125,3 +125,10 @@ def test_an_echo_of_the_url_is_redacted_before_it_is_cut(street):
 
 def test_the_record_is_what_the_service_sends():
     assert json.loads(json.dumps(RECORD, indent=3, ensure_ascii=False)) == RECORD
+
+
+def test_a_panorama_is_found_by_its_id(street):
+    client, server = street(lambda at: at.reply_json(RECORD if "vPnUR" in at.path else {"status": "ZERO_RESULTS"}))
+    assert client.find(PANORAMA.pano_id) == PANORAMA
+    assert "location" not in server.requests[0]
+    assert client.find("none").reason == "zero_results"
