@@ -75,6 +75,9 @@ def by_stream(found: Sequence[Point], cells: partition.Partition) -> dict[int, l
     Args:
         found: The points.
         cells: The partition.
+
+    Raises:
+        PointsError: If there are points, but none in a stream.
     """
     streams: dict[int, list[Point]] = {}
     near = {point.row: point.position for point in found if not point.pano_id and point.position}
@@ -85,6 +88,9 @@ def by_stream(found: Sequence[Point], cells: partition.Partition) -> dict[int, l
         stream = len(cells) + number if point.pano_id else cell_of[point.row]
         if stream >= 0:
             streams.setdefault(stream, []).append(point)
+    if found and not streams:
+        problem = f"none of the {len(found):,} points lies in a cell of the partition."
+        raise errors.PointsError(problem, "name another with --partition, or a file that is not there for one cell")
     return streams
 
 

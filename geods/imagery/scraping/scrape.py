@@ -99,19 +99,13 @@ def scrape(
 
     Raises:
         OptionError: If the images cost something and nothing may be spent.
+        PointsError: If no listed point lies in a cell.
         TreeError: If the folder holds something else, is scraped by another process or cannot be written.
         DiskFullError: If there is no room to begin.
     """
     workspace.check_budget(settings, client)
     stop = stop or threading.Event()
-    config = {
-        "partition": cells.fingerprint,
-        "seed": settings.seed,
-        "headings": list(settings.headings),
-        "source": client.name,
-    } | dict(client_config)
-    if listed:
-        config["points"] = hashlib.sha256(repr(listed).encode()).hexdigest()
+    config = _config(settings, client, cells, listed) | dict(client_config)
     with workspace.journal_of(settings, client, cells, config) as journal:
         money = budget.Budget(settings.prices, journal.units())
         again = retry.Tally()
@@ -140,6 +134,15 @@ def scrape(
     has_tables = not settings.dry_run and _write_tables(rows, settings.out, listed, said)
     missed = points.missed(listed, said, ("found", got)) if listed else None
     return Result(found, rows, tools.images.total(), money.spent_units, has_tables, again.counts(), missed)
+
+
+def _config(
+    settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition, listed: Sequence[points.Point]
+) -> dict[str, Any]:
+    """Returns what decides which images a tree gets, beside the options of the client."""
+    config: dict[str, Any] = {"partition": cells.fingerprint, "seed": settings.seed}
+    config |= {"headings": list(settings.headings), "source": client.name}
+    return config | ({"points": hashlib.sha256(repr(list(listed)).encode()).hexdigest()} if listed else {})
 
 
 def _works(tools: cell_scraper.ScrapeContext) -> list[cell_scraper.CellWork]:

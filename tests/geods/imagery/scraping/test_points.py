@@ -132,3 +132,5 @@ def test_without_a_partition_all_points_are_in_one_cell():
     world = points.partition_around(listed((None, None, "abc")))
     assert world.label([89.0, -89.0], [0.0, 179.0]).tolist() == [0, 0]
     assert len(CELLS) > 1
+    with pytest.raises(errors.PointsError, match="none of the 1 points lies in a cell"):
+        points.by_stream(listed((PLACES[-1], None)), CELLS)
