@@ -22,7 +22,7 @@ from geods.cli import flags, program
 
 if TYPE_CHECKING:
     from geods.geo import partition as partitions
-    from geods.imagery.photos import import_journal, photo, scan, store, table
+    from geods.imagery.photos import import_journal, photo, scan, store, table_columns
 
 
 _LEFT_OUT = {
@@ -140,17 +140,17 @@ def _source_hint(source: str) -> str:
     return f"name the folder of its images, and the table by --csv={source}" if is_table else "name a folder of images"
 
 
-def _columns_of(options: Options) -> "table.Columns | None":
+def _columns_of(options: Options) -> "table_columns.Columns | None":
     """Returns the columns of the table, None if there is none."""
-    from geods.imagery.photos import table
+    from geods.imagery.photos import table_columns
 
-    return table.columns(pathlib.Path(options.csv), options.wanted_columns()) if options.csv else None
+    return table_columns.find(pathlib.Path(options.csv), options.wanted_columns()) if options.csv else None
 
 
 def _scan(
     options: Options,
     source: pathlib.Path,
-    columns: "table.Columns | None",
+    columns: "table_columns.Columns | None",
     cells: "partitions.Partition",
     journal: "import_journal.Journal",
 ) -> "scan.Tally":
@@ -185,7 +185,7 @@ def _scan(
     return tally
 
 
-def _nothing_hint(columns: "table.Columns | None") -> str:
+def _nothing_hint(columns: "table_columns.Columns | None") -> str:
     """Says what to do if no photograph was found."""
     if columns:
         return f"give --source the folder that holds the images of column {columns.name('file')!r}"
@@ -193,7 +193,7 @@ def _nothing_hint(columns: "table.Columns | None") -> str:
 
 
 def _credited(
-    found: "Iterable[photo.Photo | photo.Skipped]", options: Options, columns: "table.Columns | None"
+    found: "Iterable[photo.Photo | photo.Skipped]", options: Options, columns: "table_columns.Columns | None"
 ) -> "Iterator[photo.Photo | photo.Skipped]":
     """Fills in creator and licence where they are not known."""
     from geods.imagery.photos import photo
@@ -207,16 +207,16 @@ def _credited(
             yield item
 
 
-def _source_name(source: pathlib.Path, columns: "table.Columns | None") -> str:
+def _source_name(source: pathlib.Path, columns: "table_columns.Columns | None") -> str:
     """Returns what the dataset calls the source."""
     return "OSV-5M (Mapillary)" if columns and columns.is_osv5m else f"photographs of {source.resolve().name}"
 
 
-def _licence(options: Options, columns: "table.Columns | None") -> str:
+def _licence(options: Options, columns: "table_columns.Columns | None") -> str:
     """Returns the licence of photographs that do not say theirs; empty if it is not known."""
-    from geods.imagery.photos import table
+    from geods.imagery.photos import table_columns
 
-    return options.licence or (table.OSV5M_LICENCE if columns and columns.is_osv5m else "")
+    return options.licence or (table_columns.OSV5M_LICENCE if columns and columns.is_osv5m else "")
 
 
 def _report(

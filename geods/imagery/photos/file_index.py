@@ -1,10 +1,18 @@
 """Finds the image file that a table means by a path, a bare name or an id, wherever below a folder it lies."""
 
+import math
 import pathlib
+import posixpath
+import re
 import sqlite3
+from collections.abc import Sequence
 
 from geods import errors
 from geods.imagery.photos import photo
+
+_HEADING = re.compile(r"\d{1,3}(\.\d+)?", re.ASCII)
+# More files of one name in folders of one name are several anyway.
+_AT_MOST = 64
 
 
 class PhotoIndex:
@@ -26,47 +34,111 @@ class PhotoIndex:
         """Returns the file that `name` means, relative to the folder with forward slashes; None if there is none.
 
         Args:
-            name: A path from the folder, or the name of a file at any depth, or such a name without its suffix.
+            name: A path from the folder or absolute, or the name of a file at any depth, or such a name without its
+                suffix. Where both `name` and a file lie in folders, one path must end in the other: train/1.jpg is not
+                test/1.jpg.
 
         Raises:
             TreeError: If `name` leads out of the folder, or means several files.
         """
         path = pathlib.PurePosixPath(name.replace("\\", "/"))
+        below = self._below(path)
         # A table from elsewhere must not make the import read files outside its folder.
-        if path.is_absolute() or ".." in path.parts:
+        if below is None and not path.is_absolute():
             raise errors.TreeError(f"{name!r} leads out of {self.folder}.", "correct the file column")
-        if path.suffix.lower() in photo.IMAGE_SUFFIXES and (self.folder / path).is_file():
-            return path.as_posix()
-        found = self._by_stem(_stem(path.name))
-        same_name = [file for file in found if pathlib.PurePosixPath(file).name == path.name]
-        chosen = same_name or found
+        if below and path.suffix.lower() in photo.IMAGE_SUFFIXES and (self.folder / below).is_file():
+            return below.as_posix()
+        wanted = below or path
+        found = [file for file in self._by_stem(wanted) if _is_end(file.parts[:-1], wanted.parts[:-1])]
+        if below is None:
+            # Of another machine, or none of our business: only files in folders of the same names count.
+            found = [file for file in found if len(file.parts) > 1]
+            if not found:
+                raise errors.TreeError(f"{name!r} leads out of {self.folder}.", "correct the file column")
+        found = [file for file in found if file.name == path.name] or found
+        most = max((len(file.parts) for file in found), default=0) if len(wanted.parts) > 1 else 0
+        chosen = [file for file in found if len(file.parts) == most] if most else found
         if len(chosen) > 1:
-            raise errors.TreeError(
-                f"{name!r} is several files: {chosen[0]} and {chosen[1]}.", "write their paths in the file column"
-            )
-        return chosen[0] if chosen else None
+            problem = f"{name!r} is several files: {chosen[0]} and {chosen[1]}."
+            raise errors.TreeError(problem, "write their paths in the file column")
+        return chosen[0].as_posix() if chosen else None
+
+    def find_all(self, name: str) -> list[tuple[str, float | None]]:
+        """Returns the files that `name` means, each with the heading in degrees that its own name gives.
+
+        Args:
+            name: As in `find`, or the name of a folder that holds the views of one location, such as <id>/90.jpg.
+
+        Raises:
+            TreeError: As in `find`, or if several folders have the name.
+        """
+        if (file := self.find(name)) is not None:
+            return [(file, None)]
+        folder = pathlib.PurePosixPath(name.replace("\\", "/"))
+        rows = (
+            self._database.execute("SELECT file FROM files WHERE parent = ?", (folder.name,)) if self._database else ()
+        )
+        inside = [pathlib.PurePosixPath(file) for (file,) in rows]
+        inside = sorted(file for file in inside if _is_end(file.parts[:-1], folder.parts))
+        if len(parents := sorted({file.parent for file in inside})) > 1:
+            problem = f"{name!r} is several folders: {parents[0]} and {parents[1]}."
+            raise errors.TreeError(problem, "write their paths in the file column")
+        headings = _headings([file.stem for file in inside])
+        return [(file.as_posix(), heading) for file, heading in zip(inside, headings, strict=True)]
 
     def close(self) -> None:
         """Removes the temporary database."""
         if self._database is not None:
             self._database.close()
 
-    def _by_stem(self, stem: str) -> list[str]:
-        """Returns the first files with this name without suffix."""
+    def _below(self, path: pathlib.PurePosixPath) -> pathlib.PurePosixPath | None:
+        """Returns a path as one from the folder, None if it leads out of it."""
+        if path.is_absolute():
+            for folder in (self.folder.absolute(), self.folder.resolve()):
+                if path.is_relative_to(folder.as_posix()) and ".." not in path.parts:
+                    return path.relative_to(folder.as_posix())
+            return None
+        if ".." not in path.parts:
+            return path
+        here = self.folder.absolute().as_posix()
+        inside = pathlib.PurePosixPath(posixpath.normpath(posixpath.join(here, path)))
+        return inside.relative_to(here) if inside.is_relative_to(here) and inside.as_posix() != here else None
+
+    def _by_stem(self, path: pathlib.PurePosixPath) -> list[pathlib.PurePosixPath]:
+        """Returns the first files with a path's name without suffix, in a folder of the same name or in none."""
         if self._database is None:
             self._database = self._walked()
-        rows = self._database.execute("SELECT file FROM files WHERE stem = ? ORDER BY file LIMIT 16", (stem,))
-        return [file for (file,) in rows]
+        query, values = "SELECT file FROM files WHERE stem = ?", [_stem(path.name)]
+        if len(path.parts) > 1:
+            query, values = f"{query} AND parent IN (?, '')", [*values, path.parent.name]
+        rows = self._database.execute(f"{query} ORDER BY file LIMIT {_AT_MOST}", values)
+        return [pathlib.PurePosixPath(file) for (file,) in rows]
 
     def _walked(self) -> sqlite3.Connection:
         """Returns a database of all files."""
         # The empty name makes a file of SQLite's own, deleted when it is closed.
         database = sqlite3.connect("")
-        database.execute("CREATE TABLE files (stem TEXT, file TEXT)")
-        rows = ((_stem(file.rpartition("/")[2]), file) for file in photo.walk(self.folder) if photo.is_text(file))
-        database.executemany("INSERT INTO files VALUES (?, ?)", rows)
-        database.execute("CREATE INDEX by_stem ON files (stem)")
+        database.execute("CREATE TABLE files (stem TEXT, parent TEXT, file TEXT)")
+        files = (file for file in photo.walk(self.folder) if photo.is_text(file))
+        rows = ((_stem(file.rpartition("/")[2]), f"/{file}".split("/")[-2], file) for file in files)
+        database.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
+        database.execute("CREATE INDEX by_stem ON files (stem, parent)")
+        database.execute("CREATE INDEX by_parent ON files (parent)")
         return database
+
+
+def _is_end(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Returns whether the shorter of two sequences of folders is the end of the longer one."""
+    shared = min(len(one), len(other))
+    return not shared or tuple(one[-shared:]) == tuple(other[-shared:])
+
+
+def _headings(stems: Sequence[str]) -> list[float | None]:
+    """Returns the headings that the names of a location's files give; none where they only count."""
+    numbers = [float(stem) if _HEADING.fullmatch(stem) else math.nan for stem in stems]
+    counted = len(numbers) > 1 and sorted(numbers) in ([*range(len(numbers))], [*range(1, len(numbers) + 1)])
+    is_known = all(0 <= number <= 360 for number in numbers) and not counted
+    return [number % 360 if is_known else None for number in numbers]
 
 
 def _stem(name: str) -> str:

@@ -1,5 +1,6 @@
 """Tables of positions: columns by name, rows as text, images found wherever they lie."""
 
+import math
 import pathlib
 import tracemalloc
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geods import errors
-from geods.imagery.photos import file_index, photo, table
+from geods.imagery.photos import file_index, notation, photo, table, table_columns
 
 OSV5M = (
     "id,latitude,longitude,thumb_original_url,country,sequence,captured_at,lon_bin,lat_bin,cell,region,creator_username,creator_id\n"
@@ -24,7 +25,7 @@ def rows(folder: pathlib.Path, text: str, **wanted: str) -> list[photo.Photo | p
     folder.mkdir(exist_ok=True)
     path = folder / "table.csv"
     path.write_text(text, encoding="utf-8")
-    return list(table.photos(path, folder, table.columns(path, wanted)))
+    return list(table.photos(path, folder, table_columns.find(path, wanted)))
 
 
 def put(folder: pathlib.Path, *names: str) -> None:
@@ -49,7 +50,7 @@ def test_osv5m_rows_keep_their_text_and_find_their_images(tmp_path):
     assert (second.file, second.source_id, second.date) == ("images/test/01/nan.jpg", "nan", "2014-12")
     assert third.reason == "no_file"
     assert third.error.problem.endswith("line 4: there is no image '789'.")
-    assert table.columns(tmp_path / "table.csv", {}).is_osv5m
+    assert table_columns.find(tmp_path / "table.csv", {}).is_osv5m
 
 
 def test_im2gps3k_columns_are_known(tmp_path):
@@ -92,13 +93,13 @@ def test_columns_can_be_named_and_left_out(tmp_path):
         ("a.jpg,95,95,,", errors.CoordinateError, r"line 2: latitude 95.0 is not(.|\n)*--on_bad_row=skip"),
         ("a.jpg,0,0.0,,", errors.CoordinateError, r"line 2: position \(0, 0\)"),
         ("a.jpg,x,1,,", errors.CoordinateError, r"line 2: position 'x', '1' is not two numbers"),
-        ("a.jpg", errors.CoordinateError, r"line 2: position '', '' is not two numbers"),
+        ("a.jpg", errors.CoordinateError, r"line 2: 'a.jpg' has no position"),
         ("../a.jpg,41.5,-97,,", errors.TreeError, r"line 2: '../a.jpg' leads out of"),
         ("/etc/a.jpg,41.5,-97,,", errors.TreeError, "line 2: '/etc/a.jpg' leads out of"),
         ("twice.jpg,41.5,-97,,", errors.TreeError, r"'twice.jpg' is several files: x/twice.jpg and y/twice.jpg"),
         ("a.jpg,41.5,-97,north,", errors.TreeError, "line 2: heading 'north' or date '' "),
         ("a.jpg,41.5,-97,400,", errors.TreeError, "line 2: heading '400'"),
-        ("a.jpg,41.5,-97,,5/14/2012", errors.TreeError, r"date '5/14/2012'(.|\n)*--date_column=-"),
+        ("a.jpg,41.5,-97,,5/6/2012", errors.TreeError, r"date '5/6/2012'(.|\n)*--date_column=-"),
         ("b.png,41.5,-97,,", errors.ImageError, r"b.png: is a PNG, not a JPEG(.|\n)*--on_bad_image=skip"),
     ],
 )  # fmt: skip
@@ -107,7 +108,8 @@ def test_bad_rows_are_named_with_a_hint(tmp_path, row, error, rule):
     (tmp_path / "b.png").write_bytes(drawn_trees.png())
     (item,) = rows(tmp_path, f"file,lat,lon,heading,date\n{row}\n")
     kinds = {errors.ImageError: "bad_image", errors.TreeError: "bad_row"}
-    assert item.reason == kinds.get(error, "swapped" if "swapped" in rule else "bad_row")
+    other = "no_position" if "no position" in rule else "bad_row"
+    assert item.reason == kinds.get(error, "swapped" if "swapped" in rule else other)
     with pytest.raises(error, match=rule):
         raise item.error
 
@@ -125,9 +127,9 @@ def test_tables_without_their_columns_or_not_text_are_refused(tmp_path):
         rows(tmp_path, "")
     (tmp_path / "table.csv").write_bytes(b"file,lat,lon\n\xff\xfe,1,2\n")
     with pytest.raises(errors.TreeError, match="is not a CSV file in UTF-8"):
-        table.columns(tmp_path / "table.csv", {})
+        table_columns.find(tmp_path / "table.csv", {})
     with pytest.raises(errors.MissingFileError, match=r"gone.csv: does not exist(.|\n)*--csv=FILE"):
-        table.columns(tmp_path / "gone.csv", {})
+        table_columns.find(tmp_path / "gone.csv", {})
 
 
 @pytest.mark.parametrize(
@@ -146,13 +148,13 @@ def test_tables_without_their_columns_or_not_text_are_refused(tmp_path):
     ],
 )
 def test_months(text, month):
-    assert table.month(text) == month
+    assert notation.month(text) == month
 
 
 @given(st.text())
 def test_any_text_is_a_month_or_refused(text):
     try:
-        month = table.month(text)
+        month = notation.month(text)
     except ValueError:
         return
     assert month is None or (len(month) == 7 and 1 <= int(month[5:]) <= 12)
@@ -161,15 +163,15 @@ def test_any_text_is_a_month_or_refused(text):
 @given(st.floats())
 def test_any_number_is_a_heading_or_refused(value):
     try:
-        heading = table.heading_deg(str(value))
+        heading = notation.heading_deg(str(value))
     except ValueError:
         assert not -180 <= value <= 360
         return
-    assert 0 <= heading < 360
+    assert (heading is None and math.isnan(value)) or 0 <= heading < 360
 
 
 def test_headings():
-    assert [table.heading_deg(text) for text in ("", "0", "-90", "360", "12.5")] == [None, 0, 270, 0, 12.5]
+    assert [notation.heading_deg(text) for text in ("", "0", "-90", "360", "12.5")] == [None, 0, 270, 0, 12.5]
 
 
 def test_index_finds_paths_names_and_ids(tmp_path):
@@ -178,7 +180,13 @@ def test_index_finds_paths_names_and_ids(tmp_path):
     names = {
         "a/1.jpg": "a/1.jpg",
         "a\\1.jpg": "a/1.jpg",
-        "elsewhere/1.jpg": "a/1.jpg",
+        "elsewhere/1.jpg": None,
+        "images/a/1.jpg": "a/1.jpg",
+        f"{tmp_path}/a/1.jpg": "a/1.jpg",
+        "/elsewhere/a/1.jpg": "a/1.jpg",
+        "C:\\photos\\a\\1.jpg": "a/1.jpg",
+        f"../x/../{tmp_path.name}/a/1.jpg": "a/1.jpg",
+        "x/../a/1": "a/1.jpg",
         "1.jpg": "a/1.jpg",
         "1": "a/1.jpg",
         "2.jpg": "b/2.JPEG",
@@ -198,7 +206,7 @@ def test_length_of_a_table_costs_no_memory(tmp_path):
     path = tmp_path / "table.csv"
     line = f"a.jpg,41.5,-97.25,{'x' * 400}\n"
     path.write_text("file,lat,lon,more\n" + line * 10_000)
-    chosen = table.columns(path, {})
+    chosen = table_columns.find(path, {})
     tracemalloc.start()
     try:
         assert sum(1 for _ in table.photos(path, tmp_path, chosen)) == 10_000

@@ -1,0 +1,191 @@
+"""Which column of a CSV table holds what: known by its name, named by the caller, or refused."""
+
+import csv
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from geods import errors
+from geods.imagery.photos import notation
+from geods.storage import files
+
+NONE = "-"
+OSV5M_LICENCE = "CC-BY-SA-4.0"
+
+# By field, the names that are looked for, in upper or lower case; the first that is there counts.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "file": (
+        *("file", "filename", "file_name", "sourcefile", "path", "file_path", "filepath", "image_path", "image", "img"),
+        *("photo", "image_name", "img_name", "photo_name", "image_file", "img_file", "photo_file", "imagefile", "name"),
+        *("img_id", "image_id", "photo_id", "id", "uuid", "place_id", "location_id"),
+    ),
+    "lat": ("latitude", "lat", "lat_deg", "gpslatitude", "gps_latitude", "gps_lat", "y"),
+    "lon": ("longitude", "lon", "lng", "long", "lon_deg", "lng_deg", "gpslongitude", "gps_longitude", "gps_lon", "x"),
+    "lat_ref": (
+        *("gpslatituderef", "gps_latitude_ref", "latituderef", "latitude_ref", "lat_ref", "latref", "gps_lat_ref"),
+        *("lat_dir", "latitude_direction", "lat_hemisphere", "latitude_hemisphere", "ns", "n/s", "n_s"),
+    ),
+    "lon_ref": (
+        *("gpslongituderef", "gps_longitude_ref", "longituderef", "longitude_ref", "lon_ref", "lonref", "gps_lon_ref"),
+        *("lng_ref", "lon_dir", "longitude_direction", "lon_hemisphere", "longitude_hemisphere", "ew", "e/w", "e_w"),
+    ),
+    "heading": (
+        *("heading", "heading_deg", "computed_compass_angle", "compass_angle", "view:azimuth", "bearing", "azimuth"),
+        *("gpsimgdirection",),
+    ),
+    "date": ("date", "captured_at", "datetimeoriginal", "date_taken", "datetaken", "taken", "datetime", "month"),
+    "creator": ("creator_username", "creator", "author", "username", "photographer", "artist", "copyright"),
+    "licence": ("licence", "license"),
+    "source_id": ("source_id", "id", "image_id", "img_id", "photo_id", "pano_id"),
+    "sequence": ("sequence", "sequence_id"),
+    "country": ("country",),
+}
+_REQUIRED = ("file", "lat", "lon")
+LETTERS = {"lat": "NS", "lon": "EW"}
+# What columns of hemispheres hold.
+_WORDS = {"NS": ("NORTH", "SOUTH"), "EW": ("EAST", "WEST")}
+# So many rows show whether a column holds hemispheres; so many names, each so long, stand in an error.
+_LOOKED_AT, _SHOWN, _LONGEST = 1000, 20, 40
+_OSV5M_COLUMNS = {"thumb_original_url", "creator_username", "captured_at"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """Which column of a table holds what.
+
+    Attributes:
+        by_field: Column number by field name; fields without a column are left out.
+        header: The names as written; of a table without names, the numbers of its columns from 1.
+        is_osv5m: Whether this is the table of OSV-5M, whose images are all CC BY-SA 4.0.
+        has_header: Whether the first row holds the names.
+    """
+
+    by_field: Mapping[str, int]
+    header: tuple[str, ...]
+    is_osv5m: bool
+    has_header: bool = True
+
+    def name(self, field: str) -> str:
+        """Returns the name of a field's column."""
+        return self.header[self.by_field[field]]
+
+    @property
+    def swap_hint(self) -> str:
+        """What to do if latitude and longitude are swapped."""
+        lat, lon = self.name("lat"), self.name("lon")
+        known = "; one published Im2GPS3k table has the two names swapped" if {lat, lon} == {"LAT", "LON"} else ""
+        return f"give the columns the other way round: --lat_column={lon} --lon_column={lat}{known}"
+
+
+def find(path: pathlib.Path, wanted: Mapping[str, str]) -> Columns:
+    """Returns the columns of a table.
+
+    Args:
+        path: The table.
+        wanted: Column name, or number from 1, by field ("file", "lat", "lon", "lat_ref", "lon_ref", "heading", "date");
+            empty to look for it, "-" for none.
+
+    Raises:
+        MissingFileError: If there is no such file.
+        TreeError: If it has no column for the file, the latitude or the longitude, or is not text.
+        OptionError: If a wanted column is not there, or one that is not wanted holds hemispheres.
+    """
+    files.check_file(path, "name a CSV table: --csv=FILE")
+    _check_text(path)
+    first = [row for _, row in itertools.islice(rows(path), _LOOKED_AT)]
+    header = first[0] if first else []
+    has_header = not _is_data(header, wanted)
+    header = header if has_header else [str(number + 1) for number in range(len(header))]
+    lowered = [name.lower() for name in header]
+    by_field = {}
+    for field, names in _NAMES.items():
+        name = wanted.get(field, "")
+        if name and name != NONE:
+            by_field[field] = _wanted(path, header, field, name)
+        elif not name and (known := [lowered.index(name) for name in names if name in lowered]):
+            by_field[field] = known[0]
+    plain = {field: header[at].lower() for field, at in by_field.items() if field in LETTERS}
+    if len(set(plain.values()) & {"x", "y"}) == 1 and not any(wanted.get(field) for field in LETTERS):
+        # Only together are they a position.
+        by_field = {field: at for field, at in by_field.items() if plain.get(field) not in ("x", "y")}
+    if missing := [field for field in _REQUIRED if field not in by_field]:
+        flags = " ".join(f"--{field}_column=NAME" for field in missing)
+        raise errors.TreeError(
+            f"{path}: no column is known to hold the {', '.join(missing)}; it has {_some(header) or 'none'}.",
+            f"name it: {flags}; of a table without names, give the numbers of its columns from 1",
+        )
+    _check_hemispheres(path, Columns(by_field, tuple(header), False), first[1:], wanted)
+    return Columns(by_field, tuple(header), set(lowered) >= _OSV5M_COLUMNS, has_header)
+
+
+def _is_data(first: Sequence[str], wanted: Mapping[str, str]) -> bool:
+    """Returns whether a table has no names: the columns are wanted by number, and its first row holds a position."""
+    numbers = [wanted.get(field, "") for field in ("lat", "lon")]
+    if not all(number.isdecimal() and 1 <= int(number) <= len(first) and number not in first for number in numbers):
+        return False
+    try:
+        for number, letters in zip(numbers, LETTERS.values(), strict=True):
+            notation.angle_deg(first[int(number) - 1] or "0", letters)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_hemispheres(
+    path: pathlib.Path, chosen: Columns, rows: Sequence[Sequence[str]], wanted: Mapping[str, str]
+) -> None:
+    """Raises OptionError if positions have no sign and a column that is not read holds their hemispheres."""
+    for field, letters in LETTERS.items():
+        at = chosen.by_field[field]
+        if f"{field}_ref" in chosen.by_field or wanted.get(f"{field}_ref") == NONE:
+            continue
+        if any(value[at : at + 1] and not value[at][:1].isdecimal() for value in rows):
+            continue
+        for number, name in enumerate(chosen.header):
+            values = {row[number].upper() for row in rows if number < len(row) and row[number]}
+            if number not in chosen.by_field.values() and values and values <= {*letters, *_WORDS[letters]}:
+                problem = f"{path}: column {name!r} holds {' and '.join(sorted(values))}, and {field} has no signs."
+                flag = f"--{field}_ref_column"
+                raise errors.OptionError(problem, f"say what it is: {flag}={name} for hemispheres, {flag}=- for others")
+
+
+def _some(names: Sequence[str]) -> str:
+    """Returns the first names, and how many more there are."""
+    more = f", and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return ", ".join(name[:_LONGEST] for name in names[:_SHOWN]) + more
+
+
+def _check_text(path: pathlib.Path) -> None:
+    """Raises TreeError for JSON."""
+    with path.open("rb") as source:
+        if (start := source.read(512).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]) in (b"{", b"["):
+            hint = "make a CSV table of it; files that Mapillary's and Google's tools lay beside photographs are read"
+            hint += " without --csv"
+            raise errors.TreeError(f"{path}: is JSON (it starts with {start.decode()}), not a CSV table.", hint)
+
+
+def _wanted(path: pathlib.Path, header: Sequence[str], field: str, name: str) -> int:
+    """Returns the number of the column that a flag names."""
+    if name in header:
+        return header.index(name)
+    if name.isdecimal() and 1 <= int(name) <= len(header):
+        return int(name) - 1
+    raise errors.OptionError(f"--{field}_column={name}: {path} has no such column.", f"name one of {_some(header)}")
+
+
+def rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields line number and values of each row, the header first.
+
+    Raises:
+        TreeError: If the file is not CSV in UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as source:
+            first = source.readline()
+            source.seek(0)
+            reader = csv.reader(source, delimiter=max(",;\t", key=first.count))
+            for row in reader:
+                yield reader.line_num, [value.strip() for value in row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise errors.TreeError(f"{path}: is not a CSV file in UTF-8 ({error}).", "save it as CSV in UTF-8") from error
