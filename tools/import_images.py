@@ -52,6 +52,8 @@ class Options:
     file_column: str = flags.option("", "Column of the image's path, name or id; looked for if empty.")
     lat_column: str = flags.option("", "Column of the latitude in degrees; looked for if empty.")
     lon_column: str = flags.option("", "Column of the longitude in degrees; looked for if empty.")
+    lat_ref_column: str = flags.option("", "Column of N or S; looked for if empty, - for none.")
+    lon_ref_column: str = flags.option("", "Column of E or W; looked for if empty, - for none.")
     heading_column: str = flags.option("", "Column of the heading in degrees; looked for if empty, - for none.")
     date_column: str = flags.option("", "Column of the date; looked for if empty, - for none.")
     creator: str = flags.option("", "Who made the photographs that do not say it.")
@@ -63,7 +65,11 @@ class Options:
     panoramas: Literal["cut", "drop"] = flags.option("cut", "Panoramas: cut views out of them, or leave them out.")
     link: bool = flags.option(False, "Make hard links instead of copies.")
     outside: Literal["drop", "raise"] = flags.option("drop", "Photographs outside every cell: leave out, or end.")
-    on_bad_row: Literal["raise", "skip"] = flags.option("raise", "Rows with an impossible value: end, or leave out.")
+    on_bad_row: Literal["some", "raise", "skip"] = flags.option(
+        "some",
+        "Rows with an impossible value: leave out --max_bad_fraction of them, end at the first, or leave out all.",
+    )
+    max_bad_fraction: float = flags.option(0.05, "With --on_bad_row=some, a larger share of the rows is an error.")
     on_bad_image: Literal["raise", "skip"] = flags.option("raise", "Images that are no whole JPEG: end, or leave out.")
     names: int = flags.option(5, "How many names to print of each kind of problem.")
 
@@ -79,6 +85,8 @@ class Options:
             raise errors.OptionError(f"--same_place_m={self.same_place_m:g}: is not 0 to 10,000.", "give metres")
         if not self.headings or not all(-360 <= heading <= 360 for heading in self.headings):
             raise errors.OptionError(f"--headings={self.headings}: are no degrees.", "give such as 0,90,180,270")
+        if not 0 <= self.max_bad_fraction <= 1:
+            raise errors.OptionError(f"--max_bad_fraction={self.max_bad_fraction}: is not a share.", "give 0 to 1")
         if self.names < 0:
             raise errors.OptionError(f"--names={self.names}: is below 0.", "give 0 or more")
         columns = [f"--{name}" for name, value in self._columns().items() if value]
@@ -177,6 +185,8 @@ def _scan(
         swap_hint=columns.swap_hint if columns else _EXIF_SWAP_HINT,
         names_at_most=max(options.names, 1),
     )
+    if options.on_bad_row == "some":
+        tally.check_fraction(("bad_row", "swapped"), options.max_bad_fraction)
     if not tally.found and not tally.noted:
         left_out = "; ".join(f"{_LEFT_OUT[reason]}: {number:,}" for reason, number in tally.numbers.items())
         examples = [name for names in tally.examples.values() for name in names[:1]]

@@ -11,6 +11,7 @@ calls the function with it. Nothing below a program ever reads FLAGS. What is de
 import contextlib
 import difflib
 import importlib
+import itertools
 import os
 import pathlib
 import re
@@ -62,6 +63,9 @@ def explain(error: Exception, known: Sequence[str]) -> errors.GeodsError:
     return errors.OptionError(f"--flagfile: is no flag file ({error}).", "name a text file with one flag a line")
 
 
+_REPEATED = """Flags may also stand in a file, one a line: --flagfile=FILE. Where two lines of a file, or a file and the
+command line, give the same flag, the later one counts. The command line itself gives a flag once, unless its help
+allows more."""
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
 _EXIT_PIPE = 128 + signal.SIGPIPE
@@ -76,6 +80,8 @@ def run(options_class: type[cli_flags.Options], function: Callable[[cli_flags.Op
     cli_flags.define(options_class, flags.FLAGS)
     # TensorFlow's start-up banner would bury the one line that matters; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    main = sys.modules["__main__"]
+    main.__doc__ = f"{(main.__doc__ or '').rstrip()}\n\n{_REPEATED}\n"
     for stream in (sys.stdout, sys.stderr):
         # A name of a file that is not UTF-8 could not be printed.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -149,6 +155,7 @@ def _quiet_when_nobody_reads() -> Iterator[None]:
 def _parse(argv: Sequence[str]) -> list[str]:
     """Parses the command line; a mistake in it is answered as any other."""
     try:
+        check_repeated(argv[1:], flags.FLAGS)
         words: list[str] = flags.FLAGS([_brought(word) for word in argv])
     except errors.GeodsError as error:
         show_error(error)
@@ -157,6 +164,30 @@ def _parse(argv: Sequence[str]) -> list[str]:
         show_error(explain(error, list(flags.FLAGS)))
         sys.exit(_EXIT_BAD_INPUT)
     return words
+
+
+def check_repeated(words: Sequence[str], known: flags.FlagValues) -> None:
+    """Does nothing if no flag is given twice on a command line; those that take several values may be.
+
+    Args:
+        words: The command line without the program's name.
+        known: All flags.
+
+    Raises:
+        OptionError: If one is, since only its last value would count.
+    """
+    given: dict[str, str] = {}
+    for word in itertools.takewhile(lambda word: word != "--", words):
+        name = word.partition("=")[0].lstrip("-").replace("-", "_") if word.startswith("-") else ""
+        positive = name.removeprefix("no")
+        if name not in known and positive in known and isinstance(known[positive], flags.BooleanFlag):
+            name = positive
+        if name not in known or isinstance(known[name], flags.MultiFlag) or name == "flagfile":
+            continue
+        if name in given:
+            problem = f"--{name}: is given twice, as {given[name]} and {word}."
+            raise errors.OptionError(problem, "give it once; of a flag file, what comes later counts")
+        given[name] = word
 
 
 def _brought(word: str) -> str:

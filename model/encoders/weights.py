@@ -5,8 +5,10 @@ need batch normalisation to restore the scale after every layer; a frozen encode
 features of MobileNetV2 have a deviation of 1e-12; with these it is about 1.
 """
 
+import pathlib
 import warnings
 
+import h5py
 import keras
 import numpy as np
 
@@ -86,8 +88,28 @@ def _load(model: keras.Model, name: str, path: str) -> None:
             model.load_weights(path)
     # What Keras and h5py raise for a foreign or damaged file ranges from OSError to KeyError.
     except Exception as error:
+        step = _name_hint(found) or step
         raise errors.BackboneError(f"{path}: does not fit {name}: {errors.in_short(error)}", step) from error
     _correct_normalisation(model)
+
+
+def _name_hint(path: pathlib.Path) -> str:
+    """Returns what to do about a file whose name says another format than its content has; empty if they agree.
+
+    Keras chooses how to read by the end of the name: `.weights.h5` is its own format, any other `.h5` the older one.
+    """
+    try:
+        with h5py.File(path) as file:
+            # The older format has the names of the layers as an attribute of the root or of model_weights.
+            is_older = "layer_names" in file.attrs or "layer_names" in getattr(file.get("model_weights"), "attrs", {})
+    except OSError:
+        return ""
+    is_named_new = path.name.endswith(".weights.h5")
+    if is_older != is_named_new:
+        return ""
+    wanted = path.name.removesuffix(".weights.h5").removesuffix(".h5") + (".h5" if is_older else ".weights.h5")
+    kind = "of Keras before 3" if is_older else "of Keras 3"
+    return f"Keras reads by the end of a file's name; these are weights {kind}: rename the file {wanted}"
 
 
 def _correct_normalisation(model: keras.Model) -> None:

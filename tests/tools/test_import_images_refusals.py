@@ -39,9 +39,9 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, photos, cells_path, cap
 def test_swapped_tables_are_refused_and_leave_nothing(tmp_path, table, cells_path):
     rows = table.read_text()
     table.write_text(rows.replace("lat,lon", "lon,lat"))
-    options = {"csv": str(table), "on_bad_row": "skip"}
+    options = {"csv": str(table)}
     with pytest.raises(errors.CoordinateError, match=r"looks swapped\.\nNext: .*--lat_column=lon --lon_column=lat"):
-        run(tmp_path / "images", tmp_path / "tree", cells_path, csv=str(table))
+        run(tmp_path / "images", tmp_path / "tree", cells_path, csv=str(table), on_bad_row="raise")
     with pytest.raises(
         errors.CoordinateError, match=r"look swapped: 0 of 3 .* 3 that are no place(.|\n)*--lat_column=lon"
     ):

@@ -6,6 +6,7 @@ missing, of another type, or a fraction over zero, and is then not known.
 A folder of photographs whose EXIF says where they were taken.
 """
 
+import contextlib
 import dataclasses
 import math
 import pathlib
@@ -20,7 +21,7 @@ from geods import errors
 from geods.imagery.photos import photo
 from geods.tree import panorama
 
-_ARTIST, _COPYRIGHT = 0x013B, 0x8298
+_ARTIST, _COPYRIGHT, _XP_AUTHOR = 0x013B, 0x8298, 0x9C9D
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _DATE_ORIGINAL = 0x9003
 _LAT_REF, _LAT, _LON_REF, _LON, _DIRECTION_REF, _DIRECTION, _GPS_DATE = 1, 2, 3, 4, 16, 17, 29
@@ -86,7 +87,11 @@ def angle_deg(parts: object, reference: object, positive: str, negative: str) ->
         negative: Letter of the other one.
     """
     letter = text(reference)[:1].upper()
-    numbers = [number(part) for part in (parts if isinstance(parts, tuple) else (parts,))]
+    parts = parts if isinstance(parts, tuple) else (parts,)
+    numbers = [number(part) for part in parts]
+    # Nikon's decimal minutes leave 0/0 seconds; of whole minutes nothing says whether seconds are missing.
+    if len(numbers) == 3 and numbers[2] is None and getattr(parts[1], "denominator", 1) > 1:
+        numbers.pop()
     if letter not in (positive, negative) or not 1 <= len(numbers) <= 3:
         return None
     # 60 itself is what cameras make of 59.9999 seconds.
@@ -128,7 +133,17 @@ def text(value: object) -> str:
     """Returns a text tag without the zeros and blanks that pad it; empty for what is no text."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
+    if isinstance(value, str):
+        # Pillow reads ASCII tags as Latin-1; phones, exiftool and editors write UTF-8 there, which seldom is Latin-1.
+        with contextlib.suppress(UnicodeError):
+            value = value.encode("latin-1").decode("utf-8")
     return value.replace("\0", " ").strip() if isinstance(value, str) else ""
+
+
+def _utf16(value: object) -> str:
+    """Returns a tag of Windows, which is UTF-16; empty for what is none."""
+    content = bytes(value) if isinstance(value, bytes | tuple | list) else b""
+    return content.decode("utf-16-le", errors="replace")
 
 
 def _facts(tags: dict[int, Any], exif: dict[int, Any], gps: dict[int, Any]) -> Facts:
@@ -140,7 +155,7 @@ def _facts(tags: dict[int, Any], exif: dict[int, Any], gps: dict[int, Any]) -> F
         heading_deg=heading,
         magnetic=heading is not None and text(gps.get(_DIRECTION_REF))[:1].upper() == "M",
         date=month(exif.get(_DATE_ORIGINAL), gps.get(_GPS_DATE)),
-        creator=text(tags.get(_ARTIST)),
+        creator=text(tags.get(_ARTIST)) or text(_utf16(tags.get(_XP_AUTHOR))),
         licence=text(tags.get(_COPYRIGHT)),
     )
 

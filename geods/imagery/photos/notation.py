@@ -23,10 +23,8 @@ _HEADING = re.compile(
     rf"(?P<value>[-+]?(?:{_NUMBER}))\s*(?:°|º|˚|deg(?:rees?)?)?\s*(?:[TM]|true|magnetic)?", re.IGNORECASE | re.ASCII
 )
 _FRACTION = re.compile(r"(\d+)/(\d+)", re.ASCII)
-_POINTS = {
-    name: number * 22.5
-    for number, name in enumerate(["n", "nne", "ne", "ene", "e", "ese", "se", "sse", "s", "ssw", "sw", "wsw", "w", "wnw", "nw", "nnw"])
-}  # fmt: skip
+_COMPASS = ("n", "nne", "ne", "ene", "e", "ese", "se", "sse", "s", "ssw", "sw", "wsw", "w", "wnw", "nw", "nnw")
+_POINTS = {name: number * 22.5 for number, name in enumerate(_COMPASS)}
 _MONTH = re.compile(r"(\d{4})[-:/._](\d{1,2})(?:\D|$)", re.ASCII)
 _COMPACT = re.compile(r"(\d{4})(\d{2})\d{2}(?:[T_ ]?\d{4,6}Z?)?", re.ASCII)
 _DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})(?:[ T].*)?", re.ASCII)

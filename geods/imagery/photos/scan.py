@@ -7,7 +7,7 @@ the tree holds a single image.
 import collections
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Tally:
         magnetic: Those whose heading counts from magnetic north.
         numbers: Count by reason of what was left out; "outside" among the reasons.
         examples: First messages by reason.
+        first: First error by reason.
     """
 
     names_at_most: int = 5
@@ -44,7 +45,25 @@ class Tally:
     inside_if_swapped: int = 0
     magnetic: int = 0
     numbers: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    first: dict[str, errors.GeodsError] = dataclasses.field(default_factory=dict)
     examples: dict[str, list[str]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
+
+    def check_fraction(self, reasons: Sequence[str], most: float) -> None:
+        """Does nothing if the share of what was left out for these reasons is small.
+
+        Args:
+            reasons: Keys of `numbers`.
+            most: Largest share of all rows, 0 to 1.
+
+        Raises:
+            GeodsError: If it is larger: the first error of them, with their number.
+        """
+        bad = sum(self.numbers[reason] for reason in reasons)
+        if count := bad and self.found + sum(self.numbers.values()) - self.numbers["outside"]:
+            first = next(self.first[reason] for reason in reasons if reason in self.first)
+            if bad > most * count:
+                step = f"{first.next_step}; --max_bad_fraction={bad / count:.2g} leaves out as many"
+                raise type(first)(f"{first.problem}\n  {bad:,} of {count:,} rows cannot be used.", step)
 
     def leave_out(self, reason: str, message: str) -> None:
         """Counts something that is not imported."""
@@ -92,6 +111,7 @@ def scan(
                 continue
             if item.reason in raise_on:
                 raise item.error
+            tally.first.setdefault(item.reason, item.error)
             tally.leave_out(item.reason, item.error.problem)
         _note(photos, cells, journal, same_place_m, tally)
     _check_swapped(tally, swap_hint)

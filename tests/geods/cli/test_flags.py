@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from geods import errors
 from geods.cli import flags as cli_flags
+from geods.cli import program as cli_program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +104,34 @@ def test_flag_file_mistakes_name_the_file(tmp_path):
     (tmp_path / "wrong.cfg").write_text("--colour=red\n")
     with pytest.raises(errors.OptionError, match=r"wrong\.cfg: .*colour"):
         cli_flags.from_flagfile(Options, tmp_path / "wrong.cfg")
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeatable:
+    where: tuple[str, ...] = cli_flags.option((), "Which.", repeated=True)
+    name: str = cli_flags.option("x", "A name.")
+    flag: bool = cli_flags.option(True, "Yes or no.")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--name=a", "--name=b"], "--name: is given twice, as --name=a and --name=b"),
+        (["-name", "a", "word", "--name=a"], "--name: is given twice"),
+        (["--flag", "--noflag"], "--flag: is given twice, as --flag and --noflag"),
+        (["--where=a", "--where=b", "--name=a", "--flag", "--", "--name=b"], ""),
+        (["--flagfile=a", "--flagfile=b", "--name=a", "name", "--absent=1", "--absent=2"], ""),
+    ],
+)
+def test_a_flag_is_given_once_or_refused_by_name(words, problem):
+    values = flags.FlagValues()
+    cli_flags.define(Repeatable, values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    if not problem:
+        cli_program.check_repeated(words, values)
+        return
+    with pytest.raises(errors.OptionError, match=problem):
+        cli_program.check_repeated(words, values)
 
 
 PROGRAM = """

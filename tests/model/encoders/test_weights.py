@@ -128,3 +128,10 @@ def test_real_mobilenet_weights_give_the_features_of_keras_applications():
 def test_real_mobilenet_weights_do_not_fit_another_encoder():
     with pytest.raises(errors.BackboneError, match=r"no_top\.weights\.h5: does not fit mobilenet: "):
         weights.make_encoder("mobilenet", str(REAL), 32, 64, seed=0)
+
+
+def test_weights_under_a_name_of_the_other_format_are_explained(saved, tmp_path):
+    renamed = tmp_path / "mobilenet.h5"
+    renamed.write_bytes(saved.read_bytes())
+    with pytest.raises(errors.BackboneError, match=r"weights of Keras 3: rename the file mobilenet\.weights\.h5"):
+        weights.make_encoder("mobilenet_v2", str(renamed), 32, 64, seed=0)

@@ -43,6 +43,25 @@ def test_everything_else_reads_back(tmp_path):
     assert facts == exif.Facts(heading_deg=0, date="2011-01")
 
 
+@pytest.mark.parametrize(
+    ("tags", "creator"),
+    [
+        ({0x013B: "J\u00f6rg M\u00fcller".encode()}, "J\u00f6rg M\u00fcller"),
+        ({0x013B: "J\u00f6rg M\u00fcller".encode("latin-1")}, "J\u00f6rg M\u00fcller"),
+        ({0x013B: "\u5c71\u7530".encode()}, "\u5c71\u7530"),
+        ({0x9C9D: "\u5c71\u7530".encode("utf-16-le") + b"\0\0"}, "\u5c71\u7530"),
+    ],
+)
+def test_names_are_read_in_the_encodings_that_programs_write(tmp_path, tags, creator):
+    assert read(tmp_path, tags=tags).creator == creator
+
+
+def test_decimal_minutes_with_unknown_seconds_are_read(tmp_path):
+    nikon = (IFDRational(36, 1), IFDRational(482423, 10000), IFDRational(0, 0))
+    assert exif.angle_deg(nikon, "S", "N", "S") == pytest.approx(-36.8040383, abs=1e-7)
+    assert exif.angle_deg((IFDRational(36, 1), IFDRational(48, 1), IFDRational(0, 0)), "S", "N", "S") is None
+
+
 def test_photograph_without_exif_says_nothing(tmp_path):
     assert read(tmp_path) == exif.Facts()
 

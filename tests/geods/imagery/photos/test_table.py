@@ -219,3 +219,82 @@ def test_heic_in_a_table_is_called_one(tmp_path):
     (tmp_path / "a.heic").write_bytes(drawn_photos.HEIC)
     (item,) = rows(tmp_path, "file,lat,lon\na,41.5,-97.25\n")
     assert "a.heic: is a HEIC, not a JPEG" in item.error.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SourceFile,GPSLatitude,GPSLatitudeRef,GPSLongitude,GPSLongitudeRef\na.jpg,51.5,N,0.5,W", (51.5, -0.5)),
+        ("file,lat,lat_ref,lon,lon_ref\na.jpg,33.5,South,18.5,East", (-33.5, 18.5)),
+        ("file,lat,lon,E/W\na.jpg,51.5,0.5,w", (51.5, -0.5)),
+        ("file,lat,lon,when\na.jpg,-51.5,-0.5,N", (-51.5, -0.5)),
+        ('SourceFile,GPSLatitude,GPSLongitude\na.jpg,"36 deg 48\' 14.54"" S","174 deg 45\' 3.00"" E"', (-36.804039, 174.750833)),
+        ("file;latitude;longitude\na.jpg;41,5;-97,25", (41.5, -97.25)),
+        ("IMG_FILE,LAT,LON\na.jpg,41.5,-97.25", (41.5, -97.25)),
+        ("image_name,y,x\na,41.5,-97.25", (41.5, -97.25)),
+        ("filepath,Lat,Long\nphotos/a.jpg,41.5,-97.25", (41.5, -97.25)),
+    ],
+)  # fmt: skip
+def test_positions_are_read_as_they_are_written(tmp_path, text, expected):
+    put(tmp_path, "a.jpg")
+    (found,) = rows(tmp_path, text + "\n")
+    assert (found.lat_deg, found.lon_deg) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["-51.5,S,0.5,W", "51.5,W,0.5,W", "51.5,,0.5,W", "51.5 N,S,0.5,W"],
+)
+def test_contradicting_hemispheres_are_refused(tmp_path, row):
+    put(tmp_path, "a.jpg")
+    (item,) = rows(tmp_path, f"file,lat,lat_ref,lon,lon_ref\na.jpg,{row}\n")
+    assert item.reason == "bad_row"
+    assert "--lat_ref_column" in item.error.next_step
+
+
+def test_a_column_of_hemispheres_that_is_not_known_is_named(tmp_path):
+    put(tmp_path, "a.jpg")
+    text = "file,lat,lon,side\na.jpg,51.5,0.5,W\n"
+    with pytest.raises(
+        errors.OptionError, match=r"column 'side' holds W(.|\n)*--lon_ref_column=side .*--lon_ref_column=-"
+    ):
+        rows(tmp_path, text)
+    assert rows(tmp_path, text, lon_ref="side")[0].lon_deg == -0.5
+    assert rows(tmp_path, text, lon_ref="-")[0].lon_deg == 0.5
+
+
+def test_a_picture_of_another_folder_is_not_taken(tmp_path):
+    put(tmp_path, "test/0001.jpg", "val/0002.jpeg")
+    (item,) = rows(tmp_path, "file,latitude,longitude\ntrain/0001.jpg,48.1,11.5\n")
+    assert item.reason == "no_file"
+    first, second = rows(tmp_path, "file,latitude,longitude\n0001,48.1,11.5\n0002.jpg,48.1,11.5\n")
+    assert (first.file, second.file) == ("test/0001.jpg", "val/0002.jpeg")
+
+
+def test_a_folder_of_headings_is_a_location(tmp_path):
+    names = [f"images/u1/{heading}.jpg" for heading in (0, 90, 270)] + [f"images/u2/{n}.jpg" for n in range(3)]
+    put(tmp_path, *names, "images/u3/0.jpg")
+    found = rows(tmp_path, "uuid,lat,lon\nu1,48.1,11.5\nu2,48.2,11.5\nu3,48.3,11.5\nu4,48.4,11.5\n")
+    assert [(item.file, item.heading_deg) for item in found[:7]] == [
+        *((f"images/u1/{heading}.jpg", heading) for heading in (0, 270, 90)),
+        *((f"images/u2/{n}.jpg", None) for n in range(3)),
+        ("images/u3/0.jpg", 0),
+    ]
+    assert found[7].reason == "no_file"
+
+
+def test_columns_of_a_table_without_names_are_numbers(tmp_path):
+    put(tmp_path, "a/123.jpg", "b/45.jpg")
+    text = "123\tuser\t2012-05-31 10:00:00.0\t-97.25\t41.5\n45\tuser\tnull\t-97.5\t41.5\n"
+    named = {"file": "1", "date": "3", "lon": "4", "lat": "5"}
+    first, second = rows(tmp_path, text, **named)
+    assert (first.file, first.lat_deg, first.lon_deg, first.date) == ("a/123.jpg", 41.5, -97.25, "2012-05")
+    assert (second.file, second.lon_deg, second.date) == ("b/45.jpg", -97.5, None)
+
+
+def test_json_is_called_json_and_long_headers_are_shortened(tmp_path):
+    with pytest.raises(errors.TreeError, match=r"is JSON \(it starts with \[\)"):
+        rows(tmp_path, '[{"a": 1}]')
+    with pytest.raises(errors.TreeError, match="and 49,980 more") as caught:
+        rows(tmp_path, ",".join(f"column{n}" for n in range(50_000)) + "\n")
+    assert len(str(caught.value)) < 2000
