@@ -228,7 +228,7 @@ def test_heic_in_a_table_is_called_one(tmp_path):
         ("file,lat,lat_ref,lon,lon_ref\na.jpg,33.5,South,18.5,East", (-33.5, 18.5)),
         ("file,lat,lon,E/W\na.jpg,51.5,0.5,w", (51.5, -0.5)),
         ("file,lat,lon,when\na.jpg,-51.5,-0.5,N", (-51.5, -0.5)),
-        ('image,GPSLatitude,GPSLongitude\na.jpg,"36 deg 48\' 14.54"" S","174 deg 45\' 3.00"" E"', (-36.80404, 174.75083)),
+        ("img,GPSLatitude,GPSLongitude\na.jpg,36 deg 48' 14.54 S,174 deg 45' 3.00 E", (-36.80404, 174.75083)),
         ("file;latitude;longitude\na.jpg;41,5;-97,25", (41.5, -97.25)),
         ("IMG_FILE,LAT,LON\na.jpg,41.5,-97.25", (41.5, -97.25)),
         ("image_name,y,x\na,41.5,-97.25", (41.5, -97.25)),
