@@ -94,7 +94,7 @@ def _load(model: keras.Model, name: str, path: str) -> None:
 
 
 def _name_hint(path: pathlib.Path) -> str:
-    """Returns what to do about a file whose name says another format than its content has; empty if they agree.
+    """Returns the next step for a file named as the other format, else an empty text.
 
     Keras chooses how to read by the end of the name: `.weights.h5` is its own format, any other `.h5` the older one.
     """
