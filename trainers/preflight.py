@@ -13,7 +13,7 @@ from geods import errors
 from geods.dataset import dataset_folder
 from geods.geo import partition
 from geods.input import nvimagecodec_decoder
-from geods.remote import path_options
+from geods.remote import session
 from geods.storage import files
 from geods.tree import layouts
 from trainers.features import cache_format, feature_cache, joined_cache, runtimes
@@ -79,7 +79,7 @@ def check_evaluate(settings: evaluate_options.EvaluateOptions) -> None:
     elif not trained.folds:
         cached = run_folder.cache_of(trained, settings)
         if cached is None:
-            dataset_folder.check_built(path_options.local_path(trained.data_dir), trained.config, [settings.split])
+            dataset_folder.check_built(session.local_path(trained.data_dir), trained.config, [settings.split])
 
 
 def _check_backend() -> None:

@@ -26,7 +26,8 @@ from absl import app, flags, logging
 
 from geods import errors
 from geods.cli import flags as cli_flags
-from geods.remote import path_options, urls
+from geods.cli import path_options
+from geods.remote import session, urls
 
 # --help lists the flags of the program's own module; without this, absl takes this module for their owner.
 flags.disclaim_key_flags()
@@ -194,7 +195,7 @@ def _brought(word: str) -> str:
     """Returns a word of the command line; a flag file that is a URL is brought here."""
     flag, equals, path = word.partition("=")
     return (
-        f"{flag}={path_options.local_path(path)}"
+        f"{flag}={session.local_path(path)}"
         if equals and flag.lstrip("-") == "flagfile" and urls.is_url(path)
         else word
     )

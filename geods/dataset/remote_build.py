@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from geods import errors
+from geods.cli import path_options
 from geods.dataset import dataset_folder
-from geods.remote import path_options, session, urls
+from geods.remote import session, urls
 from geods.storage import files
 from geods.tree import bad_images
 

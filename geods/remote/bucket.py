@@ -1,17 +1,14 @@
-"""A bucket: what it holds, and single objects in and out, each whole or not at all.
+"""A bucket on fsspec's s3fs or gcsfs: its listing, and single objects in and out, each whole or not at all.
 
-Through fsspec's s3fs and gcsfs. TFDS' epath hands every path to TensorFlow once that is imported, which knows gs:// and
-has no s3:// without tensorflow-io; and neither tells an object's version, by which a second run finds that it has it.
+TFDS' epath hands every path to TensorFlow once that is imported, which knows gs:// and has no s3:// without
+tensorflow-io; and neither gives an object's version, by which a second run knows that its copy is current.
 """
 
 import contextlib
-import dataclasses
-import datetime
 import errno
 import pathlib
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from geods import errors
 from geods.remote import urls
@@ -24,102 +21,92 @@ _LIBRARIES = {"gs": "gcsfs", "s3": "s3fs"}
 _SHOWN = 200
 
 
-@dataclasses.dataclass(frozen=True)
-class Object:
-    """What is known of an object without reading it.
-
-    Attributes:
-        size_bytes: Its bytes.
-        tag: Other bytes have another tag: S3's ETag, Google's generation.
-        modified: When it was written, by the clock of the store.
-    """
+class Object(NamedTuple):
+    """Size and version of an object: other bytes have another tag, S3's ETag or Google's generation."""
 
     size_bytes: int
     tag: str
-    modified: datetime.datetime
 
 
 class Bucket:
-    """A bucket that has answered once.
+    """A bucket that has answered once; each method raises BucketError if it cannot be reached or refuses.
 
     Args:
-        url: A place in it.
+        url: A location in it.
 
     Raises:
-        BucketError: If it is not there, does not answer, or refuses, or the library for it is not installed.
+        BucketError: If it is missing, does not answer or refuses, or the library for it is not installed.
     """
 
     def __init__(self, url: urls.Url) -> None:
-        self.url = dataclasses.replace(url, key="")
-        with _told(url):
-            self._system = _in_time(lambda: _opened(url))
+        self._url = url
+        with _translate_errors(url):
+            self._system = _connect(url)
 
     def list(self, url: urls.Url) -> dict[str, Object]:
-        """Returns all objects at and below a place, by their keys in the bucket."""
-        with _told(url):
+        """Returns all objects at and below a location, by their keys in the bucket."""
+        with _translate_errors(url):
             found = self._system.find(_path(url), detail=True)
-        start = len(self.url.bucket) + 1
-        # Folders are no objects, though some programs make empty ones whose names end with a slash.
-        objects = {name[start:]: _object(entry) for name, entry in found.items() if entry["type"] == "file"}
-        # Nor is what only begins with the same letters below a place.
-        below = {key: one for key, one in objects.items() if url.covers(dataclasses.replace(url, key=key))}
-        return {key: one for key, one in below.items() if key and not key.endswith("/")}
+        # Folders are no objects, though some programs make empty ones whose names end with a slash; nor does a
+        # location hold what only begins with the same letters.
+        entries = {name.partition("/")[2]: entry for name, entry in found.items() if entry["type"] == "file"}
+        below = {key: entry for key, entry in entries.items() if key and not key.endswith("/")}
+        return {key: _object(entry) for key, entry in below.items() if url.covers(url.at(key))}
 
     def get(self, key: str, path: pathlib.Path) -> None:
         """Copies an object to a file."""
-        with _told(self._at(key)), files.atomic_path(path) as temporary:
-            self._system.get_file(self._name(key), str(temporary))
+        with self._name(key) as name, files.atomic_path(path) as temporary:
+            self._system.get_file(name, str(temporary))
 
-    def put(self, path: pathlib.Path, key: str) -> Object:
-        """Copies a file to an object, which is there as a whole or not at all."""
-        with _told(self._at(key)):
-            self._system.put_file(str(path), self._name(key))
-            return _object(self._system.info(self._name(key)))
+    def put(self, path: pathlib.Path, key: str) -> str:
+        """Copies a file to an object, which is there as a whole or not at all; returns its tag."""
+        with self._name(key) as name:
+            self._system.put_file(str(path), name)
+            return _object(self._system.info(name)).tag
 
     def delete(self, key: str) -> None:
         """Removes an object, if it is there."""
-        with _told(self._at(key)), contextlib.suppress(FileNotFoundError):
-            self._system.rm_file(self._name(key))
+        with self._name(key) as name, contextlib.suppress(FileNotFoundError):
+            self._system.rm_file(name)
 
     def create(self, key: str, content: bytes) -> bool:
         """Makes an object; returns False if it is there already. One of two who do it at once gets False."""
-        with _told(self._at(key)):
-            # Some stores that do not know the condition say nothing.
-            if self._system.exists(self._name(key)):
-                return False
+        with self._name(key) as name:
             try:
-                self._system.pipe_file(self._name(key), content, mode="create")
+                # Some stores that do not know the condition ignore it.
+                if self._system.exists(name):
+                    return False
+                self._system.pipe_file(name, content, mode="create")
             except FileExistsError:
                 return False
             except OSError as error:
                 if error.errno != errno.ENOSYS:
                     raise
-                self._system.pipe_file(self._name(key), content)
-            return True
+                self._system.pipe_file(name, content)
+        return True
 
     def write(self, key: str, content: bytes) -> None:
-        """Makes an object, or replaces it."""
-        with _told(self._at(key)):
-            self._system.pipe_file(self._name(key), content)
+        """Makes or replaces an object."""
+        with self._name(key) as name:
+            self._system.pipe_file(name, content)
 
-    def read(self, key: str) -> tuple[bytes, Object] | None:
-        """Returns a small object, None if it is not there."""
-        with _told(self._at(key)), contextlib.suppress(FileNotFoundError):
-            content: bytes = self._system.cat_file(self._name(key))
-            return content, _object(self._system.info(self._name(key)))
-        return None
+    def read(self, key: str) -> bytes:
+        """Returns the content of a small object, empty if it is missing."""
+        with self._name(key) as name, contextlib.suppress(FileNotFoundError):
+            return bytes(self._system.cat_file(name))
+        return b""
 
-    def _at(self, key: str) -> urls.Url:
-        """Returns the URL of an object."""
-        return dataclasses.replace(self.url, key=key)
-
-    def _name(self, key: str) -> str:
-        """Returns what fsspec calls an object."""
-        return f"{self.url.bucket}/{key}"
+    @contextlib.contextmanager
+    def _name(self, key: str) -> Iterator[str]:
+        """Gives fsspec's name of an object to a block whose errors are translated."""
+        with _translate_errors(self._url.at(key)):
+            yield f"{self._url.bucket}/{key}"
 
 
-def _opened(url: urls.Url) -> Any:  # noqa: ANN401 - one of two file systems of fsspec, which has no types
+def _connect(url: urls.Url) -> Any:  # noqa: ANN401 - one of two file systems of fsspec, which has no types
     """Returns the file system of a bucket, after the bucket has answered."""
+    from fsspec import asyn
+
     options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
     if url.scheme == "s3":
         import s3fs
@@ -132,61 +119,27 @@ def _opened(url: urls.Url) -> Any:  # noqa: ANN401 - one of two file systems of 
 
         system = core.GCSFileSystem(**options)
     try:
-        system.info(_path(url))
+        asyn.sync(system.loop, system._info, _path(url), timeout=_FIRST_ANSWER_S)
     except FileNotFoundError:
         # Of the two, only a bucket that is missing is a mistake. Who may see some names alone may not ask for it.
         with contextlib.suppress(PermissionError):
             system.info(url.bucket)
+    except asyn.FSTimeoutError as error:
+        raise TimeoutError(f"no answer in {_FIRST_ANSWER_S} s") from error
     return system
 
 
 def _path(url: urls.Url) -> str:
-    """Returns what fsspec calls a place."""
     return f"{url.bucket}/{url.key}".rstrip("/")
 
 
 def _object(entry: Mapping[str, Any]) -> Object:
-    """Returns what fsspec says of an object."""
-    tag = entry.get("generation") or entry.get("ETag") or entry.get("etag") or ""
-    modified = entry.get("LastModified") or entry.get("mtime") or entry.get("updated")
-    if isinstance(modified, str):
-        modified = datetime.datetime.fromisoformat(modified.replace("Z", "+00:00"))
-    return Object(int(entry["size"]), str(tag), modified or datetime.datetime.now(datetime.timezone.utc))
-
-
-def _in_time(open_it: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """Calls a function that may never come back.
-
-    Raises:
-        TimeoutError: If it has not after 10 s.
-    """
-    results: list[Any] = []
-    failures: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            results.append(open_it())
-        except BaseException as error:
-            failures.append(error)
-
-    # A thread that is waited for at the end of the program would keep it from ending.
-    thread = threading.Thread(target=call, daemon=True)
-    thread.start()
-    thread.join(_FIRST_ANSWER_S)
-    if failures:
-        raise failures[0]
-    if not results:
-        raise TimeoutError(f"no answer in {_FIRST_ANSWER_S} s")
-    return results[0]
+    return Object(int(entry["size"]), str(entry.get("generation") or entry.get("ETag") or entry.get("etag") or ""))
 
 
 @contextlib.contextmanager
-def _told(url: urls.Url) -> Iterator[None]:
-    """Lets what the libraries raise say which URL it is about, and what to do.
-
-    Raises:
-        BucketError: Instead of whatever they raise.
-    """
+def _translate_errors(url: urls.Url) -> Iterator[None]:
+    """Raises BucketError with the URL, the cause and a next step, instead of whatever the libraries raise."""
     try:
         yield
     except errors.GeodsError:
@@ -194,20 +147,17 @@ def _told(url: urls.Url) -> Iterator[None]:
     except ImportError as error:
         library = _LIBRARIES[url.scheme]
         raise errors.BucketError(f"{url}: {library} is not installed.", 'pip install "geods[cloud]"') from error
-    except FileNotFoundError as error:
-        problem = f"{url}: there is no such bucket or object ({_said(error)})."
-        raise errors.BucketError(problem, f"make the bucket {url.bucket}, or correct the name") from error
     # botocore, aiohttp and google-auth have trees of errors of their own.
     except Exception as error:
-        # gcsfs says so in words.
-        if isinstance(error, PermissionError) or str(error).startswith("Forbidden") or "Credentials" in _said(error):
+        cause = f"{type(error).__name__}: {str(error).strip()[:_SHOWN]}".splitlines()[0].rstrip(": ")
+        if isinstance(error, FileNotFoundError):
+            problem = f"there is no such bucket or object ({cause})"
+            step = f"make the bucket {url.bucket}, or correct the name"
+        # gcsfs gives no kind of error for it, only words.
+        elif isinstance(error, PermissionError) or str(error).startswith("Forbidden") or "Credentials" in cause:
+            problem = f"access is refused ({cause})"
             step = "give credentials that may list and read there, and to write also put and delete"
-            raise errors.BucketError(f"{url}: access is refused ({_said(error)}).", step) from error
-        step = "check the network, the credentials and the endpoint (AWS_ENDPOINT_URL); the same command goes on"
-        raise errors.BucketError(f"{url}: cannot be reached ({_said(error)}).", step) from error
-
-
-def _said(error: BaseException) -> str:
-    """Returns what an error says, in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:_SHOWN]}" if lines else type(error).__name__
+        else:
+            problem = f"cannot be reached ({cause})"
+            step = "check the network, the credentials and the endpoint (AWS_ENDPOINT_URL); the same command resumes"
+        raise errors.BucketError(f"{url}: {problem}.", step) from error

@@ -17,6 +17,8 @@ from geods.storage import disk_errors
 
 _CHUNK_BYTES = 1 << 20
 _BOMB_BYTES, _BOMB_RATIO = 1 << 26, 100
+# Ends the name of the folder beside a tree that its bad images are moved to.
+QUARANTINE = ".quarantine"
 TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp(\..+)?")
 
 

@@ -1,4 +1,4 @@
-"""One writer a folder: the others are told who holds it."""
+"""One writer a folder: the others get an error that names the process."""
 
 import contextlib
 import fcntl
@@ -16,12 +16,15 @@ NAME = ".lock"
 
 
 @contextlib.contextmanager
-def exclusive(path: str | os.PathLike[str], busy: Callable[[str], Exception], keep_file: bool = True) -> Iterator[None]:
-    """Holds a lock file; the system drops the lock when the process ends, however it ends.
+def exclusive(
+    path: str | os.PathLike[str], busy: Callable[[str], Exception] | None = None, keep_file: bool = True
+) -> Iterator[None]:
+    """Locks a file; the system drops the lock when the process ends, however it ends.
 
     Args:
         path: The file; it and its folder are made if need be.
-        busy: Makes the error to raise from who holds the lock: "4711 on host since 2026-01-31 12:00:00 UTC".
+        busy: Makes the error from the process that has the lock: "4711 on host since 2026-01-31 12:00:00 UTC"; waits
+            for that process if not given.
         keep_file: Whether the file stays when the block has ended, empty.
 
     Raises:
@@ -96,11 +99,13 @@ def folder(
                 pathlib.Path(path).rmdir()
 
 
-def _locked(path: pathlib.Path, busy: Callable[[str], Exception], kind: int = fcntl.LOCK_EX) -> IO[bytes]:
+def _locked(path: pathlib.Path, busy: Callable[[str], Exception] | None, kind: int = fcntl.LOCK_EX) -> IO[bytes]:
     """Opens and locks a lock file, or raises what `busy` makes."""
     while True:
         holder = _opened(path)
-        if not _take(holder, kind):
+        if busy is None:
+            fcntl.flock(holder, kind)
+        elif not _take(holder, kind):
             with holder:
                 holder.seek(0)
                 raise busy(holder.read().decode().strip() or "unknown")

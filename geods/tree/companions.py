@@ -5,7 +5,7 @@ import os
 import pathlib
 
 from geods import errors
-from geods.remote import path_options
+from geods.remote import session
 from geods.storage import files
 
 PARTITION_NAME = "partition.geojson"
@@ -40,7 +40,7 @@ class TreeFolder:
     def quarantine(self) -> pathlib.Path:
         """Folder beside the tree for images that are moved out of it."""
         whole = self.root.resolve()
-        return whole.with_name(whole.name + path_options.QUARANTINE)
+        return whole.with_name(whole.name + files.QUARANTINE)
 
     def find_partition(self) -> pathlib.Path:
         """Returns the partition: `<root>/partition.geojson`, else $GEODS_PARTITION, else ./partition.geojson.
@@ -52,7 +52,7 @@ class TreeFolder:
         if beside.is_file():
             return beside
         if named := os.environ.get(PARTITION_VARIABLE):
-            return files.check_file(path_options.local_path(named), f"correct ${PARTITION_VARIABLE}, which names it")
+            return files.check_file(session.local_path(named), f"correct ${PARTITION_VARIABLE}, which names it")
         if here.is_file():
             return here
         raise errors.MissingFileError(

@@ -16,7 +16,7 @@ from geods import errors
 from geods.dataset import dataset_reader, splits
 from geods.geo import partition
 from geods.input import pipeline
-from geods.remote import path_options, urls
+from geods.remote import session, urls
 from geods.tree import layouts, string_array
 from trainers.evaluation import predictor
 from trainers.features import feature_cache, joined_cache
@@ -109,7 +109,7 @@ def _on_split(model: predictor.Predictor, settings: evaluate_options.EvaluateOpt
         return _EvaluationSet(
             cache.rows.location_ids, cache.rows.coords, lambda: model.feature_pieces(cache, settings.batch_size)
         )
-    builder = dataset_reader.open_builder(path_options.local_path(model.options.data_dir), model.options.config)
+    builder = dataset_reader.open_builder(session.local_path(model.options.data_dir), model.options.config)
     index = dataset_reader.index(builder, settings.split)
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
     batches = pipeline.batches(builder, settings.split, shape)
@@ -123,7 +123,7 @@ def _on_fold(model: predictor.Predictor, settings: evaluate_options.EvaluateOpti
         problem = f"{settings.run_dir}: was trained on fold {model.options.fold} of a cache's rows."
         step = f"evaluate it on its cache, with --split as one of {', '.join(splits.NAMES)}"
         raise errors.RunError(problem, step)
-    cache = joined_cache.open_all(str(path_options.local_path(model.options.cache_dir)))
+    cache = joined_cache.open_all(str(session.local_path(model.options.cache_dir)))
     chosen = folds.parts(model.options, cache.rows.coords)[settings.split]
     return _EvaluationSet(
         cache.rows.location_ids[chosen],

@@ -23,7 +23,7 @@ from typing import Any
 from geods import errors
 from geods.cli import flags as cli_flags
 from geods.geo import partition
-from geods.remote import path_options
+from geods.remote import session
 from geods.storage import files, locks, seals
 from trainers.features import cache_format
 from trainers.options import evaluate_options, train_options
@@ -166,7 +166,7 @@ def cache_of(trained: train_options.TrainOptions, settings: evaluate_options.Eva
     """Returns the folder of the cache that a run is evaluated on; None if its images go through the encoder again."""
     if settings.from_images or not trained.cache_dir:
         return None
-    folder = path_options.local_path(trained.cache_dir, settings.split)
+    folder = session.local_path(trained.cache_dir, settings.split)
     return folder if (folder / cache_format.INDEX).exists() else None
 
 

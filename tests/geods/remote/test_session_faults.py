@@ -1,5 +1,6 @@
 """Mirrors that may not, cannot, are killed or find nobody: the cause is told, and what was made is kept."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -14,8 +15,8 @@ import pytest
 from mirror_machines import read, server, store, work, write
 
 from geods import errors
-from geods.cli import flags
-from geods.remote import path_options, session, sync_index, urls
+from geods.cli import flags, path_options
+from geods.remote import bucket, lease, mirror, session, urls
 from geods.storage import disk_errors
 
 __all__ = ["server", "store", "work"]
@@ -45,7 +46,9 @@ def test_what_was_sent_beside_what_was_refused_is_known(store, work):
     deny(store, "PutObject", names="a/7")
     with pytest.raises(errors.BucketError, match="a/7: access is refused"):
         work(f"s3://{store}/a", "out", write({str(number): b"1" for number in range(20)}))
-    sent = {key: tag for key, (tag, _) in sync_index.Records(urls.parse(f"s3://{store}/a")).all().items() if tag}
+    url = urls.parse(f"s3://{store}/a")
+    with contextlib.closing(mirror.Mirror(bucket.Bucket(url), url)) as here:
+        sent = {key: tag for key, (tag, _) in here.indexed().items() if tag}
     assert sent.keys() == set(bucket_server.keys(store))
     assert len(sent) > 7
 
@@ -59,7 +62,7 @@ def test_a_bucket_that_is_not_there_is_named(store, work):
 def test_names_that_cannot_be_files_are_named(store, work):
     bucket_server.system().pipe_file(f"{store}/a/b", b"1")
     bucket_server.system().pipe_file(f"{store}/a/b/c", b"1")
-    with pytest.raises(errors.BucketError, match="holds 'a/b', and others below it"):
+    with pytest.raises(errors.BucketError, match="holds 'a/b', which cannot be a file"):
         work(f"s3://{store}/a", "in")
     bucket_server.system().pipe_file(f"{store}/d/x//y", b"1")
     with pytest.raises(errors.BucketError, match="holds 'd/x//y', which cannot be a file"):
@@ -88,7 +91,7 @@ def test_a_program_whose_disk_is_full_learns_where_it_lies_and_sends_what_it_has
 # Writes 150 files and sends them, in a process that can be killed.
 SENDER = """
 import pathlib, sys
-from geods.mirror import session, urls
+from geods.remote import session, urls
 one = session.Session()
 folder = one.local(urls.parse(sys.argv[1]), "out")
 folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +109,7 @@ def sender(place: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=checkout.REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_sending_that_was_killed_at_any_moment_goes_on_and_loses_nothing(store, work):
+def test_a_sending_that_was_killed_at_any_moment_goes_on_and_loses_nothing(store, work, monkeypatch):
     place, lives, most = f"s3://{store}/a", 0, 0
     wanted = {f"{number}": f"{number}".encode() for number in range(150)}
     for enough in (1, 30, 60, 90, 120):
@@ -116,12 +119,13 @@ def test_a_sending_that_was_killed_at_any_moment_goes_on_and_loses_nothing(store
         process.kill()
         said = process.communicate()
         # As one that was killed among the copies of what vouches for others.
-        copies = urls.parse(place).lock.with_name(f"{urls.parse(place).lock.name}.sending-{process.pid}")
+        copies = urls.parse(place).lock.with_suffix(".sending")
         copies.mkdir(exist_ok=True)
         assert process.returncode in (0, -signal.SIGKILL), said
         lives += process.returncode != 0
-        # On this machine it is known whose claim it is; on another, that its process is gone.
+        # On this machine it is known whose lease it is; on another, after three minutes, that it is stale.
         if enough == 60:
+            monkeypatch.setattr(lease, "_STALE_S", -1)
             assert work(place, "out", lambda folder: set(read(folder)) <= set(wanted), machine="other")
     assert lives >= 2
     process = sender(place)

@@ -25,7 +25,7 @@ def work(monkeypatch, tmp_path):
         with monkeypatch.context() as patch:
             patch.setenv("GEODS_MIRROR", str(tmp_path / machine))
             # It is no program that another session of this process has started.
-            patch.delenv(urls.HELD, raising=False)
+            patch.delenv(urls.MIRRORED, raising=False)
             url, one = urls.parse(place), session.Session()
             try:
                 found = do(one.local(url, mode))

@@ -128,7 +128,7 @@ def new(server, monkeypatch, mirror) -> str:
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GEODS_MIRROR", str(mirror))
-    monkeypatch.delenv(urls.HELD, raising=False)
+    monkeypatch.delenv(urls.MIRRORED, raising=False)
     bucket = f"bucket-{secrets.token_hex(4)}"
     system().mkdir(bucket)
     return bucket

@@ -11,8 +11,8 @@ import pytest
 from all_programs import PROGRAMS, name_of
 
 from geods import errors
-from geods.cli import flags
-from geods.remote import path_options, urls
+from geods.cli import flags, path_options
+from geods.remote import urls
 from trainers.options import encoder_options, train_options
 
 _OF_PATHS = re.compile(r"\b(files?|folders?|paths?|trees?|director(y|ies)|PATH|zip)\b", re.IGNORECASE)
