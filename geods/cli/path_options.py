@@ -94,7 +94,7 @@ def _urls_in(options: Any) -> list[tuple[urls.Url, str]]:  # noqa: ANN401 - any 
                 # It has its attributes and coordinates in files of their own.
                 found += [(url.at(f"{stem}.{part}"), found[-1][1]) for part in _OF_SHAPEFILES]
             if mode == "may" and getattr(options, "on_bad_image", "") == "quarantine":
-                found.append((url.beside(QUARANTINE), mode))
+                found.append((url.at(url.key + QUARANTINE), mode))
     return found
 
 

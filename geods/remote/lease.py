@@ -6,6 +6,7 @@ the store makes objects conditionally (S3 and Google do; not every emulator). A 
 before it sends more, that the lease is another's; what is on its way then arrives.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -24,46 +25,33 @@ _SETTLE_S = 1.0
 
 
 class Lease:
-    """The lease of this process, which has locked the mirror of the location, so that its older leases are of no use.
+    """The lease of this process, which has locked the mirror; raises BucketError if another process has it.
 
-    Args:
-        store: The bucket.
-        url: The location.
-
-    Attributes:
-        resumes: Whether a killed process of the same mirror left it, so that nobody else wrote there since.
-
-    Raises:
-        BucketError: If another process has it, or this one may not write there.
+    It `resumes` if a killed process of the same mirror left it, so that nobody else wrote there since.
     """
 
     def __init__(self, store: bucket.Bucket, url: urls.Url) -> None:
         self._store, self._url, self._token, self.resumes = store, url, secrets.token_hex(8), False
-        # What a process of this mirror has written last, if it could not remove it.
-        self._kept = url.lock.with_suffix(".token")
-        while not store.create(url.lease, self._content()):
+        # The token of this mirror's last lease that was not removed, whose process has ended, as the lock is free.
+        kept = url.lock.with_suffix(".token")
+        while not store.write(url.lease, self._content()):
             found = self._read()
             if not found:
                 continue
-            self.resumes = self._kept.is_file() and self._kept.read_text() == found["token"]
+            self.resumes = kept.is_file() and kept.read_text() == found["token"]
             if not self.resumes and time.time() - found["renewed_s"] < _STALE_S:
                 problem = f"{url}: process {found['pid']} on {found['host']} is writing there."
                 raise errors.BucketError(problem, f"wait until it ends; if it is gone, for {_STALE_S} s")
-            store.write(url.lease, self._content())
-            if not self.resumes:
-                time.sleep(_SETTLE_S)
+            store.write(url.lease, self._content(), replace=True)
+            time.sleep(0 if self.resumes else _SETTLE_S)
             self.check()
             break
-        files.write_text(self._kept, self._token)
+        files.write_text(kept, self._token)
 
     def renew(self) -> None:
-        """Writes it again.
-
-        Raises:
-            ClaimLostError: If another process has taken it over.
-        """
+        """Writes it again, or raises ClaimLostError."""
         self.check()
-        self._store.write(self._url.lease, self._content())
+        self._store.write(self._url.lease, self._content(), replace=True)
 
     def check(self) -> None:
         """Raises ClaimLostError if another process has taken it over."""
@@ -77,18 +65,14 @@ class Lease:
         """Removes it, if it is still there."""
         if self._read().get("token") == self._token:
             self._store.delete(self._url.lease)
-        self._kept.unlink(missing_ok=True)
 
     def _content(self) -> bytes:
         who = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token, "renewed_s": time.time()}
         return json.dumps(who).encode()
 
     def _read(self) -> dict[str, Any]:
-        """Returns the fields of the lease, stale ones if it is damaged; none if it is missing."""
-        content = self._store.read(self._url.lease)
-        try:
-            return (
-                {"host": "?", "pid": 0, "token": "?", "renewed_s": 0.0} | files.parse_json(content) if content else {}
-            )
-        except (ValueError, TypeError):
-            return {"host": "?", "pid": 0, "token": "?", "renewed_s": 0.0}
+        """Returns the fields of the lease, those of a stale one if it is damaged, none if it is missing."""
+        content, fields = self._store.read(self._url.lease), {"host": "?", "pid": 0, "token": "?", "renewed_s": 0.0}
+        with contextlib.suppress(ValueError, TypeError):
+            return fields | files.parse_json(content) if content else {}
+        return fields

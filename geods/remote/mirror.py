@@ -8,12 +8,12 @@ else wrote there, each file that has changed here counts.
 
 import concurrent.futures
 import contextlib
+import itertools
 import os
 import pathlib
 import re
 import shutil
 import sys
-import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -25,38 +25,27 @@ from geods.storage import databases, disk_errors, files, locks
 
 # As many as hide the latency of small objects; more only wait for each other in the one thread of fsspec.
 _THREADS = 16
-_WAIT_S = 60
 _SCHEMA = "CREATE TABLE IF NOT EXISTS objects (key TEXT PRIMARY KEY, tag TEXT, signature TEXT) WITHOUT ROWID"
-# Of a process at work, of no use elsewhere: temporaries, locks, unfinished folders of TFDS, SQLite's own.
-_NEVER = re.compile(
-    rf"{files.TEMPORARY.pattern}|{re.escape(locks.NAME)}|\..*\.lock|\..*{re.escape(urls.LEASE_SUFFIX)}"
-    r"|.*\.sqlite-(wal|shm|journal)"
+# Of a process at work, of no use elsewhere: temporaries, locks, SQLite's own, and all in unfinished folders of TFDS.
+_TEMPORARY = re.compile(
+    rf"(.*/)?(({files.TEMPORARY.pattern}|\.[^/]*(\.lock|{urls.LEASE_SUFFIX})|\.lock|[^/]*\.sqlite-(wal|shm|journal))(/.*)?"
+    r"|incomplete\..*/.*)".replace(".+", "[^/]+")
 )
-_NEVER_FOLDER = re.compile(rf"{files.TEMPORARY.pattern}|incomplete\..*")
 # These say that others are whole or done, each of those before it; they follow what they vouch for.
 _VOUCHERS = (
     *("images.sha256", "import.sqlite", "journal.sqlite", "training.json", "index.json"),
     *("model.keras", "metrics.json", "seal.json", "dataset_info.json"),
 )
-# Without these a folder counts as not made, so that one is taken away before what it vouches for is replaced.
-_MARKS = ("index.json", "dataset_info.json")
+_DATABASE = ".sqlite"
 
 
 class Mirror:
-    """The mirror of a location; `close` closes its index.
-
-    Args:
-        store: The bucket.
-        url: The location.
-
-    Raises:
-        DiskFullError: If there is no room for its index.
-    """
+    """The mirror of a location; `close` closes its index."""
 
     def __init__(self, store: bucket.Bucket, url: urls.Url) -> None:
-        self._store, self.url, self._writing = store, url, threading.Lock()
-        with locks.exclusive(url.index.with_suffix(".lock")), disk_errors.translate_disk_errors(url.index):
-            self._index = databases.open_to_write(url.index, _SCHEMA, timeout_s=_WAIT_S)
+        self._store, self.url, index = store, url, url.at("").local.with_name(f".{url.bucket}.sqlite")
+        with locks.exclusive(index.with_suffix(".lock")), disk_errors.translate_disk_errors(index):
+            self._index = databases.open_to_write(index, _SCHEMA, timeout_s=60)
         self.close = self._index.close
 
     def indexed(self) -> dict[str, tuple[str, str]]:
@@ -68,13 +57,11 @@ class Mirror:
 
     def record(self, key: str, tag: str, signature: str) -> None:
         """Records that an object and a file are the same."""
-        with self._writing:
-            self._index.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", (key, tag, signature))
+        self._index.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", (key, tag, signature))
 
     def forget(self, key: str) -> None:
         """Records that neither object nor file is there."""
-        with self._writing:
-            self._index.execute("DELETE FROM objects WHERE key = ?", (key,))
+        self._index.execute("DELETE FROM objects WHERE key = ?", (key,))
 
     def changes(self) -> tuple[dict[str, str], list[str]]:
         """Returns the signatures of files that have changed since they were indexed, and the keys of missing ones."""
@@ -82,31 +69,20 @@ class Mirror:
         changed = {key: signature for key, signature in here.items() if signature != known.get(key, ("", ""))[1]}
         return changed, [key for key in known if key not in here]
 
-    def moved(self) -> tuple[dict[str, bucket.Object], set[str]]:
-        """Returns the objects of the location, and the keys of those that have changed since they were indexed.
-
-        Raises:
-            BucketError: If their names cannot be those of files here.
-        """
-        there = {key: one for key, one in self._store.list(self.url).items() if not _is_temporary(key)}
+    def moved(self) -> tuple[dict[str, tuple[int, str]], set[str]]:
+        """Returns size and tag of the objects, and the keys of those that have changed since they were indexed."""
+        there = {key: one for key, one in self._store.list(self.url).items() if not _TEMPORARY.fullmatch(key)}
         folders = {key[:end] for key in there for end, letter in enumerate(key) if letter == "/"}
         for key in there:
             if key in folders or not urls.is_file_key(key):
-                step = "rename or remove it, or name a location without it"
-                raise errors.BucketError(f"{self.url}: holds {key!r}, which cannot be a file here.", step)
-        known = {key: tag for key, (tag, _) in self.indexed().items()}
-        return there, {key for key in {*there, *known} if key not in there or there[key].tag != known.get(key)}
+                raise errors.BucketError(
+                    f"{self.url}: holds {key!r}, which cannot be a file here.", "rename or remove it"
+                )
+        known = self.indexed()
+        return there, {key for key in {*there, *known} if there.get(key, (0, None))[1] != known.get(key, ("",))[0]}
 
     def pull(self, resumes: bool = False) -> None:
-        """Copies what has changed in the bucket; nobody else may write to the mirror meanwhile.
-
-        Args:
-            resumes: Whether nobody but this mirror has written there since they last met.
-
-        Raises:
-            BucketError: If an object cannot be read.
-            DiskFullError: If there is no room for them.
-        """
+        """Copies what has changed in the bucket; what was changed here, too, only if another machine wrote there."""
         (there, moved), known = self.moved(), self.indexed()
         changed = {key for keys in self.changes() for key in keys} if moved else set[str]()
         if resumes:
@@ -115,16 +91,15 @@ class Mirror:
         if any(key in known or key not in there for key in changed):
             print(f"{self.url}: has moved on since; what this machine had not sent is dropped", file=sys.stderr)
         wanted = [key for key in moved | changed if key in there]
-        disk_errors.check_room(urls.root(), sum(there[key].size_bytes for key in wanted))
+        disk_errors.check_room(urls.root(), sum(there[key][0] for key in wanted))
         for key in (moved | changed) - there.keys():
             self._remove(key)
-        _for_each(lambda key: self._get(key, there[key].tag), wanted, f"from {self.url}")
+        _for_each(lambda key: self._get(key, there[key][1]), wanted, f"from {self.url}")
 
     def _get(self, key: str, tag: str) -> None:
         path = self.url.at(key).local
-        if _is_database(path):
-            for suffix in ("-wal", "-shm", "-journal"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+        for suffix in ("-wal", "-shm", "-journal") if path.suffix == _DATABASE else ():
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         self._store.get(key, path)
         self.record(key, tag, _signature(path))
 
@@ -163,31 +138,18 @@ class Mirror:
             copy = folder / f"{number}{path.suffix}"
             with contextlib.suppress(FileNotFoundError):
                 if _rank(key):
-                    (databases.copy if _is_database(path) else shutil.copyfile)(path, copy)
+                    (databases.copy if path.suffix == _DATABASE else shutil.copyfile)(path, copy)
                     yield self, key, copy, signature
-
-    def _withdraw_marks(self, keys: Collection[str]) -> None:
-        """Removes the marks of folders of which some of these objects are replaced or removed."""
-        replaced = self.indexed().keys() & keys
-        for mark in [key for key in replaced if key.rpartition("/")[2] in _MARKS]:
-            folder = mark.rpartition("/")[0]
-            if any(key.startswith(f"{folder}/") and not _rank(key) for key in replaced):
-                self._delete(mark)
 
 
 def push(mirrors: list[Mirror], show: bool = True) -> None:
     """Sends what has changed in mirrors, in an order in which a cut leaves nothing that looks whole.
 
-    The marks of folders whose files are replaced go first; then what vouches for nothing comes, then what vouches for
-    it; and only when that is there, in all locations, objects go whose files are missing.
-
-    Args:
-        mirrors: The mirrors, whose leases this process has.
-        show: Whether to show how far it is, if it takes long.
+    First comes what vouches for nothing, then what vouches for it; and only when that is there, in all locations,
+    objects go whose files are missing.
 
     Raises:
         BucketError: If something cannot be written; what was sent until then is recorded.
-        DiskFullError: If there is no room for copies of what vouches for others.
     """
     with disk_errors.translate_disk_errors(urls.root()):
         # Before the other files are looked for, so that all that they vouch for is sent before them.
@@ -196,17 +158,13 @@ def push(mirrors: list[Mirror], show: bool = True) -> None:
     for one in mirrors:
         changed, gone = one.changes()
         puts += [(one, key, one.url.at(key).local, changed[key]) for key in changed if not _rank(key)]
-        # What vouches for others goes first.
-        missing += [(one, key) for key in sorted(gone, key=_rank, reverse=True)]
-        one._withdraw_marks({*gone, *(key for mirror, key, *_ in vouchers + puts if mirror is one)})
+        missing += [(one, key) for key in gone]
     _for_each(lambda put: Mirror._put(*put), puts, f"to {mirrors[0].url}" if mirrors and show else "")
     # By rank, then the deepest first: what stands above may vouch for what stands below.
     for put in sorted(vouchers, key=lambda put: (_rank(put[1]), -put[1].count("/"))):
         Mirror._put(*put)
-    for one, key in missing:
-        if _rank(key):
-            one._delete(key)
-    _for_each(lambda pair: Mirror._delete(*pair), [pair for pair in missing if not _rank(pair[1])])
+    for vouches in (True, False):
+        _for_each(lambda pair: Mirror._delete(*pair), [pair for pair in missing if bool(_rank(pair[1])) == vouches])
     for one in mirrors:
         shutil.rmtree(one.url.lock.with_suffix(".sending"))
 
@@ -221,24 +179,21 @@ def _for_each(work: Callable[[Any], None], items: Collection[Any], title: str = 
 
 def _scan(url: urls.Url) -> Iterable[tuple[str, str]]:
     """Yields key and signature of the files at and below a location that belong into its bucket."""
-    if url.local.is_file():
-        yield url.key, _signature(url.local)
-    for folder, names, file_names in os.walk(url.local):
-        names[:] = [name for name in names if not _NEVER_FOLDER.fullmatch(name)]
-        for name in file_names:
-            path = pathlib.Path(folder, name)
-            if not _NEVER.fullmatch(name) and (signature := _signature(path)):
-                yield url.below(path.relative_to(url.local).as_posix()).key, signature
+    top, paths = url.at("").local, ((folder, name) for folder, _, names in os.walk(url.local) for name in names)
+    for path in [url.local] if url.local.is_file() else itertools.starmap(pathlib.Path, paths):
+        key = path.relative_to(top).as_posix()
+        if not _TEMPORARY.fullmatch(key) and (signature := _signature(path)):
+            yield key, signature
 
 
 def _signature(path: pathlib.Path) -> str:
     """Returns a text that is another one once a file is written again; empty if it is missing."""
     text = ""
-    # What is new in a database stands in its log first.
-    for one in (path, path.with_name(f"{path.name}-wal")) if _is_database(path) else (path,):
-        with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError):
+        # What is new in a database stands in its log first.
+        for one in (path, path.with_name(f"{path.name}-wal"))[: 1 + (path.suffix == _DATABASE)]:
             found = one.stat()
-            text += f"{found.st_size} {found.st_mtime_ns} {found.st_ino} " if found.st_size or one is path else ""
+            text += f"{found.st_size} {found.st_mtime_ns} {found.st_ino} " if found.st_size or one == path else ""
     return text
 
 
@@ -246,13 +201,3 @@ def _rank(key: str) -> int:
     """Returns when an object is sent: 0 for those that vouch for none."""
     name = key.rpartition("/")[2]
     return _VOUCHERS.index(name) + 1 if name in _VOUCHERS else 0
-
-
-def _is_temporary(key: str) -> bool:
-    *folders, name = key.split("/")
-    return bool(_NEVER.fullmatch(name)) or any(map(_NEVER_FOLDER.fullmatch, folders))
-
-
-def _is_database(path: pathlib.Path) -> bool:
-    """Returns whether a file is one of SQLite's, which must not be opened while others use it."""
-    return path.suffix == ".sqlite"

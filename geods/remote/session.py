@@ -6,6 +6,7 @@ write).
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 import sys
@@ -53,17 +54,12 @@ class Session:
         self._writers: list[_Writer] = []
         self._buckets: dict[urls.Url, bucket.Bucket] = {}
         # Of the threads that push and renew; one of them at a time uses the mirrors.
-        self._pushing, self._ended = threading.Lock(), threading.Event()
+        self._pushing, self._ended, self._started = threading.Lock(), threading.Event(), False
         self._inherited = urls.mirrored()
         urls.print_urls()
 
     def local(self, url: urls.Url, mode: str) -> pathlib.Path:
-        """Returns the path of a mirror, after pulling the location if neither this process nor a parent has.
-
-        Raises:
-            BucketError: If it does not answer or refuses, or another process works on it.
-            DiskFullError: If there is no room for it.
-        """
+        """Returns the path of a mirror, after pulling the location if neither this process nor a parent has."""
         there = urls.mirrored()
         if any(of.covers(url) and _MODES.index(has) >= _MODES.index(mode) for has, of in there):
             return url.local
@@ -74,29 +70,24 @@ class Session:
             stack.callback(writer.close)
             if mode == "out":
                 writer.mirror.pull(resumes=not writer.take_lease())
-            else:
+            elif writer.mirror.moved()[1]:
                 with contextlib.ExitStack() as pulling:
                     _lock(pulling, url)
                     writer.mirror.pull()
             if mode != "in":
-                self._add(writer)
                 stack.pop_all()
+                with self._pushing:
+                    self._writers.append(writer)
         urls.set_mirrored([*there, (mode, url)])
+        if self._writers and not self._started:
+            self._started = True
+            push_s = float(os.environ.get("GEODS_MIRROR_SEND_S") or _PUSH_S)
+            for work in ((push_s, lambda: self.push(show=False)), (lease.RENEW_S, self._renew)):
+                threading.Thread(target=self._repeat, args=work, daemon=True).start()
         return url.local
 
-    def _add(self, writer: _Writer) -> None:
-        with self._pushing:
-            self._writers.append(writer)
-        if len(self._writers) == 1:
-            every_s = float(os.environ.get("GEODS_MIRROR_SEND_S") or _PUSH_S)
-            for seconds, work in ((every_s, lambda: self.push(show=False)), (lease.RENEW_S, self._renew)):
-                threading.Thread(target=self._repeat, args=(seconds, work), daemon=True).start()
-
     def push(self, show: bool = True) -> None:
-        """Sends what has changed in the locations that may be written to.
-
-        Args:
-            show: Whether to show how far it is, if it takes long.
+        """Sends what has changed in the locations that may be written to, with a progress bar if it is to be shown.
 
         Raises:
             BucketError: If it cannot be sent, or another process writes there or has written since it was pulled.
@@ -110,11 +101,7 @@ class Session:
             mirror.push([writer.mirror for writer in changed], show)
 
     def close(self) -> None:
-        """Sends what is left, and lets others write to the locations.
-
-        Raises:
-            BucketError: As `push`.
-        """
+        """Sends what is left, and lets others write to the locations; raises what `push` does."""
         self._ended.set()
         try:
             self.push()
@@ -126,9 +113,8 @@ class Session:
             urls.set_mirrored(self._inherited)
 
     def _repeat(self, seconds: float, work: Callable[[], None]) -> None:
-        took_s = 0.0
-        # Looking through a million files takes seconds, which are the program's.
-        while not self._ended.wait(max(seconds, _REST * took_s)):
+        pause_s = seconds
+        while not self._ended.wait(pause_s):
             started_s = time.monotonic()
             try:
                 work()
@@ -136,7 +122,8 @@ class Session:
             except Exception as error:
                 problem = error.problem if isinstance(error, errors.GeodsError) else f"{type(error).__name__}: {error}."
                 print(f"{problem} It is tried again in {seconds:g} s.", file=sys.stderr)
-            took_s = time.monotonic() - started_s
+            # Looking through a million files takes seconds, which are the program's.
+            pause_s = max(seconds, _REST * (time.monotonic() - started_s))
 
     def _renew(self) -> None:
         for writer in list(self._writers):
@@ -144,39 +131,25 @@ class Session:
                 writer.lease.renew()
 
 
-_CURRENT: list[Session] = []
-
-
+@functools.cache
 def current() -> Session:
     """Returns the session of this process."""
-    if not _CURRENT:
-        _CURRENT.append(Session())
-    return _CURRENT[0]
+    return Session()
 
 
 def local_path(text: str | os.PathLike[str], *names: str) -> pathlib.Path:
-    """Returns a path below another, which is pulled to be read if it is a URL, such as a run remembers.
-
-    Args:
-        text: A path or URL.
-        names: Names below it.
-
-    Raises:
-        BucketError: If it does not answer or refuses.
-    """
+    """Returns the path of names below a path or URL; what is a URL, such as a run remembers, is pulled to be read."""
     if not urls.is_url(os.fspath(text)):
         return pathlib.Path(text, *names)
     return current().local(urls.parse("/".join([os.fspath(text).rstrip("/"), *names])), "in")
 
 
 def close() -> None:
-    """Ends the session of this process, if there is one.
-
-    Raises:
-        BucketError: If what is left cannot be sent.
-    """
-    if _CURRENT:
-        _CURRENT.pop().close()
+    """Ends the session of this process, if there is one; raises BucketError if what is left cannot be sent."""
+    if current.cache_info().currsize:
+        session = current()
+        current.cache_clear()
+        session.close()
 
 
 def _lock(stack: contextlib.ExitStack, url: urls.Url) -> None:

@@ -1,8 +1,7 @@
 """URLs of locations in buckets, and their local mirrors: s3://bucket/a/b is mirrored at <mirror>/s3/bucket/a/b.
 
 geods works on local files on purpose: memory maps, SQLite, locks and files that are whole or absent have no equal in a
-bucket. So what lies under a URL is copied to a mirror before a program works on it, and sent back afterwards. What a
-program prints names URLs, although it works on their mirrors.
+bucket. What a program prints names URLs, although it works on their mirrors.
 """
 
 import dataclasses
@@ -15,10 +14,9 @@ import sys
 
 from geods import errors
 
-SCHEMES = ("gs", "s3")
 LEASE_SUFFIX = ".geods-claim"
-# Buckets of the same name at two services are not the same.
-_ENDPOINTS = {"gs": ("STORAGE_EMULATOR_HOST",), "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
+# Where each scheme finds its service: buckets of the same name at two services are not the same.
+SCHEMES = {"gs": ("STORAGE_EMULATOR_HOST",), "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<bucket>[^/]*)/?(?P<key>.*?)/*", re.DOTALL)
 # The locations that a process and its parents have mirrored: JSON, so that children inherit it.
 MIRRORED = "GEODS_MIRRORED"
@@ -26,13 +24,7 @@ MIRRORED = "GEODS_MIRRORED"
 
 @dataclasses.dataclass(frozen=True)
 class Url:
-    """A location in a bucket.
-
-    Attributes:
-        scheme: One of SCHEMES.
-        bucket: Name of the bucket.
-        key: Names below it, joined by "/"; empty for the whole bucket.
-    """
+    """A location in a bucket; its key is names joined by "/", empty for the whole bucket."""
 
     scheme: str
     bucket: str
@@ -45,17 +37,14 @@ class Url:
     @property
     def local(self) -> pathlib.Path:
         """The path of its mirror."""
-        return _folder(self.scheme) / self.bucket / self.key
-
-    @property
-    def index(self) -> pathlib.Path:
-        """The file that records which files of the bucket's mirror are copies of which objects."""
-        return _folder(self.scheme) / f".{self.bucket}.sqlite"
+        endpoint = next((os.environ[name] for name in SCHEMES[self.scheme] if os.environ.get(name)), "")
+        mark = f"-{hashlib.sha256(endpoint.encode()).hexdigest()[:8]}" if endpoint else ""
+        return root() / (self.scheme + mark) / self.bucket / self.key
 
     @property
     def lock(self) -> pathlib.Path:
         """The lock file of its mirror."""
-        return _folder(self.scheme) / ".locks" / hashlib.sha256(str(self).encode()).hexdigest()[:32]
+        return self.at("").local.parent / ".locks" / hashlib.sha256(str(self).encode()).hexdigest()[:32]
 
     @property
     def lease(self) -> str:
@@ -70,10 +59,6 @@ class Url:
     def below(self, name: str) -> "Url":
         """Returns the location of a name in this one."""
         return self.at(f"{self.key}/{name}".lstrip("/"))
-
-    def beside(self, suffix: str) -> "Url":
-        """Returns the location whose name is longer by a suffix."""
-        return self.at(self.key + suffix)
 
     def above(self) -> list["Url"]:
         """Returns the locations that this one lies below, the bucket first."""
@@ -91,11 +76,7 @@ def is_url(text: str) -> bool:
 
 
 def parse(text: str) -> Url:
-    """Returns the location that a URL names.
-
-    Raises:
-        OptionError: If its scheme is not known, it names no bucket, or its names could not be files here.
-    """
+    """Returns the location that a URL names, or raises OptionError if it names none that can be mirrored."""
     found = _URL.fullmatch(text)
     scheme = found["scheme"].lower() if found else ""
     if not found or scheme not in SCHEMES:
@@ -117,12 +98,6 @@ def root() -> pathlib.Path:
     """Returns the folder of all mirrors: $GEODS_MIRROR, or ~/.cache/geods/mirror."""
     given = os.environ.get("GEODS_MIRROR")
     return (pathlib.Path(given) if given else pathlib.Path.home() / ".cache" / "geods" / "mirror").resolve()
-
-
-def _folder(scheme: str) -> pathlib.Path:
-    endpoint = next((os.environ[name] for name in _ENDPOINTS[scheme] if os.environ.get(name)), "")
-    mark = f"-{hashlib.sha256(endpoint.encode()).hexdigest()[:8]}" if endpoint else ""
-    return root() / (scheme + mark)
 
 
 def with_urls(text: str) -> str:

@@ -124,6 +124,7 @@ def test_a_training_that_was_killed_goes_on_elsewhere(store, server, train_flags
         bucket_steps.kill_when(process, lambda: bucket_steps.contents(f"{store}/run", r"unfinished/.*npz"))
     assert bucket_steps.contents(f"{store}/run", "model.keras") == {}
     shutil.rmtree(tmp_path / "mirror")
+    bucket_steps.let_leases_grow_old(store)
     done = road.program("trainers.train", *flags, f"--run_dir={store}/run")
     assert "epoch 1/12" not in done.stdout
     assert set(bucket_steps.contents(f"{store}/run", r"model.keras|seal.json|unfinished")) == {

@@ -16,7 +16,7 @@ import pytest
 import road
 import scraper_soak
 from bucket_server import server, store
-from bucket_steps import TFDS, contents, kill_when, put_folder
+from bucket_steps import TFDS, contents, kill_when, let_leases_grow_old, put_folder
 
 from geods.geo import partition
 
@@ -37,6 +37,7 @@ def test_a_scrape_that_was_killed_goes_on_elsewhere_and_pays_nothing_twice(store
         with road.started(*command[command.index("-m") + 1 :]) as process:
             kill_when(process, lambda: len(contents(f"{store}/tree", r"/\d+/.*jpg")) > 6)
         shutil.rmtree(tmp_path / "mirror")
+        let_leases_grow_old(store)
         saved = contents(f"{store}/tree", "scrape.cfg")["scrape.cfg"].decode()
         assert f"--out={store}/tree\n" in saved
         road.program("tools.scrape", f"--flagfile={store}/tree/scrape.cfg", "--images_per_s=1000")

@@ -61,10 +61,11 @@ def test_two_writers_on_one_machine_and_a_reader_of_what_changes(store, work):
     work(f"s3://{store}/a", "out", write({"0": b"1"}))
     mine = session.Session()
     mine.local(urls.parse(f"s3://{store}/a"), "out")
-    for place, mode in ((f"s3://{store}/a", "out"), (f"s3://{store}/a", "in"), (f"s3://{store}/a/0", "in")):
+    for place in (f"s3://{store}/a", f"s3://{store}/a/0"):
         with pytest.raises(errors.BucketError, match=rf"process {os.getpid()} on .* of this machine works on it"):
-            work(place, mode)
-    # Another machine is told by the claim; reading it may.
+            work(place, "out")
+    assert work(f"s3://{store}/a", "in", read) == {"0": b"1"}
+    # Another machine is told by the lease; reading it may.
     with pytest.raises(errors.BucketError, match=rf"s3://{store}/a: process {os.getpid()} on .* is writing there"):
         work(f"s3://{store}/a", "out", machine="other")
     assert work(f"s3://{store}/a", "in", read, machine="other") == {"0": b"1"}
@@ -113,8 +114,8 @@ def test_an_old_claim_is_taken_over_and_its_owner_told(store, work, monkeypatch)
 
 def test_of_two_who_make_one_object_one_is_refused(store):
     one = bucket.Bucket(urls.parse(f"s3://{store}"))
-    assert one.create("a", b"1") is True
-    assert one.create("a", b"2") is False
+    assert one.write("a", b"1") is True
+    assert one.write("a", b"2") is False
     # Also if it was not there a moment ago.
     with pytest.raises(FileExistsError):
         one._system.pipe_file(f"{store}/a", b"2", mode="create")

@@ -63,6 +63,6 @@ def test_a_place_covers_what_lies_below_it_and_nothing_else(names):
     assert place.covers(place)
     assert all(above.covers(place) for above in place.above())
     assert place.covers(place.below("x"))
-    assert not place.covers(place.beside("x"))
+    assert not place.covers(place.at(f"{place.key}x"))
     assert not place.covers(urls.Url("gs", "b", key))
     assert not place.covers(urls.Url("s3", "b"))

@@ -1,5 +1,6 @@
 """What tests of buckets do with objects and programs."""
 
+import json
 import pathlib
 import re
 import signal
@@ -23,6 +24,13 @@ def contents(url: str, pattern: str) -> dict[str, bytes]:
     system, start = bucket_server.system(), len(url) - len("s3://") + 1
     names = [name for name in system.find(url.removeprefix("s3://")) if re.search(pattern, name)]
     return {name[start:]: system.cat_file(name) for name in names}
+
+
+def let_leases_grow_old(url: str) -> None:
+    """Does to the leases of a bucket what three minutes without their processes do."""
+    system, bucket = bucket_server.system(), url.removeprefix("s3://").partition("/")[0]
+    for name in [name for name in system.find(bucket) if name.endswith("geods-claim")]:
+        system.pipe_file(name, json.dumps(json.loads(system.cat_file(name)) | {"renewed_s": 0}).encode())
 
 
 def kill_when(process: starts.Started, ready) -> None:
