@@ -104,18 +104,18 @@ def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thu
     Raises:
         RunError: If none of the locations is there.
     """
-    from geods.remote import path_options
+    from geods.remote import session
     from trainers.plots import thumbnails
     from trainers.runs import run_folder
 
     source = options.imagery or _evaluated_tree(pathlib.Path(options.predictions or options.run_dir))
     if source:
-        found = thumbnails.from_tree(path_options.local_path(source), location_ids)
+        found = thumbnails.from_tree(session.local_path(source), location_ids)
     else:
         program.import_quietly("tensorflow")
         trained = run_folder.options_of(pathlib.Path(options.run_dir))
         source = trained.data_dir
-        found = thumbnails.from_dataset(path_options.local_path(source), trained.config, location_ids)
+        found = thumbnails.from_dataset(session.local_path(source), trained.config, location_ids)
     if not found:
         raise errors.RunError(f"{source}: holds none of the predicted locations.", "name their tree: --imagery=TREE")
     print(f"images     of {len(found):,} of the page's {len(location_ids):,} locations, from {source}")
