@@ -37,6 +37,8 @@ _VOUCHERS = (
     *("model.keras", "metrics.json", "seal.json", "dataset_info.json"),
 )
 _DATABASE = ".sqlite"
+# Without these a folder counts as not made, so that one is taken away before what it vouches for is replaced.
+_MARKS = ("index.json", "dataset_info.json")
 
 
 class Mirror:
@@ -145,11 +147,8 @@ class Mirror:
 def push(mirrors: list[Mirror], show: bool = True) -> None:
     """Sends what has changed in mirrors, in an order in which a cut leaves nothing that looks whole.
 
-    First comes what vouches for nothing, then what vouches for it; and only when that is there, in all locations,
-    objects go whose files are missing.
-
-    Raises:
-        BucketError: If something cannot be written; what was sent until then is recorded.
+    The marks of folders whose files are replaced go first, then what vouches for nothing comes, then what vouches for
+    it; and only when that is there, in all locations, objects go whose files are missing.
     """
     with disk_errors.translate_disk_errors(urls.root()):
         # Before the other files are looked for, so that all that they vouch for is sent before them.
@@ -159,6 +158,10 @@ def push(mirrors: list[Mirror], show: bool = True) -> None:
         changed, gone = one.changes()
         puts += [(one, key, one.url.at(key).local, changed[key]) for key in changed if not _rank(key)]
         missing += [(one, key) for key in gone]
+        replaced = one.indexed().keys() & {*changed, *gone}
+        for mark in [key for key in replaced if key.rpartition("/")[2] in _MARKS]:
+            if any(not _rank(key) and key.startswith(mark.removesuffix(mark.rpartition("/")[2])) for key in replaced):
+                one._delete(mark)
     _for_each(lambda put: Mirror._put(*put), puts, f"to {mirrors[0].url}" if mirrors and show else "")
     # By rank, then the deepest first: what stands above may vouch for what stands below.
     for put in sorted(vouchers, key=lambda put: (_rank(put[1]), -put[1].count("/"))):

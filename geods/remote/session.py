@@ -82,16 +82,12 @@ class Session:
         if self._writers and not self._started:
             self._started = True
             push_s = float(os.environ.get("GEODS_MIRROR_SEND_S") or _PUSH_S)
-            for work in ((push_s, lambda: self.push(show=False)), (lease.RENEW_S, self._renew)):
-                threading.Thread(target=self._repeat, args=work, daemon=True).start()
+            for seconds, work in ((push_s, lambda: self.push(show=False)), (lease.RENEW_S, self._renew)):
+                threading.Thread(target=self._repeat, args=(seconds, work), daemon=True).start()
         return url.local
 
     def push(self, show: bool = True) -> None:
-        """Sends what has changed in the locations that may be written to, with a progress bar if it is to be shown.
-
-        Raises:
-            BucketError: If it cannot be sent, or another process writes there or has written since it was pulled.
-        """
+        """Sends what has changed in the locations that may be written to; `show` is for a progress bar."""
         with self._pushing:
             changed = [writer for writer in self._writers if any(writer.mirror.changes())]
             for writer in changed:
