@@ -62,9 +62,10 @@ class Lease:
             raise errors.ClaimLostError(problem, "wait until that ends, then run the same command again")
 
     def release(self) -> None:
-        """Removes it, if it is still there."""
-        if self._read().get("token") == self._token:
-            self._store.delete(self._url.lease)
+        """Removes it, if it is still there; one that cannot be removed is stale in a while."""
+        with contextlib.suppress(errors.BucketError):
+            if self._read().get("token") == self._token:
+                self._store.delete(self._url.lease)
 
     def _content(self) -> bytes:
         who = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token, "renewed_s": time.time()}

@@ -30,21 +30,23 @@ class _Writer:
         self._store, self._url, self._stack = store, url, contextlib.ExitStack()
         self.mirror = self._stack.enter_context(contextlib.closing(mirror.Mirror(store, url)))
         self.lease: lease.Lease | None = None
+        self.close = self._stack.close
 
-    def take_lease(self) -> bool:
-        """Takes the lease, or checks it; returns whether others may have written there since the last pull."""
+    def take_lease(self, pulled: bool) -> lease.Lease:
+        """Takes or checks the lease; raises BucketError if others wrote after a pull."""
         if self.lease:
             self.lease.check()
-            return False
-        _lock(self._stack, self._url)
-        self.lease = lease.Lease(self._store, self._url)
-        return not self.lease.resumes
-
-    def close(self) -> None:
-        # A lease that cannot be removed is stale in a while.
-        with self._stack, contextlib.suppress(errors.BucketError):
-            if self.lease:
-                self.lease.release()
+            return self.lease
+        with contextlib.ExitStack() as stack:
+            _lock(stack, self._url)
+            found = lease.Lease(self._store, self._url)
+            stack.callback(found.release)
+            if pulled and not found.resumes and self.mirror.moved()[1]:
+                problem = f"{self._url}: was changed by others since it was brought here."
+                raise errors.BucketError(problem, "run the same command again")
+            self._stack.enter_context(stack.pop_all())
+        self.lease = found
+        return found
 
 
 class Session:
@@ -69,7 +71,7 @@ class Session:
             writer = _Writer(store, url)
             stack.callback(writer.close)
             if mode == "out":
-                writer.mirror.pull(resumes=not writer.take_lease())
+                writer.mirror.pull(writer.take_lease(pulled=False).resumes)
             elif writer.mirror.moved()[1]:
                 with contextlib.ExitStack() as pulling:
                     _lock(pulling, url)
@@ -91,9 +93,7 @@ class Session:
         with self._pushing:
             changed = [writer for writer in self._writers if any(writer.mirror.changes())]
             for writer in changed:
-                if writer.take_lease() and writer.mirror.moved()[1]:
-                    problem = f"{writer.mirror.url}: was changed by others since it was brought here."
-                    raise errors.BucketError(problem, "run the same command again")
+                writer.take_lease(pulled=True)
             mirror.push([writer.mirror for writer in changed], show)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ _NO_PATHS = {
     "tools.check_tree": {"layout", "names", "on_bad_image", "max_bad_fraction", "record"},
     "tools.convert_tree": {"layout", "to"},
     "tools.import_images": {"file_column", "link"},
-    "tools.make_partition": {"layer"},
+    "tools.make_partition": {"layer", "member"},
     "tools.scrape": {"source", "max_cost"},
 }
 

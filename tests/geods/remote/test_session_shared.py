@@ -16,13 +16,14 @@ __all__ = ["server", "store", "work"]
 
 def test_what_others_changed_since_it_was_brought_is_not_written_over(store, work):
     work(f"s3://{store}/a", "out", write({"0": b"1"}))
-
-    def do(folder: pathlib.Path) -> None:
-        work(f"s3://{store}/a", "out", write({"0": b"2"}), machine="other")
-        write({"1": b"1"})(folder)
-
-    with pytest.raises(errors.BucketError, match="was changed by others since it was brought here"):
-        work(f"s3://{store}/a", "may", do)
+    mine = session.Session()
+    folder = mine.local(urls.parse(f"s3://{store}/a"), "may")
+    work(f"s3://{store}/a", "out", write({"0": b"2"}), machine="other")
+    write({"1": b"1"})(folder)
+    # Nor when it is tried again.
+    for send in (mine.push, mine.push, mine.close):
+        with pytest.raises(errors.BucketError, match="was changed by others since it was brought here"):
+            send()
     assert work(f"s3://{store}/a", "in", read, machine="other") == {"0": b"2"}
 
 
