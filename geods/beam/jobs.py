@@ -90,7 +90,7 @@ class Workers:
 
 @contextlib.contextmanager
 def workers(flags: Sequence[str], folder: str | os.PathLike[str]) -> Iterator[Workers]:
-    """Gives workers a hidden folder in `folder`, which is removed in the end.
+    """Gives workers with a hidden folder in `folder`, which is removed in the end.
 
     Args:
         flags: Beam's pipeline options, from `flags_of`.
@@ -189,7 +189,7 @@ def _worker_processes(driver: int) -> set[int]:
 
 
 def _result(path: pathlib.Path) -> Any:  # noqa: ANN401 - whatever the function gave
-    """Returns what a task gave, or raises the error that it raised."""
+    """Returns the result of a task, or raises its error."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

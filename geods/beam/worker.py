@@ -76,7 +76,7 @@ def work(number: int, folder: str) -> None:
 
 
 def main(folder: str) -> None:
-    """Gives all tasks that have no result to the runner and waits for it."""
+    """Gives all tasks without a result to the runner and waits for it."""
     import apache_beam as beam
     from apache_beam.options import pipeline_options
 
@@ -104,7 +104,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def _end_with_parent(parent: int) -> None:
-    """Ends this process and its workers when the program that started it is gone."""
+    """Ends this process and its workers when the program that started it has ended."""
     while os.getppid() == parent:
         time.sleep(1)
     os.killpg(os.getpgid(0), signal.SIGKILL)

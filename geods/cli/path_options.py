@@ -13,12 +13,11 @@ from typing import Any, TypeVar
 
 from geods import errors
 from geods.remote import session, urls
+from geods.storage import files
 
 Options = TypeVar("Options")
 
 MODES = ("in", "out", "may", "local")
-# Beside a tree, what bad images are moved to.
-QUARANTINE = ".quarantine"
 # Of a recipe and of the features it stands on, of tools.leaderboard.
 _TWO = re.compile(r"(?<=\.cfg)@")
 _OF_SHAPEFILES = ("shx", "dbf", "prj", "cpg")
@@ -94,7 +93,7 @@ def _urls_in(options: Any) -> list[tuple[urls.Url, str]]:  # noqa: ANN401 - any 
                 # It has its attributes and coordinates in files of their own.
                 found += [(url.at(f"{stem}.{part}"), found[-1][1]) for part in _OF_SHAPEFILES]
             if mode == "may" and getattr(options, "on_bad_image", "") == "quarantine":
-                found.append((url.at(url.key + QUARANTINE), mode))
+                found.append((url.at(url.key + files.QUARANTINE), mode))
     return found
 
 

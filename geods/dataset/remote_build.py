@@ -71,7 +71,7 @@ def _bring_tree(tree: urls.Url) -> None:
     """Brings an imagery tree here, and where bad images are moved to."""
     session.current().local(tree, "may")
     if bad_images.Policy.from_environment().on_bad_image == "quarantine":
-        session.current().local(tree.at(tree.key + path_options.QUARANTINE), "may")
+        session.current().local(tree.at(tree.key + files.QUARANTINE), "may")
 
 
 def _drop_half_sent(folder: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""A bucket on fsspec's s3fs or gcsfs: its listing, and single objects in and out, each whole or not at all.
+"""A bucket on fsspec: its listing, and objects in and out, each whole or absent.
 
 TFDS' epath hands every path to TensorFlow once that is imported, which knows gs:// and has no s3:// without
 tensorflow-io; and neither gives an object's version, by which a second run knows that its copy is current.
@@ -20,7 +20,7 @@ _LIMITS = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts"
 
 
 class Bucket:
-    """The bucket of a URL, which has answered; all raise BucketError if it is missing, does not answer or refuses."""
+    """The bucket of a URL, which has answered; all its methods raise BucketError."""
 
     def __init__(self, url: urls.Url) -> None:
         self._url = url
@@ -28,7 +28,7 @@ class Bucket:
             self._system = _connect(url.scheme, name)
 
     def list(self, url: urls.Url) -> dict[str, tuple[int, str]]:
-        """Returns size in bytes and tag of all objects at and below a location, by their keys in the bucket."""
+        """Returns size in bytes and tag of all objects at and below a location, by key."""
         with self._named(url.key) as name:
             found = {path.partition("/")[2]: entry for path, entry in self._system.find(name, detail=True).items()}
         # Folders are no objects, though some programs make empty ones whose names end with a slash; nor does a
@@ -42,7 +42,7 @@ class Bucket:
             self._system.get_file(name, str(temporary))
 
     def put(self, path: pathlib.Path, key: str) -> str:
-        """Copies a file to an object, which is there as a whole or not at all; returns its tag."""
+        """Copies a file to an object; returns its tag."""
         with self._named(key) as name:
             self._system.put_file(str(path), name)
             return _tag(self._system.info(name))
@@ -59,7 +59,7 @@ class Bucket:
         return b""
 
     def write(self, key: str, content: bytes, replace: bool = False) -> bool:
-        """Makes a small object; returns False if it is there and not to be replaced, also to one of two at once."""
+        """Writes a small object; returns False if it exists and is not to be replaced."""
         with self._named(key) as name:
             # Some stores ignore the condition that they do not know, others answer so.
             if not replace and self._system.exists(name):
@@ -76,7 +76,7 @@ class Bucket:
 
     @contextlib.contextmanager
     def _named(self, key: str) -> Iterator[str]:
-        """Gives fsspec's name of an object; BucketError with cause and next step replaces what the libraries raise."""
+        """Gives fsspec's name of an object; turns errors of the libraries to BucketError."""
         url = self._url.at(key)
         try:
             yield f"{url.bucket}/{key}".rstrip("/")
@@ -126,5 +126,5 @@ def _connect(scheme: str, name: str) -> Any:  # noqa: ANN401 - one of two file s
 
 
 def _tag(entry: Mapping[str, Any]) -> str:
-    """Returns an object's version, Google's generation or S3's ETag: other bytes have another."""
+    """Returns an object's version: Google's generation or S3's ETag."""
     return str(entry.get("generation") or entry.get("ETag") or entry.get("etag") or "")

@@ -1,4 +1,4 @@
-"""The lease on a location: one writer at a time, as far as a bucket can promise it.
+"""The lease on a location: one writer at a time, as far as buckets allow it.
 
 It is an object beside the location, made only if it is not there, renewed every half minute and removed in the end. One
 that was not renewed for three minutes is taken over. Of two machines that start at the same moment one is refused where
@@ -20,12 +20,11 @@ from geods.storage import files
 
 RENEW_S = 30
 _STALE_S = 180
-# For another that takes an old lease over at the same moment.
-_SETTLE_S = 1.0
+_SETTLE_S = 1.0  # For another that takes an old lease over at the same moment.
 
 
 class Lease:
-    """The lease of this process, which has locked the mirror; raises BucketError if another process has it.
+    """The lease of this process, or BucketError if another process has it.
 
     It `resumes` if a killed process of the same mirror left it, so that nobody else wrote there since.
     """
@@ -72,7 +71,7 @@ class Lease:
         return json.dumps(who).encode()
 
     def _read(self) -> dict[str, Any]:
-        """Returns the fields of the lease, those of a stale one if it is damaged, none if it is missing."""
+        """Returns its fields; stale ones if it is damaged, none if it is missing."""
         content, fields = self._store.read(self._url.lease), {"host": "?", "pid": 0, "token": "?", "renewed_s": 0.0}
         with contextlib.suppress(ValueError, TypeError):
             return fields | files.parse_json(content) if content else {}

@@ -1,4 +1,4 @@
-"""The mirror of a location in a bucket: pulled before a program works on it, pushed while it works and after.
+"""The mirror of a location: pulled before a program works, pushed as it works.
 
 An index records the object that each file is a copy of: a file with another signature has changed here since, an
 object with another tag there. Where both sides have changed, the bucket counts, because another machine wrote there,
@@ -51,7 +51,7 @@ class Mirror:
         self.close = self._index.close
 
     def indexed(self) -> dict[str, tuple[str, str]]:
-        """Returns tag and signature of each object at and below the location, by their keys."""
+        """Returns tag and signature of the indexed objects of the location, by key."""
         # "0" follows "/".
         key, rows = self.url.key, "SELECT * FROM objects WHERE :key = '' OR key = :key OR key > :from AND key < :to"
         found = self._index.execute(rows, {"key": key, "from": f"{key}/", "to": f"{key}0"})
@@ -66,13 +66,13 @@ class Mirror:
         self._index.execute("DELETE FROM objects WHERE key = ?", (key,))
 
     def changes(self) -> tuple[dict[str, str], list[str]]:
-        """Returns the signatures of files that have changed since they were indexed, and the keys of missing ones."""
+        """Returns the signatures of files that differ from the index, and missing keys."""
         known, here = self.indexed(), dict(_scan(self.url))
         changed = {key: signature for key, signature in here.items() if signature != known.get(key, ("", ""))[1]}
         return changed, [key for key in known if key not in here]
 
     def moved(self) -> tuple[dict[str, tuple[int, str]], set[str]]:
-        """Returns size and tag of the objects, and the keys of those that have changed since they were indexed."""
+        """Returns size and tag of the objects, and the keys that differ from the index."""
         there = {key: one for key, one in self._store.list(self.url).items() if not _TEMPORARY.fullmatch(key)}
         folders = {key[:end] for key in there for end, letter in enumerate(key) if letter == "/"}
         for key in there:
@@ -84,7 +84,7 @@ class Mirror:
         return there, {key for key in {*there, *known} if there.get(key, (0, None))[1] != known.get(key, ("",))[0]}
 
     def pull(self, resumes: bool = False) -> None:
-        """Copies what has changed in the bucket; what was changed here, too, only if another machine wrote there."""
+        """Copies the changes of the bucket; files changed here count if it `resumes`."""
         (there, moved), known = self.moved(), self.indexed()
         changed = {key for keys in self.changes() for key in keys} if moved else set[str]()
         if resumes:
@@ -106,7 +106,7 @@ class Mirror:
         self.record(key, tag, _signature(path))
 
     def _remove(self, key: str) -> None:
-        """Removes a file, and the folders that are empty then: in a bucket there are none."""
+        """Removes a file, and the folders that are empty then: buckets have none."""
         path = self.url.at(key).local
         path.unlink(missing_ok=True)
         for folder in path.parents:
@@ -131,7 +131,7 @@ class Mirror:
         self.forget(key)
 
     def _copies(self) -> Iterable[tuple["Mirror", str, pathlib.Path, str]]:
-        """Yields the changed files that vouch for others, with copies of this moment and their signatures."""
+        """Yields copies of the changed files that vouch for others."""
         folder = self.url.lock.with_suffix(".sending")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -145,7 +145,7 @@ class Mirror:
 
 
 def push(mirrors: list[Mirror], show: bool = True) -> None:
-    """Sends what has changed in mirrors, in an order in which a cut leaves nothing that looks whole.
+    """Sends the changes of mirrors; a cut leaves nothing that looks whole.
 
     The marks of folders whose files are replaced go first, then what vouches for nothing comes, then what vouches for
     it; and only when that is there, in all locations, objects go whose files are missing.
@@ -181,7 +181,7 @@ def _for_each(work: Callable[[Any], None], items: Collection[Any], title: str = 
 
 
 def _scan(url: urls.Url) -> Iterable[tuple[str, str]]:
-    """Yields key and signature of the files at and below a location that belong into its bucket."""
+    """Yields key and signature of the files of a location that belong into a bucket."""
     top, paths = url.at("").local, ((folder, name) for folder, _, names in os.walk(url.local) for name in names)
     for path in [url.local] if url.local.is_file() else itertools.starmap(pathlib.Path, paths):
         key = path.relative_to(top).as_posix()
@@ -190,7 +190,7 @@ def _scan(url: urls.Url) -> Iterable[tuple[str, str]]:
 
 
 def _signature(path: pathlib.Path) -> str:
-    """Returns a text that is another one once a file is written again; empty if it is missing."""
+    """Returns a text that changes when a file is written; empty if it is missing."""
     text = ""
     with contextlib.suppress(FileNotFoundError):
         # What is new in a database stands in its log first.

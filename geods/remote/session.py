@@ -1,4 +1,4 @@
-"""The locations in buckets that this process works on: pulled once, and pushed while it works.
+"""The locations in buckets that a process uses: pulled once, pushed as it works.
 
 A location is "in" (read: nothing is ever sent), "out" (written to: its lease is taken at the start) or "may" (read, and
 in some cases written to: its lease is taken once there is something to send, so that reading needs no permission to
@@ -24,7 +24,7 @@ _PUSH_S, _REST = 60, 9
 
 
 class _Writer:
-    """A location that may be written to; its mirror is locked and its lease taken by the first `take_lease`."""
+    """A location that may be written to; `take_lease` locks its mirror, too."""
 
     def __init__(self, store: bucket.Bucket, url: urls.Url) -> None:
         self._store, self._url, self._stack = store, url, contextlib.ExitStack()
@@ -61,7 +61,7 @@ class Session:
         urls.print_urls()
 
     def local(self, url: urls.Url, mode: str) -> pathlib.Path:
-        """Returns the path of a mirror, after pulling the location if neither this process nor a parent has."""
+        """Returns the path of a mirror, pulled unless this process or a parent has."""
         there = urls.mirrored()
         if any(of.covers(url) and _MODES.index(has) >= _MODES.index(mode) for has, of in there):
             return url.local
@@ -89,7 +89,7 @@ class Session:
         return url.local
 
     def push(self, show: bool = True) -> None:
-        """Sends what has changed in the locations that may be written to; `show` is for a progress bar."""
+        """Sends what has changed, or raises BucketError; `show` is for a progress bar."""
         with self._pushing:
             changed = [writer for writer in self._writers if any(writer.mirror.changes())]
             for writer in changed:
@@ -97,7 +97,7 @@ class Session:
             mirror.push([writer.mirror for writer in changed], show)
 
     def close(self) -> None:
-        """Sends what is left, and lets others write to the locations; raises what `push` does."""
+        """Sends what is left and frees the locations; raises BucketError as `push`."""
         self._ended.set()
         try:
             self.push()
@@ -134,14 +134,14 @@ def current() -> Session:
 
 
 def local_path(text: str | os.PathLike[str], *names: str) -> pathlib.Path:
-    """Returns the path of names below a path or URL; what is a URL, such as a run remembers, is pulled to be read."""
+    """Returns the path of names below a path, or below a URL, which is pulled."""
     if not urls.is_url(os.fspath(text)):
         return pathlib.Path(text, *names)
     return current().local(urls.parse("/".join([os.fspath(text).rstrip("/"), *names])), "in")
 
 
 def close() -> None:
-    """Ends the session of this process, if there is one; raises BucketError if what is left cannot be sent."""
+    """Ends the session of this process, if there is one, as `Session.close`."""
     if current.cache_info().currsize:
         session = current()
         current.cache_clear()
@@ -149,7 +149,7 @@ def close() -> None:
 
 
 def _lock(stack: contextlib.ExitStack, url: urls.Url) -> None:
-    """Locks a mirror, and shares the locks of all above it, so that nobody changes those as a whole."""
+    """Locks a mirror, and shares the locks of all locations above it."""
 
     def busy(process: str) -> errors.BucketError:
         # Those who share a lock do not write their names into it.

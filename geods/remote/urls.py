@@ -1,4 +1,4 @@
-"""URLs of locations in buckets, and their local mirrors: s3://bucket/a/b is mirrored at <mirror>/s3/bucket/a/b.
+"""URLs, and their mirrors: s3://bucket/a is mirrored at <mirror>/s3/bucket/a.
 
 geods works on local files on purpose: memory maps, SQLite, locks and files that are whole or absent have no equal in a
 bucket. What a program prints names URLs, although it works on their mirrors.
@@ -24,7 +24,7 @@ MIRRORED = "GEODS_MIRRORED"
 
 @dataclasses.dataclass(frozen=True)
 class Url:
-    """A location in a bucket; its key is names joined by "/", empty for the whole bucket."""
+    """A location in a bucket; the key is empty for the whole bucket."""
 
     scheme: str
     bucket: str
@@ -76,7 +76,7 @@ def is_url(text: str) -> bool:
 
 
 def parse(text: str) -> Url:
-    """Returns the location that a URL names, or raises OptionError if it names none that can be mirrored."""
+    """Returns the location of a URL; raises OptionError if it cannot be mirrored."""
     found = _URL.fullmatch(text)
     scheme = found["scheme"].lower() if found else ""
     if not found or scheme not in SCHEMES:
@@ -114,7 +114,7 @@ def print_urls() -> None:
 
 
 def mirrored() -> list[tuple[str, Url]]:
-    """Returns mode and URL of the locations that this process and its parents have mirrored."""
+    """Returns mode and URL of the locations that this process or parents mirrored."""
     return [(mode, parse(text)) for mode, text in json.loads(os.environ.get(MIRRORED) or "[]")]
 
 

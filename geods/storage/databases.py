@@ -18,7 +18,7 @@ def open_to_read(path: str | os.PathLike[str]) -> contextlib.closing[sqlite3.Con
 def open_to_write(
     path: str | os.PathLike[str], schema: str, synchronous: str = "NORMAL", timeout_s: float = 5
 ) -> sqlite3.Connection:
-    """Opens a store to write; for use by several threads, one statement at a time, each kept at once.
+    """Opens a store to write; several threads may use it, each statement is kept.
 
     Args:
         path: The file; made if need be, its folder not.

@@ -22,7 +22,7 @@ _MAKE_ROOM = "make room, then run the same command again"
 
 
 def check_room(folder: str | os.PathLike[str], size_bytes: int) -> None:
-    """Refuses work whose results would not fit.
+    """Raises DiskFullError if results would not fit.
 
     Args:
         folder: Where they go; it need not be there yet.
@@ -92,14 +92,14 @@ def as_disk_error(
 
 
 def _root(error: BaseException) -> BaseException:
-    """Returns what an error was raised from, at the bottom."""
+    """Returns the first cause of an error."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def _near(path: pathlib.Path, other: pathlib.Path) -> bool:
-    """Says whether a path is in the folder of another, or above it."""
+    """Returns whether a path is in the folder of another, or above it."""
     return path.parent in (other, *other.parents) or other in path.parents
 
 
@@ -111,6 +111,6 @@ def _free_bytes(path: pathlib.Path) -> int:
 
 
 def _room(size_bytes: int | None, free_bytes: int) -> str:
-    """Says how many bytes are needed and how many there are."""
+    """Returns the bytes that are needed and free, as text."""
     needed = f"{size_bytes:,} bytes are needed" if size_bytes else "more bytes are needed"
     return f"{needed}, {free_bytes:,} are free"

@@ -47,7 +47,7 @@ def exclusive(
 
 @contextlib.contextmanager
 def shared(path: str | os.PathLike[str], busy: Callable[[str], Exception]) -> Iterator[None]:
-    """Holds a lock file together with others that hold it so; `exclusive` gets it when none of them is left.
+    """Locks a file together with others that share it; `exclusive` excludes them.
 
     Args:
         path: The file; it and its folder are made if need be, and stay.
@@ -67,7 +67,7 @@ def folder(
     otherwise: str,
     lock: str | os.PathLike[str] | None = None,
 ) -> Iterator[None]:
-    """Keeps other processes from writing to a folder, and removes what killed ones left half written in it.
+    """Locks a folder against other writers, and removes temporaries of killed ones.
 
     Args:
         path: The folder.
@@ -100,7 +100,7 @@ def folder(
 
 
 def _locked(path: pathlib.Path, busy: Callable[[str], Exception] | None, kind: int = fcntl.LOCK_EX) -> IO[bytes]:
-    """Opens and locks a lock file, or raises what `busy` makes."""
+    """Opens and locks a lock file, or raises the error that `busy` makes."""
     while True:
         holder = _opened(path)
         if busy is None:
@@ -116,7 +116,7 @@ def _locked(path: pathlib.Path, busy: Callable[[str], Exception] | None, kind: i
 
 
 def _is_at(holder: IO[bytes], path: pathlib.Path) -> bool:
-    """Says whether an open file is the one that has a name."""
+    """Returns whether an open file still has this path."""
     try:
         return os.path.samestat(os.fstat(holder.fileno()), path.stat())
     except FileNotFoundError:
@@ -151,7 +151,7 @@ def _take(holder: IO[bytes], kind: int) -> bool:
 
 
 def is_held(path: str | os.PathLike[str]) -> bool:
-    """Says whether a process that lives holds the lock."""
+    """Returns whether a living process has the lock."""
     try:
         with open(path, "rb") as holder:
             # Shared, so that two who ask do not see each other.

@@ -71,7 +71,7 @@ class ChecksumWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leaves what has not begun undone."""
+        """Cancels the files that are not hashed yet."""
         self._thread.shutdown(cancel_futures=True)
 
 
@@ -99,7 +99,7 @@ def release(folder: pathlib.Path, names: Iterable[str]) -> None:
 
 
 def is_sealed(folder: pathlib.Path) -> bool:
-    """Says whether a folder has a seal."""
+    """Returns whether a folder has a seal."""
     return (folder / NAME).is_file()
 
 
@@ -149,7 +149,7 @@ def _changed(folder: pathlib.Path, name: str, entries: Entries) -> Damage | None
 
 
 def _changed_size(path: pathlib.Path, size_bytes: int | None) -> Damage | None:
-    """Returns the damage of one file that its size tells, if any."""
+    """Returns the damage of one file by its size, if any."""
     if not path.is_file():
         return Damage(path, "is missing")
     found = path.stat().st_size
@@ -191,7 +191,7 @@ def _read(folder: pathlib.Path) -> dict[str, tuple[int, str]]:
 
 
 def _leads_out(name: str) -> bool:
-    """Says whether a name is that of a file outside the folder."""
+    """Returns whether a name is that of a file outside the folder."""
     path = pathlib.PurePosixPath(name)
     return path.is_absolute() or ".." in path.parts
 
