@@ -1,4 +1,4 @@
-"""Which options are paths: every program says so of each, and what a URL is refused with."""
+"""Options that are paths: declared by every program, and refused URLs."""
 
 import ast
 import dataclasses
