@@ -1,4 +1,4 @@
-"""Copies images from any layout to the standard tree, or to one of the report's layouts.
+"""Copies images from any layout to the standard tree or a report's layout.
 
     python -m tools.convert_tree --source=SOURCE --out=TREE --partition=partition.geojson
 

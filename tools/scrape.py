@@ -79,7 +79,7 @@ class Options(
     panoramax_options.PanoramaxOptions,
     scraping_options.ScrapeOptions,
 ):
-    """What to get, from where."""
+    """Source, key and extent of a scrape."""
 
     source: Literal["street_view", "mapillary", "panoramax"] = flags.option("street_view", "Where images come from.")
     mapillary_token_file: str = flags.option(
@@ -107,7 +107,7 @@ class Options(
             raise errors.OptionError(problem, "read them, and give --accept_terms if you may")
 
     def of_panoramax(self) -> panoramax_options.PanoramaxOptions:
-        """Returns the options of the Panoramax client, whose --api_base has a default of its own.
+        """Returns the options of Panoramax, whose --api_base has its own default.
 
         Raises:
             OptionError: If one is out of range.
@@ -166,7 +166,10 @@ def main(settings: Options) -> None:
 
 
 def _as_planned(settings: Options) -> Options:
-    """Returns the options with as many headings as a location has views: a flat picture has one."""
+    """Returns the options with as many headings as a location has views.
+
+    A flat picture has one.
+    """
     return dataclasses.replace(settings, headings=(0,)) if settings.is_flat else settings
 
 
@@ -191,7 +194,10 @@ def _client(settings: Options) -> "imagery_source.Source":
 
 
 def _config(settings: Options) -> dict[str, Any]:
-    """Returns what decides which images the service gives; not its address, which a simulated one changes."""
+    """Returns the options on which the images depend.
+
+    Not the service's address, which a simulated one changes.
+    """
     options: type = {
         "mapillary": mapillary_options.MapillaryOptions,
         "panoramax": panoramax_options.PanoramaxOptions,
@@ -213,7 +219,10 @@ def _so_far(out: str) -> tuple[int, int]:
 
 
 def _stop_on_signal() -> threading.Event:
-    """Returns what Ctrl-C and SIGTERM set; a second one ends the process at once, which loses nothing on disk."""
+    """Returns an event that Ctrl-C and SIGTERM set.
+
+    A second one ends the process at once, which loses nothing on disk.
+    """
     stop = threading.Event()
 
     def handle(number: int, frame: object) -> None:

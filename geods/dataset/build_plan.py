@@ -1,4 +1,6 @@
-"""Build plan of a dataset, made before anything is written: good images, their cells, their splits.
+"""Build plan of a dataset: good images, their cells and their splits.
+
+Made before anything is written.
 
 All images are checked, here or by the workers of a Beam runner.
 """
@@ -47,7 +49,10 @@ class Plan:
     facts: table.ImageTable
 
     def at_most(self, count: int | None) -> "Plan":
-        """Returns the plan with at most the first `count` locations of each split; all for None."""
+        """Returns the plan with at most `count` locations of each split; all for None.
+
+        The first ones.
+        """
         return dataclasses.replace(self, by_split={name: some[:count] for name, some in self.by_split.items()})
 
 
@@ -119,7 +124,10 @@ def make(
 def sources_now(
     tree: companions.TreeFolder, rule: splits.Rule, on_bad: bad_images.Policy, check: Check = jpeg.checked
 ) -> lineage.Lineage:
-    """Returns the lineage of a dataset built now; bad images are not printed, moved or refused."""
+    """Returns the lineage of a dataset built now.
+
+    Bad images are not printed, moved or refused.
+    """
     checked = _check_tree(tree, rule, check)
     bad = checked.facts.bad() if on_bad.on_bad_image == "skip" else []
     images = lineage.ImageHashes(tree.root, checked.facts)
@@ -127,7 +135,10 @@ def sources_now(
 
 
 def _checked_images(locations: table.LocationTable, check: Check) -> table.ImageTable:
-    """Checks all images, once for all configs that one process builds of an unchanged tree."""
+    """Checks all images, once for all configs that a process builds of a tree.
+
+    Of an unchanged tree.
+    """
     stamps = hashlib.sha256()
     for file in locations.files():
         status = os.stat(file)  # noqa: PTH116 - creating a million Path objects takes longer than their stat
@@ -149,7 +160,9 @@ _PART = 10_000
 
 
 def check_files(paths: table.Paths, crew: jobs.Workers) -> Iterator[jpeg.ImageFacts]:
-    """Checks files by Beam workers as `jpeg.checked` does; all are checked before the first result.
+    """Checks files by Beam workers as `jpeg.checked` does.
+
+    All are checked before the first result.
 
     Args:
         paths: Files to read, which every worker sees under these names.
@@ -169,7 +182,7 @@ def check_files(paths: table.Paths, crew: jobs.Workers) -> Iterator[jpeg.ImageFa
 
 
 def check(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Checks some files on a worker; returns the fields of `jpeg.ImageFacts` without the path."""
+    """Checks files on a worker; returns `jpeg.ImageFacts` without paths."""
     return [_without_path(jpeg.check_file(pathlib.Path(name))) for name in names]
 
 

@@ -1,4 +1,6 @@
-"""Locations of each split: by hash, or by the report's pair of NumPy files with the names of train and test images.
+"""Locations of each split: by hash, or by the report's pair of NumPy files.
+
+These hold the names of train and test images.
 
 The pairs are trainFiles.npy and testFiles.npy, or any two names that differ in "train" and "test", such as the samples'
 trainFileSample.npy and testFileSample.npy. Each is a 1-D array of text with names of the combined layouts:
@@ -60,7 +62,9 @@ class SplitLists:
 
 
 def by_split(found: table.LabelledLocations, rule: dataset_splits.Rule, lists: SplitLists | None) -> BySplit:
-    """Returns the locations of each split that has any, in a split by image with the views of that split only.
+    """Returns the locations of each split that has any.
+
+    In a split by image with the views of that split only.
 
     Args:
         found: Locations with their cells.
@@ -153,7 +157,10 @@ def _by_location(found: table.LabelledLocations, rule: dataset_splits.Rule) -> B
 
 
 def _by_view(found: table.LabelledLocations, lists: SplitLists | None, seed: int) -> BySplit:
-    """Splits image by image: a location can be in both splits, in each with the views of that split."""
+    """Splits image by image: a location can be in both splits.
+
+    In each with the views of that split.
+    """
     if lists is not None:
         of_views = np.fromiter(lists.splits(found.views()), "<U5", len(found.rows()))
     else:

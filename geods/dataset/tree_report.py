@@ -1,4 +1,4 @@
-"""Report on an imagery tree: its contents, its cells, and its problems, as lines of text."""
+"""Report on an imagery tree: contents, cells and problems, as lines of text."""
 
 import collections
 import os

@@ -1,4 +1,4 @@
-"""What every source of imagery offers to the scraper.
+"""The interface of every source of imagery.
 
 A source makes one attempt a call and waits for nothing: retries, rate and spending belong to the scraper alone. A call
 returns what it is for, or raises one of three children of GeodsError:
@@ -74,7 +74,9 @@ class Miss:
 
 
 class Source(Protocol):
-    """Something that finds panoramas near points and gives views of them; safe to call from several threads.
+    """Something that finds panoramas near points and gives views of them.
+
+    Safe to call from several threads.
 
     Attributes:
         name: What the journal and the dataset call it.
@@ -100,7 +102,9 @@ class Source(Protocol):
         ...
 
     def find(self, pano_id: str) -> Panorama | Miss:
-        """Returns the panorama of an id if it is fit, or why there is none; costs nothing.
+        """Returns the panorama of an id if it is fit, or why there is none.
+
+        Costs nothing.
 
         Args:
             pano_id: The source's own name of it.
@@ -112,7 +116,7 @@ class Source(Protocol):
         ...
 
     def fetch(self, panorama: Panorama, heading_deg: float) -> bytes:
-        """Returns one view as the bytes of a whole JPEG of the size the source was told.
+        """Returns one view as the bytes of a whole JPEG of the source's size.
 
         Args:
             panorama: What `look_up` returned.

@@ -1,4 +1,4 @@
-"""The standard imagery tree: locations and views by the names of folders and files.
+"""The standard imagery tree: locations and views by folder and file names.
 
 The standard tree is `<root>/<cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg`, with `partition.geojson` beside the cells.
 Inside a location folder these names are read, and the first and the last three are written:
@@ -97,7 +97,9 @@ def read(root: str | os.PathLike[str]) -> list[Location]:
 
 
 def scan(root: str | os.PathLike[str]) -> Iterator[Location]:
-    """Yields the locations of a standard tree, cell by cell; those without images have no views.
+    """Yields the locations of a standard tree, cell by cell.
+
+    Those without images have no views.
 
     Raises:
         MissingFileError: If `root` is not a folder.
@@ -194,7 +196,7 @@ def write_view(
     content: bytes,
     index: int = 0,
 ) -> pathlib.Path:
-    """Writes one image into a standard tree, whole or not at all, and returns its path.
+    """Writes one image into a standard tree, atomically; returns its path.
 
     Raises:
         TreeError: If `location_id` is not "<lat>,<lng>".
@@ -236,7 +238,10 @@ def subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the files of a folder with an image suffix, sorted, without hidden ones."""
+    """Returns the files of a folder with an image suffix, sorted.
+
+    Without hidden ones.
+    """
     names = (name for name in os.listdir(folder) if name.lower().endswith(_IMAGE_SUFFIXES))  # noqa: PTH208 - see above
     return [folder / name for name in sorted(names) if not name.startswith(".")]
 

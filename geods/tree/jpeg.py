@@ -1,4 +1,4 @@
-"""Whole JPEGs only: one check that opens, limits and fully decodes an image before anything trusts it.
+"""Whole JPEGs only: one check that opens, limits and fully decodes an image.
 
 A decoder is not an integrity check: a flipped bit in the scan decodes to wrong pixels without a word. What is refused
 here is what cannot be decoded, or would be decoded by surprise; later damage shows in the SHA-256 that is kept.
@@ -51,7 +51,7 @@ _AHEAD = 256
 
 @dataclasses.dataclass(frozen=True)
 class ImageFacts:
-    """What the check of one image file found.
+    """Facts from the check of one image file.
 
     Attributes:
         path: The file.
@@ -125,7 +125,7 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
 
 
 def check_kinds(paths: Iterable[pathlib.Path]) -> None:
-    """Looks at the first bytes of files, which costs nothing, before something slow starts.
+    """Checks the first bytes of files before something slow starts.
 
     Raises:
         ImageError: If one is not a JPEG.
@@ -136,7 +136,7 @@ def check_kinds(paths: Iterable[pathlib.Path]) -> None:
 
 
 def check_file(path: pathlib.Path) -> ImageFacts:
-    """Reads and checks one file; a bad image is told by `problem`, not raised.
+    """Reads and checks one file; a bad image is reported by `problem`, not raised.
 
     Raises:
         MissingFileError: If the file cannot be read.
@@ -162,7 +162,7 @@ def turned_line(count: int) -> list[str]:
 
 
 def panorama_line(count: int) -> list[str]:
-    """Returns the line of a report on panoramas that are taken as they are; none where there are none."""
+    """Returns the report's line on panoramas taken as flat views; none without any."""
     step = "python -m tools.import_images cuts views out of them"
     return [f"panoramas, each taken as one flat view: {count:,}; {step}"] if count else []
 
@@ -225,7 +225,7 @@ def check_facts(facts: Sequence[ImageFacts], root: str | os.PathLike[str], next_
 
 
 def check_none_bad(bad: Sequence[ImageFacts], count: int, root: str | os.PathLike[str], next_step: str) -> None:
-    """Does what `refuse_bad` does, of the bad images of `count`."""
+    """Raises ImageError that lists the bad images of `count`, if there are any."""
     if not bad:
         return
     lines = [f"  {fact.name_below(root)}: {fact.problem}" for fact in bad[:_SHOWN]]
@@ -243,7 +243,10 @@ def _block_means(image: JpegImagePlugin.JpegImageFile) -> Image.Image:
 
 
 def _lacks_data(content: bytes, means: Image.Image) -> bool:
-    """Says whether a JPEG's scan ends before its last block: then more codes before the end change the picture."""
+    """Returns whether a JPEG's scan ends before its last block.
+
+    Then more codes before the end change the picture.
+    """
     end = content.rfind(_END_OF_IMAGE)
     longer = content[:end] + _MORE_DATA + content[end:]
     return _block_means(JpegImagePlugin.JpegImageFile(io.BytesIO(longer))).tobytes() != means.tobytes()

@@ -120,7 +120,10 @@ def _location_id(text: str) -> str:
 
 
 def _kinds(folder: pathlib.Path) -> list[Layout]:
-    """Returns the layouts that fit the names in a folder; a CSV file counts only where nothing else fits."""
+    """Returns the layouts that fit the names in a folder.
+
+    A CSV file counts only where nothing else fits.
+    """
     kinds: list[Layout] = []
     names = [path.name for path in imagery_tree.subfolders(folder)]
     if any(imagery_tree.is_cell_name(name) for name in names):

@@ -1,4 +1,4 @@
-"""Column tables of an imagery tree: its locations, their labels, and the facts of its images.
+"""Column tables of an imagery tree: locations, labels, and facts of images.
 
     locations = table.LocationTable("tree", imagery_tree.scan("tree"))
     locations[0].views[0].path
@@ -103,7 +103,7 @@ class LocationTable(Sequence[imagery_tree.Location]):
         return np.ma.masked_array(self._cells, self._cells == NO_CELL)
 
     def views_of(self, numbers: Iterable[int]) -> Iterator[View]:
-        """Yields location_id, heading, date, index and row of each view of some locations."""
+        """Yields location_id, heading, date, index and row of each view of locations."""
         for number in numbers:
             for at in range(self._starts[number], self._starts[number + 1]):
                 yield self._ids[number], *self._kinds[self._of_view[at]][1:], int(self._rows[at])
@@ -121,7 +121,10 @@ class LocationTable(Sequence[imagery_tree.Location]):
         return self._rows[self.numbers_at(numbers)]
 
     def numbers_at(self, numbers: np.ndarray) -> np.ndarray:
-        """Returns the positions, among the views of this table, of the views of locations `[k]`, in location order."""
+        """Returns the positions in this table of the views of locations `[k]`.
+
+        In location order.
+        """
         counts, kind = np.diff(self._starts)[numbers], self._starts.dtype
         # Added in place, in the narrow type: a million views take 16 MB instead of 40.
         positions = np.arange(counts.sum(), dtype=kind)
@@ -134,7 +137,10 @@ class LocationTable(Sequence[imagery_tree.Location]):
         return pathlib.Path(self._file(self._ids[number], int(self._cells[number]), self._kinds[self._of_view[at]][0]))
 
     def keep(self, wanted: np.ndarray) -> "LocationTable":
-        """Returns the table of the views of a mask `[views]`; locations left without views are dropped, rows stay."""
+        """Returns the table of the views of a mask `[views]`; rows stay.
+
+        Locations left without views are dropped.
+        """
         counts = self.counts_of(wanted)
         kept = copy.copy(self)
         kept._ids, kept._cells = self._ids[counts > 0], self._cells[counts > 0]
@@ -174,7 +180,10 @@ class LocationTable(Sequence[imagery_tree.Location]):
             imagery_tree.raise_duplicate(self[int(same[0])], self[int(same[0]) + 1])
 
     def _kind_of(self, location: imagery_tree.Location, view: imagery_tree.View) -> _Kind:
-        """Returns a view's kind; a path that does not follow from its location is stored below the root."""
+        """Returns a view's kind.
+
+        A path that does not follow from its location is stored below the root.
+        """
         path = os.fspath(view.path)
         folder = f"{self._start}{location.folder_cell}{os.sep}{location.location_id}{os.sep}"
         below = path.removeprefix(folder)
@@ -248,7 +257,10 @@ class LabelledLocations(Sequence[Labelled]):
     def __getitem__(self, chosen: slice | np.ndarray) -> "LabelledLocations": ...
 
     def __getitem__(self, chosen: int | slice | np.ndarray) -> "Labelled | LabelledLocations":
-        """Returns a location with its cell, or the selection of a slice or of numbers `[k]`."""
+        """Returns a location with its cell, or a selection.
+
+        The selection of a slice or of numbers `[k]`.
+        """
         if isinstance(chosen, (slice, np.ndarray)):
             return LabelledLocations(self._locations, self._cells, self._numbers[chosen])
         number = int(self._numbers[chosen])
@@ -271,7 +283,10 @@ class LabelledLocations(Sequence[Labelled]):
         return self._locations.views_of(self._numbers.tolist())
 
     def keep(self, wanted: np.ndarray) -> "LabelledLocations":
-        """Returns the views of a mask `[views]`, in location order; locations left without views are dropped."""
+        """Returns the views of a mask `[views]`, in location order.
+
+        Locations left without views are dropped.
+        """
         mask = np.zeros(self._locations.views, bool)
         mask[self._locations.numbers_at(self._numbers)[wanted]] = True
         there = self._locations.counts_of(mask) > 0
@@ -280,7 +295,10 @@ class LabelledLocations(Sequence[Labelled]):
 
 
 class _Digests:
-    """SHA-256 by row; those of more than 32,768 images lie in an unnamed temporary file."""
+    """SHA-256 by row.
+
+    Those of more than 32,768 images lie in an unnamed temporary file.
+    """
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed with this
@@ -343,7 +361,10 @@ class ImageTable(Sequence[jpeg.ImageFacts]):
         return self._digests[row].hex()
 
     def hashes_below(self, root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
-        """Yields the path below a folder, as `ImageFacts.name_below` gives it, and the SHA-256 of each image."""
+        """Yields the path below a folder and the SHA-256 of each image.
+
+        The path as `ImageFacts.name_below` gives it.
+        """
         for row, file in enumerate(self._locations.files()):
             yield jpeg.name_below(file, root), self.sha256(row)
 
@@ -371,13 +392,16 @@ class ImageTable(Sequence[jpeg.ImageFacts]):
 
 
 def coords_of_ids(location_ids: Iterable[str], count: int) -> np.ndarray:
-    """Returns the coordinates in location ids, `[count, 2]` float64 degrees, (lat, lon)."""
+    """Returns the coordinates in location ids.
+
+    `[count, 2]` float64 degrees, (lat, lon).
+    """
     numbers = (float(number) for location_id in location_ids for number in location_id.split(","))
     return np.fromiter(numbers, np.float64, 2 * count).reshape(-1, 2)
 
 
 def owner_of(starts: np.ndarray, row: int) -> int:
-    """Returns the number of the group that a row belongs to, given the first row of each group, `[n + 1]`."""
+    """Returns a row's group, given the first row of each group, `[n + 1]`."""
     # In their own type: of a Python integer NumPy would make int64, and of a million starts as well, each time.
     return int(np.searchsorted(starts, starts.dtype.type(row), side="right")) - 1
 

@@ -1,4 +1,6 @@
-"""The Mapillary API v4, or a server that speaks it: pictures that people share, free, under CC BY-SA 4.0.
+"""The Mapillary API v4, or a server that speaks it.
+
+Pictures that people share, free, under CC BY-SA 4.0.
 
     token = secret.read_secret(mapillary_options.TOKEN_ENV)
     client = mapillary.Mapillary(mapillary_options.MapillaryOptions(), token)
@@ -35,7 +37,9 @@ _Answered = dict[nearest_search.Box, list[source.Panorama | source.Miss] | None]
 
 
 class Mapillary:
-    """A source.Source over HTTP; a look-up sends as many searches as it takes, and is one attempt.
+    """A source.Source over HTTP.
+
+    A look-up sends as many searches as it takes, and is one attempt.
 
     Args:
         options: What to ask for.
@@ -68,7 +72,9 @@ class Mapillary:
         self._of_thread, self._last = threading.local(), pictures.LastOfThread[pictures.Picture]()
 
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
-        """Returns the nearest picture that is fit, or why there is none; as source.Source.
+        """Returns the nearest picture that is fit, or why there is none.
+
+        As source.Source.
 
         Args:
             lat_deg: Latitude, degrees.
@@ -105,7 +111,10 @@ class Mapillary:
         return misses[0] if misses else source.Miss("zero_results")
 
     def find(self, pano_id: str) -> source.Panorama | source.Miss:
-        """Returns the picture of an id if it is fit, or why there is none; see source.Source.find."""
+        """Returns the picture of an id if it is fit, or why there is none.
+
+        See source.Source.find.
+        """
         if not responses.identity({"id": pano_id}):
             return source.Miss("zero_results", pano_id)
         try:
@@ -140,7 +149,9 @@ class Mapillary:
         self._transport.close()
 
     def _answered(self, lat_deg: float, lon_deg: float) -> "_Answered":
-        """Returns the answers to the searches of a look-up that failed before it ended, if it was for the same point.
+        """Returns the answers so far to the searches of a look-up that failed.
+
+        If it was for the same point.
 
         Without them a look-up of 13 searches, of which 1 in 10 fails, would fail in 3 of 4 attempts.
         """
@@ -150,7 +161,7 @@ class Mapillary:
         return kept[1]
 
     def _search(self, box: nearest_search.Box) -> list[source.Panorama | source.Miss] | None:
-        """Returns what is in a box, fit or not; None if the service can only answer for a smaller one."""
+        """Returns the pictures in a box, fit or not; None if the box is too large."""
         options = self._options
         params = {"bbox": box.text, "fields": _FIELDS, "limit": str(self._most_results)}
         span = zip(("start_captured_at", "end_captured_at"), acceptance.time_span(options), strict=True)

@@ -1,4 +1,6 @@
-"""The Panoramax API (GeoVisio): street-level pictures that anyone shares, free, without a key, under free licences.
+"""The Panoramax API (GeoVisio).
+
+Street-level pictures that anyone shares, free, without a key, under free licences.
 
     client = panoramax_api.Panoramax(panoramax_options.PanoramaxOptions())
     panorama = client.look_up(48.8584, 2.2945)
@@ -29,7 +31,9 @@ _KM_PER_DEG = math.radians(1) * geometry.EARTH_RADIUS_KM
 
 
 class Panoramax:
-    """A source.Source over HTTP; a look-up sends as many searches as it takes, mostly one, and is one attempt.
+    """A source.Source over HTTP.
+
+    A look-up sends as many searches as it takes, mostly one, and is one attempt.
 
     Args:
         options: What to ask for.
@@ -58,7 +62,10 @@ class Panoramax:
         self._last_picture = pictures.LastOfThread[pictures.Picture]()
 
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
-        """Returns the nearest picture that is fit, or why there is none; see source.Source.look_up."""
+        """Returns the nearest picture that is fit, or why there is none.
+
+        See source.Source.look_up.
+        """
         lat_deg, lon_deg = geometry.check_coords((lat_deg, lon_deg), "point").tolist()
         misses: dict[str, source.Miss] = {}
         end_km = self._options.radius_m / 1000
@@ -78,7 +85,10 @@ class Panoramax:
     def _ask(
         self, point: tuple[float, float], most: int, misses: dict[str, source.Miss], box: nearest_search.Box
     ) -> tuple[Sequence[nearest_search.Found[responses.Item]], float]:
-        """Returns the fit pictures of a box and how near to the point more may be, km; adds the others to `misses`."""
+        """Returns the fit pictures of a box and how near to the point more may be, km.
+
+        Adds the others to `misses`.
+        """
         records = self._search({"bbox": box.text, "limit": str(most)} | self._months(), "search")
         fit = []
         for judged in map(self._judged, records):
@@ -91,7 +101,10 @@ class Panoramax:
         return fit, _more_km(box, records, point) if len(records) >= most else math.inf
 
     def find(self, pano_id: str) -> source.Panorama | source.Miss:
-        """Returns the picture of an id if it is fit, or why there is none; see source.Source.find."""
+        """Returns the picture of an id if it is fit, or why there is none.
+
+        See source.Source.find.
+        """
         records = self._search({"ids": pano_id}, "search")
         found = self._judged(records[0]) if records else source.Miss("zero_results", pano_id)
         if isinstance(found, source.Miss):
@@ -100,7 +113,10 @@ class Panoramax:
         return found.panorama
 
     def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
-        """Returns one view as JPEG bytes, a flat picture's at its own heading; see source.Source.fetch."""
+        """Returns one view as JPEG bytes, a flat picture's at its own heading.
+
+        See source.Source.fetch.
+        """
         pictures.check_heading(heading_deg)
         options, name = self._options, f"picture {panorama.pano_id}"
         picture = self._last_picture.get(panorama.pano_id, lambda: self._picture(panorama.pano_id, name))
@@ -131,7 +147,10 @@ class Panoramax:
         return acceptance.date_refusal(found.panorama.date, self._options) or found
 
     def _asset(self, item: responses.Item) -> responses.Asset:
-        """Returns the smaller of a picture's files that has enough pixels for a view: sd, always 2048 wide, or hd."""
+        """Returns the smaller of a picture's files that has enough pixels for a view.
+
+        It is sd, always 2048 wide, or hd.
+        """
         options, frame = self._options, item.frame_px
         if item.crop is not None:
             needed_px = perspective.Camera(0, 0, options.fov_deg, options.height_px, options.width_px).sphere_width_px
@@ -166,7 +185,7 @@ class Panoramax:
 
 
 def _more_km(box: nearest_search.Box, records: Sequence[responses.Record], point: tuple[float, float]) -> float:
-    """Returns how near to a point the pictures of a box may be that a full answer left out, km.
+    """Returns the least distance of pictures that a full answer left out, km.
 
     The server gives those first that are nearest to the middle of the box, reckoned in degrees as if a degree of
     longitude were as long as one of latitude. Nothing nearer than the last is missing then; 0 if the order, or the

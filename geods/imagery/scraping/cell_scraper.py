@@ -1,4 +1,4 @@
-"""What is done in one cell: look up point after point until there is one location more.
+"""Scraping of one cell: look up point after point until a location is added.
 
 The points of a cell are worked on strictly in order, and a panorama must lie in the cell that was sampled, so no two
 cells can claim the same one: what a tree gets does not depend on threads, restarts or which cell came first.
@@ -23,7 +23,7 @@ _PROBES = 3
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScrapeContext:
-    """What all cells work with.
+    """Settings, source, journal and budget that all cells share.
 
     Attributes:
         settings: The options of the scrape.
@@ -124,7 +124,10 @@ class CellWork:
         self.claim = None
 
     def _look_up(self, ordinal: int, point: tuple[float, float]) -> journal_writer.Reservation | None:
-        """Returns the claim to what is found at a point; None, when that has been written down, if nothing is."""
+        """Returns the claim to the panorama at a point, or None.
+
+        None, when the miss has been written down.
+        """
         listed = self.tools.listed[self.cell][ordinal] if self.tools.listed else None
         client = self.tools.source
         found = self.tools.look_up.call(
@@ -195,7 +198,7 @@ class CellWork:
         place.discard()
 
     def _blame(self, error: retry.GaveUpError, ordinal: int, point: tuple[float, float]) -> None:
-        """Finds out whether one request cannot be answered, which is a miss, or none, which ends the scrape.
+        """Decides whether one request fails, which is a miss, or all, which ends it.
 
         Raises:
             HaltError: If the service answers nothing.
@@ -219,7 +222,9 @@ class CellWork:
 
 
 def query_point(cells: partition.Partition, seed: int, cell: int, ordinal: int) -> tuple[float, float]:
-    """Returns point number `ordinal` of a cell as (lat_deg, lon_deg), uniform by area inside the cell.
+    """Returns point number `ordinal` of a cell as (lat_deg, lon_deg).
+
+    Uniform by area inside the cell.
 
     Each point has a generator of its own, so any can be drawn without those before it, in any order, on any thread.
 

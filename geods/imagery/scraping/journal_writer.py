@@ -65,7 +65,10 @@ class Writer:
             raise
 
     def close(self) -> None:
-        """Folds the write-ahead log into the file, which then can be read alone, and closes it."""
+        """Folds the write-ahead log into the file and closes it.
+
+        The file can then be read alone.
+        """
         with self._lock:
             # Not while someone reads: then the log stays, until the next run or reader.
             with contextlib.suppress(sqlite3.OperationalError):
@@ -83,7 +86,7 @@ class Writer:
         return int(units)
 
     def progress(self) -> dict[int, tuple[int, int]]:
-        """Returns for each cell with a query the number of finished ones, and that of complete locations."""
+        """Returns the finished queries and complete locations of each cell with a query."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT cell, SUM(outcome != ?), SUM(outcome = ?) FROM query GROUP BY cell",
@@ -101,7 +104,9 @@ class Writer:
         return counts
 
     def point_outcomes(self) -> dict[tuple[int, int], tuple[str, str, str]]:
-        """Returns by stream and number (outcome, panorama id, folder of the location) of each query of a list.
+        """Returns the outcome of each query of a list, by stream and number.
+
+        As (outcome, panorama id, folder of the location).
 
         The outcome is "found" also where another row had found the same panorama.
         """
@@ -118,7 +123,10 @@ class Writer:
         }
 
     def open_claim(self, stream: int) -> Reservation | None:
-        """Returns the claim of a cell, or of a stream of points, that an earlier run did not finish."""
+        """Returns the unfinished claim of a cell, or of a stream of points.
+
+        From an earlier run.
+        """
         row = self._one(
             "SELECT panorama.cell, ordinal, location_id, pano_id, date, copyright, source, licence, sequence FROM query"
             " JOIN panorama USING (pano_id) WHERE query.cell = ? AND outcome = ?",
@@ -139,7 +147,10 @@ class Writer:
             run.execute("INSERT INTO query VALUES (?, ?, ?, ?, ?, ?, NULL)", (cell, ordinal, *point, reason, detail))
 
     def claim(self, found: Reservation, point: tuple[float, float]) -> str:
-        """Takes a panorama for a query; returns "" or, if it is taken, the reason, which is then written down."""
+        """Takes a panorama for a query.
+
+        Returns "" or, if it is taken, the reason, which is then written down.
+        """
         panorama = found.panorama
         with self._transaction() as run:
             reason = self._taken(found)
@@ -161,7 +172,10 @@ class Writer:
         return reason
 
     def reserve(self, pano_id: str, heading_deg: int, units: int) -> None:
-        """Counts the units of a request that is about to be sent; below 0, of one that was not sent after all."""
+        """Counts the units of a request that is about to be sent.
+
+        Below 0, of one that was not sent after all.
+        """
         with self._transaction() as run:
             run.execute(
                 "UPDATE image SET units = units + ? WHERE pano_id = ? AND heading_deg = ?",
@@ -169,7 +183,7 @@ class Writer:
             )
 
     def twin(self, cell: int, hashes: Sequence[str]) -> str | None:
-        """Returns a complete panorama of the cell that has one of these images, if there is one."""
+        """Returns a complete panorama of the cell with one of these images, or None."""
         marks = ",".join("?" * len(hashes))
         row = self._one(
             f"SELECT pano_id FROM image JOIN panorama USING (pano_id) WHERE cell = ? AND sha256 IN ({marks})",  # noqa: S608 - question marks only

@@ -59,7 +59,7 @@ class ScrapeOptions:
 
     @property
     def prices(self) -> budget.Prices:
-        """What images cost and what may be spent."""
+        """Price of images and limit of the spending."""
         return budget.Prices(self.price_per_1000, self.free_images, self.max_cost)
 
     @property

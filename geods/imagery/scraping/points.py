@@ -68,7 +68,9 @@ def read(path: str | os.PathLike[str]) -> list[Point]:
 
 
 def by_stream(found: Sequence[Point], cells: partition.Partition) -> dict[int, list[Point]]:
-    """Returns the points of each stream, which is worked on in order: the cells', and those of panorama ids.
+    """Returns the points of each stream, which is worked on in order.
+
+    The cells', and those of panorama ids.
 
     The stream of a cell has its number; those of ids follow the cells. Points outside all cells are in none.
 
@@ -95,7 +97,10 @@ def by_stream(found: Sequence[Point], cells: partition.Partition) -> dict[int, l
 
 
 def partition_around(found: Sequence[Point]) -> partition.Partition:
-    """Returns one cell that holds all points with a margin; the whole world if a row has no position."""
+    """Returns one cell that holds all points with a margin.
+
+    The whole world if a row has no position.
+    """
     positions = [point.position for point in found if point.position]
     if len(positions) < len(found):
         return partition.Partition((shapely.box(-180, -90, 180, 90),))
@@ -175,7 +180,10 @@ def _plain(name: object) -> str:
 
 
 def views(found: Sequence[Point], headings: int) -> int:
-    """Returns the images of all points: one of those with a heading, else as many as there are headings."""
+    """Returns the images of all points.
+
+    One of those with a heading, else as many as there are headings.
+    """
     return sum(headings if point.heading_deg is None else 1 for point in found)
 
 
@@ -199,7 +207,9 @@ def missed(found: Sequence[Point], outcomes: Mapping[int, tuple[str, str, str]],
 def write_outcomes(
     found: Sequence[Point], outcomes: Mapping[int, tuple[str, str, str]], tree_dir: str | os.PathLike[str]
 ) -> pathlib.Path:
-    """Writes one line a point, in the order of the list, to TREE/points.csv and returns its path.
+    """Writes one line a point to TREE/points.csv and returns its path.
+
+    In the order of the list.
 
     Args:
         found: The points.

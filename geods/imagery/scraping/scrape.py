@@ -1,4 +1,6 @@
-"""Gets imagery for the cells of a partition: sample, look up, fetch, check, write.
+"""Gets imagery for the cells of a partition.
+
+Sample, look up, fetch, check, write.
 
     result = scrape.scrape(settings, client, cells, client_config)
 
@@ -199,7 +201,10 @@ def _progress(works: list[cell_scraper.CellWork], tools: cell_scraper.ScrapeCont
 
 
 def _point_outcomes(tools: cell_scraper.ScrapeContext) -> dict[int, tuple[str, str, str]]:
-    """Returns (outcome, panorama id, folder of the location) of each listed row that was asked for."""
+    """Returns the outcome of each listed row that was asked for.
+
+    As (outcome, panorama id, folder of the location).
+    """
     asked = tools.journal.point_outcomes() if tools.listed else {}
     return {tools.listed[stream][ordinal].row: about for (stream, ordinal), about in asked.items()}
 
@@ -207,7 +212,10 @@ def _point_outcomes(tools: cell_scraper.ScrapeContext) -> dict[int, tuple[str, s
 def _write_tables(
     rows: list[tables.Row], folder: str, listed: Sequence[points.Point], said: Mapping[int, tuple[str, str, str]]
 ) -> bool:
-    """Writes views.csv, and cells.csv or points.csv; returns whether it could, as a full disk may not let it."""
+    """Writes views.csv, and cells.csv or points.csv.
+
+    Returns whether it could, as a full disk may not let it.
+    """
     with contextlib.suppress(OSError, sqlite3.OperationalError):
         if listed:
             points.write_outcomes(listed, said, folder)

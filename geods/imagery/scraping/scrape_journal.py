@@ -63,7 +63,9 @@ def path_in(tree_dir: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def create(path: pathlib.Path) -> sqlite3.Connection:
-    """Opens a journal to write, making it if need be; for use by several threads, one at a time.
+    """Opens a journal to write, making it if need be.
+
+    For use by several threads, one at a time.
 
     Raises:
         TreeError: If the file is not a journal of this format.
@@ -101,7 +103,10 @@ def open_to_read(path: pathlib.Path) -> contextlib.closing[sqlite3.Connection]:
 
 
 def _is_begun(path: pathlib.Path) -> bool:
-    """Returns whether a journal has tables; one whose process was killed as it made the file has none."""
+    """Returns whether a journal has tables.
+
+    One whose process was killed as it made the file has none.
+    """
     if not path.is_file():
         return False
     try:
@@ -157,7 +162,7 @@ class Arrival:
 
 
 def read_status(tree_dir: str | os.PathLike[str]) -> Status | None:
-    """Returns the status of the scrape that makes a tree, or None if it has no journal.
+    """Returns the status of a tree's scrape, or None if it has no journal.
 
     Raises:
         TreeError: If its journal is none.
@@ -179,7 +184,9 @@ def read_status(tree_dir: str | os.PathLike[str]) -> Status | None:
 
 
 def complete_locations(tree_dir: str | os.PathLike[str], after: int = 0) -> list[Arrival]:
-    """Returns the locations that were completed after number `after`, in that order; none without a journal.
+    """Returns the locations that were completed after number `after`, in that order.
+
+    None without a journal.
 
     Raises:
         TreeError: If the journal is none.
@@ -198,7 +205,9 @@ def complete_locations(tree_dir: str | os.PathLike[str], after: int = 0) -> list
 
 
 def canonical(tree_dir: str | os.PathLike[str]) -> str:
-    """Returns all of a journal that depends on the options alone: the same text for every way a scrape went.
+    """Returns all of a journal that depends on the options alone.
+
+    The same text for every way a scrape went.
 
     Left out are requests sent, which a killed run repeats, and the order of arrival, which threads decide.
     """

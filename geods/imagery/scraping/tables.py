@@ -1,4 +1,4 @@
-"""What a scrape will cost, and what it got.
+"""Tables of a scrape: its cost before, its results after.
 
 TREE/views.csv: where each image of a scraped tree came from.
 """
@@ -109,7 +109,7 @@ def cost_plan(
     units_per_image: int,
     listed: Sequence[points.Point] = (),
 ) -> str:
-    """Returns the table of what is still to come and what it costs.
+    """Returns the table of the images still to come and their cost.
 
     Args:
         settings: The options.
@@ -143,7 +143,7 @@ def cost_plan(
 
 
 def bill(settings: options.ScrapeOptions, locations: int, units_per_image: int) -> str:
-    """Returns how many images some locations have, and what they cost, as a line."""
+    """Returns the images of some locations and their cost, as a line."""
     images = locations * len(settings.headings)
     minutes = images / settings.images_per_s / 60
     line = f"{images:,} images of these: at least {minutes:,.1f} minutes at {settings.images_per_s:g} a second"
@@ -151,7 +151,10 @@ def bill(settings: options.ScrapeOptions, locations: int, units_per_image: int) 
 
 
 def again(counts: Mapping[str, int]) -> str:
-    """Returns how many requests had to be sent again, and why, as a line; empty if none."""
+    """Returns how many requests had to be sent again, and why, as a line.
+
+    Empty if none.
+    """
     if not counts:
         return ""
     why = ", ".join(f"{_words(reason)} {count:,}" for reason, count in counts.items())
@@ -171,7 +174,10 @@ _VIEW_COLUMNS = (
 
 
 def write_views(tree_dir: str | os.PathLike[str]) -> pathlib.Path:
-    """Writes one line a view, of complete locations only, sorted by file; returns the path."""
+    """Writes one line a view, of complete locations only, sorted by file.
+
+    Returns the path.
+    """
     with scrape_journal.open_to_read(scrape_journal.path_in(tree_dir)) as connection:
         found = connection.execute(
             "SELECT panorama.cell, location_id, heading_deg, date, pano_id, copyright, source, licence,"

@@ -57,7 +57,9 @@ class StreetView:
         self._transport = transport.Transport(limits)
 
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
-        """Returns the panorama nearest to a point if it is fit, or why there is none; as source.Source.
+        """Returns the panorama nearest to a point if it is fit, or why there is none.
+
+        As source.Source.
 
         Args:
             lat_deg: Latitude, degrees.
@@ -79,7 +81,10 @@ class StreetView:
         return acceptance.refusal(lat_deg, lon_deg, found, self._options) or found
 
     def find(self, pano_id: str) -> source.Panorama | source.Miss:
-        """Returns the panorama of an id if it is fit, or why there is none; see source.Source.find."""
+        """Returns the panorama of an id if it is fit, or why there is none.
+
+        See source.Source.find.
+        """
         found = self._panorama({"pano": pano_id})
         if isinstance(found, source.Miss):
             return found

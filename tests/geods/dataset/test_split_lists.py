@@ -1,4 +1,4 @@
-"""The report's train and test lists, and what splits make of locations."""
+"""The report's train and test lists, and locations by split."""
 
 import pathlib
 import subprocess

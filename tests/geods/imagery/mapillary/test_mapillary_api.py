@@ -32,7 +32,7 @@ def client(service):
 
 
 def truth(service, kind, lat_deg, lon_deg, radius_km):
-    """The nearest fit picture, told from the world itself."""
+    """The nearest fit picture, computed from the world itself."""
     near = []
     for pano in service.coverage.within((lat_deg - 0.2, lon_deg - 0.2, lat_deg + 0.2, lon_deg + 0.2)):
         told = responses.panorama(service.record(pano), kind, "", "")
