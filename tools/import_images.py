@@ -1,4 +1,4 @@
-"""Makes an imagery tree of photographs whose EXIF or a table says where they were taken.
+"""Makes an imagery tree of photographs with positions in EXIF or a table.
 
     python -m tools.import_images --source=PHOTOS --partition=partition.geojson --out=TREE
     python -m tools.import_images --source=IMAGES --csv=TABLE.csv --partition=partition.geojson --out=TREE
@@ -43,7 +43,7 @@ _EXIF_SWAP_HINT = "check the partition; --csv=FILE takes positions from a table 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to import."""
+    """Photographs, positions and tree of an import."""
 
     source: str = flags.option("", "Folder of the photographs, searched at any depth.", path="in")
     out: str = flags.option("", "Folder of the tree; made if need be.", path="out")
@@ -94,7 +94,10 @@ class Options:
             raise errors.OptionError(f"{columns[0]}: is a column of a table.", "name the table: --csv=FILE")
 
     def headings_deg(self) -> list[float]:
-        """Returns where the views of panoramas look, each once; none if panoramas are left out."""
+        """Returns where the views of panoramas look, each once.
+
+        None if panoramas are left out.
+        """
         return sorted({float(heading % 360) for heading in self.headings}) if self.panoramas == "cut" else []
 
     def wanted_columns(self) -> dict[str, str]:
@@ -108,7 +111,7 @@ class Options:
 
 
 def main(options: Options) -> None:
-    """Imports what is new and prints what was done."""
+    """Imports new photographs and prints a summary."""
     from geods.geo import partition as partitions
     from geods.imagery.photos import import_journal, import_settings, store
     from geods.storage import disk_errors, files
@@ -223,7 +226,10 @@ def _source_name(source: pathlib.Path, columns: "table_columns.Columns | None") 
 
 
 def _licence(options: Options, columns: "table_columns.Columns | None") -> str:
-    """Returns the licence of photographs that do not say theirs; empty if it is not known."""
+    """Returns the licence of photographs that do not say theirs.
+
+    Empty if it is not known.
+    """
     from geods.imagery.photos import table_columns
 
     return options.licence or (table_columns.OSV5M_LICENCE if columns and columns.is_osv5m else "")

@@ -121,10 +121,7 @@ class LocationTable(Sequence[imagery_tree.Location]):
         return self._rows[self.numbers_at(numbers)]
 
     def numbers_at(self, numbers: np.ndarray) -> np.ndarray:
-        """Returns the positions in this table of the views of locations `[k]`.
-
-        In location order.
-        """
+        """Returns the positions in this table of the views of locations `[k]`, in order."""
         counts, kind = np.diff(self._starts)[numbers], self._starts.dtype
         # Added in place, in the narrow type: a million views take 16 MB instead of 40.
         positions = np.arange(counts.sum(), dtype=kind)
@@ -137,10 +134,7 @@ class LocationTable(Sequence[imagery_tree.Location]):
         return pathlib.Path(self._file(self._ids[number], int(self._cells[number]), self._kinds[self._of_view[at]][0]))
 
     def keep(self, wanted: np.ndarray) -> "LocationTable":
-        """Returns the table of the views of a mask `[views]`; rows stay.
-
-        Locations left without views are dropped.
-        """
+        """Returns the table of a mask's views `[views]`; empty locations are dropped."""
         counts = self.counts_of(wanted)
         kept = copy.copy(self)
         kept._ids, kept._cells = self._ids[counts > 0], self._cells[counts > 0]
@@ -180,10 +174,7 @@ class LocationTable(Sequence[imagery_tree.Location]):
             imagery_tree.raise_duplicate(self[int(same[0])], self[int(same[0]) + 1])
 
     def _kind_of(self, location: imagery_tree.Location, view: imagery_tree.View) -> _Kind:
-        """Returns a view's kind.
-
-        A path that does not follow from its location is stored below the root.
-        """
+        """Returns a view's kind; an irregular path is stored below the root."""
         path = os.fspath(view.path)
         folder = f"{self._start}{location.folder_cell}{os.sep}{location.location_id}{os.sep}"
         below = path.removeprefix(folder)
@@ -257,10 +248,7 @@ class LabelledLocations(Sequence[Labelled]):
     def __getitem__(self, chosen: slice | np.ndarray) -> "LabelledLocations": ...
 
     def __getitem__(self, chosen: int | slice | np.ndarray) -> "Labelled | LabelledLocations":
-        """Returns a location with its cell, or a selection.
-
-        The selection of a slice or of numbers `[k]`.
-        """
+        """Returns a location with its cell, or those of a slice or of numbers `[k]`."""
         if isinstance(chosen, (slice, np.ndarray)):
             return LabelledLocations(self._locations, self._cells, self._numbers[chosen])
         number = int(self._numbers[chosen])
@@ -283,10 +271,7 @@ class LabelledLocations(Sequence[Labelled]):
         return self._locations.views_of(self._numbers.tolist())
 
     def keep(self, wanted: np.ndarray) -> "LabelledLocations":
-        """Returns the views of a mask `[views]`, in location order.
-
-        Locations left without views are dropped.
-        """
+        """Returns the views of a mask `[views]` in order; empty locations are dropped."""
         mask = np.zeros(self._locations.views, bool)
         mask[self._locations.numbers_at(self._numbers)[wanted]] = True
         there = self._locations.counts_of(mask) > 0
@@ -295,10 +280,7 @@ class LabelledLocations(Sequence[Labelled]):
 
 
 class _Digests:
-    """SHA-256 by row.
-
-    Those of more than 32,768 images lie in an unnamed temporary file.
-    """
+    """SHA-256 by row, of more than 32,768 images in an unnamed temporary file."""
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - closed with this
@@ -361,10 +343,7 @@ class ImageTable(Sequence[jpeg.ImageFacts]):
         return self._digests[row].hex()
 
     def hashes_below(self, root: str | os.PathLike[str]) -> Iterator[tuple[str, str]]:
-        """Yields the path below a folder and the SHA-256 of each image.
-
-        The path as `ImageFacts.name_below` gives it.
-        """
+        """Yields each image's path below a folder (`ImageFacts.name_below`) and SHA-256."""
         for row, file in enumerate(self._locations.files()):
             yield jpeg.name_below(file, root), self.sha256(row)
 
@@ -392,10 +371,7 @@ class ImageTable(Sequence[jpeg.ImageFacts]):
 
 
 def coords_of_ids(location_ids: Iterable[str], count: int) -> np.ndarray:
-    """Returns the coordinates in location ids.
-
-    `[count, 2]` float64 degrees, (lat, lon).
-    """
+    """Returns the coordinates of location ids, `[count, 2]` degrees (lat, lon)."""
     numbers = (float(number) for location_id in location_ids for number in location_id.split(","))
     return np.fromiter(numbers, np.float64, 2 * count).reshape(-1, 2)
 

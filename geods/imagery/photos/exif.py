@@ -1,4 +1,4 @@
-"""What a JPEG's EXIF says of the place, direction and time of a photograph.
+"""Position, direction and time of a photograph, from its EXIF.
 
 Tags are those of CIPA DC-008 (EXIF 2.32), sections 4.6.4 to 4.6.6. Cameras write them loosely: any value may be
 missing, of another type, or a fraction over zero, and is then not known.
@@ -32,7 +32,7 @@ _DIGITS = 7
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What was found; None or empty where it is not known.
+    """Facts of a photograph's EXIF; None or empty where unknown.
 
     Attributes:
         lat_deg: Latitude, degrees.
@@ -104,13 +104,16 @@ def angle_deg(parts: object, reference: object, positive: str, negative: str) ->
 
 
 def heading_deg(direction: object) -> float | None:
-    """Returns a direction of EXIF in degrees, 0 <= h < 360, or None if it is not known."""
+    """Returns a direction of EXIF in degrees, 0 <= h < 360, or None if unknown."""
     value = number(direction)
     return None if value is None or not 0 <= value <= 360 else round(value, 6) % 360
 
 
 def month(*stamps: object) -> str | None:
-    """Returns the month of the first readable stamp ("2012:05:31 10:00:00", "2012:05:31") as "YYYY-MM"."""
+    """Returns the month of the first readable stamp as "YYYY-MM".
+
+    Stamps are like "2012:05:31 10:00:00" or "2012:05:31".
+    """
     for stamp in stamps:
         match = _DATE.match(text(stamp))
         if match and match[1] != "0000" and 1 <= int(match[2]) <= 12:
@@ -119,7 +122,10 @@ def month(*stamps: object) -> str | None:
 
 
 def number(value: object) -> float | None:
-    """Returns a number or fraction as float; None for one over zero, and for what is no number."""
+    """Returns a number or fraction as float.
+
+    None for one over zero, and for what is no number.
+    """
     if isinstance(value, str | bytes):
         return None
     try:
@@ -130,7 +136,10 @@ def number(value: object) -> float | None:
 
 
 def text(value: object) -> str:
-    """Returns a text tag without the zeros and blanks that pad it; empty for what is no text."""
+    """Returns a text tag without the zeros and blanks that pad it.
+
+    Empty for what is no text.
+    """
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     if isinstance(value, str):
@@ -166,7 +175,9 @@ _TABLE_HINT = "if a table says where it was taken, name that: --csv=FILE"
 def photos(
     folder: pathlib.Path, known: Callable[[str], bool] = lambda file: False
 ) -> Iterator[photo.Photo | photo.Skipped]:
-    """Yields every image below a folder, in the same order on every run; pictures are not decoded.
+    """Yields every image below a folder, in the same order on every run.
+
+    Pictures are not decoded.
 
     Args:
         folder: Folder to walk.

@@ -1,4 +1,7 @@
-"""Finds the image file that a table means by a path, a bare name or an id, wherever below a folder it lies."""
+"""Index of image files, by the path, bare name or id that a table gives.
+
+Files may lie at any depth below a folder.
+"""
 
 import math
 import pathlib
@@ -31,7 +34,9 @@ class PhotoIndex:
         self._database: sqlite3.Connection | None = None
 
     def find(self, name: str) -> str | None:
-        """Returns the file that `name` means, relative to the folder with forward slashes; None if there is none.
+        """Returns the file named `name`, relative to the folder; None without one.
+
+        With forward slashes.
 
         Args:
             name: A path from the folder or absolute, or the name of a file at any depth, or such a name without its
@@ -64,7 +69,7 @@ class PhotoIndex:
         return chosen[0].as_posix() if chosen else None
 
     def find_all(self, name: str) -> list[tuple[str, float | None]]:
-        """Returns the files that `name` means, each with the heading in degrees that its own name gives.
+        """Returns the files named `name`, each with the heading of its name, degrees.
 
         Args:
             name: As in `find`, or the name of a folder that holds the views of one location, such as <id>/90.jpg.
@@ -105,7 +110,10 @@ class PhotoIndex:
         return inside.relative_to(here) if inside.is_relative_to(here) and inside.as_posix() != here else None
 
     def _by_stem(self, path: pathlib.PurePosixPath) -> list[pathlib.PurePosixPath]:
-        """Returns the first files with a path's name without suffix, in a folder of the same name or in none."""
+        """Returns the first files with a path's name without suffix.
+
+        In a folder of the same name or in none.
+        """
         if self._database is None:
             self._database = self._walked()
         query, values = "SELECT file FROM files WHERE stem = ?", [_stem(path.name)]
@@ -128,13 +136,16 @@ class PhotoIndex:
 
 
 def _is_end(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Returns whether the shorter of two sequences of folders is the end of the longer one."""
+    """Returns whether the shorter of two sequences of folders ends the longer one."""
     shared = min(len(one), len(other))
     return not shared or tuple(one[-shared:]) == tuple(other[-shared:])
 
 
 def _headings(stems: Sequence[str]) -> list[float | None]:
-    """Returns the headings that the names of a location's files give; none where they only count."""
+    """Returns the headings that the names of a location's files give.
+
+    None where they only count.
+    """
     numbers = [float(stem) if _HEADING.fullmatch(stem) else math.nan for stem in stems]
     counted = len(numbers) > 1 and sorted(numbers) in ([*range(len(numbers))], [*range(1, len(numbers) + 1)])
     is_known = all(0 <= number <= 360 for number in numbers) and not counted
@@ -142,6 +153,9 @@ def _headings(stems: Sequence[str]) -> list[float | None]:
 
 
 def _stem(name: str) -> str:
-    """Returns a file's name without the suffix of an image; ids may have dots of their own."""
+    """Returns a file's name without the suffix of an image.
+
+    Ids may have dots of their own.
+    """
     stem, dot, suffix = name.rpartition(".")
     return stem if dot and f".{suffix.lower()}" in photo.IMAGE_SUFFIXES else name

@@ -1,4 +1,6 @@
-"""The first half of an import: every photograph of a source is noted in the journal, none is copied.
+"""First half of an import: every photograph is noted in the journal, none copied.
+
+Every photograph of a source is noted in the journal, none is copied.
 
 What is wrong with a source as a whole (latitude and longitude swapped, nothing inside the partition) shows here, before
 the tree holds a single image.
@@ -24,7 +26,7 @@ _SWAPPED_TIMES = 10
 
 @dataclasses.dataclass
 class Tally:
-    """What a scan counted.
+    """Counts of a scan.
 
     Attributes:
         names_at_most: How many examples to keep of each reason.
@@ -49,7 +51,7 @@ class Tally:
     examples: dict[str, list[str]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))
 
     def check_fraction(self, reasons: Sequence[str], most: float) -> None:
-        """Does nothing if the share of what was left out for these reasons is small.
+        """Raises an error if the share left out for these reasons is too large.
 
         Args:
             reasons: Keys of `numbers`.
@@ -143,7 +145,10 @@ def _note(
 
 
 def _check_swapped(tally: Tally, swap_hint: str) -> None:
-    """Raises CoordinateError if most photographs are in no cell and many would be somewhere if swapped."""
+    """Raises CoordinateError if coordinates seem swapped.
+
+    If most photographs are in no cell and many would be in one if swapped.
+    """
     impossible = tally.numbers["swapped"]
     nowhere = tally.numbers["outside"] + impossible
     better = tally.inside_if_swapped + impossible
@@ -156,7 +161,10 @@ def _check_swapped(tally: Tally, swap_hint: str) -> None:
 
 
 def _check_outside(tally: Tally, cells: partition.Partition, refuse_any: bool) -> None:
-    """Raises CoordinateError if all photographs are outside every cell, or if any is and none may be."""
+    """Raises CoordinateError if photographs lie outside every cell.
+
+    If all do, or if any does and none may.
+    """
     outside = tally.numbers["outside"]
     if outside and (refuse_any or not tally.noted):
         lat_min, lat_max, lon_min, lon_max = cells.bounds

@@ -72,7 +72,10 @@ class _Row:
 
 
 def _photos(row: _Row, index: file_index.PhotoIndex) -> Iterator[photo.Photo | photo.Skipped]:
-    """Yields the photographs of a row, or what is wrong with it; one that names a folder has several."""
+    """Yields the photographs of a row, or its problem.
+
+    A row that names a folder has several.
+    """
     try:
         lat_deg, lon_deg = (row.angle_deg(field) for field in ("lat", "lon"))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Which column of a CSV table holds what: known by its name, named by the caller, or refused."""
+"""Roles of the columns of a CSV table, by name or as named by the caller."""
 
 import csv
 import dataclasses
@@ -52,7 +52,7 @@ _OSV5M_COLUMNS = {"thumb_original_url", "creator_username", "captured_at"}
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Which column of a table holds what.
+    """Roles of the columns of a table.
 
     Attributes:
         by_field: Column number by field name; fields without a column are left out.
@@ -72,7 +72,7 @@ class Columns:
 
     @property
     def swap_hint(self) -> str:
-        """What to do if latitude and longitude are swapped."""
+        """Next step if latitude and longitude are swapped."""
         lat, lon = self.name("lat"), self.name("lon")
         known = "; one published Im2GPS3k table has the two names swapped" if {lat, lon} == {"LAT", "LON"} else ""
         return f"give the columns the other way round: --lat_column={lon} --lon_column={lat}{known}"
@@ -120,7 +120,10 @@ def find(path: pathlib.Path, wanted: Mapping[str, str]) -> Columns:
 
 
 def _is_data(first: Sequence[str], wanted: Mapping[str, str]) -> bool:
-    """Returns whether a table has no names: the columns are wanted by number, and its first row holds a position."""
+    """Returns whether a table has no names.
+
+    The columns are wanted by number, and its first row holds a position.
+    """
     numbers = [wanted.get(field, "") for field in ("lat", "lon")]
     if not all(number.isdecimal() and 1 <= int(number) <= len(first) and number not in first for number in numbers):
         return False
@@ -135,7 +138,7 @@ def _is_data(first: Sequence[str], wanted: Mapping[str, str]) -> bool:
 def _check_hemispheres(
     path: pathlib.Path, chosen: Columns, rows: Sequence[Sequence[str]], wanted: Mapping[str, str]
 ) -> None:
-    """Raises OptionError if positions have no sign and a column that is not read holds their hemispheres."""
+    """Raises OptionError for positions without sign beside an unread hemisphere."""
     for field, letters in LETTERS.items():
         at = chosen.by_field[field]
         if f"{field}_ref" in chosen.by_field or wanted.get(f"{field}_ref") == NONE:

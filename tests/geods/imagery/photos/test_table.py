@@ -1,4 +1,7 @@
-"""Tables of positions: columns by name, rows as text, images found wherever they lie."""
+"""Tables of positions.
+
+Columns by name, rows as text, images found wherever they lie.
+"""
 
 import math
 import pathlib
