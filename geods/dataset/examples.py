@@ -81,7 +81,7 @@ def record_of(
         "views/date": [view.date or "" for view in place.views],
         "views/sha256": [sha256 for _, sha256 in found],
         "source": [provenance.source],
-        "licence": [provenance.licence],
+        "licence": [provenance.licence_of(place.location_id)],
     }
     for name, values in texts.items():
         _bytes_of(example, name).extend(value.encode() for value in values)

@@ -111,7 +111,7 @@ def _order(split: str, found: table.LabelledLocations) -> np.ndarray:
     return np.lexsort((lower, upper))
 
 
-def write_shard(shard: Mapping[str, Any], provenance: Mapping[str, str], file_format: str) -> int:
+def write_shard(shard: Mapping[str, Any], provenance: Mapping[str, Any], file_format: str) -> int:
     """Writes one shard of `_there` on a worker; returns the bytes of its records."""
     rows = [_from_row(row) for row in shard["locations"]]
     hashes = {path: sha256 for *_, of_location in rows for path, sha256 in of_location.items()}

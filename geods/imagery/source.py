@@ -81,11 +81,13 @@ class Source(Protocol):
     Attributes:
         name: What the journal and the dataset call it.
         licence: Licence or terms of its images.
+        has_own_licences: Whether each panorama has a licence of its own.
         units_per_image: Billable units that one `fetch` costs, whatever comes of it; 0 for free sources.
     """
 
     name: str
     licence: str
+    has_own_licences: bool
     units_per_image: int
 
     def look_up(self, lat_deg: float, lon_deg: float) -> Panorama | Miss:

@@ -1,8 +1,10 @@
 """Folder of an imagery tree and its companion files: partition, provenance, split lists and quarantine."""
 
+import csv
 import dataclasses
 import os
 import pathlib
+from collections.abc import Mapping
 
 from geods import errors
 from geods.remote import session
@@ -11,6 +13,8 @@ from geods.storage import files
 PARTITION_NAME = "partition.geojson"
 PARTITION_VARIABLE = "GEODS_PARTITION"
 PROVENANCE_NAME = "provenance.json"
+# A table of all views, with their licences: a scraper writes it.
+VIEWS_NAME = "views.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +24,16 @@ class Provenance:
     Attributes:
         source: Maker of the images, such as "Google Street View Static API".
         licence: Their licence or terms, such as "CC-BY-SA-4.0".
+        licences: Licences by location id, where they differ; `licence` is that of the others.
     """
 
     source: str = "unknown"
     licence: str = "unknown"
+    licences: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def licence_of(self, location_id: str) -> str:
+        """Returns the licence of the images of a location."""
+        return self.licences.get(location_id, self.licence)
 
 
 class TreeFolder:
@@ -70,7 +80,7 @@ class TreeFolder:
         if not path.is_file():
             return Provenance()
         try:
-            return _provenance_of(files.parse_json(path.read_bytes()))
+            return _provenance_of(files.parse_json(path.read_bytes()), self.root)
         except (ValueError, TypeError, KeyError) as error:
             rule = 'is not a JSON object with the texts "source" and "licence"'
             raise errors.TreeError(f"{path}: {rule}.", "correct it or delete it") from error
@@ -86,11 +96,19 @@ class TreeFolder:
         return path if path.is_file() else None
 
 
-def _provenance_of(content: dict[str, str]) -> Provenance:
+def _provenance_of(content: dict[str, str], root: pathlib.Path) -> Provenance:
     source, licence = content["source"], content["licence"]
     if not isinstance(source, str) or not isinstance(licence, str):
         raise TypeError
-    return Provenance(source, licence)
+    return Provenance(source, licence, _licences(root / VIEWS_NAME) if content.get("licences") == VIEWS_NAME else {})
+
+
+def _licences(path: pathlib.Path) -> dict[str, str]:
+    """Returns the licence of each location in a views.csv; empty without the file."""
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as table:
+        return {f"{row['latitude']},{row['longitude']}": row["licence"] for row in csv.DictReader(table)}
 
 
 def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:

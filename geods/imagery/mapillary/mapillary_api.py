@@ -50,10 +50,11 @@ class Mapillary:
     Attributes:
         name: "mapillary"; or "simulated_mapillary", which any server on this machine is taken for.
         licence: Licence of its images.
+        has_own_licences: False.
         units_per_image: 0.
     """
 
-    units_per_image = 0
+    has_own_licences, units_per_image = False, 0
 
     def __init__(
         self,

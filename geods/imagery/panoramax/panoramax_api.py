@@ -43,10 +43,11 @@ class Panoramax:
     Attributes:
         name: "panoramax".
         licence: Licences of its images; each panorama says its own.
+        has_own_licences: True.
         units_per_image: 0.
     """
 
-    name, licence, units_per_image = NAME, LICENCE, 0
+    name, licence, has_own_licences, units_per_image = NAME, LICENCE, True, 0
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from geods.geo import geometry
 from geods.imagery.scraping import budget, options, points, scrape_journal
 from geods.storage import files
-from geods.tree import imagery_tree
+from geods.tree import companions, imagery_tree
 
 CELLS_NAME = "cells.csv"
 _SHOWN_CELLS = 12
@@ -166,7 +166,7 @@ def _words(reason: str) -> str:
     return reason.replace("_", " ")
 
 
-VIEWS_NAME = "views.csv"
+VIEWS_NAME = companions.VIEWS_NAME
 _VIEW_COLUMNS = (
     *("file", "pano_id", "latitude", "longitude", "heading", "date", "copyright", "source", "licence", "sequence"),
     *("bytes", "sha256", "query_latitude", "query_longitude", "distance_m", "original_name"),

@@ -106,7 +106,9 @@ def _describe_tree(
     if not (root / companions.PARTITION_NAME).is_file():
         partition.write(cells, root / companions.PARTITION_NAME)
     if not (root / companions.PROVENANCE_NAME).is_file():
-        files.write_json(root / companions.PROVENANCE_NAME, {"source": client.name, "licence": client.licence})
+        about = {"source": client.name, "licence": client.licence}
+        about |= {"licences": companions.VIEWS_NAME} if client.has_own_licences else {}
+        files.write_json(root / companions.PROVENANCE_NAME, about)
 
 
 def resume(folder: str | os.PathLike[str]) -> str:

@@ -35,10 +35,11 @@ class StreetView:
     Attributes:
         name: "street_view"; or "simulated_street_view", which any server on this machine is taken for.
         licence: Terms its images come under.
+        has_own_licences: False.
         units_per_image: 1.
     """
 
-    units_per_image = 1
+    has_own_licences, units_per_image = False, 1
 
     def __init__(
         self,

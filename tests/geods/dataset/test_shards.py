@@ -30,7 +30,7 @@ def as_tfds_has_it(place, cell: int, provenance: companions.Provenance) -> dict:
             for view in place.views
         ],
         "source": provenance.source,
-        "licence": provenance.licence,
+        "licence": provenance.licence_of(place.location_id),
     }
 
 
@@ -53,7 +53,8 @@ def test_a_record_is_what_tfds_writes(tmp_path, plan):
     serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
     odd = imagery_tree.read(tmp_path / "tree")
     assert any(view.heading_deg is None for place in odd for view in place.views)
-    for provenance in (companions.Provenance(), companions.Provenance("Öffentlich \u2603", "CC-BY-4.0")):
+    own = {odd[0].location_id: "etalab-2.0"}
+    for provenance in (companions.Provenance(), companions.Provenance("Öffentlich \u2603", "CC-BY-4.0", own)):
         for place in odd:
             theirs = serializer.get_tf_example(features.encode_example(as_tfds_has_it(place, 7, provenance)))
             mine = examples.record_of(place, 7, provenance)

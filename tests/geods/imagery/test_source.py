@@ -24,7 +24,7 @@ def test_street_view_is_a_source():
     client: source.Source = street_view_api.StreetView(
         street_view_options.StreetViewOptions(), api_key.Secret("a key of some")
     )
-    for name in ("look_up", "fetch", "close", "name", "units_per_image"):
+    for name in ("look_up", "fetch", "close", "name", "has_own_licences", "units_per_image"):
         assert hasattr(client, name)
     assert (client.name, client.units_per_image) == ("street_view", 1)
     client.close()

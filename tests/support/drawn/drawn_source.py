@@ -14,7 +14,7 @@ class DrawnSource:
     `script(kind, key, attempt)` may raise, or return bytes or a Panorama or Miss to give instead.
     """
 
-    name, licence, units_per_image = "drawn", "Apache-2.0", 1
+    name, licence, has_own_licences, units_per_image = "drawn", "Apache-2.0", False, 1
 
     def __init__(self, step_deg=0.02, script=lambda kind, key, attempt: None, height_px=24, width_px=48):
         self.step_deg, self.script = step_deg, script

@@ -19,7 +19,7 @@ from PIL import Image
 from geods import errors
 from geods.geo import partition
 from geods.imagery.scraping import scrape_journal
-from geods.tree import imagery_tree
+from geods.tree import companions, imagery_tree
 from tools import scrape
 
 QUICK = ("--images_per_s=1000", "--lookups_per_s=1000", "--height_px=60", "--width_px=120", "--pitch_deg=0")
@@ -81,6 +81,10 @@ def test_every_view_looks_where_its_name_says_and_has_its_credit(folder, scraped
         assert row["licence"] == ("etalab-2.0" if "_1_" in shot.name else "CC-BY-SA-4.0")
         assert row["copyright"] == "Default account; Ann Example"
         assert row["source"] == "panoramax"
+    provenance = companions.TreeFolder(folder / "tree").provenance()
+    licences = {row["file"].split("/")[1]: row["licence"] for row in rows}
+    assert {location_id: provenance.licence_of(location_id) for location_id in licences} == licences
+    assert provenance.licence_of("0,0") == "CC-BY-SA-4.0 or etalab-2.0, as views.csv says picture by picture"
     taken = collections.Counter((row["file"].split("/")[0], row["sequence"]) for row in rows)
     assert set(taken.values()) == {3}
 
