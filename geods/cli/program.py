@@ -37,7 +37,7 @@ _WRONG_WORD = re.compile(r"--(?P<name>\w+)=(?P<value>.*): value should be one of
 
 
 def explain(error: Exception, known: Sequence[str]) -> errors.GeodsError:
-    """Returns what is wrong with a command line, and what was meant.
+    """Returns the error for a wrong command line, with the nearest right one.
 
     Args:
         error: What absl raised.
@@ -91,7 +91,9 @@ def run(options_class: type[cli_flags.Options], function: Callable[[cli_flags.Op
 
 
 def import_quietly(name: str) -> None:
-    """Imports a module without what its C++ code prints; a program's `main` calls it before it uses TensorFlow.
+    """Imports a module without the output of its C++ code.
+
+    A program's `main` calls it before it uses TensorFlow.
 
     TensorFlow prints seven lines about CPU features and missing GPU drivers before any log level counts, which would
     bury an error of two lines. Only this process's standard error is closed, and only during the import.
@@ -114,7 +116,10 @@ def show_error(error: errors.GeodsError) -> None:
 
 
 def printable(text: str) -> str:
-    """Returns a text with all but line breaks escaped that could steer a terminal; names of files may hold it."""
+    """Returns a text with all but line breaks escaped that could steer a terminal.
+
+    Names of files may hold it.
+    """
     return "".join(
         character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()
         for character in text
@@ -122,7 +127,10 @@ def printable(text: str) -> str:
 
 
 def hide_traceback_of_user_errors() -> None:
-    """Makes an uncaught GeodsError print as its message, in programs whose main is not ours (the tfds command)."""
+    """Makes an uncaught GeodsError print as its message.
+
+    For programs whose main is not ours (the tfds command).
+    """
     earlier = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
@@ -136,7 +144,7 @@ def hide_traceback_of_user_errors() -> None:
 
 @contextlib.contextmanager
 def _quiet_when_nobody_reads() -> Iterator[None]:
-    """Ends the process as SIGPIPE would where what it prints goes to a command that has ended, such as `head`."""
+    """Ends the process as SIGPIPE would when its reader has ended, such as `head`."""
     try:
         try:
             yield
@@ -168,7 +176,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 
 def check_repeated(words: Sequence[str], known: flags.FlagValues) -> None:
-    """Does nothing if no flag is given twice on a command line; those that take several values may be.
+    """Does nothing if no flag is given twice on a command line.
+
+    Those that take several values may be.
 
     Args:
         words: The command line without the program's name.
@@ -204,7 +214,10 @@ def _brought(word: str) -> str:
 def _call(
     options_class: type[cli_flags.Options], function: Callable[[cli_flags.Options], None], argv: Sequence[str]
 ) -> None:
-    """Builds the options and calls the function; turns a user's mistake into an exit code."""
+    """Builds the options and calls the function.
+
+    Turns a user's mistake into an exit code.
+    """
     if not flags.FLAGS["verbosity"].present:
         # TFDS logs, as warnings, its own use of its own deprecated names at every start.
         logging.set_verbosity(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The folders of a build that are URLs: TFDS gets the paths of their mirrors, and what it builds is sent to the bucket.
+"""Build folders that are URLs: local mirrors for TFDS, sent to the bucket.
 
 TFDS opens s3:// itself only with tensorflow-io, and builds as fast as it can list and rename, which a bucket cannot.
 """
@@ -42,7 +42,7 @@ class RemoteDirs:
 
     @contextlib.contextmanager
     def at_work(self, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        """Gives the arguments of a build with paths of this machine; sends what the block builds.
+        """Yields the arguments of a build with local paths; sends the results.
 
         Raises:
             OptionError: If other machines are to build it.
@@ -75,7 +75,10 @@ def _bring_tree(tree: urls.Url) -> None:
 
 
 def _drop_half_sent(folder: pathlib.Path) -> None:
-    """Removes what a machine has sent of a dataset before it died: TFDS takes any folder for a finished one."""
+    """Removes the half-sent dataset of a machine that died.
+
+    TFDS takes any folder for a finished one.
+    """
     for path in folder.glob("*/*"):
         if path.is_dir() and not path.parent.name.startswith(".") and not (path / dataset_folder.INFO).is_file():
             files.discard(path)
