@@ -1,4 +1,4 @@
-"""Options that are paths: which they are, and what they are once their URLs are mirrored.
+"""Options that are paths, and their local paths once URLs are mirrored.
 
 Every field of an options dataclass that names a file or folder says so in its metadata: "in", "out" or "may" as in
 geods/remote/session.py, or "local" where a URL makes no sense, such as for a key.
@@ -33,7 +33,7 @@ def modes(options_class: type) -> dict[str, str]:
 
 @contextlib.contextmanager
 def with_local_paths(options: Options) -> Iterator[Options]:
-    """Gives options whose URLs are mirrored; sends what the block has changed.
+    """Yields options whose URLs are mirrored; sends the changes of the block.
 
     Raises:
         OptionError: If a URL cannot be used there.

@@ -272,7 +272,9 @@ def _kind_of(content: bytes) -> str:
 
 
 def check_process(content: bytes, name: str) -> None:
-    """Refuses JPEG processes other than baseline, extended 8-bit, progressive and arithmetic by the frame marker.
+    """Raises for JPEG processes other than four, by the frame marker.
+
+    Baseline, extended 8-bit, progressive and arithmetic pass.
 
     The others (lossless, hierarchical, 12-bit) end the process of some decoders, so that none may see them first.
     Markers: ITU-T T.81, table B.1.

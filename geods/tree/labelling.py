@@ -66,7 +66,7 @@ def _outside_hint(coords: np.ndarray, cells: partition.Partition) -> str:
 
 
 def number_line(locations: table.LocationTable) -> list[str]:
-    """Returns the line that view numbers were taken for headings; none where they were not."""
+    """Returns the line that view numbers were taken for headings; none without any."""
     line = "view numbers: all are 0, 90, 180 or 270, so they are read as headings in degrees"
     return [line] if locations.has_heading_numbers else []
 

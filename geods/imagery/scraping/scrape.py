@@ -141,7 +141,7 @@ def scrape(
 def _config(
     settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition, listed: Sequence[points.Point]
 ) -> dict[str, Any]:
-    """Returns what decides which images a tree gets, beside the options of the client."""
+    """Returns the options on which a tree's images depend, beside the client's."""
     config: dict[str, Any] = {"partition": cells.fingerprint, "seed": settings.seed}
     config |= {"headings": list(settings.headings), "source": client.name}
     return config | ({"points": hashlib.sha256(repr(list(listed)).encode()).hexdigest()} if listed else {})
