@@ -17,6 +17,10 @@ After trainers.calibrate it also holds "region": the level, area and number of c
 
 import dataclasses
 import json
+import pathlib
+import sys
+import tempfile
+from typing import Literal
 
 from geods import errors
 from geods.cli import flags, program
@@ -30,8 +34,9 @@ class Options:
     top: int = flags.option(5, "How many of the most probable cells to print.")
     all_cells: bool = flags.option(False, "Print the probability of every cell too.")
     batch_size: int = flags.option(16, "Images or locations at once.")
+    on_bad_image: Literal["raise", "skip"] = flags.option("raise", "Images that cannot be used: end, or leave out.")
     images: tuple[str, ...] = flags.positional(
-        "IMAGE_OR_FOLDER", "JPEG files, folders of them, or imagery trees.", path="in"
+        "IMAGE_OR_FOLDER", "Image files, folders of them, or imagery trees.", path="in"
     )
 
     def __post_init__(self) -> None:
@@ -53,19 +58,24 @@ class Options:
 
 def main(options: Options) -> None:
     """Prints the predictions."""
-    from geods.tree import jpeg, named_images
+    from geods.imagery.photos import prepared
+    from geods.tree import named_images
     from trainers.runs import run_folder
 
     run_folder.check_run(options.run_dir)
     # Before TensorFlow, because a word that names nothing is to be answered at once.
     locations = [location for word in options.images for location in named_images.find(word)]
-    jpeg.check_kinds(view.path for place in locations for view in place.views)
-    program.import_quietly("tensorflow")
-    from trainers.evaluation import answers, predictor
+    with tempfile.TemporaryDirectory() as folder:
+        ready = prepared.prepare(locations, pathlib.Path(folder), options.on_bad_image == "skip")
+        for text in ready.lines():
+            print(program.printable(text), file=sys.stderr)
+        program.import_quietly("tensorflow")
+        from trainers.evaluation import answers, predictor
 
-    model = predictor.Predictor.load(options.run_dir)
-    for line in answers.predict(model, locations, options.batch_size, options.top, options.all_cells):
-        print(json.dumps(line, allow_nan=False))
+        model = predictor.Predictor.load(options.run_dir)
+        wanted = (options.batch_size, options.top, options.all_cells)
+        for line in answers.predict(model, ready.locations, *wanted, ready.facts):
+            print(json.dumps(line, allow_nan=False))
 
 
 if __name__ == "__main__":

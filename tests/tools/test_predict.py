@@ -1,16 +1,20 @@
 """Predictions as JSON, from images, folders and trees, and bad images."""
 
+import io
 import json
+import pathlib
 import subprocess
 import sys
 
 import checkout
+import drawn_photos
 import drawn_runs
 import drawn_trees
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from geods import errors
 from geods.geo import geometry
@@ -195,3 +199,53 @@ def test_a_bad_image_on_the_command_line_ends_in_one_error(run, plain, tmp_path)
     assert done.stdout == ""
     assert "bad.jpg: is empty (0 bytes)" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def lines_of(capsys, run, *words, **options):
+    predict.main(predict.Options(str(run), images=tuple(map(str, words)), top=1, **options))
+    out, err = capsys.readouterr()
+    return [json.loads(line) for line in out.splitlines()], err
+
+
+def test_bad_images_are_left_out_and_named(capsys, run, plain, tmp_path):
+    (tmp_path / "good.jpg").write_bytes(drawn_trees.jpeg(1))
+    (tmp_path / "bad.jpg").write_bytes(drawn_trees.jpeg(1)[:-200])
+    (tmp_path / "phone.heic").write_bytes(drawn_photos.HEIC)
+    lines, err = lines_of(capsys, run, tmp_path, on_bad_image="skip")
+    assert [line["file"] for line in lines] == [str(tmp_path / "good.jpg")]
+    assert "left out: 2\n" in err
+    assert "bad.jpg: is truncated" in err
+    assert "phone.heic: is a HEIC, not a JPEG; pip install pillow-heif" in err
+    with pytest.raises(errors.ImageError, match=r"2 of 3 images(.|\n)*--on_bad_image=skip"):
+        lines_of(capsys, run, tmp_path)
+
+
+def test_other_formats_are_decoded(capsys, run, tmp_path):
+    with Image.open(io.BytesIO(drawn_trees.jpeg(1))) as image:
+        for kind in ("png", "webp"):
+            image.save(tmp_path / f"a.{kind}", lossless=True)
+        image.save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    lines, err = lines_of(capsys, run, tmp_path)
+    assert [pathlib.Path(line["file"]).name for line in lines] == ["a.jpg", "a.png", "a.webp"]
+    for line in lines:
+        assert line["lat_deg"] == pytest.approx(lines[0]["lat_deg"], abs=0.5)
+    assert "decoded from PNG, WebP or HEIC: 2\n" in err
+
+
+def test_a_turned_photograph_is_answered_as_upright(capsys, run, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    with Image.open(io.BytesIO(drawn_trees.jpeg(1, 40, 64))) as image:
+        image.save(tmp_path / "a.jpg", quality=98, subsampling=0)
+        image.rotate(90, expand=True).save(tmp_path / "b.jpg", quality=98, subsampling=0, exif=turned)
+    (upright, sideways), err = lines_of(capsys, run, tmp_path)
+    assert sideways["top_cells"][0]["probability"] == pytest.approx(upright["top_cells"][0]["probability"], abs=1e-2)
+    assert "stored turned (EXIF Orientation): 1" in err
+
+
+def test_a_panorama_is_a_location_of_several_views(capsys, run, tmp_path):
+    content = drawn_photos.sphere_jpeg(drawn_photos.sphere_frame(), drawn_photos.gpano())
+    (tmp_path / "sphere.jpg").write_bytes(content)
+    (line,), err = lines_of(capsys, run, tmp_path / "sphere.jpg")
+    assert line["views"] == 4
+    assert "views cut at four headings: 1\n" in err

@@ -9,14 +9,19 @@ import tqdm
 
 from geods.geo import geometry, partition
 from geods.input import pipeline
-from geods.tree import imagery_tree
+from geods.tree import imagery_tree, jpeg
 from trainers.evaluation import calibration, predictor
 
 _PLACE_DIGITS, _PROBABILITY_DIGITS = 5, 6
 
 
 def predict(
-    model: predictor.Predictor, locations: Sequence[imagery_tree.Location], batch_size: int, top: int, all_cells: bool
+    model: predictor.Predictor,
+    locations: Sequence[imagery_tree.Location],
+    batch_size: int,
+    top: int,
+    all_cells: bool,
+    facts: Sequence[jpeg.ImageFacts] | None = None,
 ) -> list[dict[str, Any]]:
     """Returns one JSON object a location.
 
@@ -26,12 +31,13 @@ def predict(
         batch_size: Locations at once.
         top: How many of the most probable cells to name.
         all_cells: Whether to give the probability of every cell too.
+        facts: Check of all their images; they are checked here if not given.
 
     Raises:
         ImageError: If an image is not a whole JPEG.
     """
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=batch_size)
-    batches = pipeline.tree_batches(locations, shape)
+    batches = pipeline.tree_batches(locations, shape, facts)
     steps = math.ceil(len(locations) / batch_size)
     log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches"))
     fitted = calibration.read(model.folder)
