@@ -59,6 +59,10 @@ def within_180(shape: shapely.Geometry, notes: list[str] | None = None) -> shape
         CoordinateError: If a latitude is beyond 90 or a longitude beyond 540 degrees; a ring round a pole does not say
             which; a ring could as well be drawn the other way round the Earth; or the area is not the ring's.
     """
+    west, south, east, north = shapely.bounds(shape)
+    # Nearly all cells of a partition: no edge can be longer than what holds all of them.
+    if east - west <= 180 and west >= -180 and east <= 180 and south >= -90 and north <= 90:
+        return polygons.join(polygons.parts(shape))
     shape = shapely.transform(shape, _snapped)
     _check_degrees(shape)
     found: list[shapely.Geometry] = []

@@ -211,10 +211,13 @@ def area_by_triangles_km2(ring: npt.ArrayLike) -> float:
     pieces = np.maximum(np.ceil(np.abs(steps).max(axis=1) / 0.1).astype(int), 1)
     at = np.repeat(np.arange(len(starts)), pieces)
     share = (np.arange(len(at)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) / pieces[at]
-    a = unit_vectors(starts[at] + share[:, None] * steps[at])
+    points = starts[at] + share[:, None] * steps[at]
+    a = unit_vectors(points)
     b = np.roll(a, -1, axis=0)
     volumes = a[:, 1] * b[:, 0] - a[:, 0] * b[:, 1]
-    halves = np.arctan2(volumes, 1 - a[:, 2] - b[:, 2] + (a * b).sum(axis=1))
+    # 1 - sin(lat) without cancellation, so that edges along the North Pole keep their longitudes.
+    below = 2 * np.sin(np.radians(90 - points[:, 0]) / 2) ** 2
+    halves = np.arctan2(volumes, below * np.roll(below, -1) + (a * b)[:, :2].sum(axis=1))
     return EARTH_RADIUS_KM**2 * abs(float(2 * halves.sum()))
 
 

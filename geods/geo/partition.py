@@ -13,7 +13,7 @@ import numpy.typing as npt
 import shapely
 
 from geods import errors
-from geods.geo import geometry, nearest, partition_geojson, polygons
+from geods.geo import box_grid, geometry, nearest, partition_geojson, polygons
 from geods.storage import files
 
 # Rejection sampling in a polygon that fills less of its box than this would take minutes a point.
@@ -29,7 +29,8 @@ class Partition:
 
     Attributes:
         shapes: One polygon or multipolygon a cell, x = longitude and y = latitude in degrees; kept in canonical form.
-        kind: `fishnet`, `quadtree` or `features` for what those modules made, `polygons` for cells from elsewhere.
+        kind: `fishnet`, `quadtree`, `world_quadtree` or `features` for what those modules made, `polygons` for cells
+            from elsewhere.
         parameters: What the cells were made with, as JSON can hold it.
         boundary_sha256: Hash of the boundary's source, or "".
         names: One a cell, or none.
@@ -130,6 +131,15 @@ class Partition:
         return labels
 
     @functools.cached_property
+    def _grid(self) -> box_grid.Grid | None:
+        """The boxes of a quadtree of the world, in which labels are found faster than in its polygons."""
+        leaves = self.parameters.get("leaves")
+        if not leaves:
+            return None
+        boxes = [(level, column, row) for group in leaves for level, column, row in group]
+        return box_grid.Grid(boxes, np.repeat(np.arange(len(leaves)), [len(group) for group in leaves]))
+
+    @functools.cached_property
     def _borders(self) -> nearest.Borders:
         return nearest.Borders(self.shapes)
 
@@ -213,6 +223,8 @@ class Partition:
 
     def _label_as_written(self, coords: geometry.Array) -> npt.NDArray[np.int32]:
         """Labels points `[n, 2]` without joining 180 and -180 degrees."""
+        if self._grid:
+            return self._grid.label(coords)
         lat, lon = coords[:, 0], coords[:, 1]
         labels = np.full(len(coords), -1, dtype=np.int32)
         by_lon = np.argsort(lon, kind="stable")

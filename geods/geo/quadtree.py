@@ -6,14 +6,18 @@ import numpy as np
 import shapely
 
 from geods import errors
-from geods.geo import fishnet, geometry, partition, polygons
+from geods.geo import fishnet, geometry, partition, polygons, world_quadtree
 
 # A box of 180 degrees halved so often is 3 km wide.
 _DEEPEST = 13
+# More than Asia and its seas: the map of a world, whose cells are boxes.
+WORLD_KM2 = 50e6
 
 
 def make(cells: partition.Partition, coords: geometry.Array, most: int = 50, least: int = 5) -> partition.Partition:
     """Divides the area of a partition into a quadtree over places.
+
+    An area of more than `WORLD_KM2` is taken for the world's land: see `world_quadtree.make`.
 
     The bounding box is quartered, and so is each quarter that holds more than `most` places. What the area leaves of a
     box falls into connected pieces; a piece with fewer than `least` places joins the first piece it shares a border
@@ -26,7 +30,7 @@ def make(cells: partition.Partition, coords: geometry.Array, most: int = 50, lea
         least: Places a cell must hold, at most `most`; a piece without a neighbour is exempt.
 
     Returns:
-        A partition of kind `quadtree` that tiles the same area.
+        A partition of kind `quadtree` that tiles the same area, or of kind `world_quadtree`.
 
     Raises:
         OptionError: If `most` or `least` is out of its range.
@@ -36,6 +40,8 @@ def make(cells: partition.Partition, coords: geometry.Array, most: int = 50, lea
         problem = f"most={most} and least={least} places a cell."
         raise errors.OptionError(problem, "most is at least 1, and least from 0 to most; 50 and 5 are usual")
     coords = geometry.check_coords(coords, "coords")
+    if cells.areas_km2.sum() > WORLD_KM2:
+        return world_quadtree.make(coords, most, least, cells.boundary_sha256)
     area = polygons.canonical(shapely.union_all(cells.shapes))
     west, south, east, north = area.bounds
     pieces = [
