@@ -1,4 +1,4 @@
-"""Boxes that tile the world, and labels by Morton code that are those of the polygons to the last point."""
+"""Boxes that tile the world, labelled by Morton code exactly as by their polygons."""
 
 import dataclasses
 import time
