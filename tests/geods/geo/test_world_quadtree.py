@@ -1,4 +1,4 @@
-"""Boxes that tile the world, labelled by Morton code exactly as by their polygons."""
+"""Boxes that tile the world, labelled by Morton code as by their polygons."""
 
 import dataclasses
 import time
