@@ -17,7 +17,14 @@ from street_view_service import (
 from geods import errors
 from geods.imagery import image_checks, source
 from geods.imagery.http import transport
+from geods.simulation import worlds
 from geods.simulation.server import faults
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _noise_tiles():
+    """Makes the noise tiles of the first view, which take longer than the client of these tests waits."""
+    worlds.World().render(40.0, -95.0, 0.0)
 
 
 @pytest.fixture
