@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from geods import errors
 from geods.cli import flags, program
+from geods.storage import files
 
 if TYPE_CHECKING:
     from geods.geo import boundary as boundaries
@@ -50,6 +51,7 @@ class Options:
         "those within so many km of it), or all.",
     )
     center: tuple[str, ...] = flags.option(("39.50", "-98.35"), "LAT,LON in degrees, for --part=containing.")
+    figure: str = flags.option("", "PNG file to draw boundary, boxes and cells to, side by side.", path="out")
     where: tuple[str, ...] = flags.option(
         (),
         "FIELD=VALUE or FIELD=VALUE,VALUE: take only the features with one of these values. May be repeated.",
@@ -111,6 +113,12 @@ def main(options: Options) -> None:
         print(f"note           {note}")
     print(f"seconds        {time.perf_counter() - started:.1f}")
     print(f"written        {options.out}")
+    if options.figure:
+        from trainers.plots import figures, report_figures
+
+        drawn = report_figures.partition_steps(made, options.cell_deg if options.cells == "fishnet" else None)
+        files.write_bytes(options.figure, figures.to_png(drawn))
+        print(f"written        {options.figure}")
 
 
 def make(options: Options) -> "tuple[partition.Partition, float, tuple[str, ...]]":

@@ -9,22 +9,33 @@ green, the predicted one yellow, the great circle between them blue, its length)
 locations, one file that needs no network; --images puts their views beside the map). Without --location it is the
 location with the median error. The third writes bars of the mean miles with 95 % intervals, beside the best constant
 guess and human players. Each takes about two seconds and prints what it drew.
+
+The course report's own figures: --shading=minmax adds map_minmax.png (Figure 7: white at the lowest probability, from
+centroid to centroid), --metric=report compares runs from centroid to centroid (Figure 9), --figure=cell and
+--figure=input draw images of a cell and an example as arrays (Figures 4 and 6, of --imagery), --figure=layers prints
+the layers of a run's network (Figures 5 and 8). tools.make_partition --figure draws Figure 3.
 """
 
 import dataclasses
+import math
 import os
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from geods import errors
 from geods.cli import flags, program
 from geods.storage import files
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from geods.geo import partition
     from trainers.plots import thumbnails
     from trainers.runs import predictions as runs_predictions
+
+_LOCATIONS_DRAWN = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +57,12 @@ class Options:
     imagery: str = flags.option(
         "", "Imagery tree that --images takes the views from; empty: what the run was evaluated on.", path="in"
     )
+    figure: Literal["map", "cell", "input", "layers"] = flags.option(
+        "map", "map, images of a cell, an example as arrays (both of --imagery), or the network's layers as text."
+    )
+    cell: int = flags.option(-1, "Cell of --figure=cell and --figure=input; -1: the one with the most locations.")
+    shading: Literal["share", "minmax"] = flags.option("share", "minmax: also draw the map as the report did.")
+    metric: Literal["miles", "report"] = flags.option("miles", "Metric of --compare; report: centroid to centroid.")
     human_miles: float = flags.option(587.0, "Mean miles of human players to draw in a comparison; 0: none.")
 
     def __post_init__(self) -> None:
@@ -54,13 +71,17 @@ class Options:
         Raises:
             OptionError: If it is not clear what to draw, or a value is out of range.
         """
-        if bool(self.run_dir) == bool(self.compare):
+        of_tree = self.figure in ("cell", "input")
+        if of_tree and not self.imagery:
+            problem = f"--figure={self.figure}: is drawn from an imagery tree."
+            raise errors.OptionError(problem, "name it: --imagery=TREE")
+        if not of_tree and bool(self.run_dir) == bool(self.compare):
             problem = "--run_dir and --compare: give one of the two."
             raise errors.OptionError(problem, "name a run folder: --run_dir=RUN, or several: --compare=RUN1,RUN2")
         if self.compare and pathlib.Path(self.out or "comparison.png").suffix.lower() != ".png":
             raise errors.OptionError(f"--out={self.out}: a comparison is a .png file.", "write --out=comparison.png")
-        if self.imagery and not self.images:
-            problem = f"--imagery={self.imagery}: is read for --images alone."
+        if self.imagery and not (self.images or of_tree):
+            problem = f"--imagery={self.imagery}: is read for --images and --figure alone."
             raise errors.OptionError(problem, "add --images")
         if not 0 <= self.human_miles < float("inf"):
             raise errors.OptionError(f"--human_miles={self.human_miles}: is not a distance.", "give miles, 0 for none")
@@ -69,7 +90,11 @@ class Options:
 def main(options: Options) -> None:
     """Draws the map, or the comparison."""
     if options.compare:
-        draw_comparison(options.compare, options.out or "comparison.png", options.human_miles)
+        draw_comparison(options)
+    elif options.figure in ("cell", "input"):
+        draw_tree(options)
+    elif options.figure == "layers":
+        write_layers(options)
     else:
         draw_map(options)
 
@@ -89,12 +114,18 @@ def draw_map(options: Options) -> None:
     name = f"Predictions of {pathlib.Path(options.run_dir).resolve().name}"
     page = map_page.render(cells, entries, row, name, (lambda ids: _views(options, ids)) if options.images else None)
     out = pathlib.Path(options.out or folder)
+    if options.shading == "minmax":
+        ends = _centroids(cells, shown)
+        as_report = figures.location_map(
+            cells, shown.probabilities, *ends, f"{title}, as the report drew it", minmax=True
+        )
+        _write(out / "map_minmax.png", figures.to_png(as_report))
     _write(out / "map.png", picture)
     _write(out / "map.html", page.encode())
     print(f"location   {shown.location_id} (row {row} of {len(entries):,}, {_standing(entries, row)})")
     print(f"distance   {projection.distance_text(shown.distance_km)}")
     print(f"top cells  {_top(shown)}")
-    print(f"written    {out / 'map.png'}")
+    print(f"written    {out / 'map.png'}{', map_minmax.png' if options.shading == 'minmax' else ''}")
     print(f"written    {out / 'map.html'}")
 
 
@@ -132,21 +163,80 @@ def _evaluated_tree(folder: pathlib.Path) -> str:
     return "" if re.split(r"[\[+]", on)[0] in splits.NAMES else on
 
 
-def draw_comparison(run_dirs: Sequence[str], out: str, human_miles: float) -> None:
-    """Writes the bar chart of several runs."""
-    from trainers.plots import figures
+def draw_tree(options: Options) -> None:
+    """Writes cell.png or input.png: images of a cell of --imagery.
 
-    found = [_read_metrics(pathlib.Path(folder)) for folder in run_dirs]
-    names = _names(run_dirs)
-    means, intervals, constants = zip(*found, strict=True)
-    _write(pathlib.Path(out), figures.to_png(figures.comparison(names, means, intervals, constants, human_miles)))
-    width = max(map(len, names))
-    for name, (mean, (low, high), constant) in zip(names, found, strict=True):
-        print(f"{name:<{width}}  {mean:7,.1f} miles (95 %: {low:,.1f} to {high:,.1f}), constant guess {constant:,.1f}")
+    Raises:
+        TreeError: If no location of the tree lies in the cell.
+    """
+    import numpy as np
+
+    from geods.geo import partition
+    from geods.tree import companions, layouts
+    from trainers.plots import figures, report_figures, thumbnails
+
+    cells = partition.read(companions.TreeFolder(options.imagery).find_partition())
+    locations = layouts.read(options.imagery)
+    labels = cells.label(*locations.coords().T)
+    counts = np.bincount(labels[labels >= 0], minlength=len(cells))
+    cell = int(counts.argmax()) if options.cell < 0 else options.cell
+    ids = [locations.ids[row] for row in np.flatnonzero(labels == cell)[:_LOCATIONS_DRAWN]]
+    if not ids:
+        step = f"name another; {int(counts.argmax())} has the most locations"
+        raise errors.TreeError(f"--cell={cell}: {options.imagery} has no location there.", step)
+    views = list(thumbnails.from_tree(options.imagery, ids).values())
+    images = [[np.asarray(thumbnails.decode(view)) for view in some] for some in views]
+    if options.figure == "input":
+        drawn = report_figures.model_input(images[0][0], cell, len(cells))
+    else:
+        captions = [[view.caption for view in some] for some in views]
+        drawn = report_figures.cell_images(images, captions, f"Cell {cell}: {counts[cell]:,} locations")
+    out = pathlib.Path(options.out or ".") / f"{options.figure}.png"
+    _write(out, figures.to_png(drawn))
     print(f"written {out}")
 
 
-def _read_metrics(folder: pathlib.Path) -> tuple[float, tuple[float, float], float]:
+def write_layers(options: Options) -> None:
+    """Prints the layers of a run's network and writes them to layers.txt."""
+    from trainers.runs import run_folder
+
+    folder = run_folder.check_run(options.run_dir)
+    program.import_quietly("tensorflow")
+    from model import geolocator
+    from trainers.plots import layer_table
+
+    table = layer_table.layer_table(geolocator.load(folder / run_folder.MODEL))
+    out = pathlib.Path(options.out or folder) / "layers.txt"
+    _write(out, f"{table}\n".encode())
+    print(f"{table}\nwritten {out}")
+
+
+def _centroids(cells: "partition.Partition", shown: "runs_predictions.Prediction") -> "tuple[np.ndarray, np.ndarray]":
+    """Returns the centroids of the true and of the most probable cell; outside every cell, the true point."""
+    import numpy as np
+
+    true = int(cells.label([shown.truth[0]], [shown.truth[1]])[0])
+    return cells.centroids[true] if true >= 0 else np.array(shown.truth), cells.centroids[shown.probabilities.argmax()]
+
+
+def draw_comparison(options: Options) -> None:
+    """Writes the bar chart of several runs."""
+    from trainers.plots import figures
+
+    found = [_read_metrics(pathlib.Path(folder), options.metric) for folder in options.compare]
+    names, out = _names(options.compare), options.out or "comparison.png"
+    means, intervals, constants = zip(*found, strict=True)
+    metric = {"miles": "Mean distance from the true point", "report": "Mean distance from centroid to centroid"}
+    drawn = figures.comparison(names, means, intervals, constants, options.human_miles, metric[options.metric])
+    _write(pathlib.Path(out), figures.to_png(drawn))
+    width = max(map(len, names))
+    for name, (mean, (low, high), constant) in zip(names, found, strict=True):
+        certain = "" if options.metric == "report" else f" (95 %: {low:,.1f} to {high:,.1f})"
+        print(f"{name:<{width}}  {mean:7,.1f} miles{certain}, constant guess {constant:,.1f}")
+    print(f"written {out}")
+
+
+def _read_metrics(folder: pathlib.Path, metric: str) -> tuple[float, tuple[float, float], float]:
     """Returns a run's mean miles, their interval, and the constant guess's."""
     from trainers.runs import run_folder
 
@@ -154,12 +244,14 @@ def _read_metrics(folder: pathlib.Path) -> tuple[float, tuple[float, float], flo
     evaluate = f"evaluate the run: python -m trainers.evaluate --run_dir={folder}"
     if not path.is_file():
         raise errors.RunError(f"{path}: does not exist.", evaluate)
+    name = "mean_miles" if metric == "miles" else "report_mean_miles"
     try:
         metrics: dict[str, Any] = files.parse_json(path.read_bytes())
-        low, high = metrics["intervals"]["mean_miles"]
-        return float(metrics["mean_miles"]), (float(low), float(high)), float(metrics["constant_guess"]["mean_miles"])
+        # The report's metric has no interval.
+        low, high = metrics["intervals"][name] if metric == "miles" else (math.nan, math.nan)
+        return float(metrics[name]), (float(low), float(high)), float(metrics["constant_guess"][name])
     except (KeyError, TypeError, ValueError) as error:
-        problem = f"{path}: holds no mean_miles with interval and constant guess ({type(error).__name__}: {error})."
+        problem = f"{path}: holds no {name} with interval and constant guess ({type(error).__name__}: {error})."
         raise errors.RunError(problem, evaluate) from error
 
 

@@ -123,8 +123,41 @@ def test_a_view_that_is_no_image_is_named(run, tmp_path, entries):
     tree = drawn_trees.write(tmp_path / "tree", [entries[0].location_id])
     for path in tree.glob("*/*/*.jpg"):
         path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(errors.ImageError, match=r"\.jpg: cannot be decoded(.|\n)*without --images"):
+    with pytest.raises(errors.ImageError, match=r"\.jpg: cannot be decoded(.|\n)*tools.check_tree --tree="):
         render.main(render.Options(run_dir=str(run), images=True, imagery=str(tree)))
+
+
+def test_the_report_map_is_drawn_beside_ours(run, capsys):
+    render.main(render.Options(run_dir=str(run), shading="minmax"))
+    assert png_size(run / "map_minmax.png") == png_size(run / "map.png")
+    assert "map.png, map_minmax.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("figure", ["cell", "input"])
+def test_figures_of_a_tree(tmp_path, cells, figure, capsys):
+    tree = drawn_trees.write(tmp_path / "tree", ["-17.5,177.5", "-17.6,177.6", "-17.5,-179.5"])
+    partition.write(cells, tree / "partition.geojson")
+    render.main(render.Options(figure=figure, imagery=str(tree), out=str(tmp_path)))
+    assert png_size(tmp_path / f"{figure}.png")[1] > 300
+    with pytest.raises(errors.TreeError, match=r"--cell=1: .* no location there(.|\n)*0 has the most"):
+        render.main(render.Options(figure=figure, imagery=str(tree), cell=1, out=str(tmp_path)))
+
+
+def test_layers_are_a_table(run_dir, tmp_path, capsys):
+    render.main(render.Options(run_dir=str(run_dir), figure="layers", out=str(tmp_path)))
+    text = (tmp_path / "layers.txt").read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    assert re.search(r"^backbone +Backbone +\(.*\) +[\d,]+$", text, re.MULTILINE)
+    assert re.search(r"^logits +Dense +\(\d+,\) +[\d,]+$", text, re.MULTILINE)
+
+
+def test_runs_are_compared_in_the_report_metric(tmp_path, capsys):
+    folder = drawn_runs.write_metrics(tmp_path / "mlp", 520.5)
+    content = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    content |= {"report_mean_miles": 498.7, "constant_guess": {"mean_miles": 769.0, "report_mean_miles": 750.2}}
+    (folder / "metrics.json").write_text(json.dumps(content), encoding="utf-8")
+    render.main(render.Options(compare=(str(folder),), metric="report", out=str(tmp_path / "bars.png")))
+    assert "mlp    498.7 miles, constant guess 750.2" in capsys.readouterr().out
 
 
 def test_nothing_is_written_when_something_is_wrong(run):
@@ -172,7 +205,9 @@ def test_a_run_without_metrics_names_the_command_that_makes_them(tmp_path, conte
         ({}, "--run_dir and --compare: give one of the two"),
         ({"run_dir": "a", "compare": ("b",)}, "--run_dir and --compare: give one of the two"),
         ({"compare": ("b",), "out": "bars.pdf"}, "a comparison is a .png file"),
-        ({"run_dir": "a", "imagery": "tree"}, "--imagery=tree: is read for --images alone"),
+        ({"run_dir": "a", "imagery": "tree"}, "--imagery=tree: is read for --images and --figure alone"),
+        ({"figure": "cell"}, "--figure=cell: is drawn from an imagery tree"),
+        ({"figure": "layers"}, "--run_dir and --compare: give one of the two"),
         ({"compare": ("b",), "human_miles": -1.0}, "--human_miles=-1.0: is not a distance"),
         ({"compare": ("b",), "human_miles": float("nan")}, "--human_miles=nan: is not a distance"),
     ],

@@ -37,11 +37,12 @@ def location_map(
     truth: npt.ArrayLike,
     predicted: npt.ArrayLike,
     title: str = "",
+    minmax: bool = False,
 ) -> Figure:
     """Draws one prediction (the report's Figure 7).
 
-    Every cell is as red as its probability is to that of the most probable one; the true point is green, the predicted
-    point yellow, and the great circle between them blue, with its length.
+    Every cell is as red as its share of the highest probability; the true point is green, the predicted point yellow,
+    and the great circle between them blue, with its length.
 
     Args:
         cells: The partition.
@@ -49,12 +50,15 @@ def location_map(
         truth: (lat, lon) of the true point, degrees.
         predicted: (lat, lon) of the predicted point, degrees.
         title: Written above the map.
+        minmax: Whether to shade as the report did: white at the lowest probability and not at 0.
 
     Raises:
         RunError: If `probabilities` are not one number from 0 for each cell, with one above 0.
         CoordinateError: If a point is no place on Earth.
     """
     weights, highest = projection.rescaled(probabilities, len(cells))
+    lowest = float(weights.min()) if minmax else 0.0
+    weights = (weights - lowest) / max(1 - lowest, np.finfo(float).tiny)
     ends = geometry.check_coords(np.array([truth, predicted]), "truth and predicted")
     atlas = projection.Atlas(cells)
     line = atlas.great_circle(ends[0], ends[1])
@@ -63,7 +67,13 @@ def location_map(
     _draw_cells(axes, atlas, to_paper, shading(weights))
     _draw_line(axes, to_paper(line), projection.distance_text(float(geometry.haversine_km(*ends))))
     _legend(figure, axes)
-    _bar(figure, cm.ScalarMappable(colors.Normalize(0, highest), shading), "Probability of the cell", "{:.3g} %", 100)
+    _bar(
+        figure,
+        cm.ScalarMappable(colors.Normalize(lowest * highest, highest), shading),
+        "Probability of the cell",
+        "{:.3g} %",
+        100,
+    )
     return figure
 
 
@@ -109,15 +119,17 @@ def comparison(
     intervals: Sequence[tuple[float, float]],
     constant_miles: Sequence[float],
     human_miles: float = distance_metrics.HUMAN_MEAN_MILES,
+    metric: str = "Mean distance from the true point",
 ) -> Figure:
     """Draws the mean error of runs as bars (the report's Figure 9).
 
     Args:
         names: One a run.
         mean_miles: `[runs]`.
-        intervals: `[runs]` of (low, high) miles, drawn as error bars.
+        intervals: `[runs]` of (low, high) miles, drawn as error bars; NaN for none.
         constant_miles: `[runs]`, what the best constant guess gets on the same locations.
         human_miles: Mean of human players; 0 leaves them out.
+        metric: Name of the metric.
 
     Raises:
         RunError: If there is no run, or the four are not equally long.
@@ -140,9 +152,10 @@ def comparison(
     )
     axes.set_xticks(at, labels=names, parse_math=False, **turned)
     axes.set_xlim(-0.5, len(names) - 0.5)
-    axes.set_ylim(0, 1.1 * max(human_miles, np.max(intervals), np.max(mean_miles), np.max(constant_miles)))
-    axes.set_ylabel("Mean distance from the true point (miles)")
-    axes.set_title("Mean error of each run, with 95 % intervals", loc="left")
+    axes.set_ylim(0, 1.1 * max(human_miles, np.nanmax([*mean_miles, *np.ravel(intervals)]), np.max(constant_miles)))
+    axes.set_ylabel(f"{metric} (miles)")
+    certain = "" if np.isnan(intervals).any() else ", with 95 % intervals"
+    axes.set_title(f"Mean error of each run{certain}", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure

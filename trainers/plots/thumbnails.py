@@ -51,17 +51,32 @@ def data_url(view: View) -> str:
         ImageError: If the view cannot be decoded.
     """
     content = io.BytesIO()
-    try:
-        with Image.open(io.BytesIO(view.jpeg)) as image:
-            image.draft("RGB", (2 * _WIDTH_PX, 2 * _WIDTH_PX))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise errors.ImageError(
-            f"{view.name}: cannot be decoded ({errors.in_short(error)}).", "draw the page without --images"
-        ) from error
+    upright = decode(view, 2 * _WIDTH_PX)
     upright.thumbnail((_WIDTH_PX, _WIDTH_PX))
     upright.save(content, "WEBP", quality=_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+
+
+def decode(view: View, least_px: int = 0) -> Image.Image:
+    """Returns a view as an RGB image, turned upright by its EXIF orientation.
+
+    Args:
+        view: The view.
+        least_px: Sides at which a smaller image may be decoded in less time; 0 for the full size.
+
+    Raises:
+        ImageError: If the view cannot be decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(view.jpeg)) as image:
+            if least_px:
+                image.draft("RGB", (least_px, least_px))
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, UnidentifiedImageError, ValueError) as error:
+        problem = f"{view.name}: cannot be decoded ({errors.in_short(error)})."
+        raise errors.ImageError(
+            problem, "leave it out: python -m tools.check_tree --tree=TREE names all such"
+        ) from error
 
 
 def from_tree(root: str | os.PathLike[str], location_ids: Iterable[str]) -> dict[str, list[View]]:

@@ -9,7 +9,7 @@ from matplotlib import collections, colors
 from PIL import Image
 
 from geods import errors
-from trainers.plots import figures, projection
+from trainers.plots import figures, projection, report_figures
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +124,32 @@ def test_comparison_of_runs_on_other_locations_draws_a_line_for_each():
 def test_comparison_needs_a_figure_for_each_run():
     with pytest.raises(errors.RunError, match=r"2, 1, 1 and 1 names, means"):
         figures.comparison(["a", "b"], [1.0], [(0.5, 1.5)], [2.0])
+
+
+def test_minmax_shading_is_white_at_the_lowest_probability(island, shown):
+    drawn = figures.location_map(island, shown.probabilities, shown.truth, shown.predicted, minmax=True)
+    faces = drawn.findobj(collections.PathCollection)[0].get_facecolors()
+    assert colors.to_hex(faces[shown.probabilities.argmin()]) == projection.REDS[0]
+    assert colors.to_hex(faces[shown.probabilities.argmax()]) == projection.REDS[-1]
+
+
+def test_equal_probabilities_can_be_shaded_by_minmax(island):
+    assert figures.to_png(figures.location_map(island, np.ones(len(island)), (40, -95), (41, -95), minmax=True))
+
+
+@pytest.mark.parametrize(("cell_deg", "panels"), [(2.0, 3), (None, 2)])
+def test_the_steps_of_a_partition_stand_side_by_side(island, cell_deg, panels):
+    figure = report_figures.partition_steps(island, cell_deg)
+    assert [axes.get_title(loc="left") for axes in figure.axes][-1] == f"{len(island)} cells"
+    assert len(figure.axes) == panels
+    assert figures.to_png(figure)
+    assert figures.to_png(report_figures.partition_steps(drawn_runs.fiji(), cell_deg))
+
+
+def test_layer_table_has_the_parameters_of_the_report():
+    from model.heads import classifiers
+    from trainers.plots import layer_table
+
+    table = layer_table.layer_table(classifiers.build("report_75k", (10, 19, 2048), 243))
+    assert "(8, 17, 4)" in table
+    assert table.endswith("trainable 75,463, others 0, all 75,463")
