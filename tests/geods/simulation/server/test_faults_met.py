@@ -23,7 +23,7 @@ from geods.simulation.server import faults
 
 @pytest.fixture(scope="module", autouse=True)
 def _noise_tiles():
-    """Makes the noise tiles of the first view, which take longer than the client of these tests waits."""
+    """Makes the noise tiles, which the client is too impatient to wait for."""
     worlds.World().render(40.0, -95.0, 0.0)
 
 
