@@ -21,6 +21,7 @@ ALL_TEXT = [
     *PYTHON,
     *sorted(checkout.REPO.glob("*.md")),
     *sorted((checkout.REPO / "docs").glob("*.md")),
+    *sorted((checkout.REPO / "findings").glob("*")),
     *sorted((checkout.REPO / "trainers").rglob("*.cfg")),
 ]
 LONGEST_FILE, LARGEST_MEDIAN, LONGEST_FUNCTION, LONGEST_SUMMARY = 400, 200, 60, 79
