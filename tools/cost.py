@@ -1,12 +1,11 @@
 """Estimates the cost of a dataset of many images: bytes, hours, dollars.
 
-Each figure stands with the numbers it is computed from.
-
     python -m tools.cost --images=10000000
 
 Takes no time and reads nothing. The rates are those docs/scale.md measured on 2 cores, the prices are assumptions: give
 yours. It takes for granted that workers share the work evenly, which holds for Beam's parts of the same size, and that
-storage is as fast as they are, which is not measured here. Prints a table, then the assumptions.
+storage is as fast as they are, which is not measured here. Prints a table in which each figure stands with
+the numbers it is computed from, then the assumptions.
 """
 
 import dataclasses
