@@ -1,4 +1,4 @@
-"""Polygons over the antimeridian and round the poles, brought to longitudes from -180 to 180 degrees.
+"""Polygons over the antimeridian and round the poles, in -180 to 180 degrees.
 
 A ring is unrolled: each step over the antimeridian adds or takes a turn, so that longitudes run on beyond 180. A ring
 that ends a turn away from its start goes round a pole and is closed along it. What the unrolled rings enclose is cut at
@@ -45,7 +45,7 @@ class _Ring:
 
 
 def within_180(shape: shapely.Geometry, notes: list[str] | None = None) -> shapely.Geometry:
-    """Returns the polygons of `shape` with all longitudes in -180 to 180, cut at the antimeridian where they cross it.
+    """Returns a shape's polygons in -180 to 180, cut at the antimeridian.
 
     These are crossings: longitudes beyond 180 (178 to 182); a step of more than 180 degrees (from 179 to -179); a step
     of exactly 360 degrees (from 180 to -180), but not along a pole nor as the top or bottom of a box of the world. A
@@ -81,7 +81,10 @@ def within_180(shape: shapely.Geometry, notes: list[str] | None = None) -> shape
 
 
 def joined_over_antimeridian(pieces: Sequence[shapely.Polygon]) -> list[list[shapely.Polygon]]:
-    """Groups polygons that are one on the globe: cut apart at 180 degrees, with an edge in common there."""
+    """Groups polygons that are one on the globe, cut apart at 180 degrees.
+
+    With an edge in common there.
+    """
     group_of = list(range(len(pieces)))
     at_east = [k for k, piece in enumerate(pieces) if piece.bounds[2] == 180]
     at_west = [k for k, piece in enumerate(pieces) if piece.bounds[0] == -180]
@@ -93,7 +96,9 @@ def joined_over_antimeridian(pieces: Sequence[shapely.Polygon]) -> list[list[sha
 
 
 def _snapped(points: np.ndarray) -> np.ndarray:
-    """Returns `[n, 2 or 3]` coordinates with x at an odd multiple of 180 and y at a pole where they are within 1e-9.
+    """Returns coordinates `[n, 2 or 3]` snapped to the antimeridian and the poles.
+
+    x to an odd multiple of 180 and y to a pole, within 1e-9.
 
     Files that were once in another projection hold -179.99999999999994 and 180.00000000000006 there.
     """
@@ -134,7 +139,9 @@ def _unrolled(ring: shapely.LinearRing) -> _Ring:
 
 
 def _is_edge_of_map(points: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Returns whether each step of a ring, if it is of 360 degrees, lies along a pole or the edge of a map, `[n]`.
+    """Returns whether each 360-degree step of a ring lies along a map's edge, `[n]`.
+
+    Or along a pole.
 
     As a crossing, such a step would turn the meridians before and after it, at 180 and -180, into one line back and
     forth.
@@ -146,7 +153,9 @@ def _is_edge_of_map(points: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _check_direction(piece: shapely.Polygon, exterior: _Ring, notes: list[str] | None) -> None:
-    """Looks for a polygon that would also be one, had its long edges not been taken over the antimeridian.
+    """Checks for a polygon that is also one with long edges taken the other way.
+
+    Not over the antimeridian.
 
     One with vertices at 180 degrees and on both sides was cut there, and its edges leave no doubt.
 
@@ -194,7 +203,7 @@ def _enclosed(rings: Sequence[_Ring]) -> shapely.Geometry:
 
 
 def _is_southern(ring: _Ring) -> bool:
-    """Returns whether a ring round a pole goes round the South Pole: that of its smaller side."""
+    """Returns whether a polar ring has the South Pole on its smaller side."""
     lon, lat = np.radians(ring.points).T
     middle = (np.sin(lat[1:]) + np.sin(lat[:-1])) / 2
     mean_deg = math.degrees(math.asin(float(np.sum(middle * np.diff(lon)) / (2 * math.pi * ring.turns))))
@@ -208,7 +217,10 @@ def _is_southern(ring: _Ring) -> bool:
 
 
 def _polar_cap(ring: _Ring, southern: bool) -> shapely.Polygon:
-    """Returns five turns of a ring with a pole at one side; the turns at both ends lie outside of the world."""
+    """Returns five turns of a ring with a pole at one side.
+
+    The turns at both ends lie outside of the world.
+    """
     period = ring.points[:-1]
     line = np.concatenate([period + np.array([360 * turn * ring.turns, 0]) for turn in range(-2, 3)])
     pole_deg = -90.0 if southern else 90.0
@@ -225,7 +237,7 @@ def _cut(shape: shapely.Geometry) -> shapely.Geometry:
 
 
 def _check_area(rings: Sequence[_Ring], found: shapely.Geometry) -> None:
-    """Raises CoordinateError if the area found is not that of the rings on the sphere.
+    """Raises CoordinateError if an area is not that of the rings on the sphere.
 
     Rings that cross themselves are left out: what they enclose depends on the rule.
     """

@@ -1,4 +1,7 @@
-"""Labels of points in a quadtree of the whole world, by the Morton code of their box (G. M. Morton, IBM, 1966)."""
+"""Labels of points in a quadtree of the whole world, by Morton codes.
+
+G. M. Morton, IBM, 1966.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -22,7 +25,9 @@ Box = tuple[int, int, int]
 
 
 def codes(coords: geometry.Array) -> npt.NDArray[np.int32]:
-    """Returns the Morton code `[n]` of the lowest box that holds each of `coords` `[n, 2]`, (lat, lon) in degrees.
+    """Returns the Morton code `[n]` of the lowest box that holds each point.
+
+    `coords` `[n, 2]` are (lat, lon) in degrees.
 
     A point on a line belongs to the box east or north of it.
     """
@@ -55,7 +60,10 @@ class Grid:
         self._starts, self._cells = starts[order], np.asarray(cells, np.int32)[order]
 
     def label(self, coords: geometry.Array) -> npt.NDArray[np.int32]:
-        """Returns the cell of `coords` `[n, 2]`, (lat, lon) in degrees; the lowest number on a shared border."""
+        """Returns the cell of `coords` `[n, 2]`, (lat, lon) in degrees.
+
+        The lowest number on a shared border.
+        """
         columns, rows = _cuts(coords[:, 1], LINES_LON), _cuts(coords[:, 0], LINES_LAT)
         labels = self._cell_of(columns, rows)
         on_column = (coords[:, 1] == LINES_LON[columns]) & (columns > 0)
@@ -71,7 +79,10 @@ class Grid:
 
 
 def _cuts(degrees: geometry.Array, lines: geometry.Array) -> npt.NDArray[np.int32]:
-    """Returns the last line that is not above each value `[n]`; of the last two lines, the one before."""
+    """Returns the last line that is not above each value `[n]`.
+
+    Of the last two lines, the one before.
+    """
     found = ((degrees - lines[0]) * (_SIDE / (lines[-1] - lines[0]))).astype(np.int32)
     np.clip(found, 0, _SIDE - 1, out=found)
     # The product may miss a line by its last bits, and lines are rounded.

@@ -1,4 +1,4 @@
-"""Folder of an imagery tree and its companion files: partition, provenance, split lists and quarantine."""
+"""Companion files of an imagery tree: partition, provenance, lists, quarantine."""
 
 import csv
 import dataclasses
@@ -53,7 +53,9 @@ class TreeFolder:
         return whole.with_name(whole.name + files.QUARANTINE)
 
     def find_partition(self) -> pathlib.Path:
-        """Returns the partition: `<root>/partition.geojson`, else $GEODS_PARTITION, else ./partition.geojson.
+        """Returns the partition of a tree.
+
+        `<root>/partition.geojson`, else $GEODS_PARTITION, else ./partition.geojson.
 
         Raises:
             MissingFileError: If there is none of the three, or $GEODS_PARTITION names no file.
@@ -71,7 +73,9 @@ class TreeFolder:
         )
 
     def provenance(self) -> Provenance:
-        """Returns the content of `<root>/provenance.json`; all is "unknown" without the file.
+        """Returns the content of `<root>/provenance.json`.
+
+        All is "unknown" without the file.
 
         Raises:
             TreeError: If it is not a JSON object with the texts "source" and "licence".
@@ -86,12 +90,15 @@ class TreeFolder:
             raise errors.TreeError(f"{path}: {rule}.", "correct it or delete it") from error
 
     def list_pairs(self) -> tuple[list[tuple[pathlib.Path, pathlib.Path]], bool]:
-        """Returns the (train, test) pairs of split lists in the tree, else beside it; and whether they are inside."""
+        """Returns the (train, test) pairs of split lists, and whether they are inside.
+
+        In the tree, else beside it.
+        """
         inside = _pairs(self.root) if self.root.is_dir() else []
         return (inside, True) if inside else (_pairs(self.root.resolve().parent), False)
 
     def recorded(self, name: str) -> pathlib.Path | None:
-        """Returns a journal or list of hashes of the tree by its name, None if the tree has none."""
+        """Returns a tree's journal or list of hashes by its name, or None."""
         path = self.root / name
         return path if path.is_file() else None
 
@@ -112,7 +119,7 @@ def _licences(path: pathlib.Path) -> dict[str, str]:
 
 
 def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:
-    """Returns the pairs of NumPy files in a folder whose names differ in "train" and "test"."""
+    """Returns pairs of NumPy files whose names differ in "train" and "test"."""
     pairs = []
     for train in sorted(folder.glob("*.npy")):
         for word, other in (("train", "test"), ("Train", "Test")):

@@ -11,7 +11,9 @@ _HEADER = ("Layer", "Type", "Output shape", "Parameters")
 
 
 def layer_table(model: keras.Model) -> str:
-    """Returns a row for each layer with its output shape and parameters; the encoder is one row.
+    """Returns a row for each layer: output shape and parameters.
+
+    The encoder is one row.
 
     Args:
         model: A head, a classifier, or a whole network as `geolocator.load` returns it.
@@ -24,7 +26,7 @@ def layer_table(model: keras.Model) -> str:
 
 
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yields the layers of a network, those of inner models but the encoder in their place."""
+    """Yields the layers of a network, with inner models, but the encoder, unfolded."""
     for layer in model.layers:
         inner = getattr(layer, "layer", layer)
         if isinstance(inner, keras.Model) and not isinstance(inner, backbones.Backbone):

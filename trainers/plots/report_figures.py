@@ -1,4 +1,4 @@
-"""The course report's figures of what a model is given: the cells, images of a cell, and an example as arrays.
+"""The course report's figures: the cells, images of a cell, example arrays.
 
 files.write_bytes("cells.png", figures.to_png(report_figures.partition_steps(cells, 2.0)))
 """
@@ -22,7 +22,9 @@ _PIXELS_SHOWN = 5
 
 
 def partition_steps(cells: partition.Partition, cell_deg: float | None) -> Figure:
-    """Draws the area covered, the fishnet over it, and the cells (the report's Figure 3).
+    """Draws the area covered, the fishnet over it, and the cells.
+
+    The report's Figure 3.
 
     Args:
         cells: The partition.
@@ -72,7 +74,9 @@ def cell_images(images: Sequence[Sequence[np.ndarray]], captions: Sequence[Seque
 
 
 def model_input(image: np.ndarray, cell: int, cells: int) -> Figure:
-    """Draws an example as the network gets it: image, array and one-hot label (the report's Figure 6).
+    """Draws an example as the network gets it: image, array and one-hot label.
+
+    The report's Figure 6.
 
     Args:
         image: uint8 `[h, w, 3]`.
@@ -130,7 +134,7 @@ def _lines(bounds: tuple[float, float, float, float], cell_deg: float) -> list[n
 
 
 def _colours(shapes: Sequence[polygons.Shape]) -> np.ndarray:
-    """Returns a colour number `[n]` for each shape, of which neighbours mostly have different ones."""
+    """Returns a colour number `[n]` for each shape, mostly other than neighbours'."""
     tree, numbers = shapely.STRtree(np.array(shapes)), np.full(len(shapes), -1)
     first, second = tree.query(np.array(shapes), predicate="intersects")
     for number in range(len(shapes)):

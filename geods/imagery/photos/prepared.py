@@ -1,4 +1,4 @@
-"""Photographs of any kind as the JPEG views that a model takes, before they are predicted.
+"""Photographs of any kind as the JPEG views that a model is given.
 
     with tempfile.TemporaryDirectory() as folder:
         ready = prepared.prepare(locations, pathlib.Path(folder), skip_bad=True)
@@ -105,7 +105,7 @@ class _Maker:
             yield fact.path, fact
 
     def _decoded(self, path: pathlib.Path) -> pathlib.Path | None:
-        """Returns the JPEG made of an image of another format, None if that cannot be decoded here."""
+        """Returns the JPEG of an image of another format, None if it cannot be decoded."""
         with path.open("rb") as source:
             head = source.read(16)
         kinds = _PILLOW_KINDS.get(head[:4], ())
@@ -132,7 +132,10 @@ class _Maker:
         return target
 
     def _cut(self, fact: jpeg.ImageFacts) -> Iterator[pathlib.Path]:
-        """Yields the files of views cut from a panorama; where north is not known, they count from its middle."""
+        """Yields the files of views cut from a panorama.
+
+        Where north is not known, headings count from its middle.
+        """
         content = fact.path.read_bytes()
         sphere = panorama.sphere_of(content, fact.height_px, fact.width_px)
         if sphere is None or sphere.problem:
