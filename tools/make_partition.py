@@ -41,6 +41,9 @@ class Options:
     join_within_km: float = flags.option(
         0.0, "Small pieces that touch no other (islands) join the nearest one within so many km."
     )
+    nearest_km: float = flags.option(
+        0.0, "Locations outside all cells are labelled with the nearest cell within so many km; 25 suits coasts."
+    )
     name_field: str | None = flags.option(None, "With --cells=features: the field that holds the cells' names.")
     max_sliver: float = flags.option(
         1e-3, "With --cells=features: overlaps and gaps up to this share of a cell's area are closed."
@@ -72,6 +75,9 @@ class Options:
 
         fishnet.check_options(self.cell_deg, self.merge_below, self.join_within_km)
         regions.check_options(self.max_sliver)
+        if not 0 <= self.nearest_km <= fishnet.MOST_JOIN_KM:
+            problem = f"nearest_km={self.nearest_km:g} must be from 0 to {fishnet.MOST_JOIN_KM:g}."
+            raise errors.OptionError(problem, "0 is the report's; 25 suits most coasts")
         boundary.check_part(self.part)
         geometry.check_coords(self.center_deg, "center")
         if self.name_field and self.cells != "features":
@@ -106,6 +112,8 @@ def main(options: Options) -> None:
 
     started = time.perf_counter()
     made, area_km2, notes = make(options)
+    if options.nearest_km:
+        made = dataclasses.replace(made, parameters={**made.parameters, "nearest_km": options.nearest_km})
     partition.check_area(made, area_km2)
     partition.write(made, options.out)
     print(describe(made))

@@ -227,7 +227,7 @@ class Download:
         url: Where it is; its last part names the cached file.
         sha256: What its bytes must hash to, in hexadecimal.
         max_bytes: Where to stop reading if more comes.
-        by_hand: What to do with a file that was fetched by other means, as the end of a sentence.
+        by_hand: What to do with a file that was downloaded by other means, as the end of a sentence.
     """
 
     url: str
@@ -246,7 +246,7 @@ US_NATION = Download(
 
 
 def cache_folder() -> pathlib.Path:
-    """Returns where fetched files are kept: $GEODS_CACHE, or ~/.cache/geods."""
+    """Returns the folder of downloaded files: $GEODS_CACHE, or ~/.cache/geods."""
     return pathlib.Path(os.environ.get("GEODS_CACHE") or pathlib.Path.home() / ".cache" / "geods")
 
 
@@ -254,7 +254,7 @@ def fetch(download: Download) -> pathlib.Path:
     """Returns the path of a file in the cache, after downloading it if need be.
 
     Raises:
-        DownloadError: If it cannot be fetched or kept, or other bytes came; the message says how to do without.
+        DownloadError: If it cannot be downloaded or kept, or other bytes came; the next step does without.
     """
     path = cache_folder() / download.url.rsplit("/", 1)[-1]
     if path.is_file() and files.sha256_of_file(path) == download.sha256:
@@ -287,10 +287,10 @@ def _get(download: Download) -> bytes:
                 if len(content) > download.max_bytes:
                     break
     except requests.RequestException as error:
-        raise errors.DownloadError(f"{download.url}: not fetched ({error}).", _by_hand(download)) from error
+        raise errors.DownloadError(f"{download.url}: not downloaded ({error}).", _by_hand(download)) from error
     return bytes(content)
 
 
 def _by_hand(download: Download) -> str:
-    """Says how to do without this program's own network."""
+    """Returns the next step without the network of this program."""
     return f"download that file by hand (sha256 {download.sha256}) and {download.by_hand}"

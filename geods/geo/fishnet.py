@@ -146,7 +146,7 @@ def merge(
         within_km: Without one it joins the nearest piece within so many kilometres.
 
     Returns:
-        Which pieces form each cell, in order; a cell keeps the place of the piece that others joined.
+        Which pieces form each cell, in order; a cell keeps the number of the piece that others joined.
     """
     neighbours = _neighbours(pieces)
     borders = nearest.Borders(pieces) if within_km > 0 else None

@@ -26,7 +26,7 @@ _PAIRS_AT_ONCE = 1 << 20
 
 
 def check_coords(coords: npt.ArrayLike, name: str = "coords") -> Array:
-    """Returns `coords` as float64 if every one is a place on Earth.
+    """Returns `coords` as float64 if every one is a location on Earth.
 
     Args:
         coords: `[..., 2]`, (lat, lon) in degrees.
@@ -34,7 +34,7 @@ def check_coords(coords: npt.ArrayLike, name: str = "coords") -> Array:
 
     Raises:
         CoordinateError: If the shape is another, a value is not a finite number, a latitude is outside -90 to 90 or a
-            longitude outside -180 to 180; the message has the first such value, and says if the two look swapped.
+            longitude outside -180 to 180; the message has the first such value, and whether the two look swapped.
     """
     next_step = "give (latitude, longitude) in degrees, in that order"
     try:
@@ -47,7 +47,7 @@ def check_coords(coords: npt.ArrayLike, name: str = "coords") -> Array:
     wrong = ~(np.abs(rows[:, 0]) <= 90) | ~(np.abs(rows[:, 1]) <= 180)
     if wrong.any():
         at = int(np.argmax(wrong))
-        raise errors.CoordinateError(f"{_place_name(name, checked, at)} {_what_is_wrong(*rows[at])}", next_step)
+        raise errors.CoordinateError(f"{_row_name(name, checked, at)} {_what_is_wrong(*rows[at])}", next_step)
     return checked
 
 
@@ -233,20 +233,20 @@ def _radians(coords: npt.ArrayLike) -> tuple[Array, Array]:
 
 
 def _angle_rad(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
-    """Returns the angles `[...]` between places, seen from the centre of the sphere."""
+    """Returns the angles `[...]` between locations, seen from the centre of the sphere."""
     (lat_a, lon_a), (lat_b, lon_b) = _radians(a), _radians(b)
     across = np.sin((lat_b - lat_a) / 2) ** 2 + np.cos(lat_a) * np.cos(lat_b) * np.sin((lon_b - lon_a) / 2) ** 2
     # Rounding can lift the sum to 1 + 2e-16 between antipodes, where the arc sine would be NaN.
     return 2 * np.arcsin(np.sqrt(np.minimum(across, 1)))
 
 
-def _place_name(name: str, coords: Array, at: int) -> str:
-    """Returns `name` with the index of row `at`, or alone where there is but one place."""
+def _row_name(name: str, coords: Array, at: int) -> str:
+    """Returns `name` with the index of row `at`, or alone where there is only one."""
     return name if coords.ndim == 1 else f"{name}[{', '.join(map(str, np.unravel_index(at, coords.shape[:-1])))}]"
 
 
 def _what_is_wrong(lat_deg: Any, lon_deg: Any) -> str:  # noqa: ANN401 - numpy scalars
-    """Says which rule a pair breaks."""
+    """Returns the rule that a pair breaks."""
     pair = f"= ({lat_deg:.10g}, {lon_deg:.10g})"
     if not np.isfinite([lat_deg, lon_deg]).all():
         return f"{pair}: both must be finite numbers."

@@ -13,7 +13,7 @@ _POINTS_AT_ONCE = 4096
 
 
 class Borders:
-    """The edges of shapes, indexed by place."""
+    """The edges of shapes, in a spatial index."""
 
     def __init__(self, shapes: Sequence[shapely.Geometry]) -> None:
         """Indexes the borders of `shapes`.

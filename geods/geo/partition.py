@@ -96,19 +96,21 @@ class Partition:
         """SHA-256 of `to_geojson()`, in hexadecimal."""
         return hashlib.sha256(self._geojson).hexdigest()
 
-    def label(self, lat_deg: npt.ArrayLike, lon_deg: npt.ArrayLike, nearest_km: float = 0.0) -> npt.NDArray[np.int32]:
+    def label(
+        self, lat_deg: npt.ArrayLike, lon_deg: npt.ArrayLike, nearest_km: float | None = None
+    ) -> npt.NDArray[np.int32]:
         """Returns the cell of each point: `[n]`, the lowest number on a shared border, -1 outside all cells.
 
-        180 and -180 degrees are one meridian, and a pole is one place whatever its longitude.
+        180 and -180 degrees are one meridian, and a pole is one location whatever its longitude.
 
         Args:
             lat_deg: `[n]` latitudes in degrees, or one.
             lon_deg: `[n]` longitudes in degrees, or one.
             nearest_km: A point outside all cells gets the nearest one within so many kilometres: coarse coasts leave
-                piers, beaches and small islands outside.
+                piers, beaches and small islands outside. None takes the partition's own parameter `nearest_km`, or 0.
 
         Raises:
-            CoordinateError: If the two differ in length, or hold what is no place on Earth.
+            CoordinateError: If the two differ in length, or hold what is no location on Earth.
         """
         lat, lon = np.atleast_1d(np.asarray(lat_deg)), np.atleast_1d(np.asarray(lon_deg))
         if lat.shape != lon.shape or lat.ndim != 1:
@@ -116,7 +118,7 @@ class Partition:
             raise errors.CoordinateError(problem, "give one latitude and one longitude for each point")
         coords = geometry.check_coords(np.stack([lat, lon], axis=-1), "point")
         labels = self._label_as_written(coords)
-        # All longitudes of a pole are one place.
+        # All longitudes of a pole are one location.
         for pole_deg in np.unique(coords[np.abs(coords[:, 0]) == 90, 0]).tolist():
             labels[coords[:, 0] == pole_deg] = self._pole_cell(pole_deg)
         # 180 and -180 are the same meridian, and a cell may border on it under either name.
@@ -126,8 +128,9 @@ class Partition:
             both = np.stack([labels[edge], other])
             labels[edge] = np.where((both >= 0).all(axis=0), both.min(axis=0), both.max(axis=0))
         outside = np.flatnonzero(labels < 0)
-        if nearest_km > 0 and outside.size:
-            labels[outside] = self._borders.nearest(coords[outside], nearest_km)[0]
+        within_km = float(self.parameters.get("nearest_km", 0)) if nearest_km is None else nearest_km
+        if within_km > 0 and outside.size:
+            labels[outside] = self._borders.nearest(coords[outside], within_km)[0]
         return labels
 
     @functools.cached_property
@@ -166,7 +169,7 @@ class Partition:
         lon_deg = (np.arange(west, west + columns) + 0.5) * step_deg
         points = np.stack(np.meshgrid(lat_deg, geometry.wrap_lon_deg(lon_deg), indexing="ij"), axis=-1).reshape(-1, 2)
         points = points[np.abs(points[:, 0]) < 90]
-        return points[self.label(points[:, 0], points[:, 1]) >= 0]
+        return points[self.label(points[:, 0], points[:, 1], nearest_km=0) >= 0]
 
     def sample(self, cell: int, n: int, rng: np.random.Generator) -> geometry.Array:
         """Draws `n` points uniformly by area inside a cell.

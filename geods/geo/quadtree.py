@@ -1,4 +1,4 @@
-"""Adaptive cells: small where there are many places, large where there are few (PlaNet, arXiv 1602.05314, 3)."""
+"""Adaptive cells: small where there are many locations, large where there are few (PlaNet, arXiv 1602.05314, 3)."""
 
 import itertools
 
@@ -15,13 +15,13 @@ WORLD_KM2 = 50e6
 
 
 def make(cells: partition.Partition, coords: geometry.Array, most: int = 50, least: int = 5) -> partition.Partition:
-    """Divides the area of a partition into a quadtree over places.
+    """Divides the area of a partition into a quadtree over locations.
 
     An area of more than `WORLD_KM2` is taken for the world's land: see `world_quadtree.make`.
 
-    The bounding box is quartered, and so is each quarter that holds more than `most` places. What the area leaves of a
-    box falls into connected pieces; a piece with fewer than `least` places joins the first piece it shares a border
-    with, where PlaNet drops it: every point of the area has a cell.
+    The bounding box is quartered, and so is each quarter that holds more than `most` locations. What the area leaves of
+    a box falls into connected pieces; a piece with fewer than `least` locations joins the first piece it shares a
+    border with, where PlaNet drops it: every point of the area has a cell.
 
     Args:
         cells: Whose area to cover.
@@ -37,7 +37,7 @@ def make(cells: partition.Partition, coords: geometry.Array, most: int = 50, lea
         CoordinateError: If the coordinates are none.
     """
     if not 0 <= least <= most or most < 1:
-        problem = f"most={most} and least={least} places a cell."
+        problem = f"most={most} and least={least} locations a cell."
         raise errors.OptionError(problem, "most is at least 1, and least from 0 to most; 50 and 5 are usual")
     coords = geometry.check_coords(coords, "coords")
     if cells.areas_km2.sum() > WORLD_KM2:

@@ -9,18 +9,18 @@ KIND = "world_quadtree"
 
 
 def make(coords: geometry.Array, most: int = 50, least: int = 5, boundary_sha256: str = "") -> partition.Partition:
-    """Divides the world into a quadtree over places.
+    """Divides the world into a quadtree over locations.
 
-    The world is quartered in degrees, and so is each quarter that holds more than `most` places (OSV-5M,
-    arXiv 2404.18873, 4.1, which leaves out boxes with few places and so 45 % of the sphere). A box with fewer than
-    `least` places joins the first one with places that it shares a border with; empty boxes stay cells, so that those
-    with places stay small.
+    The world is quartered in degrees, and so is each quarter that holds more than `most` locations (OSV-5M,
+    arXiv 2404.18873, 4.1, which leaves out boxes with few locations and so 45 % of the sphere). A box with fewer than
+    `least` locations joins the first one with locations that it shares a border with; empty boxes stay cells, so that
+    those with locations stay small.
 
     Args:
         coords: `[n, 2]` (lat, lon) degrees; those of training, or the cells know where the answers are.
         most: Places a box may hold; at least 1, as `quadtree.make` checks.
         least: Places a cell must hold, at most `most`; one without a neighbour, or without any place, is exempt.
-        boundary_sha256: Hash of the source of the map whose places these are, or "".
+        boundary_sha256: Hash of the source of the map whose locations these are, or "".
 
     Returns:
         A partition that tiles the sphere; it labels a million points in 0.2 s, whatever the number of cells.
@@ -44,7 +44,7 @@ def make(coords: geometry.Array, most: int = 50, least: int = 5, boundary_sha256
 
 
 def _leaves(codes: np.ndarray, most: int) -> tuple[list[box_grid.Box], np.ndarray]:
-    """Returns the boxes in order of their codes, and how many of the sorted codes of places each holds."""
+    """Returns the boxes in order of their codes, and how many of the sorted codes of locations each holds."""
     boxes: list[box_grid.Box] = []
     held: list[int] = []
     waiting: list[tuple[box_grid.Box, int, int]] = [((0, 0, 0), 0, len(codes))]

@@ -80,18 +80,20 @@ def test_the_demo_needs_no_file(tmp_path):
         (["--part=most"], "part='most' is unknown"),
         (["--part=near:0"], "part='near:0' is unknown"),
         (["--join_within_km=-1"], "join_within_km=-1 must be from 0"),
+        (["--nearest_km=501"], "nearest_km=501 must be from 0"),
         (["--max_sliver=2"], "max_sliver=2 must be from 0"),
         (["--name_field=NAME"], "boxes have no names"),
         (["--cells=features", "--name_field=QQ"], "has no field 'QQ'"),
         (["--layer=QQ"], "has no layer 'QQ'"),
-        (["--boundary=us"], "cb_2018_us_nation_5m.zip: not fetched"),
+        (["--boundary=us"], "cb_2018_us_nation_5m.zip: not downloaded"),
         (["word"], "unexpected words: word"),
     ],
 )
 def test_mistakes_get_one_short_answer_and_leave_nothing(squares, tmp_path, words, message):
     out = tmp_path / "new" / "out.geojson"
     offline = {"GEODS_CACHE": str(tmp_path / "cache"), "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
-    done = run(f"--boundary={squares}", f"--out={out}", *words, **offline)
+    boundary = [] if words[0].startswith("--boundary") else [f"--boundary={squares}"]
+    done = run(*boundary, f"--out={out}", *words, **offline)
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
@@ -118,11 +120,14 @@ def test_options_check_themselves():
 
 def test_features_become_cells_with_names(squares, tmp_path):
     out = tmp_path / "out.geojson"
-    done = run(f"--boundary={squares}", f"--out={out}", "--cells=features", "--name_field=NAME")
+    done = run(f"--boundary={squares}", f"--out={out}", "--cells=features", "--name_field=NAME", "--nearest_km=25")
     assert done.returncode == 0, done.stderr
     assert "smallest cell  197,669 km2 (cell 0, A, around 2.00,2.00)" in done.stdout
     made = partition.read(out)
     assert (made.names, made.kind) == (("A", "B"), "features")
+    # 11 and 33 km east of the first square.
+    assert made.label([2, 2], [4.1, 4.3]).tolist() == [0, -1]
+    assert made.label([2], [4.1], nearest_km=0).tolist() == [-1]
 
 
 @pytest.mark.parametrize("words", [["--where=NAME=A,B"], ["--where=NAME=A", "--where=NAME=B"]])

@@ -202,7 +202,7 @@ def test_us_without_a_network_says_what_to_do(tmp_path, monkeypatch):
     # Port 9 of this machine stands for the network: nothing listens there, and nothing leaves the machine.
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with pytest.raises(errors.DownloadError, match=r"cb_2018_us_nation_5m.zip: not fetched") as caught:
+    with pytest.raises(errors.DownloadError, match=r"cb_2018_us_nation_5m.zip: not downloaded") as caught:
         boundary.load("us")
     assert "pass --boundary=PATH" in caught.value.next_step
     assert len(str(caught.value).splitlines()) <= 12

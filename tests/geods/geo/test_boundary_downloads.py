@@ -92,7 +92,7 @@ def test_other_bytes_than_expected_are_refused(server, cache):
     ("name", "cause"),
     [
         ("missing.bin", "404 Client Error"),
-        ("truncated.bin", "not fetched .*IncompleteRead"),
+        ("truncated.bin", "not downloaded .*IncompleteRead"),
         ("cut.bin", "51,200 bytes"),
     ],
 )
@@ -116,7 +116,7 @@ def test_without_a_network_the_way_by_hand_is_said(cache):
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/whole.bin"
         wanted = boundary.Download(url, SHA256, 1 << 20, "pass --boundary=PATH")
-        with pytest.raises(errors.DownloadError, match=r"whole.bin: not fetched .*refused") as caught:
+        with pytest.raises(errors.DownloadError, match=r"whole.bin: not downloaded .*refused") as caught:
             boundary.fetch(wanted)
     assert "by hand" in caught.value.next_step
 
