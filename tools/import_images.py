@@ -56,6 +56,10 @@ class Options:
     lon_ref_column: str = flags.option("", "Column of E or W; looked for if empty, - for none.")
     heading_column: str = flags.option("", "Column of the heading in degrees; looked for if empty, - for none.")
     date_column: str = flags.option("", "Column of the date; looked for if empty, - for none.")
+    gpx: str = flags.option("", "GPX track that says where photographs without GPS were at their time.", path="in")
+    clock_offset_s: float = flags.option(
+        0.0, "Seconds by which the camera's clock is ahead of UTC; of its own time zone, where EXIF has that."
+    )
     creator: str = flags.option("", "Who made the photographs that do not say it.")
     licence: str = flags.option("", "Licence of the photographs that do not say theirs, such as CC-BY-4.0.")
     same_place_m: float = flags.option(0.0, "Photographs so near each other, in metres, are views of one location.")
@@ -90,6 +94,8 @@ class Options:
         if self.names < 0:
             raise errors.OptionError(f"--names={self.names}: is below 0.", "give 0 or more")
         columns = [f"--{name}" for name, value in self._columns().items() if value]
+        if self.csv and self.gpx:
+            raise errors.OptionError("--gpx: is not read beside a table.", "leave out --csv or --gpx")
         if columns and not self.csv:
             raise errors.OptionError(f"{columns[0]}: is a column of a table.", "name the table: --csv=FILE")
 
@@ -172,10 +178,15 @@ def _scan(
     """
     import tqdm
 
-    from geods.imagery.photos import exif, scan, table
+    from geods.imagery.photos import exif, scan, sidecars, table
 
     found: Iterable[photo.Photo | photo.Skipped]
-    found = table.photos(pathlib.Path(options.csv), source, columns) if columns else exif.photos(source, journal.has)
+    if columns:
+        found = table.photos(pathlib.Path(options.csv), source, columns)
+    else:
+        gpx = pathlib.Path(options.gpx) if options.gpx else None
+        beside = sidecars.Sidecars(source, gpx, options.clock_offset_s)
+        found = exif.photos(source, journal.has, beside.fill)
     bar = tqdm.tqdm(_credited(found, options, columns), desc="looking", unit=" rows" if columns else " files")
     on_bad_row = {"bad_row": options.on_bad_row, "swapped": options.on_bad_row}
     policies = on_bad_row | {"bad_image": options.on_bad_image, "outside": options.outside}

@@ -8,6 +8,7 @@ A folder of photographs whose EXIF says where they were taken.
 
 import contextlib
 import dataclasses
+import datetime
 import math
 import pathlib
 import re
@@ -23,7 +24,7 @@ from geods.tree import panorama
 
 _ARTIST, _COPYRIGHT, _XP_AUTHOR = 0x013B, 0x8298, 0x9C9D
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
-_DATE_ORIGINAL = 0x9003
+_DATE_ORIGINAL, _OFFSET_ORIGINAL = 0x9003, 0x9011
 _LAT_REF, _LAT, _LON_REF, _LON, _DIRECTION_REF, _DIRECTION, _GPS_DATE = 1, 2, 3, 4, 16, 17, 29
 _DATE = re.compile(r"(\d{4})[:/-](\d{2})(?!\d)", re.ASCII)
 # A ten-millionth of a degree is 11 mm: what thirds of a fraction leave behind that has no meaning.
@@ -42,6 +43,7 @@ class Facts:
         date: Month it was taken, "YYYY-MM".
         creator: The artist.
         licence: The copyright notice.
+        taken_s: Capture time in seconds since 1970, UTC where EXIF has the time zone, else the camera's clock.
     """
 
     lat_deg: float | None = None
@@ -51,6 +53,7 @@ class Facts:
     date: str | None = None
     creator: str = ""
     licence: str = ""
+    taken_s: float | None = dataclasses.field(default=None, compare=False)
 
 
 def read(path: pathlib.Path) -> Facts:
@@ -149,6 +152,17 @@ def text(value: object) -> str:
     return value.replace("\0", " ").strip() if isinstance(value, str) else ""
 
 
+def _taken_s(stamp: str, offset: str) -> float | None:
+    """Returns the seconds since 1970 of a time of EXIF and its offset from UTC; None if it is not known."""
+    try:
+        taken = datetime.datetime.strptime(f"{stamp}+0000", "%Y:%m:%d %H:%M:%S%z")
+    except ValueError:
+        return None
+    match = re.fullmatch(r"([+-])(\d\d):(\d\d)", offset, re.ASCII)
+    seconds = (int(match[2]) * 3600 + int(match[3]) * 60) * (-1 if match[1] == "-" else 1) if match else 0
+    return taken.timestamp() - seconds
+
+
 def _utf16(value: object) -> str:
     """Returns a tag of Windows, which is UTF-16; empty for what is none."""
     content = bytes(value) if isinstance(value, bytes | tuple | list) else b""
@@ -166,6 +180,7 @@ def _facts(tags: dict[int, Any], exif: dict[int, Any], gps: dict[int, Any]) -> F
         date=month(exif.get(_DATE_ORIGINAL), gps.get(_GPS_DATE)),
         creator=text(tags.get(_ARTIST)) or text(_utf16(tags.get(_XP_AUTHOR))),
         licence=text(tags.get(_COPYRIGHT)),
+        taken_s=_taken_s(text(exif.get(_DATE_ORIGINAL)), text(exif.get(_OFFSET_ORIGINAL))),
     )
 
 
@@ -173,7 +188,9 @@ _TABLE_HINT = "if a table says where it was taken, name that: --csv=FILE"
 
 
 def photos(
-    folder: pathlib.Path, known: Callable[[str], bool] = lambda file: False
+    folder: pathlib.Path,
+    known: Callable[[str], bool] = lambda file: False,
+    fill: Callable[[str, Facts], Facts] = lambda file, facts: facts,
 ) -> Iterator[photo.Photo | photo.Skipped]:
     """Yields every image below a folder, in the same order on every run.
 
@@ -182,19 +199,20 @@ def photos(
     Args:
         folder: Folder to walk.
         known: Files (relative to it) that are not opened and not yielded.
+        fill: Adds to the facts of a file what its neighbours say, such as `sidecars.Sidecars.fill`.
     """
     for file in photo.walk(folder):
         if not photo.is_text(file):
             yield photo.Skipped("bad_image", errors.ImageError(f"{file!r}: its name is not UTF-8.", "rename it"))
         elif not known(file):
-            yield _photo(folder / file, file)
+            yield _photo(folder / file, file, fill)
 
 
-def _photo(path: pathlib.Path, file: str) -> photo.Photo | photo.Skipped:
+def _photo(path: pathlib.Path, file: str, fill: Callable[[str, Facts], Facts]) -> photo.Photo | photo.Skipped:
     """Returns one photograph, or what is wrong with it."""
     try:
         photo.check_kind(path)
-        facts = read(path)
+        facts = fill(file, read(path))
     except errors.GeodsError as error:
         return photo.Skipped("bad_image", error)
     if facts.lat_deg is None or facts.lon_deg is None:
