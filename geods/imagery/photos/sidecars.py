@@ -106,9 +106,8 @@ class Sidecars:
 def _merged(facts: exif.Facts, other: exif.Facts) -> exif.Facts:
     """Returns facts with the missing ones of another; a position is taken whole."""
     changes: dict[str, Any] = {}
-    if (
-        facts.lat_deg is None or facts.lon_deg is None or facts.lat_deg == facts.lon_deg == 0
-    ) and other.lat_deg is not None:
+    is_unknown = facts.lat_deg is None or facts.lon_deg is None or facts.lat_deg == facts.lon_deg == 0
+    if is_unknown and other.lat_deg is not None:
         changes |= {"lat_deg": other.lat_deg, "lon_deg": other.lon_deg}
     if facts.heading_deg is None and other.heading_deg is not None:
         changes |= {"heading_deg": other.heading_deg, "magnetic": other.magnetic}
@@ -157,7 +156,8 @@ def _json_names(folder: pathlib.Path) -> frozenset[str]:
 
 def _descriptions(folder: pathlib.Path) -> Mapping[str, list[dict[str, Any]]]:
     """Returns the entries of Mapillary's file in a folder by the name of their image."""
-    path, found = folder / _DESCRIPTION, {}
+    path = folder / _DESCRIPTION
+    found: dict[str, list[dict[str, Any]]] = {}
     if path.is_file():
         try:
             entries = json.loads(path.read_bytes())
@@ -232,9 +232,10 @@ def _facts_of_xmp(content: bytes) -> exif.Facts:
 def _track(path: pathlib.Path) -> list[tuple[float, float, float]]:
     """Returns the points of a GPX file: seconds since 1970 (UTC), latitude and longitude, by time."""
     files.check_file(path, "name a GPX track: --gpx=FILE")
+    step = "name one: --gpx=FILE"
+    if b"<!DOCTYPE" in path.read_bytes():
+        raise errors.TreeError(f"{path}: is no GPX track (it has a document type).", step)
     try:
-        if b"<!DOCTYPE" in path.read_bytes():
-            raise ValueError("it has a document type")
         root = ET.parse(path).getroot()  # noqa: S314 - see above
         points = []
         for node in root.iter():
@@ -245,9 +246,7 @@ def _track(path: pathlib.Path) -> list[tuple[float, float, float]]:
                     taken = taken if taken.tzinfo else taken.replace(tzinfo=datetime.timezone.utc)
                     points.append((taken.timestamp(), float(node.attrib["lat"]), float(node.attrib["lon"])))
     except (ET.ParseError, ValueError, KeyError) as error:
-        raise errors.TreeError(
-            f"{path}: is no GPX track ({errors.in_short(error)}).", "name one: --gpx=FILE"
-        ) from error
+        raise errors.TreeError(f"{path}: is no GPX track ({errors.in_short(error)}).", step) from error
     if not points:
         raise errors.TreeError(f"{path}: has no track point with a time.", "export the track with its times")
     return sorted(points)

@@ -1,4 +1,4 @@
-"""Files beside photographs: what they fill in, and what EXIF keeps."""
+"""Files beside photographs: facts that EXIF lacks."""
 
 import json
 
@@ -66,12 +66,17 @@ def test_xmp_fills_in_and_exif_counts(tmp_path, name):
 
 def test_mapillary_descriptions_count_headings_from_magnetic_north(tmp_path):
     compass = {"TrueHeading": 90.0, "MagneticHeading": 90.0}
+
+    def entry(filename: str, lat_deg: float, lon_deg: float, **more: object) -> dict[str, object]:
+        return {"filename": filename, "MAPLatitude": lat_deg, "MAPLongitude": lon_deg, **more}
+
+    none = {"TrueHeading": 0.0, "MagneticHeading": 0.0}
     entries = [
-        {"filename": "/old/seq/a.jpg", "MAPLatitude": 1.5, "MAPLongitude": 2.5, "MAPCompassHeading": compass, "MAPCaptureTime": "2012_05_31_10_00_00_000"},
-        {"filename": "/old/other/a.jpg", "MAPLatitude": 9.5, "MAPLongitude": 2.5},
-        {"filename": "b.jpg", "MAPLatitude": 3.5, "MAPLongitude": 4.5, "MAPCompassHeading": {"TrueHeading": 0.0, "MagneticHeading": 0.0}},
+        entry("/old/seq/a.jpg", 1.5, 2.5, MAPCompassHeading=compass, MAPCaptureTime="2012_05_31_10_00_00_000"),
+        entry("/old/other/a.jpg", 9.5, 2.5),
+        entry("b.jpg", 3.5, 4.5, MAPCompassHeading=none),
         {"filename": "c.jpg", "error": {"type": "MapillaryGeoTaggingError"}},
-    ]  # fmt: skip
+    ]
     (tmp_path / "mapillary_image_description.json").write_text(json.dumps(entries))
     beside = sidecars.Sidecars(tmp_path)
     assert beside.fill("seq/a.jpg", NOWHERE) == exif.Facts(1.5, 2.5, 90.0, True, "2012-05")
