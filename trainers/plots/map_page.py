@@ -109,6 +109,7 @@ def _data(
     return [_svg_path(shape, unit_deg) for shape in shapes], {
         "km_per_unit": unit_deg * math.radians(1) * geometry.EARTH_RADIUS_KM,
         "km_per_mile": geometry.KM_PER_MILE,
+        "names": cells.names,
         "ramp": projection.REDS,
         "dark_ramp": projection.DARK_REDS,
         "probability_steps": _PROBABILITY_STEPS,

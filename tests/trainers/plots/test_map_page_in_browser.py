@@ -1,5 +1,6 @@
 """The map page in a real browser: drawing, mouse, fingers and keys."""
 
+import dataclasses
 import re
 
 import drawn_runs
@@ -195,6 +196,16 @@ def test_hostile_names_are_shown_as_they_are(browser, cells, entries, tmp_path):
     assert browser.run("return document.images.length") == 0
     assert browser.requested() == [(tmp_path / "map.html").as_uri()]
     assert browser.logs("browser") == []
+
+
+def test_cells_with_names_show_them(browser, tmp_path):
+    cells = dataclasses.replace(drawn_runs.fiji(), names=("West", HOSTILE, "East"))
+    entry = predictions.Prediction("a", (-17, -179), (-18, 177), np.array([0.2, 0.5, 0.3]))
+    (tmp_path / "map.html").write_text(map_page.render(cells, [entry]), encoding="utf-8")
+    browser.open(tmp_path / "map.html")
+    browser.run("document.querySelector('#top button').click()")
+    assert browser.run(f"return {TIPS}") == f"Cell 1 {HOSTILE}: 50 %"
+    assert browser.run("return [...document.querySelectorAll('#top button')].map(b => b.textContent)[1]") == "2 East"
 
 
 def test_a_map_over_the_antimeridian_fits_the_window(browser, tmp_path):

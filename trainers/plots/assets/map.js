@@ -37,7 +37,8 @@
   };
 
   const pair = (point) => point.map((degrees) => degrees.toFixed(3)).join(", ");
-  const cellText = (cell) => `Cell ${cell}: ${percent(probabilities[cell])}`;
+  const nameOf = (cell) => data.names.length ? `${cell} ${data.names[cell]}` : `${cell}`;
+  const cellText = (cell) => `Cell ${nameOf(cell)}: ${percent(probabilities[cell])}`;
   const toScreen = ([x, y]) => [scale * x + left, scale * y + top];
 
   function setView(newScale, newLeft, newTop) {
@@ -100,7 +101,7 @@
   function fillTable() {
     const best = probabilities.map((p, cell) => [p, cell]).sort((a, b) => b[0] - a[0] || a[1] - b[1]).slice(0, 5);
     $("top").replaceChildren(...best.map(([p, cell]) => {
-      const row = make("tr"), button = make("button", { type: "button", textContent: cell, onclick: () => lookUp(cell) });
+      const row = make("tr"), button = make("button", { type: "button", textContent: nameOf(cell), onclick: () => lookUp(cell) });
       button.setAttribute("aria-label", `Show cell ${cell} on the map`);
       row.insertCell().append(button);
       row.insertCell().textContent = percent(p);
