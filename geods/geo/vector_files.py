@@ -91,10 +91,7 @@ def _gdal(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
     layers = fiona.listlayers(name)
     if len(layers) > 1:
         layers = [known for known in layers if _has_geometry(name, known)]
-    # fiona opens KML only where it is asked to open what it was not tested with.
-    with fiona.open(
-        name, layer=vector_sources.only_layer(layers, path, layer), allow_unsupported_drivers=True
-    ) as source:
+    with _opened(name, vector_sources.only_layer(layers, path, layer)) as source:
         found = list(source)
         geometries = [feature.geometry for feature in found]
         if source.crs and source.crs.is_projected:
@@ -109,14 +106,24 @@ def _gdal(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
     ]
 
 
+def _opened(name: str, layer: str) -> Any:  # noqa: ANN401 - fiona has no types
+    """Opens a layer.
+
+    fiona opens KML only when asked to open what it was not tested with, and then also VRT, which leads to other files.
+    """
+    import fiona
+
+    if name.lower().endswith(".kml"):
+        return fiona.open(name, layer=layer, allow_unsupported_drivers=True, enabled_drivers=["KML"])
+    return fiona.open(name, layer=layer)
+
+
 def _has_geometry(name: str, layer: str) -> bool:
     """Returns whether a layer holds geometries.
 
     GeoPackages and geodatabases also hold plain tables.
     """
-    import fiona
-
-    with fiona.open(name, layer=layer, allow_unsupported_drivers=True) as source:
+    with _opened(name, layer) as source:
         return bool(source.schema["geometry"] != "None")
 
 

@@ -35,7 +35,7 @@ HERE = {
     "boundary in metres": Mistake(
         f"{PARTITION} --boundary={{here}}/m.geojson",
         "look projected",
-        "ogr2ogr",
+        "write degrees",
         boundary("m.geojson", [[lon * 1e5, lat * 1e5] for lon, lat in SQUARE]),
     ),
     "boundary of another country": Mistake(
@@ -93,7 +93,7 @@ HERE = {
     "boundary is a web page": Mistake(
         "tools.make_partition --boundary={here}/b.geojson",
         "cannot be read",
-        "ogrinfo",
+        "docs/boundaries.md",
         text("b.geojson", "<!DOCTYPE html><html>404</html>"),
     ),
     "cells of no size": Mistake("tools.make_partition --boundary=demo --cell_deg=0", "cell", "degrees|0.5|2"),
