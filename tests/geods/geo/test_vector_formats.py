@@ -218,7 +218,8 @@ def test_a_geodatabase_is_hashed_whole(tmp_path):
 
 def test_a_kml_that_is_a_vrt_leads_nowhere(tmp_path):
     target = geojson(tmp_path)
-    vrt = f"<OGRVRTDataSource><OGRVRTLayer name='a'><SrcDataSource>{target}</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
+    layer = f"<OGRVRTLayer name='a'><SrcDataSource>{target}</SrcDataSource></OGRVRTLayer>"
+    vrt = f"<OGRVRTDataSource>{layer}</OGRVRTDataSource>"
     (tmp_path / "b.kml").write_text(vrt)
     with pytest.raises(errors.BoundaryError, match=r"b.kml: cannot be read"):
         vector_files.read(tmp_path / "b.kml")
