@@ -33,6 +33,7 @@ python -m tools.simulated_street_view.
 """
 
 import dataclasses
+import math
 import os
 import pathlib
 import shlex
@@ -52,6 +53,7 @@ from geods.imagery.street_view import street_view_options
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+    from geods.geo import partition
     from geods.imagery import source as imagery_source
     from geods.imagery.scraping import scrape
 
@@ -152,7 +154,7 @@ def main(settings: Options) -> None:
     if client.name in _ATTRIBUTIONS:
         print(_ATTRIBUTIONS[client.name])
     plan = tables.cost_plan(_as_planned(settings), len(cells), there, spent, client.units_per_image, listed)
-    print(plan, flush=True)
+    print("\n".join([plan, *_hints(settings, cells, len(listed))]), flush=True)
     with _Bar(settings, len(listed) or len(cells) * settings.locations_per_cell) as bar:
         stop = _stop_on_signal()
         try:
@@ -163,6 +165,23 @@ def main(settings: Options) -> None:
     client.close()
     print(_ending(settings, result))
     sys.exit(result.halt.exit_code)
+
+
+def _hints(settings: Options, cells: "partition.Partition", listed: int) -> list[str]:
+    """Returns lines on what the user may not expect of the plan."""
+    flag = "mapillary_radius_m" if settings.source == "mapillary" else "radius_m"
+    side_m = math.sqrt(min(cells.areas_km2)) * 1000
+    lines = []
+    if not listed and side_m < getattr(settings, flag):
+        lines.append(
+            f"  the smallest cell is about {side_m:,.0f} m wide, less than --{flag}={getattr(settings, flag)}: pictures"
+            f" found will often lie in another cell; --{flag}={max(1, int(side_m / 4))} finds nearer ones"
+        )
+    if settings.dry_run:
+        lookups = listed or len(cells) * settings.lookups_per_cell
+        asks = f"  a dry run asks for at most {lookups:,} points, {settings.lookups_per_s:g} a second, and for no image"
+        lines.append(asks if settings.source == "street_view" else f"{asks}; nothing of {settings.source} costs money")
+    return lines
 
 
 def _as_planned(settings: Options) -> Options:

@@ -173,7 +173,11 @@ class _IntegerListParser(flags.ListParser):
         """Returns the integers, or raises ValueError naming the text."""
         if isinstance(argument, list):
             return argument
-        return [int(word) for word in super().parse(argument)]
+        words = super().parse(argument)
+        try:
+            return [int(word) for word in words]
+        except ValueError:
+            raise ValueError("must be whole numbers with commas between, such as 0,90,180") from None
 
 
 def _without_none(annotation: Any) -> Any:  # noqa: ANN401

@@ -3,6 +3,7 @@
 import collections
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,7 @@ def test_every_view_looks_where_its_name_says_and_has_its_credit(folder, scraped
 
 def test_what_is_printed(scraped):
     assert "panoramax to " in scraped.stdout
+    assert re.search(r"smallest cell is about 1,\d{3} m wide, less than --radius_m=2000: pictures", scraped.stdout)
     assert "name their producers (views.csv)" in scraped.stdout
     assert "12 images in this run, 0.00 USD in all" in scraped.stdout
     assert "USD a thousand" not in scraped.stdout
@@ -185,6 +187,11 @@ def test_a_list_of_points_without_a_partition(folder, service, tmp_path):
     done = run([*words, "--dry_run"])
     assert done.returncode == 6, done.stderr
     assert f"{len(lines) - 1} points of " in done.stdout
+    asks = (
+        f"asks for at most {len(lines) - 1} points, 1000 a second, and for no image; nothing of panoramax costs money"
+    )
+    assert f"{asks} money" in done.stdout
+    assert "the smallest cell" not in done.stdout
     assert f"row {len(shots) + 2} (10.000000, 10.000000): zero results" in done.stdout
     done = run(words)
     assert done.returncode == 6, done.stderr
