@@ -175,10 +175,12 @@ def cut(panorama: Pixels, pose: Pose | float, camera: Camera, crop: Crop = WHOLE
             lacks.
         OptionError: If an angle is not a finite number.
     """
-    pose = pose if isinstance(pose, Pose) else Pose(pose)
-    check_ratio(panorama.shape[0], panorama.shape[1], crop)
+    return cut_thinned(thin(panorama, camera, crop), pose if isinstance(pose, Pose) else Pose(pose), camera, crop)
+
+
+def cut_thinned(pixels: Pixels, pose: Pose, camera: Camera, crop: Crop = WHOLE) -> Pixels:
+    """Returns the level view of a camera from what `thin` returned for one of its size and field of view; see `cut`."""
     wide, high = 1 - crop.left - crop.right, 1 - crop.top - crop.bottom
-    pixels = _thin(panorama, camera, wide)
     height_px, width_px = pixels.shape[:2]
     bearings, elevations = pose.bearings_and_elevations(camera)
     across, down = (bearings / 360 + 0.5 - crop.left) / wide, (0.5 - elevations / 180 - crop.top) / high
@@ -232,12 +234,16 @@ def _check_within(across: geometry.Array, down: geometry.Array) -> None:
         raise errors.ImageRefused("cropped", f"{outside:.1%} of the view lies outside the cropped panorama.")
 
 
-def _thin(panorama: Pixels, camera: Camera, wide: float) -> Pixels:
+def thin(panorama: Pixels, camera: Camera, crop: Crop = WHOLE) -> Pixels:
     """Returns a panorama with less than twice the pixels a degree of the view.
 
-    Compared at the view's middle, where they are fewest.
+    Compared at the view's middle, where they are fewest. One result serves all headings.
+
+    Raises:
+        ImageRefused: "wrong_size", as `check_ratio`.
     """
-    factor = int(panorama.shape[1] / wide / camera.sphere_width_px)
+    check_ratio(panorama.shape[0], panorama.shape[1], crop)
+    factor = int(panorama.shape[1] / (1 - crop.left - crop.right) / camera.sphere_width_px)
     if factor < 2:
         return panorama
     size = (max(2, panorama.shape[1] // factor), max(1, panorama.shape[0] // factor))

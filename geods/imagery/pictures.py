@@ -37,6 +37,14 @@ class Picture:
     pixels: perspective.Pixels
     pose: perspective.Pose
     crop: perspective.Crop | None = None
+    _thinned: dict[tuple[float, int, int], perspective.Pixels] = dataclasses.field(default_factory=dict, repr=False)
+
+    def thinned(self, camera: perspective.Camera) -> perspective.Pixels:
+        """Returns the panorama as coarse as the views need it, made once for all headings."""
+        shape = (camera.fov_deg, camera.height_px, camera.width_px)
+        if shape not in self._thinned:
+            self._thinned[shape] = perspective.thin(self.pixels, camera, self.crop or perspective.WHOLE)
+        return self._thinned[shape]
 
 
 class LastOfThread(Generic[Value]):
@@ -117,7 +125,7 @@ def view(picture: Picture, camera: perspective.Camera, name: str) -> bytes:
             perspective.cut and perspective.fit.
     """
     if picture.crop is not None:
-        pixels = perspective.cut(picture.pixels, picture.pose, camera, picture.crop)
+        pixels = perspective.cut_thinned(picture.thinned(camera), picture.pose, camera, picture.crop)
     else:
         centre_deg = picture.pose.heading_deg
         if abs((centre_deg - camera.heading_deg + 180) % 360 - 180) > 1:
