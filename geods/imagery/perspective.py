@@ -179,7 +179,14 @@ def cut(panorama: Pixels, pose: Pose | float, camera: Camera, crop: Crop = WHOLE
 
 
 def cut_thinned(pixels: Pixels, pose: Pose, camera: Camera, crop: Crop = WHOLE) -> Pixels:
-    """Returns the level view of a camera from what `thin` returned for one of its size and field of view; see `cut`."""
+    """Returns the level view of a camera from a thinned panorama; see `cut`.
+
+    Args:
+        pixels: Result of `thin` for a camera of this size and field of view.
+        pose: How its camera stood.
+        camera: The camera.
+        crop: What it lacks of the sphere.
+    """
     wide, high = 1 - crop.left - crop.right, 1 - crop.top - crop.bottom
     height_px, width_px = pixels.shape[:2]
     bearings, elevations = pose.bearings_and_elevations(camera)
