@@ -106,7 +106,7 @@ def check_undamaged(folder: pathlib.Path) -> None:
     """
     if not folder.is_dir() or lacks_seal(folder):
         return
-    if damaged := seals.changed_sizes(folder):
+    if damaged := seals.verify(folder, read=False):
         lines = [f"  {damage.path.name}: {damage.problem}" for damage in damaged[:_SHOWN]]
         problem = "\n".join([f"{folder}: is damaged, {len(damaged)} of its files:", *lines])
         raise errors.DatasetError.damaged(folder, problem)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from geods import errors
 from geods.imagery.photos import import_journal
 from geods.imagery.scraping import scrape_journal, tables
-from geods.storage import checksums, external_sort
+from geods.storage import checksums, databases, external_sort
 from geods.tree import companions, imagery_tree, table
 
 
@@ -94,7 +94,7 @@ def _of_scrape(path: pathlib.Path) -> Iterator[tuple[str, str]]:
 
 def _of_import(path: pathlib.Path) -> Iterator[tuple[str, str]]:
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(databases.open_to_read(path)) as connection:
             yield from connection.execute("SELECT target, sha256 FROM photos WHERE state = 'placed'")
     except sqlite3.Error as error:
         raise _damaged(path, error) from error

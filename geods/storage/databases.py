@@ -6,13 +6,13 @@ import pathlib
 import sqlite3
 
 
-def open_to_read(path: str | os.PathLike[str]) -> contextlib.closing[sqlite3.Connection]:
+def open_to_read(path: str | os.PathLike[str]) -> sqlite3.Connection:
     """Opens a store that another process may be writing.
 
     Raises:
         sqlite3.OperationalError: If it is missing or cannot be opened.
     """
-    return contextlib.closing(sqlite3.connect(f"{pathlib.Path(path).absolute().as_uri()}?mode=ro", uri=True))
+    return sqlite3.connect(f"{pathlib.Path(path).absolute().as_uri()}?mode=ro", uri=True)
 
 
 def open_to_write(
@@ -43,5 +43,5 @@ def open_to_write(
 
 def copy(path: pathlib.Path, target: pathlib.Path) -> None:
     """Copies a store as it is between two changes, also while others write it."""
-    with open_to_read(path) as source, contextlib.closing(sqlite3.connect(target)) as copied:
+    with contextlib.closing(open_to_read(path)) as source, contextlib.closing(sqlite3.connect(target)) as copied:
         source.backup(copied)

@@ -111,51 +111,31 @@ def names_in(folder: pathlib.Path) -> list[str]:
         return []
 
 
-def changed_sizes(folder: pathlib.Path) -> list[Damage]:
-    """Returns the files that are missing or of another size, without reading any."""
+def verify(folder: pathlib.Path, names: Iterable[str] | None = None, read: bool = True) -> list[Damage]:
+    """Returns the damaged sealed files, all or those named; by size unless `read`."""
     try:
-        return [found for name, entry in _read(folder).items() if (found := _changed_size(folder / name, entry[0]))]
+        return compare(folder, _read(folder), names, read)
     except errors.SealError as error:
         return [Damage(folder / NAME, error.problem)]
 
 
-def verify(folder: pathlib.Path, names: Iterable[str] | None = None) -> list[Damage]:
-    """Reads sealed files, all or those named; returns the damaged ones."""
-    try:
-        entries = _read(folder)
-    except errors.SealError as error:
-        return [Damage(folder / NAME, error.problem)]
-    return compare(folder, entries, [name for name in names if name in entries] if names else None)
+def compare(
+    folder: pathlib.Path, entries: Entries, names: Iterable[str] | None = None, read: bool = True
+) -> list[Damage]:
+    """Returns the damaged files of those with entries, as `verify`."""
+    chosen = [name for name in (entries if names is None else names) if name in entries]
+    return [found for name in chosen if (found := _damage(folder / name, *entries[name], entries, read))]
 
 
-def compare(folder: pathlib.Path, entries: Entries, names: Iterable[str] | None = None) -> list[Damage]:
-    """Reads files, all of the entries or those named; returns those that differ."""
-    return [found for name in names or entries if (found := _changed(folder, name, entries))]
-
-
-def _changed(folder: pathlib.Path, name: str, entries: Entries) -> Damage | None:
-    """Returns the damage of one file, if it has any."""
-    path = folder / name
-    size_bytes, expected = entries[name]
+def _damage(path: pathlib.Path, size_bytes: int | None, sha256: str, entries: Entries, read: bool) -> Damage | None:
     if not path.is_file():
         return Damage(path, "is missing")
-    digest = files.sha256_of_file(path)
-    if digest == expected:
-        return None
-    others = [other for other, (_, sha256) in entries.items() if sha256 == digest]
-    if others:
+    digest, found = files.sha256_of_file(path) if read else sha256, path.stat().st_size
+    if digest != sha256 and (others := [name for name, (_, other) in entries.items() if other == digest]):
         return Damage(path, f"holds the bytes of {others[0]}")
-    return _changed_size(path, size_bytes) or Damage(path, "its bytes have changed since it was written")
-
-
-def _changed_size(path: pathlib.Path, size_bytes: int | None) -> Damage | None:
-    """Returns the damage of one file by its size, if any."""
-    if not path.is_file():
-        return Damage(path, "is missing")
-    found = path.stat().st_size
-    if size_bytes in (None, found):
-        return None
-    return Damage(path, f"has {found:,} bytes, not {size_bytes:,} as when it was written")
+    if size_bytes not in (None, found):
+        return Damage(path, f"has {found:,} bytes, not {size_bytes:,} as when it was written")
+    return None if digest == sha256 else Damage(path, "its bytes have changed since it was written")
 
 
 def _entry(path: pathlib.Path) -> tuple[int, str]:

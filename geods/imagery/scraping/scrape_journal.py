@@ -23,7 +23,7 @@ import sqlite3
 from typing import Literal
 
 from geods import errors
-from geods.storage import locks
+from geods.storage import databases, locks
 from geods.tree import imagery_tree
 
 NAME, LOCK_NAME, INCOMING_NAME = "journal.sqlite", ".scrape.lock", ".incoming"
@@ -70,20 +70,18 @@ def create(path: pathlib.Path) -> sqlite3.Connection:
     Raises:
         TreeError: If the file is not a journal of this format.
     """
-    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
         # Money is counted here: a unit must not be forgotten when the power fails.
-        connection.execute("PRAGMA synchronous = FULL")
-        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            connection.executescript(_TABLES)
+        connection = databases.open_to_write(path, _TABLES, synchronous="FULL")
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise _no_journal(path) from error
+    with contextlib.ExitStack() as stack:
+        stack.callback(connection.close)
         _check_format(connection, path)
         connection.execute(_ORIGINAL)
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise _no_journal(path) from error
+        stack.pop_all()
     return connection
 
 
@@ -93,7 +91,7 @@ def open_to_read(path: pathlib.Path) -> contextlib.closing[sqlite3.Connection]:
     Raises:
         TreeError: If the file is not a journal of this format.
     """
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    connection = databases.open_to_read(path)
     try:
         _check_format(connection, path)
     except sqlite3.DatabaseError as error:
@@ -110,7 +108,7 @@ def _is_begun(path: pathlib.Path) -> bool:
     if not path.is_file():
         return False
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(databases.open_to_read(path)) as connection:
             return bool(connection.execute("SELECT 1 FROM sqlite_master").fetchone())
     except sqlite3.DatabaseError:
         # Whoever opens it says what it is.
