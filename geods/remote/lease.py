@@ -61,7 +61,7 @@ class Lease:
             raise errors.ClaimLostError(problem, "wait until that ends, then run the same command again")
 
     def release(self) -> None:
-        """Removes it, if it is still there; one that cannot be removed is stale in a while."""
+        """Removes it, if it is still there; one that stays grows stale."""
         with contextlib.suppress(errors.BucketError):
             if self._read().get("token") == self._token:
                 self._store.delete(self._url.lease)

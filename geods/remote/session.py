@@ -89,7 +89,7 @@ class Session:
         return url.local
 
     def push(self, show: bool = True) -> None:
-        """Sends what has changed, or raises BucketError; `show` is for a progress bar."""
+        """Sends changed files, or raises BucketError; `show` is for a progress bar."""
         with self._pushing:
             changed = [writer for writer in self._writers if any(writer.mirror.changes())]
             for writer in changed:
@@ -97,7 +97,7 @@ class Session:
             mirror.push([writer.mirror for writer in changed], show)
 
     def close(self) -> None:
-        """Sends what is left and frees the locations; raises BucketError as `push`."""
+        """Sends the last changes and frees the locations; raises BucketError as `push`."""
         self._ended.set()
         try:
             self.push()

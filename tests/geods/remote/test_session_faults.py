@@ -1,4 +1,4 @@
-"""Mirrors that may not, cannot, are killed or find nobody: the cause is told, and what was made is kept."""
+"""Mirrors without permission, room, server or end: the cause, and files kept."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""A place that several work on, in one machine or in more: who is refused, who is told, and whose state counts."""
+"""Locations that several processes use, on one machine or on more."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Memory is asked for before work begins: the figure, what there is, and the flag to change."""
+"""Memory checks: the bytes needed and available, and the flag to change."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""Machines that keep mirrors of one bucket, for tests: a server, a bucket, and what a machine does in a session."""
+"""Machines with mirrors of one bucket, and their sessions, for tests."""
 
 import pathlib
 
@@ -19,7 +19,7 @@ def store(server, monkeypatch, tmp_path) -> str:
 
 @pytest.fixture
 def work(monkeypatch, tmp_path):
-    """Does something in a session of a machine, on a place; returns what that gives."""
+    """Calls a function in a session of a machine on a location; returns its result."""
 
     def working(place: str, mode: str, do=lambda folder: None, machine: str = "mirror"):
         with monkeypatch.context() as patch:
@@ -37,7 +37,7 @@ def work(monkeypatch, tmp_path):
 
 
 def write(files: dict[str, bytes]):
-    """What makes files in a folder."""
+    """Returns a function that writes files to a folder."""
 
     def do(folder: pathlib.Path) -> None:
         for name, content in files.items():

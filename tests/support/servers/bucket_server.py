@@ -1,4 +1,4 @@
-"""Servers that speak S3 and Google's storage, as processes, and what a test asks of them."""
+"""Servers of S3 and Google's storage as processes, and their logs for tests."""
 
 import contextlib
 import functools
@@ -36,7 +36,7 @@ class Server:
 
     @contextlib.contextmanager
     def takes_one(self, pattern: str) -> Iterator[None]:
-        """Lets one write of an object whose path matches come through, and no other until the block ends."""
+        """Lets one write to a matching path pass, and no other until the block ends."""
         held = held_file(self._log.parent)
         incoming = held.with_suffix(".incoming")
         incoming.write_text(pattern)
@@ -60,7 +60,7 @@ class Server:
 
 
 def held_file(folder: pathlib.Path) -> pathlib.Path:
-    """Returns where tests/support/servers/moto_server.py looks for what it must not take."""
+    """Returns the file that names the objects that moto_server.py must not take."""
     return folder / "held"
 
 
@@ -112,7 +112,7 @@ def system() -> s3fs.S3FileSystem:
 
 @functools.cache
 def _system_of(endpoint: str) -> s3fs.S3FileSystem:
-    """The objects of a server; botocore takes 0.1 s of processor time to make ready, which is much where many ask."""
+    """Returns the objects of a server; botocore takes 0.1 s to start."""
     return s3fs.S3FileSystem(endpoint_url=endpoint, skip_instance_cache=True, use_listings_cache=False)
 
 
@@ -124,7 +124,7 @@ def server(tmp_path_factory):
 
 
 def new(server, monkeypatch, mirror) -> str:
-    """Makes a bucket, and lets a test work on it with a mirror of its own; returns its name."""
+    """Makes a bucket for a test with a mirror of its own; returns its name."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("GEODS_MIRROR", str(mirror))

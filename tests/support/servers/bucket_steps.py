@@ -1,4 +1,4 @@
-"""What tests of buckets do with objects and programs."""
+"""Steps of tests of buckets with objects and programs."""
 
 import json
 import pathlib
@@ -27,7 +27,7 @@ def contents(url: str, pattern: str) -> dict[str, bytes]:
 
 
 def let_leases_grow_old(url: str) -> None:
-    """Does to the leases of a bucket what three minutes without their processes do."""
+    """Makes the leases of a bucket as old as three minutes without renewal do."""
     system, bucket = bucket_server.system(), url.removeprefix("s3://").partition("/")[0]
     for name in [name for name in system.find(bucket) if name.endswith("geods-claim")]:
         system.pipe_file(name, json.dumps(json.loads(system.cat_file(name)) | {"renewed_s": 0}).encode())
