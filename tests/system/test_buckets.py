@@ -90,7 +90,8 @@ def on_other_machines(store: str, tree_dir: pathlib.Path) -> None:
 def test_an_extraction_that_was_killed_goes_on_here_and_elsewhere(
     store, server, data_dir, extract_flags, made_once, monkeypatch, tmp_path
 ):
-    extract_flags = [*extract_flags, "--block_rows=8", "--batch_size=8"]
+    others = [flag for flag in extract_flags if not flag.startswith(("--block_rows", "--batch_size"))]
+    extract_flags = [*others, "--block_rows=8", "--batch_size=8"]
     cache_dir = made_once(
         "small blocks", lambda folder: road.program("trainers.extract", *extract_flags, f"--cache_dir={folder}")
     )

@@ -31,9 +31,8 @@ def test_a_scrape_that_was_killed_goes_on_elsewhere_and_pays_nothing_twice(store
     with scraper_soak.service(tmp_path) as street_view:
         assert scraper_soak.scrape(street_view.url, tmp_path, "tree", *SCRAPE, "--images_per_s=1000").returncode == 0
         wanted, paid = scraper_soak.contents(tmp_path / "tree"), street_view.asked()
-        command = scraper_soak.command(
-            street_view.url, tmp_path, "", *SCRAPE, f"--out={store}/tree", "--images_per_s=4"
-        )
+        command = scraper_soak.command(street_view.url, tmp_path, "tree", *SCRAPE, "--images_per_s=4")
+        command = [f"--out={store}/tree" if word.startswith("--out=") else word for word in command]
         with road.started(*command[command.index("-m") + 1 :]) as process:
             kill_when(process, lambda: len(contents(f"{store}/tree", r"/\d+/.*jpg")) > 6)
         shutil.rmtree(tmp_path / "mirror")
