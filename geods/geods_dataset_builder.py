@@ -11,6 +11,8 @@ for the traceback. The tfds command takes no flags of a builder, so these are se
     GEODS_ON_BAD_IMAGE       raise (default): nothing is built; skip: they are left out; quarantine: they are moved to
                              TREE.quarantine, each with a file that holds the reason
     GEODS_MAX_BAD_FRACTION   more bad images than this share end a build in any case (0.01)
+    GEODS_BLOCK_DEG          edge of the blocks of config blocked, degrees; 1, or smaller where 1 gives unequal splits
+    GEODS_SPLIT_SEED         seed of the split; 0, or another where 0 gives unequal splits
 
 Both folders may be URLs (geods/remote/), which TFDS never sees: it gets the paths of their mirrors.
 
@@ -39,6 +41,8 @@ from geods.storage import checksums, disk_errors, files, locks, seals
 from geods.tree import bad_images, companions, fingerprint, jpeg
 
 _BUILD_COMMAND = "tfds build geods --manual_dir=TREE --data_dir=DIR"
+# Rules of datasets by path: --overwrite deletes a dataset before its builder is made again.
+_rules: dict[str, splits.Rule] = {}
 
 
 @dataclasses.dataclass(eq=False)
@@ -46,12 +50,12 @@ class GeodsConfig(tfds.core.BuilderConfig):
     """How locations are split.
 
     Attributes:
-        policy: "blocked" (whole 1-degree blocks), "random" (by location) or "report" (by image; its lists if there).
-        seed: Another seed is another split.
+        policy: "blocked" (whole blocks), "random" (by location) or "report" (by image; its lists if there).
+        seed: Another seed is another split; None leaves it to the build, as $GEODS_SPLIT_SEED overrides it.
     """
 
     policy: splits.Policy = "blocked"
-    seed: int = 0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the policy."""
@@ -60,11 +64,6 @@ class GeodsConfig(tfds.core.BuilderConfig):
                 raise errors.OptionError(
                     f"policy={self.policy!r}: is not blocked, random or report.", "name one of the three"
                 )
-
-    @property
-    def rule(self) -> splits.Rule:
-        """The rule of the split."""
-        return splits.Rule(self.policy, self.seed)
 
 
 class Builder(dataset_builder.FileReaderBuilder):
@@ -75,7 +74,7 @@ class Builder(dataset_builder.FileReaderBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = "Give an imagery tree: --manual_dir=TREE; geods/README.md says how one looks."
     DEFAULT_BUILDER_CONFIG_NAME = "blocked"
     BUILDER_CONFIGS: ClassVar[list[GeodsConfig]] = [
-        GeodsConfig(name="blocked", policy="blocked", description="Whole 1-degree blocks in one split, 80/10/10."),
+        GeodsConfig(name="blocked", policy="blocked", description="Whole blocks in one split, 80/10/10."),
         GeodsConfig(name="random", policy="random", description="Locations split at random, 80/10/10."),
         GeodsConfig(name="report", policy="report", description="The report's split by image: its lists, or 95/5."),
     ]
@@ -88,6 +87,7 @@ class Builder(dataset_builder.FileReaderBuilder):
         with _without_traceback():
             self._places = remote_build.RemoteDirs(data_dir)
             super().__init__(data_dir=self._places.data_dir, **kwargs)
+        self._note_rule()
 
     def download_and_prepare(self, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
         """Builds the dataset, unless it exists.
@@ -178,7 +178,7 @@ class Builder(dataset_builder.FileReaderBuilder):
     def _plan(self, dl_manager: tfds.download.DownloadManager, check: build_plan.Check) -> build_plan.Plan:
         """Reads and checks the whole tree, and notes what the dataset will be made of."""
         tree = companions.TreeFolder(_manual_dir(dl_manager))
-        plan = build_plan.make(tree, self.builder_config.rule, bad_images.Policy.from_environment(), check)
+        plan = build_plan.make(tree, self._request(), bad_images.Policy.from_environment(), check)
         examples.name_cells(self.info.features, plan.cell_count)
         self.info.metadata.update(plan.metadata)
         rows = [some.rows() for some in plan.by_split.values()]
@@ -187,6 +187,17 @@ class Builder(dataset_builder.FileReaderBuilder):
         checksums.write(self.data_path / checksums.NAME, plan.sources.images)
         print(f"{self.info.full_name}: {plan.summary}")
         return plan
+
+    def _note_rule(self) -> None:
+        """Notes the rule of a dataset that is there, so that a grown tree moves no location when it is built again."""
+        if rule := lineage.rule_in(self.info.metadata or {}):
+            _rules[str(self.data_path)] = rule
+
+    def _request(self) -> splits.Request:
+        """Returns the rule of the split as far as it is given, or known of the dataset that is built again."""
+        config = self.builder_config
+        request = splits.Request.from_environment(config.policy, config.seed)
+        return dataclasses.replace(request, before=_rules.get(str(self.data_path)))
 
     def _download_and_prepare(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
@@ -227,7 +238,10 @@ class Builder(dataset_builder.FileReaderBuilder):
             return
         root, config = pathlib.Path(download_config.manual_dir), self.builder_config
         tree = companions.TreeFolder(root)
-        now = build_plan.sources_now(tree, config.rule, bad_images.Policy.from_environment())
+        rule = splits.Request.from_environment(config.policy, config.seed).filled(
+            lineage.rule_in(self.info.metadata) or splits.Rule(config.policy)
+        )
+        now = build_plan.sources_now(tree, rule, bad_images.Policy.from_environment())
         changes = _changes(pathlib.Path(self.data_dir), self.info.metadata, now)
         if changes:
             kinds = " and ".join(dict.fromkeys(line.split()[0].rstrip(":") for line in changes))

@@ -63,6 +63,7 @@ def main(options: Options) -> None:
     facts = recorded_hashes.compare(tree, table.ImageTable(jpeg.checked(locations.paths), locations))
     print(f"tree {options.tree}")
     print("\n".join(f"  {line}" for line in tree_report.contents(locations, facts)))
+    print("".join(f"  {line}\n" for line in layouts.unnamed_line(options.tree, locations)), end="")
     if cells is None:
         print("partition: none found, so cells were not checked; give one by --partition=PATH")
     else:

@@ -68,7 +68,7 @@ def main(options: Options) -> None:
     tree_copies.copy_companions(pathlib.Path(options.source), options.partition, out)
     there = locations.views - copied
     print(f"{len(locations):,} locations: {copied:,} images copied to {out}, {there:,} were there")
-    for line in labelling.number_line(locations):
+    for line in labelling.number_line(locations) + layouts.unnamed_line(options.source, locations):
         print(f"  {line}")
     if cells is not None:
         print(labelling.summary(labelling.label(locations, cells), len(cells)))

@@ -67,31 +67,31 @@ class _Checked:
     facts: table.ImageTable
 
 
-def _check_tree(tree: companions.TreeFolder, rule: splits.Rule, check: Check) -> _Checked:
+def _check_tree(tree: companions.TreeFolder, policy: splits.Policy, check: Check) -> _Checked:
     """Reads a tree with its partition and checks its images."""
     locations = layouts.read(tree.root)
     cells_path = tree.find_partition()
     cells = partition.read(cells_path)
-    lists = split_lists.find(tree, locations) if rule.policy == "report" else None
+    lists = split_lists.find(tree, locations) if policy == "report" else None
     facts = recorded_hashes.compare(tree, _checked_images(locations, check))
     return _Checked(locations, cells_path, cells, lists, facts)
 
 
 def make(
-    tree: companions.TreeFolder, rule: splits.Rule, on_bad: bad_images.Policy, check: Check = jpeg.checked
+    tree: companions.TreeFolder, request: splits.Request, on_bad: bad_images.Policy, check: Check = jpeg.checked
 ) -> Plan:
     """Reads and checks a whole tree.
 
     Args:
         tree: The tree.
-        rule: The rule of the split.
+        request: Rule of the split as far as it is given.
         on_bad: Policy for bad images.
         check: Function that reads and checks files.
 
     Raises:
         GeodsError: If the tree, its partition or an image cannot be used.
     """
-    checked = _check_tree(tree, rule, check)
+    checked = _check_tree(tree, request.policy, check)
     locations, cells, facts = checked.locations, checked.cells, checked.facts
     step = f"replace or delete them; python -m tools.check_tree --tree={tree.root} lists all"
     bad = bad_images.settle(facts.bad(), len(facts), tree, on_bad, step)
@@ -101,6 +101,7 @@ def make(
         locations = locations.keep(facts.is_good)
     labels = labelling.label(locations, cells)
     inside = table.LabelledLocations(locations, labels.cells, np.flatnonzero(labels.cells >= 0))
+    rule = split_lists.choose(inside, request)
     by_split = split_lists.by_split(inside, rule, checked.lists)
     images = lineage.ImageHashes(tree.root, facts, moved)
     made_of = lineage.from_tree(tree, images, [] if moved else bad, cells, rule, checked.lists)
@@ -116,8 +117,9 @@ def make(
         "outside": len(labels.outside),
     }
     lines = [f"{tree.root} on {checked.cells_path}", labelling.summary(labels, len(cells))]
-    lines += labelling.number_line(locations) + jpeg.turned_line(facts.turned) + jpeg.panorama_line(facts.panoramas)
-    lines.append(split_lists.summary(inside, by_split, checked.lists))
+    lines += labelling.number_line(locations) + layouts.unnamed_line(tree.root, checked.locations)
+    lines += jpeg.turned_line(facts.turned) + jpeg.panorama_line(facts.panoramas)
+    lines += [split_lists.summary(inside, by_split, checked.lists), *split_lists.advice(by_split, rule)]
     return Plan(by_split, len(cells), tree.provenance(), made_of, metadata, "\n".join(lines), facts)
 
 
@@ -128,7 +130,7 @@ def sources_now(
 
     Bad images are not printed, moved or refused.
     """
-    checked = _check_tree(tree, rule, check)
+    checked = _check_tree(tree, rule.policy, check)
     bad = checked.facts.bad() if on_bad.on_bad_image == "skip" else []
     images = lineage.ImageHashes(tree.root, checked.facts)
     return lineage.from_tree(tree, images, bad, checked.cells, rule, checked.lists)

@@ -30,6 +30,7 @@ class Lineage:
         provenance: Source and licence of the images.
         policy: Policy of the split.
         seed: Seed of the split.
+        block_deg: Edge of the blocks of the split, degrees.
         lists: SHA-256 of the lists of the split, by name; empty without lists.
     """
 
@@ -40,6 +41,7 @@ class Lineage:
     provenance: tuple[str, str]
     policy: str
     seed: int
+    block_deg: float
     lists: Mapping[str, str]
 
     def to_metadata(self) -> dict[str, Any]:
@@ -58,6 +60,8 @@ class Lineage:
         """
         names = [field.name for field in dataclasses.fields(cls) if field.name not in ("images", "provenance")]
         source, licence = content["provenance"]
+        # Datasets of blocks of 1 degree alone do not name their size.
+        content = {"block_deg": splits.BLOCK_DEG, **content}
         return cls(image_hashes, provenance=(source, licence), **{name: content[name] for name in names})
 
     def changes(self, now: "Lineage") -> list[str]:
@@ -72,6 +76,7 @@ class Lineage:
             ("provenance: licence", self.provenance[1], now.provenance[1]),
             ("split: policy", self.policy, now.policy),
             ("split: seed", self.seed, now.seed),
+            ("split: block size in degrees", self.block_deg, now.block_deg),
         ):
             if then != today:
                 lines.append(f"{name} {then!r} then, {today!r} now")
@@ -156,8 +161,18 @@ def from_tree(
         provenance=(given.source, given.licence),
         policy=rule.policy,
         seed=rule.seed,
+        block_deg=rule.block_deg,
         lists={path.name: files.sha256_of_file(path) for path in (lists.files if lists else ())},
     )
+
+
+def rule_in(metadata: Mapping[str, Any]) -> splits.Rule | None:
+    """Returns the rule of the split in a dataset's metadata.json, None if there is none."""
+    try:
+        sources = metadata["sources"]
+        return splits.Rule(sources["policy"], sources["seed"], sources.get("block_deg", splits.BLOCK_DEG))
+    except (AttributeError, KeyError, TypeError):
+        return None
 
 
 def content_fingerprint(by_split: split_lists.BySplit, facts: table.ImageTable) -> str:

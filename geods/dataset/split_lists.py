@@ -10,6 +10,7 @@ and folders before them or not. The cell in a name is ignored, so that lists sti
 
 import dataclasses
 import io
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ import numpy as np
 
 from geods import errors
 from geods.dataset import splits as dataset_splits
+from geods.geo import geometry
 from geods.storage import files as storage_files
 from geods.tree import companions, imagery_tree, layouts, table
 
@@ -26,6 +28,8 @@ TRAIN_NAME, TEST_NAME = "trainFiles.npy", "testFiles.npy"
 _REPAIR = "save it again with numpy.save, or move it away to split at random"
 
 _AT_ONCE = 4096
+# A mean of fewer errors has a 95 % interval of half its value or more.
+_FEW_LOCATIONS = 30
 
 # (location_id, view name in the standard tree, or "" for all views)
 Entry = tuple[str, str]
@@ -78,7 +82,7 @@ def by_split(found: table.LabelledLocations, rule: dataset_splits.Rule, lists: S
     if not len(groups[dataset_splits.TRAIN]):
         raise errors.DatasetError(
             f"split {rule.policy!r}: none of the {len(found)} locations falls into train.",
-            "add locations, or build with another seed or --config",
+            f"add locations, or build with another seed or --config: {dataset_splits.SEED_VARIABLE}=1",
         )
     return {name: items for name, items in groups.items() if len(items)}
 
@@ -91,6 +95,29 @@ def summary(found: table.LabelledLocations, groups: BySplit, lists: SplitLists |
         unlisted = len(found.rows()) - sum(views.values())
         lines.append(f"  split by {lists.path} and its test list; {unlisted:,} views are in neither and left out")
     return "\n".join(lines)
+
+
+def choose(found: table.LabelledLocations, request: dataset_splits.Request) -> dataset_splits.Rule:
+    """Chooses the rule of the split of some locations."""
+    starts = range(0, len(found), _AT_ONCE)
+    return dataset_splits.choose(request, lambda: (found[start : start + _AT_ONCE].coords() for start in starts))
+
+
+def advice(groups: BySplit, rule: dataset_splits.Rule) -> list[str]:
+    """Returns lines on the blocks of a split, and on parts that are empty or too small to measure with."""
+    lines = []
+    if rule.policy == "blocked":
+        keep = f"{dataset_splits.BLOCK_VARIABLE}={rule.block_deg!r} {dataset_splits.SEED_VARIABLE}={rule.seed}"
+        size = f"{rule.block_deg:g} degrees ({math.radians(rule.block_deg) * geometry.EARTH_RADIUS_KM:,.1f} km)"
+        lines.append(f"  split by blocks of {size}, seed {rule.seed}; {keep} gives the same of another tree")
+    names = dataset_splits.NAMES if rule.policy != "report" else (dataset_splits.TRAIN, dataset_splits.TEST)
+    for name in names[1:]:
+        count = len(groups.get(name, ()))
+        if count < _FEW_LOCATIONS:
+            size = f"only {count} locations, too few to measure with" if count else "no location"
+            steps = f"build with other blocks or another seed ({dataset_splits.BLOCK_VARIABLE}=0.01, "
+            lines.append(f"  {name}: {size}; add locations, or {steps}{dataset_splits.SEED_VARIABLE}=1)")
+    return lines
 
 
 def find(tree: companions.TreeFolder, locations: table.LocationTable) -> SplitLists | None:
@@ -149,7 +176,7 @@ def _by_location(found: table.LabelledLocations, rule: dataset_splits.Rule) -> B
     for start in range(0, len(found), _AT_ONCE):
         part = found[start : start + _AT_ONCE]
         if rule.policy == "blocked":
-            names = dataset_splits.blocked(part.coords(), rule.seed)
+            names = dataset_splits.blocked(part.coords(), rule.seed, rule.block_deg)
         else:
             names = dataset_splits.random(list(part.ids()), rule.seed)
         codes[start : start + _AT_ONCE] = [dataset_splits.NAMES.index(name) for name in names.tolist()]

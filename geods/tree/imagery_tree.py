@@ -242,8 +242,13 @@ def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
 
     Without hidden ones.
     """
-    names = (name for name in os.listdir(folder) if name.lower().endswith(_IMAGE_SUFFIXES))  # noqa: PTH208 - see above
+    names = (name for name in os.listdir(folder) if is_image_name(name))  # noqa: PTH208 - see above
     return [folder / name for name in sorted(names) if not name.startswith(".")]
+
+
+def is_image_name(name: str) -> bool:
+    """Returns whether a file's name has an image suffix."""
+    return name.lower().endswith(_IMAGE_SUFFIXES)
 
 
 def check_no_stray_images(folder: pathlib.Path) -> None:

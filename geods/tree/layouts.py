@@ -78,6 +78,20 @@ def detect(root: str | os.PathLike[str]) -> Layout:
     return kinds[0]
 
 
+def unnamed_line(root: str | os.PathLike[str], locations: table.LocationTable) -> list[str]:
+    """Returns the line that counts images which no row of a CSV file names; none where there are none."""
+    path = pathlib.Path(root)
+    if path.is_dir() and (_kinds(path) != ["csv"]):
+        return []
+    folder = path if path.is_dir() else path.parent
+    there = [os.path.join(where, name) for where, _, names in os.walk(folder) for name in names]  # noqa: PTH118 - fast
+    there = [file for file in there if imagery_tree.is_image_name(file)]
+    if len(there) <= locations.views:
+        return []
+    unnamed = sorted(set(there) - set(locations.files()))
+    return [f"images that no row names: {len(unnamed):,} (first: {unnamed[0]})"] if unnamed else []
+
+
 def name(
     layout: WritableLayout, cell: int, location: imagery_tree.Location, view: imagery_tree.View
 ) -> pathlib.PurePath:

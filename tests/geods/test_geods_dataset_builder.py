@@ -2,8 +2,10 @@
 
 import collections
 import hashlib
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -19,8 +21,9 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from geods import errors, geods_dataset_builder
-from geods.dataset import splits
+from geods.dataset import dataset_reader, splits
 from geods.geo import partition
+from geods.storage import seals
 from geods.tree import bad_images, companions, imagery_tree
 
 
@@ -267,3 +270,52 @@ def test_mistakes_name_the_file_and_leave_nothing(root, tmp_path, monkeypatch):
         with pytest.raises(error, match=rule):
             drawn_datasets.build(tmp_path / name, tmp_path / "ds")
         assert list((tmp_path / "ds").iterdir()) == []
+
+
+def test_a_town_gets_all_parts_and_growing_moves_no_place(tmp_path, monkeypatch, capsys):
+    drawn = np.random.default_rng(0).normal((32.5, -114.5), 0.02, (90, 2)).round(6)
+    ids = [f"{lat},{lon}" for lat, lon in drawn.tolist()]
+    partition.write(
+        drawn_trees.cells(), drawn_trees.write(tmp_path / "tree", ids[:60], headings=[0]) / "partition.geojson"
+    )
+
+    def built(data_dir: str) -> tuple[dict[str, str], dict]:
+        builder = drawn_datasets.build(tmp_path / "tree", tmp_path / data_dir)
+        parts = {name: dataset_reader.index(builder, name).location_ids for name in builder.info.splits}
+        return {place: name for name, places in parts.items() for place in places}, builder.info.metadata["sources"]
+
+    first, sources = built("ds")
+    assert [list(first.values()).count(name) / 60 for name in splits.NAMES] == pytest.approx([0.8, 0.1, 0.1], abs=0.03)
+    said = capsys.readouterr().out
+    assert f"GEODS_BLOCK_DEG={sources['block_deg']!r} GEODS_SPLIT_SEED={sources['seed']}" in said
+    assert re.search(
+        r"test: only \d locations, too few to measure with; add locations, or build with other blocks", said
+    )
+    assert built("ds")[0] == first
+    drawn_trees.write(tmp_path / "tree", ids, headings=[0])
+    with pytest.raises(errors.DatasetError, match=r"with other images than(.|\n)*added: 30(.|\n)*--overwrite"):
+        built("ds")
+    # As tfds build --overwrite does.
+    geods_dataset_builder.Builder(data_dir=tmp_path / "ds").data_path.rmtree()
+    grown, now = built("ds")
+    assert (now["block_deg"], now["seed"]) == (sources["block_deg"], sources["seed"])
+    assert {place: grown[place] for place in first} == first
+    assert len(grown) == 90
+    monkeypatch.setenv(splits.SEED_VARIABLE, "77")
+    assert built("elsewhere")[1]["seed"] == 77
+
+
+def test_a_dataset_of_blocks_of_one_degree_is_still_read(root, tmp_path, monkeypatch):
+    monkeypatch.setenv(splits.SEED_VARIABLE, "0")
+    monkeypatch.setenv(splits.BLOCK_VARIABLE, "1")
+    folder = pathlib.Path(drawn_datasets.build(root, tmp_path).data_path)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    del metadata["sources"]["block_deg"]
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+    seals.renew(folder, ["metadata.json"])
+    monkeypatch.delenv(splits.SEED_VARIABLE)
+    monkeypatch.delenv(splits.BLOCK_VARIABLE)
+    drawn_datasets.build(root, tmp_path)
+    monkeypatch.setenv(splits.BLOCK_VARIABLE, "0.5")
+    with pytest.raises(errors.DatasetError, match="split: block size in degrees 1.0 then, 0.5 now"):
+        drawn_datasets.build(root, tmp_path)

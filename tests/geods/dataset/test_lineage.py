@@ -110,7 +110,7 @@ def test_there_are_fifty_kinds():
 
 
 def content_fingerprint(root: pathlib.Path, policy: str) -> str:
-    return build_plan.make(companions.TreeFolder(root), splits.Rule(policy), bad_images.Policy()).metadata[
+    return build_plan.make(companions.TreeFolder(root), splits.Request(policy), bad_images.Policy()).metadata[
         "content_fingerprint"
     ]
 

@@ -45,7 +45,7 @@ def plan(tmp_path):
     root = drawn_datasets.make_tree(tmp_path / "tree", 40)
     (root / "0" / "-7.5,179.99").mkdir(parents=True)
     (root / "0" / "-7.5,179.99" / "view0.jpg").write_bytes(drawn_trees.jpeg(5))
-    return build_plan.make(companions.TreeFolder(root), splits.Rule("random"), bad_images.Policy())
+    return build_plan.make(companions.TreeFolder(root), splits.Request("random"), bad_images.Policy())
 
 
 def test_a_record_is_what_tfds_writes(tmp_path, plan):

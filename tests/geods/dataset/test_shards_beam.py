@@ -35,7 +35,7 @@ def test_every_file_is_the_same_on_beam_with_bad_images_left_out(tmp_path, monke
 
 def test_an_image_that_changes_after_its_check_is_told(tmp_path):
     root = drawn_datasets.make_tree(tmp_path / "tree", 1)
-    plan = build_plan.make(companions.TreeFolder(root), splits.Rule("random"), bad_images.Policy())
+    plan = build_plan.make(companions.TreeFolder(root), splits.Request("random"), bad_images.Policy())
     (place, cell), *_ = plan.by_split["train"]
     task = {"path": str(tmp_path / "shard"), "locations": [shards._to_row(place, cell, plan.facts)]}
     others = {"provenance": {}, "file_format": "tfrecord"}

@@ -113,3 +113,55 @@ def test_another_seed_gives_other_folds():
 def test_more_folds_than_blocks_are_refused():
     with pytest.raises(errors.DatasetError, match=r"3 folds of 1 blocks of 1 degree"):
         splits.folds(np.full((10, 2), 40.5), 3)
+
+
+def town(count: int, spread_deg: float, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal((48.1, 11.5), spread_deg, (count, 2))
+
+
+def shares_of(rule: splits.Rule, coords: np.ndarray) -> list[float]:
+    names = splits.blocked(coords, rule.seed, rule.block_deg)
+    return [float(np.mean(names == name)) for name in splits.NAMES]
+
+
+@pytest.mark.parametrize("count", [60, 97, 120, 500])
+@pytest.mark.parametrize("spread_deg", [0.01, 0.03, 0.3, 1, 3])
+def test_each_part_of_a_small_area_gets_its_share(count, spread_deg):
+    coords = town(count, spread_deg)
+    rule = splits.choose(splits.Request("blocked"), lambda: np.array_split(coords, 3))
+    assert shares_of(rule, coords) == pytest.approx([0.8, 0.1, 0.1], abs=0.03)
+    assert len(np.unique(splits.blocks_of(coords, rule.block_deg), axis=0)) >= 20
+    assert splits.choose(splits.Request("blocked"), lambda: [coords]) == rule
+
+
+def test_blocks_of_one_degree_and_seed_0_stay_where_they_fit():
+    grid = np.stack(np.meshgrid(np.arange(25, 49), np.arange(-125, -67)), axis=-1).reshape(-1, 2) + 0.5
+    assert splits.choose(splits.Request("blocked"), lambda: [grid]) == splits.Rule("blocked", 0, 1.0)
+
+
+def test_what_is_given_is_taken_and_the_rule_of_before_is_kept():
+    coords = town(120, 0.02)
+
+    def chosen(**given) -> splits.Rule:
+        return splits.choose(splits.Request("blocked", **given), lambda: [coords])
+
+    assert chosen(seed=7).seed == 7
+    assert chosen(block_deg=0.01).block_deg == 0.01
+    assert chosen(seed=7, block_deg=2.0) == splits.Rule("blocked", 7, 2.0)
+    before = splits.Rule("blocked", 5, 0.003)
+    assert chosen(before=before) == before
+    assert chosen(before=splits.Rule("blocked")) == chosen()
+    assert splits.choose(splits.Request("random", block_deg=0.1), lambda: [coords]) == splits.Rule("random")
+    assert len(set(splits.folds(coords, 5).tolist())) == 5
+
+
+def test_the_environment_gives_seed_and_blocks(monkeypatch):
+    monkeypatch.setenv(splits.SEED_VARIABLE, "3")
+    monkeypatch.setenv(splits.BLOCK_VARIABLE, "0.25")
+    assert splits.Request.from_environment("blocked") == splits.Request("blocked", 3, 0.25)
+    monkeypatch.setenv(splits.BLOCK_VARIABLE, "0")
+    with pytest.raises(errors.OptionError, match=r"block_deg=0\.0: is not the edge of a block"):
+        splits.Request.from_environment("blocked")
+    monkeypatch.setenv(splits.SEED_VARIABLE, "x")
+    with pytest.raises(errors.OptionError, match=r"GEODS_SPLIT_SEED=x, .* is not a number"):
+        splits.Request.from_environment("blocked")

@@ -63,7 +63,7 @@ def spoil(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def plan(root: pathlib.Path, action: str, share: float = 0.5) -> build_plan.Plan:
-    return build_plan.make(companions.TreeFolder(root), splits.Rule("random"), bad_images.Policy(action, share))
+    return build_plan.make(companions.TreeFolder(root), splits.Request("random"), bad_images.Policy(action, share))
 
 
 def test_bad_images_are_left_out_or_moved_and_all_are_named(tmp_path, capsys):

@@ -7,7 +7,9 @@ import drawn_trees
 import pytest
 
 from geods import errors
+from geods.geo import partition
 from geods.tree import imagery_tree, layouts
+from tools import check_tree, convert_tree
 
 SAMPLES = checkout.SHARED / "data" / "report_samples"
 PLACES = {"40.529828,-124.2680351": 0, "41.5,-97.25": 132, "-33.9,18.4": -1}
@@ -87,6 +89,30 @@ def test_numbers_beside_others_or_of_first_views_alone_are_no_headings(tmp_path,
     found = layouts.read(tmp_path)
     assert not found.has_heading_numbers
     assert (None, "2009-07", 0) in facts(found)[0][2]
+
+
+def test_images_that_no_row_names_are_counted(tmp_path, capsys):
+    for name in ("a.jpg", "b.jpg", "d/c.jpg"):
+        (tmp_path / "t" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "t" / name).write_bytes(drawn_trees.jpeg(1))
+    path = tmp_path / "t" / "images.csv"
+    path.write_text(COLUMNS + "a.jpg,41.5,-97.25,,\n")
+    line = f"images that no row names: 2 (first: {tmp_path / 't' / 'b.jpg'})"
+    assert (
+        layouts.unnamed_line(path, layouts.read(path))
+        == layouts.unnamed_line(path.parent, layouts.read(path))
+        == [line]
+    )
+    check_tree.main(check_tree.Options(tree=str(path)))
+    convert_tree.main(convert_tree.Options(source=str(path), out=str(tmp_path / "out"), partition=str(cells(tmp_path))))
+    assert capsys.readouterr().out.count(line) == 2
+    path.write_text(COLUMNS + "a.jpg,41.5,-97.25,,\nb.jpg,41.5,-97.25,,\nd/c.jpg,41.5,-97.25,,\n")
+    assert layouts.unnamed_line(path, layouts.read(path)) == []
+
+
+def cells(folder: pathlib.Path) -> pathlib.Path:
+    partition.write(drawn_trees.cells(), folder / "cells.geojson")
+    return folder / "cells.geojson"
 
 
 def test_views_named_as_in_the_reports_text_are_read_in_each_layout(tmp_path):
