@@ -189,15 +189,18 @@ class Builder(dataset_builder.FileReaderBuilder):
         return plan
 
     def _note_rule(self) -> None:
-        """Notes the rule of a dataset that is there, so that a grown tree moves no location when it is built again."""
+        """Notes the rule of an existing dataset, for when it is built again."""
+        # TFDS builds in another folder, so that the path is asked for here.
+        path = str(self.data_path)
         if rule := lineage.rule_in(self.info.metadata or {}):
-            _rules[str(self.data_path)] = rule
+            _rules[path] = rule
+        self._before = _rules.get(path)
 
     def _request(self) -> splits.Request:
-        """Returns the rule of the split as far as it is given, or known of the dataset that is built again."""
+        """Returns the rule of the split as far as it is given or known."""
         config = self.builder_config
         request = splits.Request.from_environment(config.policy, config.seed)
-        return dataclasses.replace(request, before=_rules.get(str(self.data_path)))
+        return dataclasses.replace(request, before=self._before)
 
     def _download_and_prepare(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
