@@ -167,7 +167,7 @@ def from_tree(
 
 
 def rule_in(metadata: Mapping[str, Any]) -> splits.Rule | None:
-    """Returns the rule of the split in a dataset's metadata.json, None if there is none."""
+    """Returns the rule of the split in metadata.json, None if it has none."""
     try:
         sources = metadata["sources"]
         return splits.Rule(sources["policy"], sources["seed"], sources.get("block_deg", splits.BLOCK_DEG))

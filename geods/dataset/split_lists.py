@@ -104,7 +104,7 @@ def choose(found: table.LabelledLocations, request: dataset_splits.Request) -> d
 
 
 def advice(groups: BySplit, rule: dataset_splits.Rule) -> list[str]:
-    """Returns lines on the blocks of a split, and on parts that are empty or too small to measure with."""
+    """Returns lines on the blocks of a split and on parts that are too small."""
     lines = []
     if rule.policy == "blocked":
         keep = f"{dataset_splits.BLOCK_VARIABLE}={rule.block_deg!r} {dataset_splits.SEED_VARIABLE}={rule.seed}"
@@ -141,7 +141,9 @@ def find(tree: companions.TreeFolder, locations: table.LocationTable) -> SplitLi
 
 
 def draw(locations: table.LocationTable, test_share: float, seed: int) -> SplitLists:
-    """Returns lists of a random split by image; with a share of 0.05, that of config "report" without lists.
+    """Returns lists of a random split by image.
+
+    With a test share of 0.05 it is the split of config "report" without lists.
 
     Raises:
         DatasetError: If there are fewer than two images.
@@ -235,7 +237,10 @@ def _read_list(path: pathlib.Path, known: set[Entry]) -> tuple[Entry, ...]:
 
 
 def _entries_of(text: str, path: pathlib.Path) -> list[Entry]:
-    """Returns the entries that a name of a list can mean: the number of a view is its heading in some trees."""
+    """Returns the entries that a name of a list can mean.
+
+    The number of a view is its heading in some trees.
+    """
     location_id, name = layouts.split_name(text, str(path))
     if not name:
         return [(location_id, "")]

@@ -70,7 +70,9 @@ class Request:
 
     @classmethod
     def from_environment(cls, policy: Policy, seed: int | None = None) -> "Request":
-        """Returns the request of $GEODS_SPLIT_SEED and $GEODS_BLOCK_DEG; tfds takes no flags of a builder.
+        """Returns the request of $GEODS_SPLIT_SEED and $GEODS_BLOCK_DEG.
+
+        The tfds command takes no flags of a builder.
 
         Raises:
             OptionError: If a value is not allowed.
@@ -84,7 +86,7 @@ class Request:
         return cls(policy, given_seed, block_deg)
 
     def filled(self, rule: Rule) -> Rule:
-        """Returns the requested rule, with the values of another where nothing is requested."""
+        """Returns the requested rule, filled up with the values of another."""
         seed = rule.seed if self.seed is None else self.seed
         if self.policy != "blocked":
             return Rule(self.policy, seed)
@@ -154,7 +156,9 @@ def _block_name(south: int, west: int, block_deg: float) -> str:
 
 
 def blocked(coords: np.ndarray, seed: int = 0, block_deg: float = BLOCK_DEG) -> np.ndarray:
-    """Splits by whole blocks, so that few test locations have a training neighbour across the street.
+    """Splits by whole blocks.
+
+    So few test locations have a training neighbour across the street.
 
     Args:
         coords: `[n, 2]` float64 degrees, (lat, lon).
@@ -170,7 +174,7 @@ def blocked(coords: np.ndarray, seed: int = 0, block_deg: float = BLOCK_DEG) -> 
 
 
 def folds(coords: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
-    """Divides locations into nearly equal folds of whole blocks, for cross-validation.
+    """Divides locations into nearly equal folds of whole blocks.
 
     Blocks are of 1 degree, or of the first half, quarter and so on of it that leaves four blocks a fold where 1 degree
     leaves fewer blocks than folds. They come in the order of a hash, and each goes to the fold that is smallest so far.
@@ -202,7 +206,7 @@ def folds(coords: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
 
 
 def _fold_blocks(coords: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the different blocks of folds and the number of the block of each location."""
+    """Returns the different blocks and the number of the block of each location."""
     found = np.unique(blocks_of(coords), axis=0, return_inverse=True)
     if len(found[0]) >= count:
         return found
