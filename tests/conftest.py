@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import road
 
+from geods.cli import flags as cli_flags
 from geods.geo import partition
 from geods.imagery.mapillary import mapillary_options
 from geods.imagery.street_view import street_view_options
@@ -128,13 +129,15 @@ def extract_flags(data_dir) -> list[str]:
 def maps_of(data_dir, made_once):
     """Extracts float32 maps by the small pipeline's encoder; returns their cache_dir."""
     from trainers import extract
-    from trainers.options import encoder_options
+    from trainers.options import extract_options
 
     def extracted(layer: str) -> pathlib.Path:
         def make(folder: pathlib.Path) -> None:
             where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder)}
             extract.main(
-                encoder_options.ExtractOptions(**where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32")
+                cli_flags.build(
+                    extract_options.ExtractOptions, **where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32"
+                )
             )
 
         return made_once(f"maps {layer}", make)

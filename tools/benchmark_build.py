@@ -17,7 +17,6 @@ from typing import Any
 from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import harness, results, trees
-from trainers.options import encoder_options
 
 _BUILDING, _REFERENCES = "tools.benchmarks.contenders_build", "tools.benchmarks.worker"
 _SIMULATED_PER_CELL = 5
@@ -37,7 +36,7 @@ class Options:
         Raises:
             OptionError: If it is below 1.
         """
-        encoder_options.check_at_least(self, 1, ("rounds",))
+        flags.check_at_least(self, 1, ("rounds",))
 
 
 def main(settings: Options) -> None:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import harness, results, trees
-from trainers.options import encoder_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +55,7 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        encoder_options.check_at_least(self, 1, ("height_px", "width_px", "batch_size", "batches", "rounds"))
+        flags.check_at_least(self, 1, ("height_px", "width_px", "batch_size", "batches", "rounds"))
 
 
 def main(settings: Options) -> None:

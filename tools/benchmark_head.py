@@ -17,7 +17,6 @@ from typing import Any
 from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import harness, results, stages, trees
-from trainers.options import encoder_options
 
 _STEPS, _REFERENCES = "tools.benchmarks.contenders_head", "tools.benchmarks.worker"
 _CONFIG = "random"
@@ -54,8 +53,8 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        encoder_options.check_at_least(self, 1, ("height_px", "width_px", "locations", "batch_size", "examples"))
-        encoder_options.check_at_least(self, 1, ("report_images", "rounds"))
+        flags.check_at_least(self, 1, ("height_px", "width_px", "locations", "batch_size", "examples"))
+        flags.check_at_least(self, 1, ("report_images", "rounds"))
 
 
 def main(settings: Options) -> None:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import harness, results
-from trainers.options import encoder_options
 
 if TYPE_CHECKING:
     from tools.benchmarks import image_sets
@@ -57,8 +56,8 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        encoder_options.check_at_least(self, 1, ("height_px", "width_px", "rounds"))
-        encoder_options.check_at_least(self, 0, ("locations",))
+        flags.check_at_least(self, 1, ("height_px", "width_px", "rounds"))
+        flags.check_at_least(self, 0, ("locations",))
 
 
 def main(settings: Options) -> None:

@@ -21,7 +21,6 @@ from typing import Any, Literal
 from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import contenders_job, results, stages, trees
-from trainers.options import encoder_options
 
 _SIMULATED_PER_CELL = 5
 
@@ -57,7 +56,7 @@ class Options:
         Raises:
             OptionError: If one is too small.
         """
-        encoder_options.check_at_least(self, 1, ("height_px", "width_px", "epochs", "stretch_steps", "rounds"))
+        flags.check_at_least(self, 1, ("height_px", "width_px", "epochs", "stretch_steps", "rounds"))
         if min((self.locations, *self.grow)) < 0:
             raise errors.OptionError("--locations and --grow must not be below 0.", "give larger numbers")
 

@@ -15,7 +15,6 @@ import pathlib
 from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import results, stages
-from trainers.options import encoder_options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Options:
         Raises:
             OptionError: If there are no two sizes that grow, or a number is below 1.
         """
-        encoder_options.check_at_least(self, 1, ("points", "predictions"))
+        flags.check_at_least(self, 1, ("points", "predictions"))
         if len(self.sizes) < 2 or list(self.sizes) != sorted(set(self.sizes)) or self.sizes[0] < 100:
             problem = f"--sizes={','.join(map(str, self.sizes))}: growth needs two sizes of 100 or more that grow."
             raise errors.OptionError(problem, "give them as --sizes=1000,10000")

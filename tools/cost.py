@@ -12,7 +12,6 @@ import dataclasses
 
 from geods.cli import flags, program
 from tools.benchmarks import results
-from trainers.options import encoder_options
 
 _GB, _HOUR_S = 1e9, 3600
 
@@ -39,10 +38,10 @@ class Options:
 
     def __post_init__(self) -> None:
         """Checks that there is something to count and nothing is divided by 0."""
-        encoder_options.check_at_least(self, 1, ("images", "machines"))
-        encoder_options.check_at_least(self, 1e-9, ("build_images_per_s", "extract_images_per_s"))
+        flags.check_at_least(self, 1, ("images", "machines"))
+        flags.check_at_least(self, 1e-9, ("build_images_per_s", "extract_images_per_s"))
         names = ("image_kb", "feature_kb", "accelerator_images_per_s", "machine_usd_per_h", "accelerator_usd_per_h")
-        encoder_options.check_at_least(self, 0, (*names, "storage_usd_per_gb_month"))
+        flags.check_at_least(self, 0, (*names, "storage_usd_per_gb_month"))
 
 
 def main(settings: Options) -> None:

@@ -160,8 +160,8 @@ def _measure(settings: Options, recipe: Recipe) -> "comparison.RunSummary":
     if settings.folds:
         cross_validation.cross_validate(run)
     else:
-        cross_validation.train_and_evaluate(dataclasses.replace(run, overwrite=True))
-    folder = pathlib.Path(run.run_dir)
+        cross_validation.train_and_evaluate(flags.replace(run, overwrite=True))
+    folder = pathlib.Path(run.run.run_dir)
     row = comparison.read(recipe.name, folder, 0, 0.0)
     one_model = folder / "fold0" if settings.folds else folder
     return dataclasses.replace(row, parameters=_parameters(one_model), seconds=row.metrics["seconds"])

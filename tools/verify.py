@@ -119,7 +119,7 @@ def _encoder(folder: pathlib.Path) -> Verdict:
     """Reads the encoder of a cache."""
     from trainers.features import cache_format
 
-    return _sealed(folder, cache_format.anew(folder))
+    return _sealed(folder, cache_format.extract_again(folder))
 
 
 def _run(folder: pathlib.Path) -> Verdict:
@@ -153,7 +153,11 @@ def _cache(folder: pathlib.Path) -> Verdict:
             return Verdict((), "", f"extraction is not finished; {error.next_step}")
         return Verdict((seals.Damage(folder / cache_format.INDEX, "is missing or damaged"),), error.next_step)
     size_bytes = sum(path.stat().st_size for path in folder.glob("blocks/*.npy"))
-    step = cache_format.redo(damage[0].path) if len(damage) == 1 else f"delete them, then {cache_format.resume(folder)}"
+    step = (
+        cache_format.rewrite_block(damage[0].path)
+        if len(damage) == 1
+        else f"delete them, then {cache_format.resume(folder)}"
+    )
     return Verdict(tuple(damage), step, size_bytes=size_bytes)
 
 

@@ -1,4 +1,4 @@
-"""Measures a run on locations it has never seen, beside the best constant and a random guess.
+"""Evaluates a run on locations it has never seen, beside the best constant and a random guess.
 
     python -m trainers.evaluate --run_dir=runs/mlp
     python -m trainers.evaluate --run_dir=runs/mlp --imagery=tree --out=runs/mlp/on_tree
@@ -17,7 +17,7 @@ def main(settings: evaluate_options.EvaluateOptions) -> None:
     """Evaluates one run."""
     from trainers import preflight
 
-    preflight.check_evaluate(settings)
+    preflight.check_evaluate(settings.run_dir, settings.locations)
     program.import_quietly("tensorflow")
     from trainers.evaluation import evaluation
 

@@ -1,19 +1,19 @@
-"""Runs a frozen encoder once over all images of a dataset and keeps what it says; heads then train in seconds.
+"""Extracts the features of all images of a dataset with a frozen encoder, once; heads then train in seconds.
 
     python -m trainers.extract --data_dir=data --cache_dir=cache --backbone=resnet50 --pooling=avg
     python -m trainers.extract --flagfile=trainers/recipes/features/textures.cfg --data_dir=data --cache_dir=cache
 
-The second is what the recipe best stands on. Costs, on 2 cores: 0.1 s an image for ResNet50 at 300x600, 0.01 s for
+The second gives the features of the recipe best. Costs, on 2 cores: 0.1 s an image for ResNet50 at 300x600, 0.01 s for
 MobileNetV2 at 200x400, a fifth of that with --runtime=openvino --precision=int8; 4 kB an image pooled in float16 for
 ResNet50, 780 kB unpooled (--pooling=none). Shows a bar with rate, time left and bytes. Stop it at any time: the same
-command goes on where it ended. Prints, for each split, rows, shape, bytes, seconds and folder, and the next command.
+command resumes where it ended. Prints, for each split, rows, shape, bytes, seconds and folder, and the next command.
 """
 
 from geods.cli import program
-from trainers.options import encoder_options
+from trainers.options import extract_options
 
 
-def main(settings: encoder_options.ExtractOptions) -> None:
+def main(settings: extract_options.ExtractOptions) -> None:
     """Extracts every split."""
     from trainers import preflight
 
@@ -24,17 +24,17 @@ def main(settings: encoder_options.ExtractOptions) -> None:
     extraction.extract(settings)
     recipe = _recipe(settings)
     print(
-        f"next: python -m trainers.train --flagfile=trainers/recipes/{recipe}.cfg --data_dir={settings.data_dir} "
-        f"--config={settings.config} --cache_dir={settings.cache_dir} --run_dir=runs/{recipe}"
+        f"next: python -m trainers.train --flagfile=trainers/recipes/{recipe}.cfg --data_dir={settings.data.data_dir} "
+        f"--config={settings.data.config} --cache_dir={settings.cache.cache_dir} --run_dir=runs/{recipe}"
     )
 
 
-def _recipe(settings: encoder_options.ExtractOptions) -> str:
-    """Returns the recipe that does most with such features."""
-    if settings.pooling == "moments":
+def _recipe(settings: extract_options.ExtractOptions) -> str:
+    """Returns the best recipe on such features."""
+    if settings.encoder.pooling == "moments":
         return "best"
-    return "fine_tuned" if settings.variants else "mlp"
+    return "fine_tuned" if settings.data.variants else "mlp"
 
 
 if __name__ == "__main__":
-    program.run(encoder_options.ExtractOptions, main)
+    program.run(extract_options.ExtractOptions, main)

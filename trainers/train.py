@@ -6,7 +6,7 @@
 On the pooled features of 800 places this takes about 30 s on 2 cores. Prints a line an epoch with the loss, the
 validation split's mean miles, and the time left; writes the run folder (trainers/runs/run_folder.py says what is in
 it). Watch it with tensorboard --logdir=runs. Without --cache_dir the images go through the encoder in every epoch.
-Stop it at any time: the same command goes on after the last epoch, or a few seconds before it where epochs are short;
+Stop it at any time: the same command resumes after the last epoch, or a few seconds before it where epochs are short;
 with --deterministic it ends with the same weights, to the last bit.
 
 With --imagery they come from an imagery tree and go through the encoder once; with --follow from one that a scraper is
@@ -26,7 +26,9 @@ def main(settings: train_options.TrainOptions) -> None:
     from trainers.streaming import follow
     from trainers.training import run
 
-    run.in_run_folder(settings, follow.train if settings.imagery else run.train)
+    training = follow.Follower if settings.streaming.imagery else run.Training
+    with run.in_run_folder(settings.run):
+        training(settings).train()
 
 
 if __name__ == "__main__":

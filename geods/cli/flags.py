@@ -12,7 +12,18 @@ A program declares its options once:
 
 `run` defines the absl flags, builds the dataclass (whose `__post_init__` checks the values) and calls the function with
 it. Nothing below a program ever reads FLAGS. What is declared as a path may be a URL (geods/remote/): the function gets
-the path of its mirror, what is printed names the URL, and so does a flag file that is written.
+the path of its local copy, what is printed names the URL, and so does a flag file that is written.
+
+A program with many flags nests a dataclass for each stage of its work, and a function takes the stage it needs. The
+flags are those of all stages, each under its own name:
+
+    @dataclasses.dataclass(frozen=True)
+    class TrainOptions:
+        data: DataOptions = dataclasses.field(default_factory=DataOptions)
+        head: HeadOptions = dataclasses.field(default_factory=HeadOptions)
+
+    settings = flags.build(TrainOptions, data_dir="data", dropout=0.2)
+    settings.head.dropout
 """
 
 import dataclasses
@@ -60,16 +71,46 @@ def positional(name: str, help_text: str, path: str = "") -> Any:  # noqa: ANN40
     return dataclasses.field(default=(), metadata={"help": help_text, "positional": name, "path": path})
 
 
+def build(options_class: type[Options], **values: Any) -> Options:  # noqa: ANN401 - one for each flag
+    """Builds options from values by flag name, whichever stage a flag belongs to; the others take their defaults."""
+    for name, stage in _stages(options_class).items():
+        values[name] = build(
+            stage, **{leaf.name: values.pop(leaf.name) for leaf in leaves(stage) if leaf.name in values}
+        )
+    return options_class(**values)
+
+
+def values_of(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any options dataclass
+    """Returns the value of every flag by name."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        values |= values_of(value) if dataclasses.is_dataclass(value) else {field.name: value}
+    return values
+
+
+def replace(options: Options, **changes: Any) -> Options:  # noqa: ANN401
+    """Returns options with other values for some flags."""
+    return build(type(options), **(values_of(options) | changes))
+
+
+def leaves(options_class: type) -> list[dataclasses.Field[Any]]:
+    """Returns the fields of a dataclass and of its stages that are flags or positional."""
+    stages, found = _stages(options_class), []
+    for field in dataclasses.fields(options_class):
+        found += leaves(stages[field.name]) if field.name in stages else [field]
+    return found
+
+
 def define(options_class: type, values: flags.FlagValues) -> None:
     """Defines one absl flag for each field of `options_class` that is not positional."""
-    types_by_name = typing.get_type_hints(options_class)
     for field in _flag_fields(options_class):
         help_text = field.metadata["help"]
         if field.metadata.get("repeated"):
             default: Any = field.default
             flags.DEFINE_multi_string(field.name, list(default), help_text, flag_values=values)
         else:
-            _define_one(field.name, types_by_name[field.name], field.default, help_text, values)
+            _define_one(field.name, field.type, field.default, help_text, values)
 
 
 def from_flags(options_class: type[Options], values: flags.FlagValues, words: Sequence[str] = ()) -> Options:
@@ -85,22 +126,22 @@ def from_flags(options_class: type[Options], values: flags.FlagValues, words: Se
         if isinstance(value, float) and math.isnan(value):
             raise errors.OptionError(f"--{field.name}=nan: is not a number.", "give a number; see --help")
         arguments[field.name] = tuple(value) if isinstance(value, list) else value
-    names = [f.name for f in dataclasses.fields(options_class) if "positional" in f.metadata]  # type: ignore[arg-type]
+    names = [field.name for field in leaves(options_class) if "positional" in field.metadata]
     if names:
         arguments[names[0]] = tuple(words)
     elif words:
         raise errors.OptionError(f"unexpected words: {' '.join(words)}.", "write options as --name=value; see --help")
-    return options_class(**arguments)
+    return build(options_class, **arguments)
 
 
 def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
     """Returns the options as the text of an absl flag file, one flag a line; None values are left out.
 
-    A path in a mirror becomes its URL, so that what is remembered means the same on another machine.
+    The path of a local copy becomes its URL, so that the file means the same on another machine.
     """
-    lines = []
+    lines, values = [], values_of(options)
     for field in _flag_fields(type(options)):
-        value = getattr(options, field.name)
+        value = values[field.name]
         if field.metadata.get("repeated"):
             lines += [f"--{field.name}={item}" for item in value]
         elif isinstance(value, bool):
@@ -136,9 +177,22 @@ def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *m
     return from_flags(options_class, values, words)
 
 
+def check_at_least(options: object, least: float, names: tuple[str, ...]) -> None:
+    """Raises OptionError if one of the named options is below `least`."""
+    for name in names:
+        value = getattr(options, name)
+        if not value >= least:
+            raise errors.OptionError(f"--{name}={value}: must be at least {least:g}.", "give a larger number")
+
+
 def _flag_fields(options_class: type) -> list[dataclasses.Field[Any]]:
-    """Returns the fields that are flags."""
-    return [field for field in dataclasses.fields(options_class) if "positional" not in field.metadata]
+    return [field for field in leaves(options_class) if "positional" not in field.metadata]
+
+
+def _stages(options_class: type) -> dict[str, type]:
+    """Returns the classes of the nested options by field."""
+    makers: dict[str, Any] = {field.name: field.default_factory for field in dataclasses.fields(options_class)}
+    return {name: maker for name, maker in makers.items() if isinstance(maker, type)}
 
 
 def _define_one(name: str, annotation: Any, default: Any, help_text: str, values: flags.FlagValues) -> None:  # noqa: ANN401

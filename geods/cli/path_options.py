@@ -5,13 +5,13 @@ geods/remote/session.py, or "local" where a URL makes no sense, such as for a ke
 """
 
 import contextlib
-import dataclasses
 import re
 import sys
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from geods import errors
+from geods.cli import flags
 from geods.remote import session, urls
 from geods.storage import files
 
@@ -26,8 +26,8 @@ _ELSEWHERE = ("beam_pipeline_options", "data_service", "follow")
 
 
 def modes(options_class: type) -> dict[str, str]:
-    """Returns the modes of the fields that are paths."""
-    fields = dataclasses.fields(options_class)
+    """Returns the modes of the fields that are paths, those of all stages."""
+    fields = flags.leaves(options_class)
     return {field.name: field.metadata["path"] for field in fields if field.metadata.get("path")}
 
 
@@ -77,34 +77,35 @@ def _urls_in(options: Any) -> list[tuple[urls.Url, str]]:  # noqa: ANN401 - any 
     Raises:
         OptionError: If a URL makes no sense there, or processes elsewhere would look for the paths.
     """
-    found, elsewhere = [], [name for name in _ELSEWHERE if getattr(options, name, None)]
-    for field in dataclasses.fields(options):
+    values = flags.values_of(options)
+    found, elsewhere = [], [name for name in _ELSEWHERE if values.get(name)]
+    for field in flags.leaves(type(options)):
         mode, unless = field.metadata.get("path", ""), field.metadata.get("unless")
-        for text in filter(urls.is_url, _paths_in(getattr(options, field.name)) if mode else ()):
+        for text in filter(urls.is_url, _paths_in(values[field.name]) if mode else ()):
             if mode == "local":
                 raise errors.OptionError(f"--{field.name}={text}: cannot be a URL.", "name a path of this machine")
             if elsewhere:
                 problem = f"--{elsewhere[0]} with {text}: a URL is mirrored on this machine, for this process alone."
                 raise errors.OptionError(problem, "name paths of a shared disk, or leave it out")
             url = urls.parse(text)
-            found.append((url, "in" if unless and getattr(options, unless) else mode))
+            found.append((url, "in" if unless and values[unless] else mode))
             stem, dot, suffix = url.key.rpartition(".")
             if dot and suffix.lower() == "shp":
                 # It has its attributes and coordinates in files of their own.
                 found += [(url.at(f"{stem}.{part}"), found[-1][1]) for part in _OF_SHAPEFILES]
-            if mode == "may" and getattr(options, "on_bad_image", "") == "quarantine":
+            if mode == "may" and values.get("on_bad_image") == "quarantine":
                 found.append((url.at(url.key + files.QUARANTINE), mode))
     return found
 
 
 def _with_paths(options: Options) -> Options:
     """Returns the options with the paths of mirrors instead of URLs."""
-    changed: dict[str, Any] = {}
+    values, changed = flags.values_of(options), {}
     for name in modes(type(options)):
-        value = getattr(options, name)
+        value = values[name]
         if any(map(urls.is_url, _paths_in(value))):
             changed[name] = tuple(map(_local, value)) if isinstance(value, tuple) else _local(value)
-    return dataclasses.replace(options, **changed) if changed else options  # type: ignore[type-var]
+    return flags.replace(options, **changed) if changed else options
 
 
 def _local(text: str) -> str:

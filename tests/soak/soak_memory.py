@@ -33,6 +33,7 @@ def of_images(folder: pathlib.Path, places: int) -> tuple[float, float]:
     """Reads an epoch of images; returns the estimate and the use, MB."""
     import drawn_datasets
 
+    from geods.cli import flags as cli_flags
     from geods.dataset import dataset_reader
     from geods.geo import partition
     from geods.input import pipeline
@@ -44,13 +45,15 @@ def of_images(folder: pathlib.Path, places: int) -> tuple[float, float]:
         path.write_bytes(drawn_trees.jpeg(number % 20, 300, 600))
     partition.write(drawn_trees.cells(), tree / "partition.geojson")
     drawn_datasets.build(tree, folder / "data", "random")
-    settings = train_options.TrainOptions(data_dir=str(folder / "data"), config="random", height_px=300, width_px=600)
+    settings = cli_flags.build(
+        train_options.TrainOptions, data_dir=str(folder / "data"), config="random", height_px=300, width_px=600
+    )
     builder = dataset_reader.open_builder(folder / "data", "random")
-    estimate = inputs.needed_bytes(settings, builder, "train", 3)
+    estimate = inputs.needed_bytes(settings.data, (300, 600), builder, "train", 3)
     small = pipeline.PipelineOptions(300, 600, batch_size=1)
     next(iter(pipeline.batches(builder, "test", small)))
     before_mb = _peak_mb()
-    split = inputs.from_images(settings, "train", drawn_trees.cells(), train=True)
+    split = inputs.from_images(settings.data, (300, 600), "train", drawn_trees.cells(), train=True, run=settings.run)
     for _ in split.inputs:
         pass
     return estimate / 1e6, _peak_mb() - before_mb
@@ -74,18 +77,17 @@ def _fitted(head: str, shape: tuple[int, ...], places: int, estimate) -> tuple[f
     """Makes the features of some places and fits a head on them."""
     import numpy as np
 
-    from model.encoders import backbones
     from trainers.options import train_options
     from trainers.training import fitted_heads, inputs
 
     cells, rng = drawn_trees.cells(), np.random.default_rng(0)
     coords = np.column_stack([rng.uniform(30, 48, places), rng.uniform(-120, -70, places)])
     truth = np.column_stack([coords, np.zeros(places)]).astype(np.float32)
-    settings = train_options.TrainOptions(data_dir="d", cache_dir="c", head=head, most_places=places)
+    head_options = train_options.HeadOptions(head=head, most_places=places)
 
     def fit(count: int) -> None:
         split = inputs.Split(_Drawn(truth[:count], shape), [], coords, truth[:, 2], count, "", None)
-        fitted_heads.classifier_of(settings, backbones.BackboneSpec(), shape, cells, split)
+        fitted_heads.classifier_of(head_options, 1, shape, cells, split)
 
     fit(64)
     before_mb = _peak_mb()

@@ -38,7 +38,7 @@ def options_class_of(module: str) -> type:
     loaded = importlib.import_module(module)
     if hasattr(loaded, calls[0]):
         return getattr(loaded, calls[0])
-    names = ("encoder_options", "train_options", "evaluate_options")
+    names = ("extract_options", "train_options", "evaluate_options")
     modules = [importlib.import_module(f"trainers.options.{name}") for name in names]
     return next(getattr(found, calls[0]) for found in modules if hasattr(found, calls[0]))
 

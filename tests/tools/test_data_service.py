@@ -17,6 +17,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from geods import errors, geods_dataset_builder
+from geods.cli import flags as cli_flags
 from geods.dataset import dataset_reader
 from geods.input import data_service, pipeline
 from tools import benchmark_input
@@ -123,9 +124,9 @@ def test_who_is_not_there_is_told_at_once(builder, tmp_path):
         with pytest.raises(errors.OptionError, match="is not host:port"):
             data_service.check_reachable(address)
     with pytest.raises(errors.OptionError, match="--data_service_wait_s=0: must be at least 1"):
-        train_options.TrainOptions(data_service="localhost:5050", data_service_wait_s=0, run_dir="r")
+        cli_flags.build(train_options.TrainOptions, data_service="localhost:5050", data_service_wait_s=0, run_dir="r")
     with pytest.raises(errors.OptionError, match="in an order of its own"):
-        train_options.TrainOptions(data_service="localhost:5050", cache_dir="cache")
+        cli_flags.build(train_options.TrainOptions, data_service="localhost:5050", cache_dir="cache")
 
 
 def test_a_port_that_is_taken_is_told(service):

@@ -17,7 +17,7 @@ PROGRAMS = {
     "tools.make_partition": "tools.make_partition",
     "tools.scrape": "tools.scrape",
     "tools.render": "tools.render",
-    "trainers.extract": "trainers.options.encoder_options:ExtractOptions",
+    "trainers.extract": "trainers.options.extract_options:ExtractOptions",
     "trainers.train": "trainers.options.train_options:TrainOptions",
     "trainers.evaluate": "trainers.options.evaluate_options:EvaluateOptions",
 }

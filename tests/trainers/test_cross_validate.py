@@ -10,6 +10,7 @@ import pytest
 import road
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from geods.dataset import splits
 from geods.geo import partition
 from trainers.features import feature_cache, joined_cache
@@ -50,17 +51,17 @@ def test_it_learns_across_blocks(done):
 
 
 def test_no_fold_has_seen_a_block_that_it_is_measured_on(cache_dir):
-    settings = train_options.TrainOptions(cache_dir=str(cache_dir), folds=3)
+    data = train_options.DataOptions(cache_dir=str(cache_dir), folds=3)
     coords = joined_cache.open_all(str(cache_dir)).rows.coords
     tested = np.zeros(len(coords), int)
     for fold in range(3):
-        parts = folds.parts(dataclasses.replace(settings, fold=fold), coords)
+        parts = folds.parts(dataclasses.replace(data, fold=fold), coords)
         blocks = {name: set(map(tuple, splits.blocks_of(coords[rows]).tolist())) for name, rows in parts.items()}
         assert not blocks["train"] & blocks["test"]
         assert not blocks["train"] & blocks["validation"]
         assert sum(map(len, parts.values())) == len(coords)
         tested[parts["test"]] += 1
-        without = folds.parts(dataclasses.replace(settings, fold=fold, validation_split=""), coords)
+        without = folds.parts(dataclasses.replace(data, fold=fold, validation_split=""), coords)
         assert not len(without["validation"])
         np.testing.assert_array_equal(without["test"], parts["test"])
     assert (tested == 1).all()
@@ -121,4 +122,4 @@ def test_a_fold_is_evaluated_on_what_it_held_out(done):
 )
 def test_flags_that_cannot_be_are_refused(changed, message):
     with pytest.raises(errors.OptionError, match=message):
-        train_options.TrainOptions(**changed)
+        cli_flags.build(train_options.TrainOptions, **changed)

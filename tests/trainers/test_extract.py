@@ -15,7 +15,7 @@ from geods.input import pipeline
 from model.encoders import backbones
 from trainers import extract
 from trainers.features import cache_blocks, cache_format, feature_cache, feature_encoder
-from trainers.options import encoder_options
+from trainers.options import extract_options, stages
 
 
 def spec() -> backbones.BackboneSpec:
@@ -63,7 +63,7 @@ def test_a_killed_extraction_keeps_its_blocks_and_ends_the_same(extract_flags, c
 )
 def test_the_next_command_names_a_recipe_for_the_features(features, recipe):
     settings = cli_flags.from_flagfile(
-        encoder_options.ExtractOptions, road.REPO / f"trainers/recipes/features/{features}.cfg", "--cache_dir=c"
+        extract_options.ExtractOptions, road.REPO / f"trainers/recipes/features/{features}.cfg", "--cache_dir=c"
     )
     assert extract._recipe(settings) == recipe
     assert (road.REPO / f"trainers/recipes/{recipe}.cfg").is_file()
@@ -123,6 +123,5 @@ def test_the_key_tells_every_field_of_the_encoder_apart():
         "own",
     )
     assert (
-        feature_encoder.spec_of(encoder_options.ExtractOptions(backbone="vgg16", backbone_weights="random")).name
-        == "vgg16"
+        feature_encoder.spec_of(stages.EncoderOptions(backbone="vgg16", backbone_weights="random"), 0).name == "vgg16"
     )

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from geods.cli import flags
 from geods.geo import partition
 from model.encoders import backbones
 from tools.benchmarks import report_training
@@ -46,14 +47,14 @@ class _Training:
     _examples: int
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._settings = train_options.TrainOptions(**settings)
-        fit.prepare(self._settings)
-        self._cells: partition.Partition = cells.for_run(self._settings)
+        self._settings = flags.build(train_options.TrainOptions, **settings)
+        fit.prepare(self._settings.run)
+        self._cells: partition.Partition = cells.for_run(self._settings.cells, self._settings.data)
 
     def _compile(self, parts: fit.Parts) -> None:
         """Gives the network its loss and optimizer."""
         self._network = parts.network
-        fit.compile_network(parts, self._cells, self._settings)
+        fit.compile_network(parts, self._cells, self._settings.optimizer, self._settings.data.batch_size)
 
     def run(self) -> int:
         """Takes the steps, watched as trainers.train watches them."""
@@ -69,13 +70,13 @@ class Cached(_Training):
     """trainers.train with --cache_dir.
 
     Args:
-        settings: Fields of `train_options.TrainOptions`.
+        settings: Flags of trainers.train by name.
         examples: How many a run takes.
     """
 
     def __init__(self, settings: dict[str, Any], examples: int) -> None:
         super().__init__(settings)
-        split, cache = inputs.from_cache(self._settings, self._settings.train_split, self._cells, train=True)
+        split, cache = _from_cache(self._settings, self._cells, train=True)
         self._compile(_on_cache(self._settings, self._cells, split, cache))
         self._data, self._examples = _first(split, examples), min(examples, split.examples)
 
@@ -113,15 +114,15 @@ class InTheLoop(_Training):
     """trainers.train without --cache_dir: every step decodes and encodes its images.
 
     Args:
-        settings: Fields of `train_options.TrainOptions`.
+        settings: Flags of trainers.train by name.
         steps: How many a run takes.
     """
 
     def __init__(self, settings: dict[str, Any], steps: int) -> None:
         super().__init__(settings)
-        split = inputs.from_images(self._settings, self._settings.train_split, self._cells, train=True)
+        split = _from_images(self._settings, self._cells, train=True)
         self._compile(_on_images(self._settings, self._cells, split))
-        self._data, self._examples = split.inputs.take(steps), steps * self._settings.batch_size
+        self._data, self._examples = split.inputs.take(steps), steps * self._settings.data.batch_size
 
 
 class Report:
@@ -150,20 +151,20 @@ class Curve(_Training):
     """Losses of the first steps under one seed, in the order of the dataset.
 
     Args:
-        settings: Fields of `train_options.TrainOptions`; with a cache_dir the features come from there.
+        settings: Flags of trainers.train by name; with a cache_dir the features come from there.
         steps: How many.
     """
 
     def __init__(self, settings: dict[str, Any], steps: int) -> None:
         super().__init__(settings)
-        chosen, split_name = self._settings, self._settings.train_split
-        if chosen.cache_dir:
-            split, cache = inputs.from_cache(chosen, split_name, self._cells, train=False)
-            keras.utils.set_random_seed(chosen.seed)
+        chosen = self._settings
+        if chosen.data.cache_dir:
+            split, cache = _from_cache(chosen, self._cells, train=False)
+            keras.utils.set_random_seed(chosen.run.seed)
             parts = _on_cache(chosen, self._cells, split, cache)
-            self._data = _first(split, steps * chosen.batch_size)
+            self._data = _first(split, steps * chosen.data.batch_size)
         else:
-            split = inputs.from_images(chosen, split_name, self._cells, train=False)
+            split = _from_images(chosen, self._cells, train=False)
             parts = _on_images(chosen, self._cells, split)
             self._data = split.inputs.take(steps)
         self._compile(parts)
@@ -175,6 +176,18 @@ class Curve(_Training):
         return {"losses": curve.losses}
 
 
+def _from_cache(
+    settings: train_options.TrainOptions, chosen: partition.Partition, train: bool
+) -> tuple[inputs.Split, feature_cache.FeatureCache]:
+    data = settings.data
+    return inputs.from_cache(data, data.train_split, chosen, train=train, seed=settings.run.seed)
+
+
+def _from_images(settings: train_options.TrainOptions, chosen: partition.Partition, train: bool) -> inputs.Split:
+    data, size_px = settings.data, (settings.encoder.height_px, settings.encoder.width_px)
+    return inputs.from_images(data, size_px, data.train_split, chosen, train=train, run=settings.run)
+
+
 def _on_cache(
     settings: train_options.TrainOptions,
     chosen: partition.Partition,
@@ -183,17 +196,21 @@ def _on_cache(
 ) -> fit.Parts:
     """Returns the network that trainers.train trains on a cache."""
     spec = backbones.BackboneSpec.from_dict(cache.spec)
-    return fit.on_features(settings, spec, cache.feature_shape, chosen, split, None)
+    unfreeze, shape = settings.encoder.unfreeze, cache.feature_shape
+    classifier = fit.classifier_of(settings.head, unfreeze, spec, shape, chosen, split)
+    return fit.on_features(classifier, settings.augmentation, split, None)
 
 
 def _on_images(settings: train_options.TrainOptions, chosen: partition.Partition, split: inputs.Split) -> fit.Parts:
     """Returns the network that trainers.train trains on images."""
-    spec = feature_encoder.spec_of(settings)
+    spec = feature_encoder.spec_of(settings.encoder, settings.run.seed)
     backbone = backbones.build(spec)
     # Building the encoder has drawn random numbers; the head is to start as it does on a cache.
-    keras.utils.set_random_seed(settings.seed)
-    classifier = networks.classifier_of(settings, spec, tuple(backbone.output_shape[1:]), len(chosen))
-    return fit.Parts(networks.on_images(settings, backbone, classifier), classifier, backbone, split, None)
+    keras.utils.set_random_seed(settings.run.seed)
+    shape, unfreeze = tuple(backbone.output_shape[1:]), settings.encoder.unfreeze
+    classifier = networks.classifier_of(settings.head, unfreeze, spec, shape, len(chosen))
+    network = networks.on_images(settings.augmentation, backbone, classifier)
+    return fit.Parts(network, classifier, backbone, split, None)
 
 
 def _first(split: inputs.Split, examples: int) -> Any:  # noqa: ANN401 - a keras.utils.PyDataset

@@ -1,8 +1,7 @@
-"""Cross-validation: trains and evaluates every fold in a process of its own, and joins what they predict."""
+"""Cross-validation: trains and evaluates every fold in its own process, and joins the predictions."""
 
 import contextlib
 import ctypes
-import dataclasses
 import json
 import pathlib
 import signal
@@ -14,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from geods import errors
-from geods.cli import flags as cli_flags
-from geods.cli import program
+from geods.cli import flags, program
 from geods.geo import partition
 from geods.remote import urls
 from geods.storage import files, locks
@@ -25,58 +23,47 @@ from trainers.runs import distance_metrics, prediction_writer, run_folder
 
 _DEFAULT_FOLDS = 5
 _PR_SET_PDEATHSIG = 1
-# Of what a failed program said: the error and its next step.
+# Last lines of a failed program: the error and its next step.
 _LINES_SHOWN = 6
 
 
 def cross_validate(settings: train_options.TrainOptions) -> None:
-    """Trains and evaluates all folds that are not finished, joins what they predict, and prints the table."""
-    settings = dataclasses.replace(settings, folds=settings.folds or _DEFAULT_FOLDS, fold=0)
-    with run_folder.claim(settings.run_dir):
-        _validate(settings, pathlib.Path(settings.run_dir))
-
-
-def _validate(settings: train_options.TrainOptions, folder: pathlib.Path) -> None:
-    """Does what `cross_validate` says, in a folder that no other process writes to."""
-    _keep_flags(settings, folder)
-    started_s = time.monotonic()
-    for fold, own in enumerate(_folds(settings)):
-        metrics = train_and_evaluate(own)
-        print(
-            f"fold {fold + 1}/{settings.folds}: {metrics['locations']} locations, "
-            f"{metrics['mean_miles']:,.1f} mean miles, {metrics['median_miles']:,.1f} median, "
-            f"{time.monotonic() - started_s:,.0f} s",
-            flush=True,
-        )
-    program.import_quietly("tensorflow")
-    print(distance_metrics.table(_joined(settings, folder)))
+    """Trains and evaluates all folds that are not finished, joins their predictions, and prints the table."""
+    count, folder = settings.data.folds or _DEFAULT_FOLDS, pathlib.Path(settings.run.run_dir)
+    settings = flags.replace(settings, folds=count, fold=0)
+    with run_folder.claim(folder):
+        _keep_flags(flags.to_flagfile(flags.replace(settings, overwrite=False)), folder, settings.run.overwrite)
+        started_s, seconds = time.monotonic(), 0.0
+        for fold in range(count):
+            run_dir = str(folder / f"fold{fold}")
+            metrics = train_and_evaluate(flags.replace(settings, fold=fold, run_dir=run_dir, overwrite=True))
+            seconds += metrics["seconds"]
+            print(
+                f"fold {fold + 1}/{count}: {metrics['locations']} locations, "
+                f"{metrics['mean_miles']:,.1f} mean miles, {metrics['median_miles']:,.1f} median, "
+                f"{time.monotonic() - started_s:,.0f} s",
+                flush=True,
+            )
+        program.import_quietly("tensorflow")
+        print(distance_metrics.table(_joined(settings.cells, settings.data, folder, seconds)))
     print(f"wrote {folder / run_folder.METRICS}, {run_folder.PREDICTIONS} and {run_folder.PROBABILITIES}")
 
 
-def _folds(settings: train_options.TrainOptions) -> list[train_options.TrainOptions]:
-    """Returns the options of each fold's run."""
-    folder = pathlib.Path(settings.run_dir)
-    return [
-        dataclasses.replace(settings, fold=fold, run_dir=str(folder / f"fold{fold}"), overwrite=True)
-        for fold in range(settings.folds)
-    ]
-
-
-def _keep_flags(settings: train_options.TrainOptions, folder: pathlib.Path) -> None:
-    """Writes the flags down; what other flags have left is an error, or goes with --overwrite.
+def _keep_flags(text: str, folder: pathlib.Path, overwrite: bool) -> None:
+    """Writes the flags down; a folder with other flags is an error, or is emptied with --overwrite.
 
     Raises:
         RunError: If the folder holds a cross-validation with other flags.
     """
-    text = cli_flags.to_flagfile(dataclasses.replace(settings, overwrite=False))
     path = folder / run_folder.FLAGS
-    if settings.overwrite:
-        for found in folder.iterdir():
-            if found.name != locks.NAME:
-                files.discard(found)
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
+    if overwrite:
+        for member in folder.iterdir():
+            if member.name != locks.NAME:
+                files.discard(member)
+    # In any order: that of the lines has changed between versions.
+    if path.is_file() and sorted(path.read_text(encoding="utf-8").split("\n")) != sorted(text.split("\n")):
         problem = f"{folder}: holds folds that were trained with other flags ({path})."
-        raise errors.RunError(problem, "name another --run_dir, or begin anew with --overwrite")
+        raise errors.RunError(problem, "name another --run_dir, or start again with --overwrite")
     files.write_text(path, text)
 
 
@@ -86,13 +73,13 @@ def train_and_evaluate(own: train_options.TrainOptions) -> dict[str, Any]:
     Raises:
         TrainingError: If a program fails.
     """
-    folder = pathlib.Path(own.run_dir)
+    folder = pathlib.Path(own.run.run_dir)
     path = folder / run_folder.METRICS
     if not path.is_file():
         started_s = time.monotonic()
-        flags = folder.with_suffix(".cfg")
-        files.write_text(flags, cli_flags.to_flagfile(own))
-        _run("trainers.evaluation.fold", f"--flagfile={flags}")
+        flagfile = folder.with_suffix(".cfg")
+        files.write_text(flagfile, flags.to_flagfile(own))
+        _run("trainers.evaluation.fold", f"--flagfile={flagfile}")
         measured = json.loads(path.read_text(encoding="utf-8"))
         with run_folder.resealing(folder, run_folder.METRICS):
             files.write_json(path, measured | {"seconds": round(time.monotonic() - started_s, 1)})
@@ -101,10 +88,10 @@ def train_and_evaluate(own: train_options.TrainOptions) -> dict[str, Any]:
 
 
 def _run(*words: str) -> None:
-    """Runs a program in a process of its own: what a fold leaves in Keras and in memory must not change the next.
+    """Runs a program in its own process: the state of Keras after one fold must not change the next.
 
     Raises:
-        TrainingError: If it fails; what it said comes with it.
+        TrainingError: If it fails, with its last lines.
     """
     done = subprocess.run(
         [sys.executable, "-m", *words],
@@ -116,38 +103,40 @@ def _run(*words: str) -> None:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()[-_LINES_SHOWN:]
         problem = f"{' '.join(words)}: failed: {' | '.join(said) or f'exit code {done.returncode}'}"
-        raise errors.TrainingError(problem, "mend that; the same command goes on with the folds that are left")
+        raise errors.TrainingError(problem, "fix that; the same command resumes with the folds that are left")
 
 
 def _end_with_parent() -> None:
-    """Lets a process end when its parent is killed, or it would hold its folder while the parent is started again."""
-    # Linux alone knows it.
+    """Ends a process with its parent, or a killed parent could not lock the folder when it is started again."""
+    # Linux only.
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _joined(settings: train_options.TrainOptions, folder: pathlib.Path) -> dict[str, Any]:
-    """Joins the predictions of all folds, by location, and measures them; writes what trainers.evaluate writes."""
+def _joined(
+    cells: train_options.CellOptions, data: train_options.DataOptions, folder: pathlib.Path, seconds: float
+) -> dict[str, Any]:
+    """Joins the predictions of all folds, by location, and measures them; writes the files of trainers.evaluate."""
     from trainers.training import cells as training_cells
 
-    common = partition.read(folder / "fold0" / run_folder.PARTITION)
-    own = [partition.read(folder / f"fold{fold}" / run_folder.PARTITION) for fold in range(settings.folds)]
-    if any(cells.fingerprint != common.fingerprint for cells in own):
-        common = training_cells.given(settings)
-    found = joined_folds.Joined([folder / f"fold{fold}" for fold in range(settings.folds)], own, common)
-    labels = common.label(found.truth[:, 0], found.truth[:, 1])
-    seconds = sum(train_and_evaluate(own)["seconds"] for own in _folds(settings))
+    folders = [folder / f"fold{fold}" for fold in range(data.folds)]
+    own = [partition.read(each / run_folder.PARTITION) for each in folders]
+    common = own[0]
+    if any(fold_cells.fingerprint != common.fingerprint for fold_cells in own):
+        common = training_cells.given(cells, data)
+    joined = joined_folds.Joined(folders, own, common)
+    labels = common.label(joined.truth[:, 0], joined.truth[:, 1])
     top = []
-    with prediction_writer.writing(folder, len(found), len(common)) as writer:
-        for some in found.pieces():
-            probabilities = found.probabilities(some)
+    with prediction_writer.writing(folder, len(joined), len(common)) as writer:
+        for rows in joined.pieces():
+            probabilities = joined.probabilities(rows)
             top.append(distance_metrics.top_cells(probabilities))
-            guesses = distance_metrics.Guesses(found.truth[some], labels[some], found.predicted[some], top[-1])
-            writer.add(found.names[some].tolist(), guesses, probabilities)
-        guesses = distance_metrics.Guesses(found.truth, labels, found.predicted, np.concatenate(top))
+            guesses = distance_metrics.Guesses(joined.truth[rows], labels[rows], joined.predicted[rows], top[-1])
+            writer.add(joined.names[rows].tolist(), guesses, probabilities)
+        guesses = distance_metrics.Guesses(joined.truth, labels, joined.predicted, np.concatenate(top))
         writer.metrics = {
             "run": urls.with_urls(str(folder)),
-            "on": f"{settings.folds} folds",
+            "on": f"{data.folds} folds",
             **distance_metrics.evaluate(guesses, common),
             "seconds": round(seconds, 1),
         }

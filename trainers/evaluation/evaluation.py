@@ -1,4 +1,4 @@
-"""A run on locations it has never seen: what it predicts there, and how good that is.
+"""Evaluation of a run on locations it has never seen: predictions and metrics.
 
 Predictions are written as they come. What stays in memory of a location is its truth, its point and its first cells,
 44 bytes, whatever the number of cells.
@@ -16,7 +16,7 @@ from geods import errors
 from geods.dataset import dataset_reader, splits
 from geods.geo import partition
 from geods.input import pipeline
-from geods.remote import session, urls
+from geods.remote import urls
 from geods.tree import layouts, string_array
 from trainers.evaluation import predictor
 from trainers.features import feature_cache, joined_cache
@@ -29,12 +29,12 @@ _Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _EvaluationSet:
-    """What is to be predicted.
+    """Locations to predict.
 
     Attributes:
         names: `[n]` location ids.
         truth: `[n, 2]` degrees, (lat, lon).
-        pieces: Begins to predict; yields log-probabilities and points of the next locations.
+        pieces: Starts to predict; yields log-probabilities and points of the next locations.
     """
 
     names: string_array.Texts
@@ -46,96 +46,94 @@ def report(settings: evaluate_options.EvaluateOptions) -> None:
     """Evaluates a run into its folder or --out, and prints the table of its figures."""
     out = pathlib.Path(settings.out or settings.run_dir)
     with run_folder.claim(out):
-        metrics = evaluate(settings, out)
+        metrics = evaluate(settings.run_dir, settings.locations, out, settings.seed)
     print(distance_metrics.table(metrics))
     print(f"wrote {out / run_folder.METRICS}, {run_folder.PREDICTIONS} and {run_folder.PROBABILITIES}")
     where = f" --predictions={out}" if settings.out else ""
     print(f"next: python -m tools.render --run_dir={settings.run_dir}{where}")
 
 
-def evaluate(settings: evaluate_options.EvaluateOptions, out: pathlib.Path) -> dict[str, Any]:
+def evaluate(run_dir: str, locations: evaluate_options.LocationOptions, out: pathlib.Path, seed: int) -> dict[str, Any]:
     """Predicts, measures, and writes the three files of an evaluation.
 
     Args:
-        settings: Which run, on what.
-        out: Folder to write to; whoever calls has claimed it.
+        run_dir: The run folder.
+        locations: The locations to evaluate on.
+        out: Folder to write to, locked by the caller.
+        seed: Of the random guess and the bootstrap.
 
     Returns:
         The content of metrics.json.
     """
-    model = predictor.Predictor.load(settings.run_dir)
-    places = _on_tree(model, settings) if settings.imagery else _on_split(model, settings)
-    with prediction_writer.writing(out, len(places.truth), len(model.partition)) as writer:
-        guesses = _guess(places, model.partition, writer)
+    model = predictor.Predictor(run_dir)
+    chosen = _on_tree(model, locations) if locations.imagery else _on_split(model, locations)
+    with prediction_writer.writing(out, len(chosen.truth), len(model.partition)) as writer:
+        guesses = _guess(chosen, model.partition, writer)
         # The features and their rows are not needed any more, and figures need memory of their own.
-        del places
-        metrics = distance_metrics.evaluate(guesses, model.partition, settings.seed)
-        metrics = {
-            "run": urls.with_urls(str(settings.run_dir)),
-            "on": urls.with_urls(settings.imagery) or settings.split,
-            **metrics,
-        }
-        writer.metrics = metrics
-    return metrics
+        del chosen
+        metrics = distance_metrics.evaluate(guesses, model.partition, seed)
+        on = urls.with_urls(locations.imagery) or locations.split
+        writer.metrics = {"run": urls.with_urls(run_dir), "on": on, **metrics}
+    return writer.metrics
 
 
 def _guess(
-    places: _EvaluationSet, cells: partition.Partition, writer: prediction_writer.Writer
+    chosen: _EvaluationSet, cells: partition.Partition, writer: prediction_writer.Writer
 ) -> distance_metrics.Guesses:
-    """Predicts all places and writes each down; returns what the figures need."""
-    count = len(places.truth)
+    """Predicts all locations and writes each down; returns the guesses for the metrics."""
+    count = len(chosen.truth)
     points, labels = np.empty((count, 2)), np.empty(count, np.int32)
     top = np.empty((count, min(distance_metrics.TOP, len(cells))), np.int32)
     end = 0
-    for log_probabilities, found in places.pieces():
-        piece = slice(end, end + len(found))
+    for log_probabilities, predicted in chosen.pieces():
+        piece = slice(end, end + len(predicted))
         end = piece.stop
         probabilities = np.exp(log_probabilities.astype(np.float64))
-        truth = places.truth[piece]
+        truth = chosen.truth[piece]
         guesses = distance_metrics.Guesses(
-            truth, cells.label(truth[:, 0], truth[:, 1]), found, distance_metrics.top_cells(probabilities)
+            truth, cells.label(truth[:, 0], truth[:, 1]), predicted, distance_metrics.top_cells(probabilities)
         )
-        writer.add(places.names[piece].tolist(), guesses, probabilities)
+        writer.add(chosen.names[piece].tolist(), guesses, probabilities)
         labels[piece], points[piece], top[piece] = guesses.cells, guesses.points, guesses.top_cells
-    return distance_metrics.Guesses(places.truth, labels, points, top)
+    return distance_metrics.Guesses(chosen.truth, labels, points, top)
 
 
-def _on_split(model: predictor.Predictor, settings: evaluate_options.EvaluateOptions) -> _EvaluationSet:
-    """Returns the places of a split."""
-    if model.options.folds:
-        return _on_fold(model, settings)
-    if folder := run_folder.cache_of(model.options, settings):
+def _on_split(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+    data = model.options.data
+    if data.folds:
+        return _on_fold(model, locations)
+    if folder := run_folder.cached_split(data, locations):
         cache = feature_cache.FeatureCache(folder)
         return _EvaluationSet(
-            cache.rows.location_ids, cache.rows.coords, lambda: model.feature_pieces(cache, settings.batch_size)
+            cache.rows.location_ids, cache.rows.coords, lambda: model.feature_pieces(cache, locations.batch_size)
         )
-    builder = dataset_reader.open_builder(session.local_path(model.options.data_dir), model.options.config)
-    index = dataset_reader.index(builder, settings.split)
-    shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
-    batches = pipeline.batches(builder, settings.split, shape)
-    bar = tqdm.tqdm(batches, total=-(-len(index) // settings.batch_size), desc=settings.split, unit=" batches")
+    builder = dataset_reader.open_builder(run_folder.dataset_of(data), data.config)
+    index = dataset_reader.index(builder, locations.split)
+    shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=locations.batch_size)
+    batches = pipeline.batches(builder, locations.split, shape)
+    bar = tqdm.tqdm(batches, total=-(-len(index) // locations.batch_size), desc=locations.split, unit=" batches")
     return _EvaluationSet(index.location_ids, index.coords, lambda: model.pieces(bar))
 
 
-def _on_fold(model: predictor.Predictor, settings: evaluate_options.EvaluateOptions) -> _EvaluationSet:
-    """Returns the places of a part of the run's fold of all splits: "test" is what was held out."""
-    if settings.from_images or settings.split not in splits.NAMES:
-        problem = f"{settings.run_dir}: was trained on fold {model.options.fold} of a cache's rows."
+def _on_fold(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+    """Returns a part of the run's fold of all splits: "test" is the part that was held out."""
+    data = model.options.data
+    if locations.from_images or locations.split not in splits.NAMES:
+        problem = f"{model.folder}: was trained on fold {data.fold} of a cache's rows."
         step = f"evaluate it on its cache, with --split as one of {', '.join(splits.NAMES)}"
         raise errors.RunError(problem, step)
-    cache = joined_cache.open_all(str(session.local_path(model.options.cache_dir)))
-    chosen = folds.parts(model.options, cache.rows.coords)[settings.split]
+    cache = joined_cache.open_all(run_folder.cache_of(data))
+    rows = folds.parts(data, cache.rows.coords)[locations.split]
     return _EvaluationSet(
-        cache.rows.location_ids[chosen],
-        cache.rows.coords[chosen],
-        lambda: model.feature_pieces(cache, settings.batch_size, chosen),
+        cache.rows.location_ids[rows],
+        cache.rows.coords[rows],
+        lambda: model.feature_pieces(cache, locations.batch_size, rows),
     )
 
 
-def _on_tree(model: predictor.Predictor, settings: evaluate_options.EvaluateOptions) -> _EvaluationSet:
-    """Returns the places of an imagery tree."""
-    locations = layouts.read(settings.imagery)
-    shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=settings.batch_size)
-    batches = pipeline.tree_batches(locations, shape)
-    bar = tqdm.tqdm(batches, total=-(-len(locations) // settings.batch_size), desc="imagery", unit=" batches")
-    return _EvaluationSet(locations.ids, locations.coords(), lambda: model.pieces(bar))
+def _on_tree(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+    table = layouts.read(locations.imagery)
+    shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=locations.batch_size)
+    batches = pipeline.tree_batches(table, shape)
+    bar = tqdm.tqdm(batches, total=-(-len(table) // locations.batch_size), desc="imagery", unit=" batches")
+    return _EvaluationSet(table.ids, table.coords(), lambda: model.pieces(bar))

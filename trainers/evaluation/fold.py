@@ -1,9 +1,9 @@
-"""Trains and evaluates one fold of a cross-validation, for `trainers.cross_validate`.
+"""One fold of a cross-validation, trained and evaluated for `trainers.cross_validate`.
 
     python -m trainers.evaluation.fold --flagfile=trainers/recipes/linear.cfg --cache_dir=cache --folds=5 --run_dir=f0
 
-Takes the flags of trainers.train and does what that and trainers.evaluate do, in one process: loading TensorFlow and
-Keras a second time takes longer than evaluating, 8 s on 2 slow cores. Prints what they print.
+Takes the flags of trainers.train and does the work of that and trainers.evaluate in one process: loading TensorFlow and
+Keras a second time takes longer than evaluating, 8 s on 2 slow cores. Prints the lines of both.
 """
 
 from geods.cli import program
@@ -11,7 +11,7 @@ from trainers.options import evaluate_options, train_options
 
 
 def main(settings: train_options.TrainOptions) -> None:
-    """Trains, then evaluates on what was held out."""
+    """Trains, then evaluates on the part that was held out."""
     from trainers import preflight
 
     preflight.check_train(settings)
@@ -21,12 +21,12 @@ def main(settings: train_options.TrainOptions) -> None:
     from trainers.evaluation import evaluation
     from trainers.training import run
 
-    run.in_run_folder(settings, run.train)
-
+    with run.in_run_folder(settings.run):
+        run.Training(settings).train()
     # Nothing of the training may reach what is measured.
     keras.backend.clear_session()
     keras.mixed_precision.set_dtype_policy("float32")
-    evaluation.report(evaluate_options.EvaluateOptions(run_dir=settings.run_dir))
+    evaluation.report(evaluate_options.EvaluateOptions(run_dir=settings.run.run_dir))
 
 
 if __name__ == "__main__":

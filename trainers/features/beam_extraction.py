@@ -1,10 +1,9 @@
 """Blocks of a feature cache, computed by the workers of a Beam runner.
 
 A task is a block. A worker process builds the encoder once, reads only the shards that its block lies in, and writes
-the block whole or not at all; so a block may be computed twice, and a lost worker costs the one it was at.
+the block whole or not at all; so a block may be computed twice, and a lost worker costs one block.
 """
 
-import dataclasses
 import functools
 import json
 import pathlib
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from geods import errors
 from geods.beam import jobs
+from geods.cli import flags
 from trainers.features import cache_format
-from trainers.options import encoder_options
+from trainers.options import extract_options
 
 if TYPE_CHECKING:
     from trainers.features import cache_writer, encode_dataset
@@ -25,36 +25,33 @@ _ENCODER = threading.Lock()
 
 
 def write_blocks(
-    writer: "cache_writer.CacheWriter", missing: Sequence[int], settings: encoder_options.ExtractOptions, variant: int
+    writer: "cache_writer.CacheWriter", missing: Sequence[int], variant: int, settings: dict[str, Any]
 ) -> None:
     """Computes and writes blocks.
 
     Args:
-        writer: Of the cache; whoever calls holds its lock.
+        writer: Of the cache, which is locked.
         missing: Numbers of the blocks.
-        settings: What to extract; every worker sees its folders under these paths.
-        variant: Number of the changed copy of the images, 0 for the images as they are.
+        variant: Number of the augmented copy of the images, 0 for the images as they are.
+        settings: Flags of `ExtractOptions` by name; every worker sees its folders under these paths.
 
     Raises:
         BeamError: If the runner fails, or a worker's encoder has other weights.
     """
     from trainers.features import cache_blocks
 
-    tasks = [(block, *cache_blocks.start_of(block, writer.rows, settings), writer.rows_of(block)) for block in missing]
-    seen = dataclasses.replace(
-        settings,
-        data_dir=str(pathlib.Path(settings.data_dir).absolute()),
-        cache_dir=str(pathlib.Path(settings.cache_dir).absolute()),
-    )
+    sizes = (settings["block_rows"], settings["batch_size"])
+    tasks = [(block, *cache_blocks.start_of(block, writer.rows, *sizes), writer.rows_of(block)) for block in missing]
+    absolute = {name: str(pathlib.Path(settings[name]).absolute()) for name in ("data_dir", "cache_dir")}
     arguments = {
-        "settings": json.dumps(dataclasses.asdict(seen)),
+        "settings": json.dumps(settings | absolute),
         "folder": str(writer.folder.absolute()),
         "split": writer.key.split,
         "variant": variant,
         "weights_sha256": writer.key.weights_sha256,
     }
-    with jobs.workers(jobs.flags_of(settings.beam_pipeline_options), settings.cache_dir) as crew:
-        list(crew.map("trainers.features.beam_extraction:write_block", tasks, arguments, writer.key.split))
+    with jobs.workers(jobs.flags_of(settings["beam_pipeline_options"]), settings["cache_dir"]) as workers:
+        list(workers.map("trainers.features.beam_extraction:write_block", tasks, arguments, writer.key.split))
 
 
 def write_block(
@@ -68,31 +65,33 @@ def write_block(
     """Computes and writes one block on a worker; returns its bytes."""
     from trainers.features import cache_blocks
 
-    block, row, place, skip, count = task
+    block, row, position, skip, count = task
     # One at a time: an encoder takes all cores, and OpenVINO's has one request.
     with _ENCODER:
-        features = _features(settings, weights_sha256)
-        _, found = cache_blocks.regroup(features.of(split, variant, row, place), [skip, count])
-        return cache_format.write_block(pathlib.Path(folder), block, found, features.settings.cache_dtype)
+        features, dtype = _features(settings, weights_sha256)
+        _, rows = cache_blocks.regroup(features.of(split, variant, row, position), [skip, count])
+        return cache_format.write_block(pathlib.Path(folder), block, rows, dtype)
 
 
 @functools.lru_cache(maxsize=1)
-def _features(settings: str, weights_sha256: str) -> "encode_dataset.ImageFeatures":
-    """Builds the encoder, once a process.
+def _features(settings: str, weights_sha256: str) -> tuple["encode_dataset.ImageFeatures", str]:
+    """Builds the encoder, once a process; returns it with the type of the cache.
 
     Raises:
         BeamError: If its weights are not those of the program that started the job.
     """
     from geods.dataset import dataset_reader
     from model.encoders import backbones
-    from trainers.features import feature_encoder
+    from trainers.features import encode_dataset, feature_encoder
 
-    values: dict[str, Any] = json.loads(settings)
-    chosen = encoder_options.ExtractOptions(**values | {"splits": tuple(values["splits"])})
-    features, backbone = feature_encoder.prepare(
-        chosen, dataset_reader.open_builder(chosen.data_dir, chosen.config), calibrates=False
-    )
+    # JSON has no tuples.
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(settings).items()}
+    own = flags.build(extract_options.ExtractOptions, **values)
+    spec = feature_encoder.spec_of(own.encoder, own.cache.seed)
+    builder = dataset_reader.open_builder(own.data.data_dir, own.data.config)
+    forward, backbone = feature_encoder.prepare(spec, own.runtime, own.cache, builder, calibrates=False)
     if backbones.weights_sha256(backbone) != weights_sha256:
-        problem = f"a worker's {chosen.backbone} with --backbone_weights={chosen.backbone_weights} has other weights."
+        problem = f"a worker's {spec.name} with --backbone_weights={spec.weights} has other weights."
         raise errors.BeamError(problem, "give a file of weights that all workers see under one path")
-    return features
+    features = encode_dataset.ImageFeatures(builder, forward, own.encoder, own.jitter, own.runtime, own.cache.seed)
+    return features, own.cache.cache_dtype

@@ -1,4 +1,4 @@
-"""Blocks of a feature cache: where the batches of each begin, and rows regrouped into them."""
+"""Blocks of a feature cache: the start of their batches, and rows regrouped into them."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,29 +6,27 @@ import numpy as np
 import tqdm
 
 from trainers.features import cache_format
-from trainers.options import encoder_options
 
 
-def start_of(
-    block: int, rows: cache_format.Rows, settings: encoder_options.ExtractOptions
-) -> tuple[int, tuple[int, int], int]:
-    """Returns where to begin to read for a block: at the batch that an extraction in one go would have there.
+def start_of(block: int, rows: cache_format.Rows, block_rows: int, batch_size: int) -> tuple[int, tuple[int, int], int]:
+    """Returns the start of a block, at the batch that an uninterrupted extraction would have there.
 
-    Every image then is in the same place of the same batch whoever encodes it, and has the same features to the last
+    Every image then is in the same position of the same batch whoever encodes it, and has the same features to the last
     bit.
 
     Args:
         block: Its number.
         rows: Of the split.
-        settings: Sizes of blocks and batches.
+        block_rows: Rows a block.
+        batch_size: Rows a batch.
 
     Returns:
-        The first row to encode, its place for `encode_dataset.ImageFeatures.of`, and how many rows from it on belong to
-        an earlier block.
+        The first row to encode, its position for `encode_dataset.ImageFeatures.of`, and how many rows from it on belong
+        to an earlier block.
     """
-    first = block * settings.block_rows
-    skip = first % settings.batch_size
-    return first - skip, rows.place_of(first - skip), skip
+    first = block * block_rows
+    skip = first % batch_size
+    return first - skip, rows.position_of(first - skip), skip
 
 
 def consecutive_runs(blocks: list[int]) -> list[list[int]]:
@@ -43,7 +41,7 @@ def consecutive_runs(blocks: list[int]) -> list[list[int]]:
 
 
 def with_progress(batches: Iterable[np.ndarray], bar: tqdm.tqdm) -> Iterator[np.ndarray]:
-    """Yields the batches and moves the bar."""
+    """Yields the batches and advances the bar."""
     for batch in batches:
         yield batch
         bar.update(len(batch))

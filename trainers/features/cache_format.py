@@ -1,9 +1,9 @@
-"""The files of a feature cache: what it is made of, what its rows belong to, and where its blocks lie.
+"""The file format of a feature cache: key, rows and blocks.
 
-    <cache_dir>/<split>/index.json         what it is made of, its shape, the SHA-256 of each file
+    <cache_dir>/<split>/index.json         its key and shape, the SHA-256 of each file
     <cache_dir>/<split>/index.npz          location ids, coordinates, headings
     <cache_dir>/<split>/blocks/00000.npy   features of the first `block_rows` views, and so on
-    <cache_dir>/<split>/variant1/...       the same of changed images, if there are --variants
+    <cache_dir>/<split>/variant1/...       the same of augmented images, if there are --variants
     <cache_dir>/int8/...                   the encoder, with --precision=int8 (trainers/features/quantization.py)
 
 One row is one view; the views of a location follow each other. NumPy does not know bfloat16: it is stored as uint16.
@@ -28,14 +28,14 @@ from geods.tree import string_array, table
 FORMAT = 1
 DTYPES = ("float32", "float16", "bfloat16")
 INDEX, ARRAYS, _BLOCKS = "index.json", "index.npz", "blocks"
-# Of an encoder in 8 bits: two of OpenVINO's own format, and what they were made of (trainers/features/quantization.py).
+# Of an encoder in 8 bits: two of OpenVINO's own format, and their key (trainers/features/quantization.py).
 ENCODER_FILES = ("encoder.xml", "encoder.bin", "made_of.json")
 _NUMBERS = ("coords", "views", "headings")
 
 
 @dataclasses.dataclass(frozen=True)
 class CacheKey:
-    """What a cache is made of. Two caches with equal keys hold the same features.
+    """Dataset, encoder and runtime of a cache. Two caches with equal keys hold the same features.
 
     Attributes:
         dataset: `dataset_reader.fingerprint_of` the dataset.
@@ -44,14 +44,14 @@ class CacheKey:
         weights_sha256: Hash of the encoder's weights.
         height_px: Height of the images.
         width_px: Width of the images.
-        more_heights_px: Heights in which it looked once more, joined by commas.
+        more_heights_px: Heights of further image sizes, joined by commas.
         preprocessing: "own" or "raw".
         layer: Layer of the encoder, "" for its output.
         pooling: "none", "avg", "max" or "moments".
         precision: Policy the encoder ran in, or "int8".
         dtype: Type the features are stored in.
         variant: How the images were changed, "" if they were not.
-        runtime: What ran the encoder.
+        runtime: The library that ran the encoder.
         decode: Whether the JPEGs were decoded on the "cpu" or the "gpu".
         quantized_sha256: With precision "int8", hash of the calibrated encoder, else "".
     """
@@ -94,13 +94,13 @@ class CacheKey:
 
 
 def joined(heights_px: Sequence[int]) -> str:
-    """Returns heights as a key holds them."""
+    """Returns heights as the text of a key."""
     return ",".join(map(str, heights_px))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
-    """What the rows of a cache belong to.
+    """Locations and headings of the rows of a cache.
 
     Attributes:
         location_ids: `[locations]`.
@@ -125,7 +125,7 @@ class Rows:
         numbers = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NUMBERS}
         return cls(string_array.Texts.joined([part.location_ids for part in parts]), **numbers)
 
-    def place_of(self, row: int) -> tuple[int, int]:
+    def position_of(self, row: int) -> tuple[int, int]:
         """Returns the location that a row belongs to, and how many of that location's rows come before it."""
         location = table.owner_of(self.starts, row)
         return location, row - int(self.starts[location])
@@ -136,7 +136,7 @@ class Rows:
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """Returns the type features are handed out in."""
+    """Returns the NumPy type of features read from a cache."""
     return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
 
 
@@ -147,7 +147,7 @@ def to_stored(features: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def folder_of(cache_dir: str | os.PathLike[str], split: str, variant: int = 0) -> pathlib.Path:
-    """Returns the folder of a split's cache; `variant` counts from 1, 0 is the images as they are."""
+    """Returns the folder of a split's cache; `variant` counts augmented copies from 1."""
     folder = pathlib.Path(cache_dir, split)
     return folder / f"variant{variant}" if variant else folder
 
@@ -184,20 +184,22 @@ def read_index(folder: pathlib.Path) -> dict[str, Any]:
     try:
         index: dict[str, Any] = files.parse_json(path.read_bytes())
         if index["format"] != FORMAT:
-            raise errors.CacheError(f"{path}: has format {index['format']}, this version reads {FORMAT}.", anew(folder))
-        # Caches of before have none.
+            raise errors.CacheError(
+                f"{path}: has format {index['format']}, this version reads {FORMAT}.", extract_again(folder)
+            )
+        # Caches of older versions have none.
         if index.pop("index_sha256", None) not in (None, _digest(index)):
-            raise errors.CacheError(f"{path}: its bytes have changed since it was written.", anew(folder))
+            raise errors.CacheError(f"{path}: its bytes have changed since it was written.", extract_again(folder))
         _check_types(index)
     except OSError as error:
         raise errors.CacheError(f"{folder}: no feature cache there.", resume(folder)) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise errors.CacheError(f"{path}: is damaged ({error}).", anew(folder)) from error
+        raise errors.CacheError(f"{path}: is damaged ({error}).", extract_again(folder)) from error
     return index
 
 
 def _check_types(index: dict[str, Any]) -> None:
-    """Raises KeyError, TypeError or ValueError if an index does not hold what `write_index` was given."""
+    """Raises KeyError, TypeError or ValueError if an index lacks a field or has one of another type."""
     CacheKey(**index["key"])
     shape, hashes, spec = index["feature_shape"], index["sha256"], index["spec"]
     if not all(isinstance(part, list) for part in (shape, hashes)) or not isinstance(spec, dict):
@@ -208,7 +210,7 @@ def _check_types(index: dict[str, Any]) -> None:
 
 
 def to_arrays(rows: Rows) -> dict[str, np.ndarray]:
-    """Returns what index.npz holds; caches of before hold the ids as NumPy's text."""
+    """Returns the arrays of index.npz; caches of older versions hold the ids as NumPy's text."""
     return {"location_ids": rows.location_ids.encoded, **{name: getattr(rows, name) for name in _NUMBERS}}
 
 
@@ -223,7 +225,7 @@ def read_rows(folder: pathlib.Path) -> Rows:
             return Rows(string_array.Texts(arrays["location_ids"]), **numbers)
     # A header may claim more than there is memory for.
     except (OSError, ValueError, KeyError, MemoryError) as error:
-        raise errors.CacheError(f"{path}: is missing or damaged ({error}).", anew(folder)) from error
+        raise errors.CacheError(f"{path}: is missing or damaged ({error}).", extract_again(folder)) from error
 
 
 def _digest(index: dict[str, Any]) -> str:
@@ -232,23 +234,25 @@ def _digest(index: dict[str, Any]) -> str:
 
 
 def check_same_key(folder: pathlib.Path, found: CacheKey, wanted: CacheKey) -> None:
-    """Raises CacheError if a cache is not made of what is wanted."""
+    """Raises CacheError if a cache has another key."""
     if differences := found.differences(wanted):
-        raise errors.CacheError(f"{folder}: is a cache of something else: {'; '.join(differences)}.", anew(folder))
+        raise errors.CacheError(
+            f"{folder}: is a cache of something else: {'; '.join(differences)}.", extract_again(folder)
+        )
 
 
 def resume(folder: pathlib.Path) -> str:
-    """Says how to make or finish a cache."""
+    """Returns the command that makes or finishes a cache."""
     return (
-        f"python -m trainers.extract --cache_dir={folder.parent}, with the encoder's flags; it goes on where it ended"
+        f"python -m trainers.extract --cache_dir={folder.parent}, with the encoder's flags; it resumes where it ended"
     )
 
 
-def anew(folder: pathlib.Path) -> str:
-    """Says how to start over."""
+def extract_again(folder: pathlib.Path) -> str:
+    """Returns the command that replaces a cache."""
     return f"python -m trainers.extract --overwrite --cache_dir={folder.parent}, or name another --cache_dir"
 
 
-def redo(path: pathlib.Path) -> str:
-    """Says how to mend one block."""
+def rewrite_block(path: pathlib.Path) -> str:
+    """Returns how to replace one block."""
     return f"delete {path} and run trainers.extract again; it writes only what is missing"

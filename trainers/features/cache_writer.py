@@ -1,4 +1,4 @@
-"""Writing a feature cache block by block, so that a killed extraction goes on where it ended."""
+"""Writing a feature cache block by block, so that a killed extraction resumes after its last block."""
 
 import contextlib
 import dataclasses
@@ -16,23 +16,23 @@ from trainers.features import cache_format
 
 
 class CacheWriter:
-    """Writes a cache block by block; what is finished stays finished when the process is killed.
+    """Writes a cache block by block; finished blocks survive a kill.
 
     Attributes:
-        folder: Where.
-        key: What the cache is made of.
-        rows: What its rows belong to.
+        folder: `<cache_dir>/<split>`.
+        key: Dataset and encoder of the features.
+        rows: Locations and headings of the rows.
 
     Args:
-        folder: `<cache_dir>/<split>`.
-        key: What the cache is made of.
-        spec: The encoder, as `BackboneSpec.to_dict` gives it; who reads the cache can build it again.
-        rows: What the rows belong to.
+        folder: As the attribute.
+        key: As the attribute.
+        spec: The encoder, as `BackboneSpec.to_dict` gives it; readers of the cache can build it again.
+        rows: As the attribute.
         feature_shape: Shape of one row.
-        block_rows: cache_files.Rows a block.
+        block_rows: Rows a block.
 
     Raises:
-        CacheError: If the folder holds a cache made of something else.
+        CacheError: If the folder holds a cache of another key.
     """
 
     def __init__(
@@ -73,12 +73,8 @@ class CacheWriter:
         """Returns the blocks that are not written yet, in order."""
         return [block for block in range(self.blocks) if not self._is_whole(block)]
 
-    def require_room(self) -> None:
-        """Refuses to begin what would not fit.
-
-        Raises:
-            DiskFullError: If there is less room than the missing blocks take.
-        """
+    def check_room(self) -> None:
+        """Raises DiskFullError if there is less room than the missing blocks take."""
         rows = sum(map(self.rows_of, self.missing()))
         item_bytes = cache_format.numpy_dtype(self._index["key"]["dtype"]).itemsize
         disk_errors.check_room(self.folder, rows * math.prod(self._index["feature_shape"]) * item_bytes)
@@ -111,13 +107,15 @@ class CacheWriter:
         cache_format.check_same_key(self.folder, cache_format.CacheKey(**found["key"]), key)
         if found["block_rows"] != block_rows or found["rows"] != len(self.rows):
             problem = f"{self.folder}: its blocks have {found['block_rows']} rows, wanted {block_rows}."
-            raise errors.CacheError(problem, f"give --block_rows={found['block_rows']}, or start anew with --overwrite")
+            raise errors.CacheError(
+                problem, f"give --block_rows={found['block_rows']}, or start again with --overwrite"
+            )
 
-        # Of a finished cache: without them, a block that was damaged since would be taken for what was written.
+        # Of a finished cache: without them, a block that was damaged since would be taken as written.
         self._known = found["sha256"]
 
     def _is_whole(self, block: int) -> bool:
-        """Says whether a block's file is there as it was written; a torn one cannot be, as writes are atomic."""
+        """Returns whether a block's file is as it was written; it is never torn, as writes are atomic."""
         path = cache_format.block_path(self.folder, block)
         if not path.is_file():
             return False
@@ -132,10 +130,10 @@ class CacheWriter:
 
 @contextlib.contextmanager
 def lock(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Keeps other processes out of a cache folder, and removes what killed ones left in it.
+    """Locks a cache folder, and removes temporary files of killed processes in it.
 
     Raises:
-        CacheError: If another process holds it.
+        CacheError: If another process has locked it.
     """
     with locks.folder(folder, errors.CacheError, "name another --cache_dir"):
         files.sweep(cache_format.block_path(pathlib.Path(folder), 0).parent)

@@ -1,4 +1,4 @@
-"""The images of a dataset through a frozen encoder, in order, from any row on."""
+"""Features of a dataset's images: a frozen encoder over them in order, from any row on."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ from geods.dataset import dataset_reader
 from geods.input import loader, pipeline
 from model import augmentation
 from trainers.features import runtimes
-from trainers.options import encoder_options
+from trainers.options import extract_options, stages
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,13 +22,19 @@ class ImageFeatures:
 
     Attributes:
         builder: The dataset, from `dataset_reader.open_builder`.
-        forward: The encoder, from `runtimes.compiled` for settings.batch_size.
-        settings: What to extract, with `decode` as chosen.
+        forward: The encoder, from `runtimes.compiled` for runtime.batch_size.
+        encoder: The size of the images.
+        jitter: The changes of augmented copies.
+        runtime: The batches, with `decode` as chosen.
+        seed: Of those changes.
     """
 
     builder: Any
     forward: runtimes.Forward
-    settings: encoder_options.ExtractOptions
+    encoder: stages.EncoderOptions
+    jitter: stages.ImageJitterOptions
+    runtime: extract_options.RuntimeOptions
+    seed: int
 
     def of(self, split: str, variant: int, row: int, place: tuple[int, int]) -> Iterator[np.ndarray]:
         """Yields the features of a split's views in order, float32 `[n, *feature_shape]` a batch.
@@ -39,28 +45,28 @@ class ImageFeatures:
             row: The first row.
             place: Its location, and how many rows of that come before it.
         """
-        size = self.settings.batch_size
-        height_px, width_px = self.settings.height_px, self.settings.width_px
+        size = self.runtime.batch_size
+        height_px, width_px = self.encoder.height_px, self.encoder.width_px
         rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=place[1])
         part = dataset_reader.part_from(self.builder, split, place[0])
-        with contextlib.closing(loader.ViewBatches(self.builder, part, rows, self.settings.decode)) as batches:
+        with contextlib.closing(loader.ViewBatches(self.builder, part, rows, self.runtime.decode)) as batches:
             for batch in batches:
                 count = len(batch["image"])
                 images = _padded(batch["image"], size)
                 if variant:
-                    images = self._changed(images, draws(self.settings.seed, variant, row, size))
+                    images = self._changed(images, draws(self.seed, variant, row, size))
                 yield self.forward(images)[:count]
                 row += size
 
     @functools.cached_property
     def _changed(self) -> Callable[[Any, np.ndarray], Any]:
-        """What changes a batch of images as their random numbers say."""
-        changes = (self.settings.brightness, self.settings.contrast, self.settings.crop)
+        """Changes a batch of images by their random numbers."""
+        changes = (self.jitter.brightness, self.jitter.contrast, self.jitter.crop)
         return tf.function(lambda images, lots: augmentation.jittered(images, lots, *changes), autograph=False)
 
 
 def draws(seed: int, variant: int, first: int, count: int) -> np.ndarray:
-    """Returns the random numbers of rows, float32 `[count, DRAWS]`: their own each, so a resumed run has them too."""
+    """Returns the random numbers of rows, float32 `[count, DRAWS]`; each row's depend on its number alone."""
     rows = [np.random.default_rng([seed, variant, row]) for row in range(first, first + count)]
     return np.array([row.random(augmentation.DRAWS) for row in rows], dtype=np.float32)
 

@@ -1,16 +1,19 @@
 """Extraction of features: from a dataset through a frozen encoder to the blocks of a cache.
 
-What is extracted stays, and only blocks that are missing are computed.
+Finished blocks stay, and only missing ones are computed.
 """
 
 import dataclasses
+import functools
 import itertools
 import shutil
 import time
+from collections.abc import Callable
 from typing import Any
 
 import tqdm
 
+from geods.cli import flags
 from geods.dataset import dataset_reader
 from geods.input import loader
 from model.encoders import backbones
@@ -24,83 +27,108 @@ from trainers.features import (
     quantization,
     runtimes,
 )
-from trainers.options import encoder_options
+from trainers.options import extract_options, stages
+
+_WriteBlocks = Callable[[cache_writer.CacheWriter, list[int], int], None]
 
 
-def extract(settings: encoder_options.ExtractOptions) -> None:
+def extract(settings: extract_options.ExtractOptions) -> None:
     """Extracts every split, and prints a line on each."""
-    builder = dataset_reader.open_builder(settings.data_dir, settings.config)
-    settings = dataclasses.replace(settings, decode=loader.choose(settings.decode))
-    features, backbone = feature_encoder.prepare(settings, builder, calibrates=True)
-    for split, variant in itertools.product(settings.splits, range(settings.variants + 1)):
-        _extract_split(features, backbone, split, variant)
+    cache, seed = settings.cache, settings.cache.seed
+    runtime = dataclasses.replace(settings.runtime, decode=loader.choose(settings.runtime.decode))
+    builder = dataset_reader.open_builder(settings.data.data_dir, settings.data.config)
+    spec = feature_encoder.spec_of(settings.encoder, seed)
+    forward, backbone = feature_encoder.prepare(spec, runtime, cache, builder, calibrates=True)
+    key = _key_of(spec, runtime, cache, builder, backbones.weights_sha256(backbone))
+    write_blocks: _WriteBlocks
+    if cache.beam_pipeline_options:
+        values = flags.values_of(dataclasses.replace(settings, runtime=runtime))
+        write_blocks = functools.partial(beam_extraction.write_blocks, settings=values)
+    else:
+        features = encode_dataset.ImageFeatures(builder, forward, settings.encoder, settings.jitter, runtime, seed)
+        write_blocks = functools.partial(_write_blocks, features, cache.block_rows)
+    for split, variant in itertools.product(cache.splits, range(settings.data.variants + 1)):
+        changes = _name_of(variant, settings.jitter, seed) if variant else ""
+        own = dataclasses.replace(key, split=split, variant=changes)
+        shape = tuple(backbone.output_shape[1:])
+        _extract_split(cache, dataset_reader.index(builder, split), own, spec, shape, variant, write_blocks)
+
+
+def _key_of(
+    spec: backbones.BackboneSpec,
+    runtime: extract_options.RuntimeOptions,
+    cache: extract_options.CacheOptions,
+    builder: Any,  # noqa: ANN401 - TFDS' own
+    weights_sha256: str,
+) -> cache_format.CacheKey:
+    """Returns the cache key of a dataset's features, without split and variant."""
+    return cache_format.CacheKey.of(
+        spec,
+        dataset=dataset_reader.fingerprint_of(builder),
+        split="",
+        weights_sha256=weights_sha256,
+        precision=runtime.precision,
+        dtype=cache.cache_dtype,
+        runtime=runtime.runtime,
+        # The other decoders agree to the last bit.
+        decode="gpu" if runtime.decode == "gpu" else "cpu",
+        quantized_sha256=quantization.sha256_of(cache.cache_dir) if runtime.precision == runtimes.INT8 else "",
+    )
 
 
 def _extract_split(
-    features: encode_dataset.ImageFeatures,
-    backbone: Any,  # noqa: ANN401 - a Keras model
-    split: str,
+    cache: extract_options.CacheOptions,
+    index: dataset_reader.Index,
+    key: cache_format.CacheKey,
+    spec: backbones.BackboneSpec,
+    shape: tuple[int, ...],
     variant: int,
+    write_blocks: _WriteBlocks,
 ) -> None:
-    """Extracts one split, or a changed copy of it, into its folder; blocks that are there stay."""
-    settings, started = features.settings, time.monotonic()
-    index = dataset_reader.index(features.builder, split)
+    """Extracts one split, or an augmented copy of it, into its folder; finished blocks stay."""
+    started, split = time.monotonic(), key.split
     rows = cache_format.Rows(index.location_ids, index.coords, index.views, index.headings)
-    spec = feature_encoder.spec_of(settings)
-    key = cache_format.CacheKey.of(
-        spec,
-        dataset=dataset_reader.fingerprint_of(features.builder),
-        split=split,
-        weights_sha256=backbones.weights_sha256(backbone),
-        precision=settings.precision,
-        dtype=settings.cache_dtype,
-        variant=_name_of(variant, settings) if variant else "",
-        runtime=settings.runtime,
-        # The other decoders agree to the last bit.
-        decode="gpu" if settings.decode == "gpu" else "cpu",
-        quantized_sha256=quantization.sha256_of(settings.cache_dir) if settings.precision == runtimes.INT8 else "",
-    )
-    shape = tuple(backbone.output_shape[1:])
-    folder = cache_format.folder_of(settings.cache_dir, split, variant)
+    folder = cache_format.folder_of(cache.cache_dir, split, variant)
     with cache_writer.lock(folder):
-        if settings.overwrite:
+        if cache.overwrite:
             shutil.rmtree(folder / "blocks", ignore_errors=True)
             (folder / cache_format.INDEX).unlink(missing_ok=True)
-        writer = cache_writer.CacheWriter(folder, key, spec.to_dict(), rows, shape, settings.block_rows)
-        writer.require_room()
+        writer = cache_writer.CacheWriter(folder, key, spec.to_dict(), rows, shape, cache.block_rows)
+        writer.check_room()
         missing = writer.missing()
         if len(missing) < writer.blocks:
             print(f"{split}: {writer.blocks - len(missing)} of {writer.blocks} blocks are there already")
-        if settings.beam_pipeline_options:
-            beam_extraction.write_blocks(writer, missing, settings, variant)
-        else:
-            _write_blocks(writer, missing, features, variant)
+        write_blocks(writer, missing, variant)
         size_bytes = writer.finish()
     name = f"{split}, variant {variant}" if variant else split
     print(
-        f"{name}: {len(rows):,} views of {len(index):,} locations, {shape} {settings.cache_dtype}, "
+        f"{name}: {len(rows):,} views of {len(index):,} locations, {shape} {cache.cache_dtype}, "
         f"{size_bytes / 1e6:,.1f} MB, {time.monotonic() - started:,.0f} s, {folder}"
     )
 
 
 def _write_blocks(
-    writer: cache_writer.CacheWriter, missing: list[int], features: encode_dataset.ImageFeatures, variant: int
+    features: encode_dataset.ImageFeatures,
+    block_rows: int,
+    writer: cache_writer.CacheWriter,
+    missing: list[int],
+    variant: int,
 ) -> None:
-    """Computes and writes blocks."""
+    """Computes and writes blocks in this process."""
     split, rows = writer.key.split, writer.rows
     written = 0
     with tqdm.tqdm(total=sum(map(writer.rows_of, missing)), desc=split, unit=" views", smoothing=0.1) as bar:
         for run in cache_blocks.consecutive_runs(missing):
-            row, place, skip = cache_blocks.start_of(run[0], rows, features.settings)
-            batches = features.of(split, variant, row, place)
+            row, position, skip = cache_blocks.start_of(run[0], rows, block_rows, features.runtime.batch_size)
+            batches = features.of(split, variant, row, position)
             blocks = cache_blocks.regroup(cache_blocks.with_progress(batches, bar), [skip, *map(writer.rows_of, run)])
             next(blocks)
-            for block, found in zip(run, blocks, strict=True):
-                written += writer.write(block, found)
+            for block, block_features in zip(run, blocks, strict=True):
+                written += writer.write(block, block_features)
                 bar.set_postfix_str(f"{written / 1e6:,.1f} MB")
 
 
-def _name_of(variant: int, settings: encoder_options.ExtractOptions) -> str:
-    """Returns what tells a changed copy from another."""
-    changes = f"brightness {settings.brightness:g}, contrast {settings.contrast:g}, crop {settings.crop:g}"
-    return f"{variant}: {changes}, seed {settings.seed}"
+def _name_of(variant: int, jitter: stages.ImageJitterOptions, seed: int) -> str:
+    """Returns the text of an augmented copy in a cache key."""
+    changes = f"brightness {jitter.brightness:g}, contrast {jitter.contrast:g}, crop {jitter.crop:g}"
+    return f"{variant}: {changes}, seed {seed}"

@@ -1,11 +1,9 @@
-"""Reading a feature cache: what a frozen encoder said of each view, mapped into memory and not loaded.
+"""Reading and verifying a feature cache: the features of a frozen encoder, mapped into memory and not loaded.
 
-cache = features.FeatureCache("cache/train")
+cache = feature_cache.FeatureCache("cache/train")
 cache.take(np.arange(64))  # [64, *feature_shape]
 
 Mapped blocks read seven times faster than TFRecords, which is why the cache is not TFRecord while the dataset is.
-
-What is wrong with a feature cache, all of it, whatever is wrong with its first file.
 """
 
 import math
@@ -27,13 +25,13 @@ _MAPPED_BYTES, _MAPPED_AROUND_BYTES = 1 << 25, 1 << 16
 
 
 class FeatureCache:
-    """Reads a finished cache; blocks are mapped, not loaded.
+    """A finished cache; blocks are mapped, not loaded.
 
     Attributes:
-        folder: Where it lies.
-        key: What it is made of.
+        folder: Its folder.
+        key: Dataset and encoder of the features.
         spec: The encoder, for `BackboneSpec.from_dict`.
-        rows: What the rows belong to.
+        rows: Locations and headings of the rows.
         feature_shape: Shape of one row.
     """
 
@@ -41,7 +39,7 @@ class FeatureCache:
         """Opens a cache.
 
         Raises:
-            CacheError: If there is none, it is not finished, a block is damaged, or it is not made of `expected`.
+            CacheError: If there is none, it is not finished, a block is damaged, or its key is not `expected`.
         """
         self.folder = pathlib.Path(folder)
         index = cache_format.read_index(self.folder)
@@ -76,8 +74,8 @@ class FeatureCache:
         result = np.empty((len(rows), *self.feature_shape), dtype=cache_format.numpy_dtype(self.key.dtype))
         block_of = rows // self._block_rows
         if self._row_bytes >= _LARGE_BYTES:
-            for place, (block, row) in enumerate(zip(block_of.tolist(), rows.tolist(), strict=True)):
-                result[place] = self._blocks[block][row - block * self._block_rows]
+            for position, (block, row) in enumerate(zip(block_of.tolist(), rows.tolist(), strict=True)):
+                result[position] = self._blocks[block][row - block * self._block_rows]
         else:
             for block in np.unique(block_of):
                 here = np.flatnonzero(block_of == block)
@@ -86,9 +84,9 @@ class FeatureCache:
         return result
 
     def _release(self, rows: int) -> None:
-        """Gives pages back once many were read: a cache larger than memory would else look as if it were held in it.
+        """Releases pages once many were read: else a cache larger than memory would count as memory of the process.
 
-        They stay in the system's own cache of files, from where mapping them again takes a microsecond.
+        They stay in the system's page cache, from where mapping them again takes a microsecond.
         """
         self._touched_bytes += rows * max(self._row_bytes, _MAPPED_AROUND_BYTES)
         if self._touched_bytes > _MAPPED_BYTES:
@@ -103,7 +101,7 @@ class FeatureCache:
             CacheError: If one differs.
         """
         for damage in damaged(self.folder):
-            raise errors.CacheError(str(damage), cache_format.redo(damage.path))
+            raise errors.CacheError(str(damage), cache_format.rewrite_block(damage.path))
 
     def _map(self, block: int, rows: int) -> np.ndarray:
         """Maps one block into memory."""
@@ -112,21 +110,25 @@ class FeatureCache:
         try:
             stored = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            raise errors.CacheError(f"{path}: is missing or damaged ({error}).", cache_format.redo(path)) from error
+            raise errors.CacheError(
+                f"{path}: is missing or damaged ({error}).", cache_format.rewrite_block(path)
+            ) from error
         if stored.shape != expected:
-            raise errors.CacheError(f"{path}: has shape {stored.shape}, not {expected}.", cache_format.redo(path))
+            raise errors.CacheError(
+                f"{path}: has shape {stored.shape}, not {expected}.", cache_format.rewrite_block(path)
+            )
         if path.stat().st_size != stored.offset + stored.nbytes:
-            raise errors.CacheError(f"{path}: has bytes behind its last row.", cache_format.redo(path))
+            raise errors.CacheError(f"{path}: has bytes behind its last row.", cache_format.rewrite_block(path))
         if isinstance(stored.base, mmap.mmap):
             self._maps.append(stored.base)
         return stored.view(cache_format.numpy_dtype(self.key.dtype))
 
 
 def damaged(folder: pathlib.Path) -> list[seals.Damage]:
-    """Reads every file of a finished cache and returns those that are not as they were written.
+    """Verifies every file of a finished cache and returns the damaged ones.
 
     Raises:
-        CacheError: If its index is missing or damaged, so that nothing is known of the others, or it is not finished.
+        CacheError: If its index is missing or damaged, so that the others cannot be verified, or it is not finished.
     """
     index = cache_format.read_index(folder)
     if len(index["sha256"]) != math.ceil(index["rows"] / index["block_rows"]):
@@ -135,11 +137,11 @@ def damaged(folder: pathlib.Path) -> list[seals.Damage]:
 
 
 def _entries(folder: pathlib.Path, index: dict[str, Any]) -> seals.Entries:
-    """Returns what an index says of the files."""
+    """Returns the hashes that an index records."""
     entries: dict[str, tuple[int | None, str]] = {}
     for block, sha256 in enumerate(index["sha256"]):
         entries[cache_format.block_path(folder, block).relative_to(folder).as_posix()] = (None, sha256)
-    # Caches of before have no hash of it.
+    # Caches of older versions have no hash of it.
     if index.get("rows_sha256"):
         entries[cache_format.ARRAYS] = (None, index["rows_sha256"])
     return entries

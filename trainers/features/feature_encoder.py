@@ -1,4 +1,4 @@
-"""Frozen encoder of an extraction, built and compiled as the options say."""
+"""The frozen encoder of an extraction: its specification, built and compiled."""
 
 import dataclasses
 from typing import Any
@@ -6,49 +6,52 @@ from typing import Any
 import keras
 
 from model.encoders import backbones, fine_tuning
-from trainers.features import encode_dataset, quantization, runtimes
-from trainers.options import encoder_options
+from trainers.features import quantization, runtimes
+from trainers.options import extract_options, stages
 
 
 def prepare(
-    settings: encoder_options.ExtractOptions,
+    spec: backbones.BackboneSpec,
+    runtime: extract_options.RuntimeOptions,
+    cache: extract_options.CacheOptions,
     builder: Any,  # noqa: ANN401 - TFDS' own
     calibrates: bool,
-) -> tuple[encode_dataset.ImageFeatures, Any]:
-    """Builds the encoder and makes it ready.
+) -> tuple[runtimes.Forward, Any]:
+    """Builds and compiles the encoder.
 
     Args:
-        settings: What to extract, with `decode` as chosen.
+        spec: The encoder.
+        runtime: How it is run, with `decode` as chosen.
+        cache: The cache, which holds the calibrated encoder of --precision=int8.
         builder: The dataset, from `dataset_reader.open_builder`.
-        calibrates: Whether to make what --precision=int8 computes with, if it is not there.
+        calibrates: Whether to calibrate the encoder of --precision=int8 if there is none.
 
     Returns:
-        What gives the features of a dataset, and the encoder.
+        The compiled encoder, and the Keras model.
     """
-    keras.mixed_precision.set_dtype_policy(runtimes.policy_of(settings.runtime, settings.precision))
-    backbone = backbones.build(spec_of(settings))
+    keras.mixed_precision.set_dtype_policy(runtimes.policy_of(runtime.runtime, runtime.precision))
+    backbone = backbones.build(spec)
     quantized_path = None
-    if settings.precision == runtimes.INT8:
-        quantized_path = quantization.path_of(settings.cache_dir)
+    if runtime.precision == runtimes.INT8:
+        quantized_path = quantization.path_of(cache.cache_dir)
         if calibrates:
-            quantization.calibrate(settings, spec_of(settings), builder, backbone)
-    forward = runtimes.compiled(backbone, settings.batch_size, settings.runtime, settings.precision, quantized_path)
-    return encode_dataset.ImageFeatures(builder, forward, settings), backbone
+            quantization.calibrate(runtime, cache, spec, builder, backbone)
+    return runtimes.compiled(backbone, runtime.batch_size, runtime.runtime, runtime.precision, quantized_path), backbone
 
 
-def spec_of(settings: encoder_options.EncoderOptions) -> backbones.BackboneSpec:
-    """Returns the encoder that the flags describe: up to the blocks to train if there are any."""
+def spec_of(encoder: stages.EncoderOptions, seed: int) -> backbones.BackboneSpec:
+    """Returns the specification of the encoder, cut before the blocks to train if there are any."""
     spec = backbones.BackboneSpec(
-        name=settings.backbone,
-        weights=settings.backbone_weights,
-        layer=settings.layer,
-        pooling=settings.pooling,
-        height_px=settings.height_px,
-        width_px=settings.width_px,
-        more_heights_px=settings.more_heights_px,
-        preprocessing=settings.preprocessing,
-        seed=settings.seed,
+        name=encoder.backbone,
+        weights=encoder.backbone_weights,
+        layer=encoder.layer,
+        pooling=encoder.pooling,
+        height_px=encoder.height_px,
+        width_px=encoder.width_px,
+        more_heights_px=encoder.more_heights_px,
+        preprocessing=encoder.preprocessing,
+        seed=seed,
     )
-    if settings.unfreeze and not spec.layer:
-        return dataclasses.replace(spec, layer=fine_tuning.layer_before(spec, settings.unfreeze))
+    if encoder.unfreeze and not spec.layer:
+        return dataclasses.replace(spec, layer=fine_tuning.layer_before(spec, encoder.unfreeze))
     return spec

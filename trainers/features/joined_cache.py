@@ -1,6 +1,7 @@
 """Feature caches joined: all splits as one, and augmented copies of a cache."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import Protocol
@@ -13,11 +14,7 @@ from trainers.features import cache_format, feature_cache
 
 
 class FeatureSource(Protocol):
-    """A FeatureCache or a JoinedCache."""
-
-    @property
-    def key(self) -> cache_format.CacheKey:
-        """What it is made of."""
+    """Features to gather batches from: a cache, several joined, or features in memory."""
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -25,28 +22,28 @@ class FeatureSource(Protocol):
 
     @property
     def rows(self) -> cache_format.Rows:
-        """What the rows belong to."""
+        """Locations and headings of the rows."""
 
     def take(self, rows: np.ndarray) -> np.ndarray:
-        """Copies rows out."""
+        """Copies rows `[n]` out, `[n, *feature_shape]`."""
 
 
 class AugmentedCache:
-    """Several caches of the same views, one of them drawn for each row, anew each epoch.
+    """Several caches of the same views, one of them drawn for each row and each epoch.
 
     Attributes:
         feature_shape: Shape of one row.
-        rows: What the rows belong to.
+        rows: Locations and headings of the rows.
 
     Args:
-        caches: The images as they are, then their changed copies.
+        caches: The images as they are, then their augmented copies.
         seed: Of the draws.
 
     Raises:
         CacheError: If a copy is of other images or another encoder.
     """
 
-    def __init__(self, caches: Sequence[FeatureSource], seed: int) -> None:
+    def __init__(self, caches: Sequence["feature_cache.FeatureCache | JoinedCache"], seed: int) -> None:
         first = caches[0]
         for copy in caches[1:]:
             if differences := [text for text in copy.key.differences(first.key) if not text.startswith("variant ")]:
@@ -57,7 +54,7 @@ class AugmentedCache:
         self.draw()
 
     def draw(self) -> None:
-        """Draws for all rows; not while they are taken, so that how often Keras looks at a batch does not count."""
+        """Draws for all rows at once, so that the result does not depend on how often Keras reads a batch."""
         self._drawn = self._rng.integers(len(self._caches), size=len(self.rows))
 
     def take(self, rows: np.ndarray) -> np.ndarray:
@@ -74,9 +71,9 @@ class JoinedCache:
     """The caches of several splits, one after the other, as a single one.
 
     Attributes:
-        key: What the first is made of.
+        key: Key of the first.
         spec: The encoder, for `BackboneSpec.from_dict`.
-        rows: What the rows belong to.
+        rows: Locations and headings of the rows.
         feature_shape: Shape of one row.
 
     Args:
@@ -112,8 +109,8 @@ class JoinedCache:
         return result
 
 
-def open_all(cache_dir: str, variant: int = 0) -> JoinedCache:
-    """Opens the caches of all splits below a folder, in the order of their names, or a changed copy of them.
+def open_all(cache_dir: str | os.PathLike[str], variant: int = 0) -> JoinedCache:
+    """Opens the caches of all splits below a folder, or an augmented copy of them.
 
     Raises:
         CacheError: If there is none, one is not finished, or they are not of one dataset and encoder.

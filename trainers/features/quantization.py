@@ -1,11 +1,11 @@
-"""An encoder that computes in whole numbers of 8 bits: calibrated on images of the dataset, once for all of a cache.
+"""Quantization of an encoder to integers of 8 bits, calibrated on images of the dataset once for a whole cache.
 
-    quantization.calibrate(settings, spec, builder, backbone)     # what --precision=int8 does first
-    <cache_dir>/int8/encoder.xml, encoder.bin                     OpenVINO's own format
-    <cache_dir>/int8/made_of.json, seal.json                      what they were made of; size and SHA-256 of all
+    quantization.calibrate(runtime, cache, spec, builder, backbone)     # the first step of --precision=int8
+    <cache_dir>/int8/encoder.xml, encoder.bin                           OpenVINO's own format
+    <cache_dir>/int8/made_of.json, seal.json                            their cache key; size and SHA-256 of all
 
-How large the values of each layer become is seen on images, and decides what a step of 1/255 of them is worth. So
-other images give other features: the encoder is kept, and every split and every later run computes with the same.
+The range of each layer's values is measured on images, and sets its step of 1/255. So other images give other features:
+the encoder is kept, and every split and every later run computes with the same.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from geods.input import loader, pipeline
 from geods.storage import files, locks, seals
 from model.encoders import backbones
 from trainers.features import cache_format, runtimes
-from trainers.options import encoder_options
+from trainers.options import extract_options
 
 # With 128 the features came no nearer to those in float32; 32 take 3 s of MobileNetV2, 20 s of ResNet50 at 300x600.
 _IMAGES = 32
@@ -32,32 +32,34 @@ _FOLDER = "int8"
 
 
 def path_of(cache_dir: str | os.PathLike[str]) -> pathlib.Path:
-    """Returns where the encoder of a cache lies."""
+    """Returns the path of a cache's quantized encoder."""
     return pathlib.Path(cache_dir, _FOLDER, _PARTS[0])
 
 
 def sha256_of(cache_dir: str | os.PathLike[str]) -> str:
-    """Returns what tells the encoder of a cache from others."""
+    """Returns the SHA-256 of a cache's quantized encoder."""
     return files.sha256_of_file(path_of(cache_dir).with_name(_PARTS[1]))
 
 
 def save(folder: pathlib.Path, parts: Sequence[bytes]) -> pathlib.Path:
-    """Writes what `runtimes.quantized` gave into a folder; returns what `runtimes.compiled` takes."""
+    """Writes the result of `runtimes.quantized` into a folder; returns the path that `runtimes.compiled` takes."""
     for name, content in zip(_PARTS, parts, strict=True):
         files.write_bytes(folder / name, content)
     return folder / _PARTS[0]
 
 
 def calibrate(
-    settings: encoder_options.ExtractOptions,
+    runtime: extract_options.RuntimeOptions,
+    cache: extract_options.CacheOptions,
     spec: backbones.BackboneSpec,
     builder: Any,  # noqa: ANN401 - TFDS' own
     backbone: Any,  # noqa: ANN401 - a Keras model
 ) -> None:
-    """Makes the encoder of a cache ready, unless it is there.
+    """Calibrates the encoder of a cache, unless it exists.
 
     Args:
-        settings: What to extract, with `decode` as chosen.
+        runtime: How the encoder is run, with `decode` as chosen.
+        cache: The cache.
         spec: The encoder.
         builder: The dataset, from `dataset_reader.open_builder`.
         backbone: The encoder in float32.
@@ -65,52 +67,54 @@ def calibrate(
     Raises:
         CacheError: If what is there was made of something else or is damaged, and --overwrite is not given.
     """
-    folder = path_of(settings.cache_dir).parent
-    split = splits.TRAIN if splits.TRAIN in builder.info.splits else settings.splits[0]
+    folder = path_of(cache.cache_dir).parent
+    split = splits.TRAIN if splits.TRAIN in builder.info.splits else cache.splits[0]
     made_of = cache_format.CacheKey.of(
         spec,
         dataset=dataset_reader.fingerprint_of(builder),
         split=split,
         weights_sha256=backbones.weights_sha256(backbone),
-        precision=settings.precision,
+        precision=runtime.precision,
         dtype="uint8",
-        runtime=settings.runtime,
+        runtime=runtime.runtime,
     )
     with locks.folder(folder, errors.CacheError, "name another --cache_dir"):
         files.sweep(folder)
-        if not settings.overwrite and _is_there(folder, made_of):
+        if not cache.overwrite and _is_made(folder, made_of):
             return
-        images = _images(settings, builder, split)
+        images = _images((spec.height_px, spec.width_px), runtime.decode, builder, split)
         print(f"calibrating on {len(images)} images of split {split!r}", flush=True)
         # One at a time: the values of all layers are kept of a batch, 3.0 GB of two images for ResNet50 at 300x600.
         _write(folder, runtimes.quantized(backbone, np.split(images, len(images))), made_of)
 
 
-def _images(settings: encoder_options.ExtractOptions, builder: Any, split: str) -> np.ndarray:  # noqa: ANN401 - TFDS' own
-    """Returns the first images of a split, uint8 `[n, h, w, 3]`.
-
-    The records of a split lie in no order of places, so the first are from everywhere.
-    """
-    views = pipeline.PipelineOptions(settings.height_px, settings.width_px, batch_size=_IMAGES, views="single")
-    with contextlib.closing(loader.ViewBatches(builder, split, views, settings.decode)) as batches:
+def _images(
+    size_px: tuple[int, int],
+    decode: Any,  # noqa: ANN401 - as loader.ViewBatches takes it
+    builder: Any,  # noqa: ANN401 - TFDS' own
+    split: str,
+) -> np.ndarray:
+    """Returns the first images of a split, uint8 `[n, h, w, 3]`; records are shuffled, so they are from everywhere."""
+    views = pipeline.PipelineOptions(*size_px, batch_size=_IMAGES, views="single")
+    with contextlib.closing(loader.ViewBatches(builder, split, views, decode)) as batches:
         return np.array(next(iter(batches))["image"])
 
 
-def _is_there(folder: pathlib.Path, made_of: cache_format.CacheKey) -> bool:
-    """Says whether the encoder is there, whole, and made of what it should be.
+def _is_made(folder: pathlib.Path, made_of: cache_format.CacheKey) -> bool:
+    """Returns whether the encoder exists, whole and of the right key.
 
     Raises:
-        CacheError: If it is there, but damaged or made of something else.
+        CacheError: If it exists, but is damaged or of another key.
     """
     if not seals.is_sealed(folder):
         return False
     if damage := seals.verify(folder):
-        raise errors.CacheError(str(damage[0]), cache_format.anew(folder))
+        raise errors.CacheError(str(damage[0]), cache_format.extract_again(folder))
     path = folder / _MADE_OF
     try:
         key = cache_format.CacheKey(**files.parse_json(path.read_bytes()))
     except (ValueError, TypeError) as error:
-        raise errors.CacheError(f"{path}: is damaged ({error}).", cache_format.anew(folder)) from error
+        raise errors.CacheError(f"{path}: is damaged ({error}).", cache_format.extract_again(folder)) from error
     cache_format.check_same_key(folder, key, made_of)
     return True
 

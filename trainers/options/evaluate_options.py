@@ -1,28 +1,37 @@
-"""Options of trainers.evaluate; every field is a flag."""
+"""Options of trainers.evaluate by stage; every field is a flag."""
 
 import dataclasses
 
 from geods import errors
 from geods.cli import flags
-from trainers.options import encoder_options
+
+
+@dataclasses.dataclass(frozen=True)
+class LocationOptions:
+    """The locations to evaluate a run on."""
+
+    split: str = flags.option("test", "Split of the run's dataset.")
+    imagery: str = flags.option("", "Imagery tree to evaluate on instead of a split.", path="in")
+    from_images: bool = flags.option(False, "Whether to run the encoder although its features are cached.")
+    batch_size: int = flags.option(32, "Locations the network sees at once.")
+
+    def __post_init__(self) -> None:
+        """Checks the batch."""
+        flags.check_at_least(self, 1, ("batch_size",))
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """Which run to evaluate, on what."""
+    """Which run to evaluate, on what, and where the figures go."""
 
+    locations: LocationOptions = dataclasses.field(default_factory=LocationOptions)
     run_dir: str = flags.option("runs/run", "Folder that trainers.train wrote.", path="out", unless="out")
-    split: str = flags.option("test", "Split of the run's dataset.")
-    imagery: str = flags.option("", "Imagery tree to evaluate on instead of a split.", path="in")
     out: str = flags.option("", "Folder to write to; the run folder if empty, but not with --imagery.", path="out")
-    from_images: bool = flags.option(False, "Whether to run the encoder although its features are cached.")
-    batch_size: int = flags.option(32, "Locations the network sees at once.")
     seed: int = flags.option(0, "Of the random guess and the bootstrap.")
 
     def __post_init__(self) -> None:
         """Checks that the figures of a tree do not replace those of the test split."""
-        encoder_options.check_at_least(self, 1, ("batch_size",))
-        if self.imagery and not self.out:
+        if self.locations.imagery and not self.out:
             raise errors.OptionError(
                 "--imagery without --out: its figures would replace those of the run's test split.",
                 f"add a folder, such as --out={self.run_dir}/on_imagery",

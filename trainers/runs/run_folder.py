@@ -1,10 +1,10 @@
-"""The run folder: what a training leaves behind, and what evaluation and prediction find there.
+"""The run folder: files of a training, and of the evaluation and prediction after it.
 
 flags.cfg            the options, as a flag file: python -m trainers.train --flagfile=RUN/flags.cfg repeats the run
 partition.geojson    the cells the model chooses from
 model.keras          the whole network, from uint8 images to a point
 checkpoints/         the best classifier so far, while training
-unfinished/          until the run is finished: what the same command goes on from, and what it is a training of
+unfinished/          until the run is finished: the snapshots that the same command resumes from, and their ticket
 events/              for TensorBoard
 metrics.json, predictions.csv, probabilities.npy    written by trainers.evaluate
 calibration.json     written by trainers.calibrate, with calibration.png
@@ -41,10 +41,10 @@ _TRAIN = "train one: python -m trainers.train --flagfile=trainers/recipes/mlp.cf
 
 @contextlib.contextmanager
 def claim(run_dir: str | os.PathLike[str]) -> Iterator[None]:
-    """Keeps other processes out of a run folder, and removes what killed ones left in it.
+    """Locks a run folder, and removes temporary files of killed processes in it.
 
     Raises:
-        RunError: If another process holds it.
+        RunError: If another process has locked it.
     """
     with locks.folder(run_dir, errors.RunError, "name another folder"):
         for member in pathlib.Path(run_dir).glob("member*"):
@@ -54,20 +54,21 @@ def claim(run_dir: str | os.PathLike[str]) -> Iterator[None]:
         yield
 
 
-def start(settings: train_options.TrainOptions, cells: partition.Partition, source: str = "") -> pathlib.Path:
-    """Makes a run folder and writes down what it is a run of, or leaves one as it is that was begun with the same.
+def start(run: train_options.RunOptions, flags: str, cells: partition.Partition, source: str = "") -> pathlib.Path:
+    """Makes a run folder with its flags and partition, or keeps one of an unfinished training of the same.
 
     Args:
-        settings: The options.
+        run: The folder, and whether an earlier run is replaced.
+        flags: Text of the run's flag file.
         cells: The run's partition.
-        source: What it is trained on, as text; empty where nothing can go on from what is there.
+        source: Fingerprint of the training data; empty where no training can be resumed.
 
     Raises:
-        RunError: If it holds a finished run, or one that was begun with something else, and --overwrite is not given.
+        RunError: If it holds a finished run, or an unfinished one of something else, and --overwrite is not given.
     """
-    folder = check_unfinished(settings)
-    ticket = {"flags": cli_flags.to_flagfile(settings).splitlines(), "partition": cells.fingerprint, "source": source}
-    if not settings.overwrite and _was_begun(folder, ticket):
+    folder = check_unfinished(run)
+    ticket = {"flags": flags.splitlines(), "partition": cells.fingerprint, "source": source}
+    if not run.overwrite and _is_resumable(folder, ticket):
         # Of a kill between the seal and the end: the model will be written once more.
         (folder / seals.NAME).unlink(missing_ok=True)
         return folder
@@ -77,17 +78,17 @@ def start(settings: train_options.TrainOptions, cells: partition.Partition, sour
     for path in (folder / EVENTS, folder / "checkpoints", *folder.glob("member*")):
         shutil.rmtree(path, ignore_errors=True)
     partition.write(cells, folder / PARTITION)
-    files.write_text(folder / FLAGS, cli_flags.to_flagfile(settings))
+    files.write_text(folder / FLAGS, flags)
     if source:
         files.write_json(folder / UNFINISHED / _TICKET, ticket)
     return folder
 
 
-def _was_begun(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
-    """Says whether a training was begun in a folder, got through an epoch and was not finished.
+def _is_resumable(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
+    """Returns whether a folder holds an unfinished training with a snapshot.
 
     Raises:
-        RunError: If it was begun with other flags, cells or data.
+        RunError: If its flags, cells or data are others.
     """
     path = folder / UNFINISHED / _TICKET
     if not path.is_file() or not any(path.parent.glob("*.npz")):
@@ -107,18 +108,18 @@ def _was_begun(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
 
 
 def snapshot(folder: pathlib.Path, member: int = 0) -> pathlib.Path:
-    """Returns the file that the training of a run, or of a member of an ensemble, goes on from."""
+    """Returns the file that the training of a run, or of a member of an ensemble, resumes from."""
     return folder / UNFINISHED / f"member{member}.npz"
 
 
-def check_unfinished(settings: train_options.TrainOptions) -> pathlib.Path:
-    """Returns the run folder, which need not be there, if a run may begin in it.
+def check_unfinished(run: train_options.RunOptions) -> pathlib.Path:
+    """Returns the run folder, which need not exist, if a run may start in it.
 
     Raises:
         RunError: If it holds a finished run and --overwrite is not given.
     """
-    folder = pathlib.Path(settings.run_dir)
-    if (folder / MODEL).exists() and not (folder / UNFINISHED / _TICKET).exists() and not settings.overwrite:
+    folder = pathlib.Path(run.run_dir)
+    if (folder / MODEL).exists() and not (folder / UNFINISHED / _TICKET).exists() and not run.overwrite:
         problem = f"{folder}: holds a trained model already."
         raise errors.RunError(problem, "name another --run_dir, or replace it with --overwrite")
     return folder
@@ -139,37 +140,43 @@ def check_run(run_dir: str) -> pathlib.Path:
 
 
 def finish(folder: pathlib.Path) -> None:
-    """Seals a run that has its model; there is nothing to go on from any more."""
+    """Seals a run that has its model, and removes its snapshots."""
     seals.write(folder, [FLAGS, PARTITION, MODEL])
     files.discard(folder / UNFINISHED)
 
 
 @contextlib.contextmanager
 def resealing(folder: pathlib.Path, *names: str) -> Iterator[None]:
-    """Takes files that the block writes into a run's seal; a folder that is not sealed stays so."""
+    """Updates a run's seal with files that the block writes; a folder that is not sealed stays so."""
     seals.release(folder, names)
     yield
     seals.renew(folder, names)
 
 
 def check_partition(folder: pathlib.Path) -> None:
-    """Reads the partition of a run, which a model would follow wherever it leads.
-
-    Raises:
-        RunError: If it is not the one that the run was trained with.
-    """
+    """Raises RunError if a run's partition is not the one it was trained with."""
     if seals.is_sealed(folder) and (found := seals.verify(folder, [PARTITION])):
         raise errors.RunError(str(found[0]), "put back the run's own partition.geojson, or train again")
 
 
-def cache_of(trained: train_options.TrainOptions, settings: evaluate_options.EvaluateOptions) -> pathlib.Path | None:
-    """Returns the folder of the cache that a run is evaluated on; None if its images go through the encoder again."""
-    if settings.from_images or not trained.cache_dir:
-        return None
-    folder = session.local_path(trained.cache_dir, settings.split)
-    return folder if (folder / cache_format.INDEX).exists() else None
-
-
 def options_of(folder: pathlib.Path) -> train_options.TrainOptions:
-    """Returns the options a run was trained with."""
+    """Returns the options of a finished run; their paths may be URLs, which `dataset_of` and `cache_of` make local."""
     return cli_flags.from_flagfile(train_options.TrainOptions, folder / FLAGS)
+
+
+def dataset_of(data: train_options.DataOptions) -> pathlib.Path:
+    """Returns the local data_dir of a run; downloads it if it is a URL."""
+    return session.local_path(data.data_dir)
+
+
+def cache_of(data: train_options.DataOptions, split: str = "") -> pathlib.Path:
+    """Returns the local folder of a run's feature cache, or of a split of it; downloads it if it is a URL."""
+    return session.local_path(data.cache_dir, *filter(None, [split]))
+
+
+def cached_split(data: train_options.DataOptions, locations: evaluate_options.LocationOptions) -> pathlib.Path | None:
+    """Returns the feature cache to evaluate a run on; None if its images go through the encoder again."""
+    if locations.from_images or not data.cache_dir:
+        return None
+    folder = cache_of(data, locations.split)
+    return folder if (folder / cache_format.INDEX).exists() else None

@@ -1,4 +1,4 @@
-"""What has come of an imagery tree, by split: the features that a head trains on and is chosen by.
+"""Features of an imagery tree by split, as its locations arrive.
 
 A location's split follows from itself (geods.dataset.splits), so it never changes as the tree grows, and a dataset
 that is built of the tree later with the same --config has the same splits. What falls into test is not even encoded.
@@ -28,24 +28,31 @@ class FeatureSplits:
         is_full: Whether something was left out because it would not fit into --memory_gb.
 
     Args:
-        settings: The options.
+        streaming: The tree, and the memory for its features.
+        data: The splits and their batches.
         cells: The run's partition.
         encoder: Turns views into features.
+        seed: Of the order of the training split.
     """
 
     def __init__(
-        self, settings: train_options.TrainOptions, cells: partition.Partition, encoder: encode_files.Encoder
+        self,
+        streaming: train_options.StreamingOptions,
+        data: train_options.DataOptions,
+        cells: partition.Partition,
+        encoder: encode_files.Encoder,
+        seed: int,
     ) -> None:
-        self._settings, self._cells, self._encoder = settings, cells, encoder
-        names = [dataset_splits.TRAIN, *([dataset_splits.VALIDATION] if settings.validation_split else [])]
-        self._memories = {name: feature_store.GrowingFeatures(encoder.feature_shape) for name in names}
+        self._streaming, self._data, self._cells, self._encoder, self._seed = streaming, data, cells, encoder, seed
+        names = [dataset_splits.TRAIN, *([dataset_splits.VALIDATION] if data.validation_split else [])]
+        self._stores = {name: feature_store.GrowingFeatures(encoder.feature_shape) for name in names}
         self.outside = self.test = 0
         self.is_full = False
 
     @property
     def capacity(self) -> int:
         """Number of views that fit into --memory_gb."""
-        return int(self._settings.memory_gb * _BYTES_A_GB / feature_store.bytes_a_row(self._encoder.feature_shape))
+        return int(self._streaming.memory_gb * _BYTES_A_GB / feature_store.bytes_a_row(self._encoder.feature_shape))
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -55,11 +62,11 @@ class FeatureSplits:
     @property
     def views(self) -> int:
         """Number of views in memory."""
-        return sum(map(len, self._memories.values()))
+        return sum(map(len, self._stores.values()))
 
     def count(self, split: str) -> int:
         """Returns how many locations of a split are in memory."""
-        return len(self._memories[split].rows.views) if split in self._memories else 0
+        return len(self._stores[split].rows.views) if split in self._stores else 0
 
     def add(self, locations: Sequence[imagery_tree.Location]) -> int:
         """Encodes locations and keeps those for training and validation.
@@ -74,30 +81,30 @@ class FeatureSplits:
             ImageError: If an image is not whole; of a tree that is followed, its location is left out instead.
             OptionError: If they do not fit into memory; of a tree that is followed, what does not is left out.
         """
-        before = sum(map(self.count, self._memories))
-        groups = self._sorted_out(locations)
+        before = sum(map(self.count, self._stores))
+        groups = self._by_split(locations)
         wanted = [place for group in groups.values() for place in group]
-        if not self._settings.follow:
-            self._refuse(wanted)
-        fitting = {place.location_id for place in self._that_fit(wanted)}
+        if not self._streaming.follow:
+            self._check(wanted)
+        fitting = {place.location_id for place in self._fitting(wanted)}
         for split, group in groups.items():
             for some, features in self._encoder.encode([place for place in group if place.location_id in fitting]):
-                self._memories[split].add(some, features)
-        return sum(map(self.count, self._memories)) - before
+                self._stores[split].add(some, features)
+        return sum(map(self.count, self._stores)) - before
 
     def splits(self) -> tuple[inputs.Split, inputs.Split | None]:
-        """Returns what to train on and what chooses the epoch, if there is any.
+        """Returns the training split and the validation split, if there is one.
 
         Raises:
             DatasetError: If there is nothing to train on.
         """
         if not self.count(dataset_splits.TRAIN):
-            problem = f"{self._settings.imagery}: no location to train on ({self.summary()})."
+            problem = f"{self._streaming.imagery}: no location to train on ({self.summary()})."
             raise errors.DatasetError(problem, "add locations, or give the --partition they belong to")
         made = {
-            name: inputs.from_memory(self._settings, found, self._cells, train=name == dataset_splits.TRAIN)
-            for name, found in self._memories.items()
-            if len(found)
+            name: inputs.from_memory(self._data, store, self._cells, name == dataset_splits.TRAIN, self._seed)
+            for name, store in self._stores.items()
+            if len(store)
         }
         return made[dataset_splits.TRAIN], made.get(dataset_splits.VALIDATION)
 
@@ -107,32 +114,33 @@ class FeatureSplits:
         text = f"{train:,} locations to train on, {validation:,} for validation"
         return f"{text}, {self.test:,} kept for the test" + (f", {self.outside:,} outside" if self.outside else "")
 
-    def _sorted_out(self, locations: Sequence[imagery_tree.Location]) -> dict[str, list[imagery_tree.Location]]:
+    def _by_split(self, locations: Sequence[imagery_tree.Location]) -> dict[str, list[imagery_tree.Location]]:
         """Returns the locations of each split that is kept in memory; counts the others."""
         coords = imagery_tree.coords(locations)
         labels = self._cells.label(coords[:, 0], coords[:, 1])
         inside = [place for place, label in zip(locations, labels, strict=True) if label >= 0]
-        names = split_names(self._settings.config, inside)
+        names = split_names(self._data.config, inside)
         self.outside += len(locations) - len(inside)
         self.test += int(np.sum(names == dataset_splits.TEST))
         return {
-            split: [place for place, name in zip(inside, names, strict=True) if name == split]
-            for split in self._memories
+            split: [place for place, name in zip(inside, names, strict=True) if name == split] for split in self._stores
         }
 
-    def _refuse(self, wanted: Sequence[imagery_tree.Location]) -> None:
+    def _check(self, wanted: Sequence[imagery_tree.Location]) -> None:
         """Raises if an image is not whole, or the features would not fit."""
-        root = self._settings.imagery
+        root = self._streaming.imagery
         views = sum(len(place.views) for place in wanted)
         if self.views + views > self.capacity:
             wanted_gb = (self.views + views) * feature_store.bytes_a_row(self._encoder.feature_shape) / _BYTES_A_GB
-            problem = f"--memory_gb={self._settings.memory_gb:g}: the features of {views:,} views take {wanted_gb:.1f}."
+            problem = (
+                f"--memory_gb={self._streaming.memory_gb:g}: the features of {views:,} views take {wanted_gb:.1f}."
+            )
             step = "pool them (--pooling=avg), raise it, or keep them on disk: tfds build geods, then trainers.extract"
             raise errors.OptionError(problem, step)
         facts = jpeg.check_files(imagery_tree.view_paths(wanted))
         jpeg.check_facts(facts, root, f"replace or delete them; python -m tools.check_tree --tree={root} lists all")
 
-    def _that_fit(self, wanted: Sequence[imagery_tree.Location]) -> list[imagery_tree.Location]:
+    def _fitting(self, wanted: Sequence[imagery_tree.Location]) -> list[imagery_tree.Location]:
         """Returns the first locations, as many as fit into memory."""
         totals = np.cumsum([len(place.views) for place in wanted]) + self.views
         kept = int(np.searchsorted(totals, self.capacity, side="right"))

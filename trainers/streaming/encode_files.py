@@ -1,4 +1,4 @@
-"""The views of imagery-tree locations through a frozen encoder, a few at a time, as they come."""
+"""Features of image files: views of imagery-tree locations through a frozen encoder, in batches."""
 
 import concurrent.futures
 import os
@@ -38,7 +38,7 @@ class Encoder:
     ) -> Iterator[tuple[list[imagery_tree.Location], np.ndarray]]:
         """Yields some of the locations at a time, with the features of all their views.
 
-        A location with an image that is missing or no whole JPEG is left out, and said.
+        A location with an image that is missing or not a whole JPEG is left out with a message.
 
         Args:
             locations: Locations of an imagery tree.

@@ -1,6 +1,6 @@
-"""Features in memory, to which those of new views are added: what `feature_cache.FeatureCache` is on disk.
+"""Growing features in memory, read like a `feature_cache.FeatureCache` on disk.
 
-store = memory.FeatureMemory((1280,))
+store = feature_store.GrowingFeatures((1280,))
 store.add(locations, [rows of the first views, rows of the next, ...])
 store.take(np.arange(64))  # float16 [64, 1280]
 """
@@ -21,7 +21,7 @@ class GrowingFeatures:
 
     Attributes:
         feature_shape: Shape of one row.
-        rows: What the rows belong to.
+        rows: Locations and headings of the rows.
 
     Args:
         feature_shape: As the attribute.
@@ -66,7 +66,7 @@ class GrowingFeatures:
 
 
 def _rows_of(locations: Sequence[imagery_tree.Location]) -> cache_format.Rows:
-    """Returns what the views of some locations belong to."""
+    """Returns the cache rows of the views of some locations."""
     headings = [np.nan if v.heading_deg is None else v.heading_deg for place in locations for v in place.views]
     return cache_format.Rows(
         string_array.Texts.of(place.location_id for place in locations),
@@ -77,5 +77,5 @@ def _rows_of(locations: Sequence[imagery_tree.Location]) -> cache_format.Rows:
 
 
 def bytes_a_row(feature_shape: tuple[int, ...]) -> int:
-    """Returns the memory that the features of one view take."""
+    """Returns the memory of the features of one view."""
     return DTYPE.itemsize * math.prod(feature_shape)

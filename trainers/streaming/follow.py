@@ -2,19 +2,20 @@
 
     python -m trainers.train --imagery=TREE --follow --pooling=avg --run_dir=runs/followed
 
-Each view goes through the frozen encoder once, when it comes; its features stay in memory (float16, --memory_gb at
-most). While the scraper works, a head trains in rounds: an epoch on all that has come, a line with the validation
-split's mean miles, a look at what is new. That curve (also in RUN/events/follow, over locations) tells whether more
-images are worth their price. When the scraper is done, a new head trains on all of it with the flags' schedule, which
-takes seconds: the result is that of a training on the whole tree, whatever the order in which its images came. A head
-that goes on training while its data grow ends worse than a new one (Ash and Adams 2020, arXiv:1910.08475).
+Each view goes through the frozen encoder once, when it arrives; its features stay in memory (float16, --memory_gb at
+most). While the scraper works, a head trains in rounds: an epoch on all locations so far, a line with the validation
+split's mean miles, a poll of the scraper's journal. That curve (also in RUN/events/follow, over locations) shows
+whether more images are worth their price. When the scraper is done, a new head trains on all of it with the flags'
+schedule, which takes seconds: the result is that of a training on the whole tree, whatever the order in which its
+images arrived. A head that is trained further while its data grow ends worse than a new one
+(Ash and Adams 2020, arXiv:1910.08475).
 """
 
-import pathlib
 import time
 
 import keras
 
+from geods.cli import flags
 from geods.dataset import splits
 from geods.geo import partition
 from geods.tree import companions
@@ -24,129 +25,131 @@ from trainers.features import feature_encoder
 from trainers.options import train_options
 from trainers.runs import run_folder
 from trainers.streaming import collection, encode_files, feature_store, rounds, sources
-from trainers.training import callbacks, fit
+from trainers.training import callbacks, fit, inputs
 from trainers.training import cells as training_cells
 
 
-def train(settings: train_options.TrainOptions) -> None:
-    """Trains and saves one run on --imagery.
-
-    Raises:
-        GeodsError: If the tree, its partition, the encoder or the head cannot be used.
-        KeyboardInterrupt: After Ctrl-C; what was trained by then is saved.
-    """
-    run_folder.check_unfinished(settings)
-    backbone = backbones.build(feature_encoder.spec_of(settings))
-    source = sources.open_feed(settings)
-    whole = partition.read(settings.partition or companions.TreeFolder(settings.imagery).find_partition())
-    cells = training_cells.finer(settings, whole)
-    folder = run_folder.start(settings, cells)
-    follower = Follower(settings, cells, backbone, folder)
-    try:
-        follower.follow(source)
-        measured = follower.finish()
-    except KeyboardInterrupt:
-        follower.save_interrupted()
-        raise
-    build = (
-        f"tfds build geods --config={settings.config} --manual_dir={settings.imagery} --data_dir={settings.data_dir}"
-    )
-    fit.conclude(measured, folder, before=f"{build}\nthen: ")
-
-
 class Follower:
-    """Trains on what comes, then on all that has come.
+    """Training on the locations that arrive, then on all of them.
 
     Args:
         settings: The options.
-        cells: The run's partition.
-        backbone: The frozen encoder.
-        folder: The run folder.
+
+    Raises:
+        GeodsError: If the tree, its partition or the encoder cannot be used.
     """
 
-    def __init__(
-        self,
-        settings: train_options.TrainOptions,
-        cells: partition.Partition,
-        backbone: keras.Model,
-        folder: pathlib.Path,
-    ) -> None:
-        self._settings, self._cells, self._backbone, self._folder = settings, cells, backbone, folder
-        self._gathered = collection.FeatureSplits(settings, cells, encode_files.Encoder(backbone, settings.batch_size))
-        self._rounds = rounds.OnlineTraining(settings, cells, folder)
-        self._patience = sources.StallTimer(settings.follow_timeout_s)
-        self._parts: fit.Parts | None = None
-        self._said = ""
-        size_kb = feature_store.bytes_a_row(self._gathered.feature_shape) / 1e3
-        self._say(
-            f"features take {size_kb:,.1f} kB a view; "
-            f"--memory_gb={settings.memory_gb:g} holds {self._gathered.capacity:,} views"
+    def __init__(self, settings: train_options.TrainOptions) -> None:
+        run_folder.check_unfinished(settings.run)
+        self._settings, run = settings, settings.run
+        self._spec = feature_encoder.spec_of(settings.encoder, run.seed)
+        self._backbone = backbones.build(self._spec)
+        self._feed = sources.open_feed(settings.streaming, settings.cells.partition)
+        whole = partition.read(settings.cells.partition or companions.TreeFolder(settings.streaming.imagery).find_partition())
+        self._cells = training_cells.finer(settings.cells, whole)
+        self._folder = run_folder.start(run, flags.to_flagfile(settings), self._cells)
+        data = settings.data
+        encoder = encode_files.Encoder(self._backbone, data.batch_size)
+        self._gathered = collection.FeatureSplits(settings.streaming, data, self._cells, encoder, run.seed)
+        self._rounds = rounds.OnlineTraining(
+            self._parts_on, self._cells, settings.head, settings.optimizer, data.batch_size, self._folder
         )
+        self._timer = sources.StallTimer(settings.streaming.follow_timeout_s)
+        self._parts: fit.Parts | None = None
+        self._printed = ""
 
-    def follow(self, source: sources.LocationFeed) -> None:
-        """Trains in rounds until nothing more will come, or what has come fills the memory."""
+    def train(self) -> None:
+        """Trains and saves one run on --imagery.
+
+        Raises:
+            GeodsError: If the tree or the head cannot be used.
+            KeyboardInterrupt: After Ctrl-C; the model is saved as far as it is trained.
+        """
+        size_kb = feature_store.bytes_a_row(self._gathered.feature_shape) / 1e3
+        self._print_once(
+            f"features take {size_kb:,.1f} kB a view; "
+            f"--memory_gb={self._settings.streaming.memory_gb:g} holds {self._gathered.capacity:,} views"
+        )
+        try:
+            self.follow()
+            measured = self.finish()
+        except KeyboardInterrupt:
+            self.save_interrupted()
+            raise
+        data = self._settings.data
+        build = f"tfds build geods --config={data.config} --manual_dir={self._settings.streaming.imagery}"
+        fit.conclude(measured, self._folder, before=f"{build} --data_dir={data.data_dir}\nthen: ")
+
+    def follow(self) -> None:
+        """Trains in rounds until the feed is done or stalled, or its features fill the memory."""
+        streaming = self._settings.streaming
         while True:
-            looked_s = time.monotonic()
-            news = source.news()
-            new = self._gathered.add(news.locations)
-            if news.state == "done":
-                self._say(f"{news.detail}: {self._gathered.summary()}")
+            polled_s = time.monotonic()
+            update = self._feed.update()
+            new = self._gathered.add(update.locations)
+            if update.state == "done":
+                self._print_once(f"{update.detail}: {self._gathered.summary()}")
                 return
             if self._gathered.is_full:
-                self._say(f"--memory_gb={self._settings.memory_gb:g} is full; no more is picked up")
+                self._print_once(f"--memory_gb={streaming.memory_gb:g} is full; no more is picked up")
                 return
             if new:
                 self._train_or_wait(new)
-            self._say(self._patience.on(news))
-            if self._patience.is_over:
+            self._print_once(self._timer.message(update))
+            if self._timer.is_over:
                 return
-            time.sleep(max(0.0, looked_s + self._settings.follow_poll_s - time.monotonic()))
+            time.sleep(max(0.0, polled_s + streaming.follow_poll_s - time.monotonic()))
 
     def finish(self) -> callbacks.Validation | None:
-        """Trains a new head on all that has come with the schedule of the flags, and writes the model.
+        """Trains a new head on all locations with the schedule of the flags, and writes the model.
 
         Raises:
             DatasetError: If there is nothing to train on.
         """
+        settings = self._settings
         train_split, validation = self._gathered.splits()
-        if self._settings.validation_split and validation is None:
-            self._say("no location falls into validation: nothing chooses the epoch, so the last one counts")
-        # As at the start: what the rounds drew must not change the result.
-        keras.utils.set_random_seed(self._settings.seed)
-        shape, spec = self._gathered.feature_shape, feature_encoder.spec_of(self._settings)
-        parts = fit.on_features(self._settings, spec, shape, self._cells, train_split, validation)
+        if settings.data.validation_split and validation is None:
+            self._print_once("no location falls into validation: nothing chooses the epoch, so the last one counts")
+        # As at the start: random numbers drawn by the rounds must not change the result.
+        keras.utils.set_random_seed(settings.run.seed)
+        self._parts = parts = self._parts_on(train_split, validation)
         fit.announce(parts, self._cells)
-        self._parts = parts
-        measured = fit.fit(parts, self._cells, self._settings, self._folder)
-        fit.save(parts, self._backbone, self._cells, self._settings, self._folder)
+        measured = fit.fit(parts, self._cells, settings.data, settings.head, settings.optimizer, self._folder)
+        fit.save(parts, self._backbone, self._cells, settings.head, self._folder)
         return measured
 
     def save_interrupted(self) -> None:
-        """Writes the model as far as it is trained, and says how to go on."""
+        """Writes the model as far as it is trained, and prints the command that trains again."""
         again = f"python -m trainers.train --flagfile={self._folder / run_folder.FLAGS}"
         parts = self._parts or self._rounds.parts
         checkpoint = self._folder / run_folder.CHECKPOINT
         if parts is None or (parts.validation and not checkpoint.is_file()):
-            self._say(f"nothing is trained yet; begin again: {again}")
+            self._print_once(f"nothing is trained yet; start again: {again}")
             return
         if checkpoint.is_file():
             parts.network.set_weights(geolocator.load(checkpoint).get_weights())
-        fit.save(parts, self._backbone, self._cells, self._settings, self._folder)
-        self._say(
+        fit.save(parts, self._backbone, self._cells, self._settings.head, self._folder)
+        self._print_once(
             f"wrote {self._folder / run_folder.MODEL} as far as it was trained, on "
-            f"{self._gathered.count(splits.TRAIN):,} locations; begin again: {again} --overwrite"
+            f"{self._gathered.count(splits.TRAIN):,} locations; start again: {again} --overwrite"
         )
+
+    def _parts_on(self, train: inputs.Split, validation: inputs.Split | None) -> fit.Parts:
+        """Returns a new head on features in memory."""
+        settings, shape = self._settings, self._gathered.feature_shape
+        classifier = fit.classifier_of(settings.head, settings.encoder.unfreeze, self._spec, shape, self._cells, train)
+        return fit.on_features(classifier, settings.augmentation, train, validation)
 
     def _train_or_wait(self, new: int) -> None:
         """Trains a round if there is enough to train on."""
-        count, least = self._gathered.count(splits.TRAIN), self._settings.follow_min_locations
+        count, least = self._gathered.count(splits.TRAIN), self._settings.streaming.follow_min_locations
         if count >= least:
             self._rounds.train(self._gathered, new)
         else:
-            self._say(f"{self._gathered.summary()}; the first round begins with {least:,} to train on")
+            self._print_once(f"{self._gathered.summary()}; the first round begins with {least:,} to train on")
 
-    def _say(self, line: str) -> None:
+    def _print_once(self, line: str) -> None:
         """Prints a line, but not the same twice."""
-        if line and line != self._said:
+        if line and line != self._printed:
             print(line, flush=True)
-            self._said = line
+            self._printed = line

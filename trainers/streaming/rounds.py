@@ -1,35 +1,46 @@
-"""The head that trains while images come: an epoch on all that has come, and how well it does by now."""
+"""Online training: after each update of a tree, one epoch of a head on all locations so far."""
 
 import dataclasses
 import pathlib
 import time
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from geods.dataset import splits
 from geods.geo import partition
-from trainers.features import feature_encoder
 from trainers.options import train_options
 from trainers.runs import run_folder
 from trainers.streaming import collection
-from trainers.training import callbacks, fit
+from trainers.training import callbacks, fit, inputs
 
 
 class OnlineTraining:
-    """A head that goes on training on what has come, at a constant learning rate.
+    """A head that is trained in rounds of one epoch, at a constant learning rate.
 
     Attributes:
-        parts: What is being trained; None before the first round.
+        parts: The network in training; None before the first round.
 
     Args:
-        settings: The options.
+        build: Builds the parts on a training and a validation split.
         cells: The run's partition.
+        head: The decoder of its probabilities.
+        optimizer: The loss and the learning rate.
+        batch_size: Examples a batch.
         folder: The run folder; the head is kept there as its checkpoint.
     """
 
-    def __init__(self, settings: train_options.TrainOptions, cells: partition.Partition, folder: pathlib.Path) -> None:
-        self._settings = dataclasses.replace(settings, lr_schedule="constant")
-        self._cells, self._folder = cells, folder
+    def __init__(
+        self,
+        build: Callable[[inputs.Split, inputs.Split | None], fit.Parts],
+        cells: partition.Partition,
+        head: train_options.HeadOptions,
+        optimizer: train_options.OptimizerOptions,
+        batch_size: int,
+        folder: pathlib.Path,
+    ) -> None:
+        self._build, self._cells, self._head, self._batch_size, self._folder = build, cells, head, batch_size, folder
+        self._optimizer = dataclasses.replace(optimizer, lr_schedule="constant")
         self._count, self._started_s = 0, time.monotonic()
         self._curve = tf.summary.create_file_writer(str(folder / run_folder.EVENTS / "follow"))
         self.parts: fit.Parts | None = None
@@ -40,24 +51,23 @@ class OnlineTraining:
         network = parts.network
         measured = None
         if parts.validation:
-            decoder = fit.decoder_of(self._settings, self._cells)
+            decoder = fit.decoder_of(self._head, self._cells)
             measured = callbacks.Validation(network, parts.validation, self._cells, decoder, 1, self._folder)
         watchers = [callbacks.StopOnNaN(), *([measured] if measured else [])]
         history = network.fit(parts.train.inputs, epochs=1, verbose=0, callbacks=watchers, shuffle=False).history
         self._count += 1
-        self._tell(gathered, new, history["loss"][-1], measured)
+        self._report(gathered, new, history["loss"][-1], measured)
 
     def _parts_on(self, gathered: collection.FeatureSplits) -> fit.Parts:
-        """Returns the head of the rounds before, or a new one, with what to train and measure it on."""
+        """Returns the head of the rounds before, or a new one, with its present splits."""
         train, validation = gathered.splits()
         if self.parts is None:
-            shape, spec = gathered.feature_shape, feature_encoder.spec_of(self._settings)
-            self.parts = fit.on_features(self._settings, spec, shape, self._cells, train, validation)
-            fit.compile_network(self.parts, self._cells, self._settings)
+            self.parts = self._build(train, validation)
+            fit.compile_network(self.parts, self._cells, self._optimizer, self._batch_size)
         self.parts = dataclasses.replace(self.parts, train=train, validation=validation)
         return self.parts
 
-    def _tell(
+    def _report(
         self, gathered: collection.FeatureSplits, new: int, loss: float, measured: callbacks.Validation | None
     ) -> None:
         """Prints a line and writes the points of the curves over training locations."""

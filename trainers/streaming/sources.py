@@ -1,7 +1,7 @@
-"""Where the locations of a training on an imagery tree come from: a tree that stands, or one that a scraper fills.
+"""Feeds of locations: an imagery tree that is complete, or one that a scraper fills.
 
-source = arrivals.open_source(settings)   waits until a scraper has begun
-source.news().locations                   what has come since the last look
+feed = sources.open_feed(streaming, partition)   waits until a scraper has started
+feed.update().locations                          new locations since the last call
 """
 
 import contextlib
@@ -18,18 +18,18 @@ from geods.storage import files
 from geods.tree import companions, imagery_tree, layouts
 from trainers.options import train_options
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 _ATTEMPTS, _PAUSE_S = 4, 0.5
-_STANDING = "train on what is there: leave out --follow"
+_WITHOUT_FOLLOW = "train on what is there: leave out --follow"
 
 
 @dataclasses.dataclass(frozen=True)
 class Update:
-    """What has happened since the last look.
+    """New locations of a feed, and the state of the scraper that fills it.
 
     Attributes:
         state: "running" if more will come, "stopped" if that needs somebody to start the scraper again, or "done".
-        detail: One line on it, for people.
+        detail: One line on the state.
         locations: Complete locations that are new.
     """
 
@@ -39,20 +39,23 @@ class Update:
 
 
 class LocationFeed(Protocol):
-    """Gives locations as they come, each once."""
+    """Locations as they arrive, each once."""
 
-    def news(self) -> Update:
-        """Returns what has happened since the last call."""
+    def update(self) -> Update:
+        """Returns the new locations since the last call."""
 
 
 class StaticTree:
-    """All that is in a tree, in any layout."""
+    """All locations of a tree in any layout.
+
+    Args:
+        root: The folder of the tree, or a CSV file.
+    """
 
     def __init__(self, root: str) -> None:
-        """Takes the folder of the tree, or a CSV file."""
         self._root = root
 
-    def news(self) -> Update:
+    def update(self) -> Update:
         """Returns all locations.
 
         Raises:
@@ -65,33 +68,36 @@ class StaticTree:
 
 
 class FollowedScrape:
-    """What the journal of a scraper says."""
+    """Locations that the journal of a scraper lists as complete.
+
+    Args:
+        root: The folder of the tree.
+    """
 
     def __init__(self, root: str) -> None:
-        """Takes the folder of the tree."""
         self._root, self._seen = root, 0
 
-    def news(self) -> Update:
+    def update(self) -> Update:
         """Returns the locations that were completed since the last call."""
         # In this order: what a scraper completes before it is done is then there when it is read as done.
         status = _with_retries(lambda: scrape_journal.read_status(self._root))
-        found = _with_retries(lambda: scrape_journal.complete_locations(self._root, self._seen))
+        complete = _with_retries(lambda: scrape_journal.complete_locations(self._root, self._seen))
         if status is None:
-            return Update("stopped", f"{self._root}: its journal is gone", [])
-        if found:
-            self._seen = found[-1].number
+            return Update("stopped", f"{self._root}: its journal is missing", [])
+        if complete:
+            self._seen = complete[-1].number
         detail = f"the scraper is done ({status.detail})" if status.state == "done" else status.detail
-        return Update(status.state, detail, [arrival.location for arrival in found])
+        return Update(status.state, detail, [entry.location for entry in complete])
 
 
 class StallTimer:
-    """How long to wait for a scraper that has stopped.
+    """Timeout of a scraper that has stopped.
 
     Attributes:
-        is_over: Whether it has been stopped for too long.
+        is_over: Whether it has been stopped for longer than the timeout.
 
     Args:
-        timeout_s: How long is too long, seconds.
+        timeout_s: The timeout, seconds.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -99,64 +105,70 @@ class StallTimer:
         self._stopped_s: float | None = None
         self.is_over = False
 
-    def on(self, news: Update) -> str:
-        """Takes the latest news; returns a line if there is something to say, else ""."""
+    def message(self, update: Update) -> str:
+        """Returns a line on a scraper that has stopped or resumed, else ""."""
         now_s = time.monotonic()
-        if news.state != "stopped":
-            goes_on = self._stopped_s is not None
+        if update.state != "stopped":
+            resumes = self._stopped_s is not None
             self._stopped_s = None
-            return "the scraper goes on" if goes_on else ""
+            return "the scraper resumes" if resumes else ""
         if self._stopped_s is None:
             self._stopped_s = now_s
         self.is_over = now_s - self._stopped_s >= self._timeout_s
         if self.is_over:
-            return f"the scraper has not gone on for {self._timeout_s:,.0f} s: training on what is there"
-        return f"the scraper has stopped: {news.detail}\nwaiting for it at most {self._timeout_s:,.0f} s"
+            return f"the scraper has not resumed for {self._timeout_s:,.0f} s: training on what is there"
+        return f"the scraper has stopped: {update.detail}\nwaiting for it at most {self._timeout_s:,.0f} s"
 
 
-def open_feed(settings: train_options.TrainOptions) -> LocationFeed:
-    """Returns the source that the flags name; waits until there is something to follow.
+def open_feed(streaming: train_options.StreamingOptions, partition: str = "") -> LocationFeed:
+    """Opens the feed of --imagery; with --follow, waits until a scraper has started.
+
+    Args:
+        streaming: The tree, and whether to follow its scraper.
+        partition: --partition; without it, the tree needs a partition file of its own before it is followed.
 
     Raises:
-        TreeError: If no scraper has begun in time, or the tree is not one that a scraper fills.
+        TreeError: If no scraper has started in time, or the tree is not one that a scraper fills.
         MissingFileError: If there is no such tree.
     """
-    if not settings.follow:
-        if not pathlib.Path(settings.imagery).is_file():
-            files.check_folder(settings.imagery, "name an imagery tree")
-        return StaticTree(settings.imagery)
-    _await_scraper(pathlib.Path(settings.imagery), settings)
-    return FollowedScrape(settings.imagery)
+    if not streaming.follow:
+        if not pathlib.Path(streaming.imagery).is_file():
+            files.check_folder(streaming.imagery, "name an imagery tree")
+        return StaticTree(streaming.imagery)
+    _await_scraper(pathlib.Path(streaming.imagery), streaming, partition)
+    return FollowedScrape(streaming.imagery)
 
 
-def _await_scraper(root: pathlib.Path, settings: train_options.TrainOptions) -> None:
-    """Waits until a scraper has written down what it will do."""
-    until = time.monotonic() + settings.follow_timeout_s
+def _await_scraper(root: pathlib.Path, streaming: train_options.StreamingOptions, partition: str) -> None:
+    """Waits until a scraper has written its journal and a partition is known."""
+    until = time.monotonic() + streaming.follow_timeout_s
     said = False
-    while not _has_begun(root, settings):
+    while not _is_started(root, partition):
         if root.is_dir() and any(imagery_tree.is_cell_name(path.name) for path in imagery_tree.subfolders(root)):
-            raise errors.TreeError(f"{root}: holds images, but no scraper's journal to follow.", _STANDING)
+            raise errors.TreeError(f"{root}: holds images, but no scraper's journal to follow.", _WITHOUT_FOLLOW)
         if time.monotonic() >= until:
-            problem = f"{root}: no scraper has begun there within {settings.follow_timeout_s:,.0f} s."
+            problem = f"{root}: no scraper has started there within {streaming.follow_timeout_s:,.0f} s."
             raise errors.TreeError(problem, f"start one: python -m tools.scrape --out={root}")
         if not said:
-            print(f"{root}: no scraper has begun there; waiting at most {settings.follow_timeout_s:,.0f} s", flush=True)
+            print(
+                f"{root}: no scraper has started there; waiting at most {streaming.follow_timeout_s:,.0f} s", flush=True
+            )
             said = True
-        time.sleep(settings.follow_poll_s)
+        time.sleep(streaming.follow_poll_s)
 
 
-def _has_begun(root: pathlib.Path, settings: train_options.TrainOptions) -> bool:
-    """Says whether there are a journal and a partition."""
+def _is_started(root: pathlib.Path, partition: str) -> bool:
+    """Returns whether there are a journal and a partition."""
     if _with_retries(lambda: scrape_journal.read_status(root)) is None:
         return False
-    return bool(settings.partition) or (root / companions.PARTITION_NAME).is_file()
+    return bool(partition) or (root / companions.PARTITION_NAME).is_file()
 
 
-def _with_retries(read: Callable[[], _Answer]) -> _Answer:
-    """Returns what `read` returns, which fails while a journal is being made or folded together.
+def _with_retries(read: Callable[[], _Result]) -> _Result:
+    """Calls `read`, which fails while a journal is being created or compacted, up to four times.
 
     Raises:
-        TreeError: If it goes on failing.
+        TreeError: If it fails every time.
     """
     for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(errors.TreeError, sqlite3.OperationalError):

@@ -2,34 +2,19 @@
 
 import copy
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Literal
 
 import keras
 import numpy as np
 
-from trainers.features import cache_format, joined_cache
-
-
-class FeatureRows(Protocol):
-    """Features to gather batches from: a FeatureCache, or a FeatureMemory."""
-
-    @property
-    def feature_shape(self) -> tuple[int, ...]:
-        """Shape of one row."""
-
-    @property
-    def rows(self) -> cache_format.Rows:
-        """What the rows belong to."""
-
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """Copies rows `[n]` out, `[n, *feature_shape]`."""
+from trainers.features import joined_cache
 
 
 class CachedBatches(keras.utils.PyDataset):
     """Batches of features gathered from the mapped blocks of a cache, or from memory.
 
     Args:
-        cache: The cache; rows may be added to one in memory, they are not seen.
+        cache: The features; rows that are added to them later are not seen.
         truth: float32 `[locations, 3]` for all locations of the cache.
         locations: `[n]` int, which of them to use.
         views: "all": an example is a location; "single": an example is one view.
@@ -39,7 +24,7 @@ class CachedBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        cache: FeatureRows,
+        cache: joined_cache.FeatureSource,
         truth: np.ndarray,
         locations: np.ndarray,
         views: Literal["single", "all"],
@@ -56,7 +41,7 @@ class CachedBatches(keras.utils.PyDataset):
         self._examples = np.empty((count, 3), np.int32 if len(rows) < 2**31 else np.int64)
         if views == "single":
             self._examples[:, 0] = np.repeat(locations, counts)
-            # Rows follow one another within a location, and begin anew with the next.
+            # Rows follow one another within a location, and start again with the next.
             self._examples[:, 1] = np.repeat(rows.starts[locations] - (np.cumsum(counts) - counts), counts)
             self._examples[:, 1] += np.arange(count, dtype=self._examples.dtype)
             self._examples[:, 2] = 1
@@ -84,15 +69,15 @@ class CachedBatches(keras.utils.PyDataset):
 
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns ({"features", "view_mask"}, truth) of one batch, in the cache's own type; missing views are zeros."""
-        chosen = self._examples[self._order[number * self._batch_size : (number + 1) * self._batch_size]]
-        mask = np.arange(self._width) < chosen[:, 2:]
-        # The network makes float32 of it: here that would take memory and time twice.
-        values = found = self._cache.take((chosen[:, 1:2] + np.arange(self._width))[mask])
+        examples = self._examples[self._order[number * self._batch_size : (number + 1) * self._batch_size]]
+        mask = np.arange(self._width) < examples[:, 2:]
+        # The network casts to float32: here that would take memory and time twice.
+        features = rows = self._cache.take((examples[:, 1:2] + np.arange(self._width))[mask])
         if not mask.all():
-            values = np.zeros((*mask.shape, *self._cache.feature_shape), dtype=found.dtype)
-            values[mask] = found
-        looks = values.reshape(*mask.shape, *self._cache.feature_shape)
-        return {"features": looks, "view_mask": mask}, self._truth[chosen[:, 0]]
+            features = np.zeros((*mask.shape, *self._cache.feature_shape), dtype=rows.dtype)
+            features[mask] = rows
+        features = features.reshape(*mask.shape, *self._cache.feature_shape)
+        return {"features": features, "view_mask": mask}, self._truth[examples[:, 0]]
 
     def on_epoch_end(self) -> None:
         """Shuffles for the next epoch, and draws variants for it."""
@@ -102,6 +87,6 @@ class CachedBatches(keras.utils.PyDataset):
             self._cache.draw()
 
     def forward(self, epochs: int) -> None:
-        """Leaves out epochs: what comes next is what would come after them."""
+        """Skips epochs, so that the next batches are those after them."""
         for _ in range(epochs):
             self.on_epoch_end()

@@ -1,7 +1,4 @@
-"""What happens between the steps of a training: stop on NaN, measure in miles, keep the best, write for TensorBoard.
-
-The end of a training to which a tf.data service sends nothing any more.
-"""
+"""Keras callbacks of a training: stop on NaN, validation in miles, progress, TensorBoard, stall detection."""
 
 import math
 import os
@@ -25,29 +22,27 @@ from trainers.training import inputs
 
 
 class EpochNumber(keras.callbacks.Callback):
-    """Tells a split the number of each epoch, from which its order follows."""
+    """Hands the number of each epoch to the training split, whose order follows from it."""
 
     def __init__(self, split: inputs.Split) -> None:
-        """Takes the training split."""
         super().__init__()
         self._begin = split.begin
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Tells it."""
+        """Hands over the number."""
         if self._begin:
             self._begin(epoch)
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Ends a training whose loss is not a number any more, and says where that happened."""
+    """Raises TrainingError, with epoch and step, when the loss is NaN or infinite."""
 
     def __init__(self) -> None:
-        """Starts before the first epoch."""
         super().__init__()
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Remembers the epoch."""
+        """Stores the epoch."""
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -59,10 +54,10 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class Validation(keras.callbacks.Callback):
-    """Measures the validation split in miles after each epoch, with all views and the run's decoder.
+    """Mean miles of the validation split after each epoch, with all views and the run's decoder.
 
-    The best weights are kept in memory and in checkpoints/best.keras; training ends when `patience` epochs brought
-    nothing better, and the best weights are put back.
+    The best weights are kept in memory and in checkpoints/best.keras; training ends after `patience` epochs without
+    improvement, and the best weights are restored.
 
     Attributes:
         best_miles: Least mean distance so far.
@@ -73,11 +68,11 @@ class Validation(keras.callbacks.Callback):
         points: `[n, 2]` degrees, the points predicted after the last epoch.
 
     Args:
-        network: Model whose output are log-probabilities and whose weights are kept: the one being trained.
+        network: The model in training, whose output are log-probabilities.
         split: The validation split.
         cells: The run's partition.
         decoder: Turns log-probabilities into a point.
-        patience: Epochs to wait for something better.
+        patience: Epochs to wait for an improvement.
         folder: The run folder.
     """
 
@@ -108,11 +103,11 @@ class Validation(keras.callbacks.Callback):
 
     def measure(self) -> dict[str, float]:
         """Returns val_* figures of the network as it is now."""
-        found = [self._guess(log_probabilities) for log_probabilities in self._pieces()]
+        guessed = [self._guess(log_probabilities) for log_probabilities in self._pieces()]
         # Behind the locations there may be rows that only fill up the last batch (trainers/training/devices.py).
         count = len(self.coords)
-        self.points = np.concatenate([points for points, _ in found])[:count]
-        top_cells = np.concatenate([top for _, top in found])[:count]
+        self.points = np.concatenate([points for points, _ in guessed])[:count]
+        top_cells = np.concatenate([top for _, top in guessed])[:count]
         guesses = distance_metrics.Guesses(self._split.coords, self._split.cells, self.points, top_cells)
         measured = distance_metrics.measure(guesses, self._cells)
         figures_of = {
@@ -136,7 +131,7 @@ class Validation(keras.callbacks.Callback):
         strategy = getattr(self._network, "distribute_strategy", None)
         if strategy is None or strategy.num_replicas_in_sync == 1:
             return self._network.predict_on_batch(values)
-        # predict_on_batch gives the whole batch to every device, and all of their answers.
+        # predict_on_batch gives the whole batch to every device, and returns the results of all.
         return self._network.predict(values, batch_size=len(values["view_mask"]), verbose=0)
 
     def _guess(self, log_probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -145,12 +140,12 @@ class Validation(keras.callbacks.Callback):
         return points, distance_metrics.top_cells(log_probabilities).astype(np.int32)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Puts the best weights back."""
+        """Restores the best weights."""
         if self.best_weights:
             self._network.set_weights(self.best_weights)
 
     def _keep_best(self, epoch: int, miles: float) -> None:
-        """Keeps the weights if they are the best so far; ends the training if nothing better came for long."""
+        """Keeps the weights if they are the best so far; ends the training after `patience` epochs without that."""
         self.improved = miles < self.best_miles
         if self.improved:
             self.best_miles, self.best_epoch = miles, epoch
@@ -161,7 +156,7 @@ class Validation(keras.callbacks.Callback):
 
 
 def _batches_of(batches: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - as inputs.Split has them
-    """Yields the batches of a split in their order; Keras' own sequences know no end by themselves."""
+    """Yields the batches of a split in order; iteration over a PyDataset does not end by itself."""
     if isinstance(batches, keras.utils.PyDataset):
         yield from (batches[number] for number in range(len(batches)))
     else:
@@ -172,13 +167,12 @@ class Progress(keras.callbacks.Callback):
     """Prints one line an epoch."""
 
     def __init__(self, epochs: int, validation: Validation | None) -> None:
-        """Takes the number of epochs and what measures the validation split, if anything does."""
         super().__init__()
         self._epochs, self._validation, self._started = epochs, validation, time.monotonic()
         self._first: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Remembers where this process began."""
+        """Stores the first epoch of this process."""
         self._first = epoch if self._first is None else self._first
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -194,16 +188,15 @@ class Progress(keras.callbacks.Callback):
 
 
 class Board(keras.callbacks.Callback):
-    """Writes events for TensorBoard: every figure each epoch, and a map of the errors whenever they got better."""
+    """Events for TensorBoard: metrics of each epoch, and a map of the errors whenever they improve."""
 
     def __init__(self, folder: pathlib.Path, cells: partition.Partition, validation: Validation | None) -> None:
-        """Takes the run folder, its partition, and what measures the validation split, if anything does."""
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(folder / run_folder.EVENTS))
         self._cells, self._validation = cells, validation
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes what the other callbacks have put into the logs."""
+        """Writes the logs of the other callbacks."""
         with self._writer.as_default(step=epoch + 1):
             for name, value in (logs or {}).items():
                 group, bare = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
@@ -221,16 +214,16 @@ class Board(keras.callbacks.Callback):
         self._writer.close()
 
 
-_LOOK_S = 1.0
+_CHECK_S = 1.0
 _EXIT_FAILED = 2
 
 
-class Stall(keras.callbacks.Callback):
-    """Ends the process with a message when no step has ended for a while.
+class StallDetection(keras.callbacks.Callback):
+    """Ends the process with a message when no step of a training on a tf.data service has ended for a while.
 
-    TensorFlow 2.21 waits for a worker that is gone until one listens under its port again, an hour at least, inside a
-    call that no signal interrupts. So the process is ended as a kill would, which a training stands: the same command
-    goes on after the last finished epoch.
+    TensorFlow 2.21 waits for a missing worker until one listens under its port again, an hour at least, inside a call
+    that no signal interrupts. So the process is ended as by a kill, after which the same command resumes with the last
+    finished epoch.
 
     Args:
         address: host:port of the dispatcher.
@@ -238,27 +231,26 @@ class Stall(keras.callbacks.Callback):
     """
 
     def __init__(self, address: str, wait_s: float) -> None:
-        """Begins to look when an epoch begins."""
         super().__init__()
         self._address, self._wait_s = address, wait_s
         self._stepped_s, self._over = 0.0, threading.Event()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Begins to look."""
+        """Starts the thread of an epoch."""
         self._stepped_s, self._over = time.monotonic(), threading.Event()
-        threading.Thread(target=self._look, args=(self._over,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(self._over,), daemon=True).start()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Notes when the step ended."""
+        """Stores the time of the step."""
         self._stepped_s = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stops looking."""
+        """Ends the thread."""
         self._over.set()
 
-    def _look(self, over: threading.Event) -> None:
-        """Looks every second until the epoch is over."""
-        while not over.wait(_LOOK_S):
+    def _watch(self, over: threading.Event) -> None:
+        """Checks every second until the epoch is over."""
+        while not over.wait(_CHECK_S):
             if time.monotonic() - self._stepped_s > self._wait_s:
                 problem = f"--data_service={self._address}: no step ended for {self._wait_s:g} s; a worker may be gone."
                 step = "start it again under its port, then the same command; or raise --data_service_wait_s"

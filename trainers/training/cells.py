@@ -10,46 +10,43 @@ from trainers.options import train_options
 from trainers.training import folds
 
 
-def for_run(settings: train_options.TrainOptions) -> partition.Partition:
+def for_run(cells: train_options.CellOptions, data: train_options.DataOptions) -> partition.Partition:
     """Returns the partition of --partition, or else the dataset's; or what --cells or --cell_deg make of its area.
 
     Raises:
         DatasetError: If there is no such dataset.
         GeodsError: If the partition file cannot be used.
     """
-    whole = given(settings)
-    if settings.cells == "quadtree":
-        coords = _training_coords(settings)
-        return quadtree.make(whole, coords, settings.most_per_cell, settings.least_per_cell)
-    return finer(settings, whole)
+    whole = given(cells, data)
+    if cells.cells == "quadtree":
+        return quadtree.make(whole, _training_coords(data), cells.most_per_cell, cells.least_per_cell)
+    return finer(cells, whole)
 
 
-def given(settings: train_options.TrainOptions) -> partition.Partition:
+def given(cells: train_options.CellOptions, data: train_options.DataOptions) -> partition.Partition:
     """Returns the partition of --partition, or else the dataset's."""
-    if settings.partition:
-        return partition.read(settings.partition)
-    return dataset_reader.partition_of(dataset_reader.open_builder(settings.data_dir, settings.config))
+    if cells.partition:
+        return partition.read(cells.partition)
+    return dataset_reader.partition_of(dataset_reader.open_builder(data.data_dir, data.config))
 
 
-def finer(settings: train_options.TrainOptions, cells: partition.Partition) -> partition.Partition:
+def finer(cells: train_options.CellOptions, whole: partition.Partition) -> partition.Partition:
     """Returns the area of a partition in cells of --cell_deg, or the partition itself without that flag.
 
     Raises:
         OptionError: If --cells asks for more than that.
     """
-    if settings.cells != "partition":
-        problem = f"--cells={settings.cells}: needs all training places before the first is trained on."
+    if cells.cells != "partition":
+        problem = f"--cells={cells.cells}: needs all training places before the first is trained on."
         raise errors.OptionError(problem, "build a dataset, or use --cell_deg")
-    return fishnet.refine(cells, settings.cell_deg) if settings.cell_deg else cells
+    return fishnet.refine(whole, cells.cell_deg) if cells.cell_deg else whole
 
 
-def _training_coords(settings: train_options.TrainOptions) -> geometry.Array:
-    """Returns where the training places are, `[n, 2]` (lat, lon) degrees; cells must not know of the others."""
-    if settings.folds:
-        coords = joined_cache.open_all(settings.cache_dir).rows.coords
-        return coords[folds.parts(settings, coords)[splits.TRAIN]]
-    if settings.cache_dir:
-        return feature_cache.FeatureCache(pathlib.Path(settings.cache_dir, settings.train_split)).rows.coords
-    return dataset_reader.index(
-        dataset_reader.open_builder(settings.data_dir, settings.config), settings.train_split
-    ).coords
+def _training_coords(data: train_options.DataOptions) -> geometry.Array:
+    """Returns the training locations alone, `[n, 2]` (lat, lon) degrees: cells made of others would leak them."""
+    if data.folds:
+        coords = joined_cache.open_all(data.cache_dir).rows.coords
+        return coords[folds.parts(data, coords)[splits.TRAIN]]
+    if data.cache_dir:
+        return feature_cache.FeatureCache(pathlib.Path(data.cache_dir, data.train_split)).rows.coords
+    return dataset_reader.index(dataset_reader.open_builder(data.data_dir, data.config), data.train_split).coords

@@ -1,6 +1,6 @@
 """The report's schedule: all epochs on one chunk of 1,000 examples, then on the next, and never back.
 
-It was born of memory that held 1,000 images. What a chunk taught is forgotten while the next is learnt, which
+The report had memory for 1,000 images. What a chunk taught is forgotten while the next is learnt, which
 `--schedule=plain` does not do; it is here to compare with. Nothing is chosen by validation, as in the report: the model
 is the one after the last chunk, and a validation split is only measured.
 """
@@ -77,19 +77,19 @@ def fit(
     network: keras.Model,
     train: inputs.Split,
     measured: callbacks.Validation | None,
-    settings: train_options.TrainOptions,
+    optimizer: train_options.OptimizerOptions,
     folder: pathlib.Path,
     snapshot: pathlib.Path | None = None,
 ) -> None:
     """Trains a compiled network chunk by chunk; afterwards it has the weights of the last chunk.
 
     Args:
-        network: What to train.
+        network: The model.
         train: The training split.
         measured: Measures the validation split after each chunk, if there is one.
-        settings: Epochs and size of a chunk.
+        optimizer: Epochs and size of a chunk.
         folder: The run folder.
-        snapshot: File to go on from, written after epochs; None to begin anew whatever happens.
+        snapshot: File to resume from, written after epochs; None to start again whatever happens.
 
     Raises:
         OptionError: If the inputs cannot be divided.
@@ -98,17 +98,17 @@ def fit(
     """
     if train.chunks is None:
         raise errors.OptionError("--schedule=chunked: these inputs cannot be divided.", "use --schedule=plain")
-    chunks = -(-train.examples // settings.chunk_examples)
+    chunks = -(-train.examples // optimizer.chunk_examples)
     writer = tf.summary.create_file_writer(str(folder / run_folder.EVENTS))
-    kept = snapshots.Snapshots(network, None, chunks * settings.epochs, snapshot)
-    for number, chunk in enumerate(train.chunks(settings.chunk_examples)):
-        done = max(0, min(settings.epochs, kept.epochs - number * settings.epochs))
-        if done == settings.epochs:
+    kept = snapshots.Snapshots(network, None, chunks * optimizer.epochs, snapshot)
+    for number, chunk in enumerate(train.chunks(optimizer.chunk_examples)):
+        done = max(0, min(optimizer.epochs, kept.epochs - number * optimizer.epochs))
+        if done == optimizer.epochs:
             # Keras shuffles once before a chunk and after each of its epochs.
-            chunk.forward(settings.epochs + 1)
+            chunk.forward(optimizer.epochs + 1)
             continue
         chunk.forward(done)
-        log = ChunkLog(folder, number, chunks, settings.epochs, writer, measured)
+        log = ChunkLog(folder, number, chunks, optimizer.epochs, writer, measured)
         watchers = [callbacks.StopOnNaN(), log, kept]
-        network.fit(chunk, epochs=settings.epochs, initial_epoch=done, verbose=0, callbacks=watchers, shuffle=False)
+        network.fit(chunk, epochs=optimizer.epochs, initial_epoch=done, verbose=0, callbacks=watchers, shuffle=False)
     writer.close()

@@ -5,18 +5,14 @@
 
 Every device holds all weights: on TensorFlow by tf.distribute.MirroredStrategy, on JAX by
 keras.distribution.DataParallel. Without a GPU these are CPU cores, which makes nothing faster: it shows that several
-devices learn what one learns. trainers/training/devices.py says what becomes of batches that cannot be divided.
-
-More machines than one are not for this: tf.distribute.MultiWorkerMirroredStrategy raises under Keras 3
+devices learn what one learns. Several machines cannot: tf.distribute.MultiWorkerMirroredStrategy raises under Keras 3
 (https://github.com/keras-team/keras/issues/20585).
-
-Batches that several devices can share, and a loss that does not see what was added to them.
 
 All batches get --batch_size rows, which the devices divide: a last batch that is not full is filled up with its own
 rows once more, at weight 0. JAX takes no other batches (https://github.com/keras-team/keras/issues/21167), and Keras'
 mean of the devices' means would be that of the batch for shares of one size alone. Loss, gradient and figures are then
-those of the rows that are really there. Keras takes the mean over all rows of a batch, and weighs a batch by all its
-rows in the loss of an epoch; so the truth tells how many rows there are for each real one.
+those of the real rows. Keras takes the mean over all rows of a batch, and weighs a batch by all its
+rows in the loss of an epoch; so the truth holds the ratio of all rows to the real ones.
 """
 
 import contextlib
@@ -83,11 +79,11 @@ def _data_parallel(count: int) -> contextlib.AbstractContextManager[object]:
     return keras.distribution.DataParallel(devices=names[:count]).scope()
 
 
-def _check_count(count: int, found: int, what: str, step: str = "") -> None:
-    """Raises OptionError if there are fewer devices than asked for; `what` says where they were found."""
-    if count > found:
-        problem = f"--devices={count}: {what.format(found)}."
-        raise errors.OptionError(problem, step or f"give --devices={found} at most")
+def _check_count(count: int, present: int, what: str, step: str = "") -> None:
+    """Raises OptionError if there are fewer devices than asked for; `what` describes them."""
+    if count > present:
+        problem = f"--devices={count}: {what.format(present)}."
+        raise errors.OptionError(problem, step or f"give --devices={present} at most")
 
 
 # Column of the truth behind latitude, longitude and cell: rows of the batch for each real row, 0 of one added.
@@ -95,7 +91,7 @@ _SCALE = 3
 
 
 class PaddedBatches(keras.utils.PyDataset):
-    """Batches of cached features, each filled up.
+    """Batches of cached features, padded to one size.
 
     Args:
         batches: Batches of (inputs, truth).
@@ -113,8 +109,8 @@ class PaddedBatches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """Returns (inputs, truth, weights) of one batch."""
         values, truth = self._batches[number]
-        place = np.arange(self._batch_size)
-        rows, real = place % len(truth), place < len(truth)
+        position = np.arange(self._batch_size)
+        rows, real = position % len(truth), position < len(truth)
         scale = np.where(real, self._batch_size / len(truth), 0)
         full = {name: value[rows] for name, value in values.items()}
         truth = np.column_stack([truth[rows], scale]).astype(np.float32)
@@ -155,7 +151,7 @@ class EpochLoss(keras.metrics.Mean):
 
     def update_state(self, y_true: tensors.Tensor, y_pred: tensors.Tensor, sample_weight: tensors.Tensor) -> None:
         """Adds the losses of truths `[b, 4]` and log-probabilities `[b, cells]`."""
-        # Of a place outside every cell the weight is 0 as well, and it counts, as on one device.
+        # A location outside every cell has weight 0 as well, and counts, as on one device.
         real = ops.cast(y_true[:, _SCALE] > 0, "float32")
         super().update_state(self._loss.call(y_true, y_pred) * ops.cast(sample_weight, "float32"), real)
 
@@ -167,15 +163,15 @@ def padded(split: inputs.Split, batch_size: int) -> inputs.Split:
     else:
         fill = functools.partial(_filled, batch_size)
         batches = split.inputs.map(fill, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
-    return dataclasses.replace(split, inputs=batches, chunks=None)
+    return dataclasses.replace(split, inputs=batches, chunks=None, is_padded=True)
 
 
 def _filled(
     batch_size: int, values: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-    """Returns one batch of images, filled up."""
-    count, place = tf.shape(truth)[0], tf.range(batch_size)
-    rows, real = place % count, tf.cast(place < count, tf.float32)
+    """Returns one batch of images, padded."""
+    count, position = tf.shape(truth)[0], tf.range(batch_size)
+    rows, real = position % count, tf.cast(position < count, tf.float32)
     scale = real * tf.cast(batch_size / count, tf.float32)
     full = {name: tf.gather(value, rows) for name, value in values.items()}
     return _without_bool(full), tf.concat([tf.gather(truth, rows), scale[:, None]], 1), tf.gather(weights, rows) * real

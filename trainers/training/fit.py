@@ -1,4 +1,4 @@
-"""Fitting a network to what `trainers.training.inputs` gives, and saving it: the part that all ways to train share."""
+"""The training loop: a network is built on its inputs, compiled, fitted and saved; all ways to train share it."""
 
 import dataclasses
 import math
@@ -17,10 +17,10 @@ from trainers.training import callbacks, chunked_schedule, devices, fitted_heads
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Parts:
-    """What a training is made of.
+    """A network in training, its parts and its data.
 
     Attributes:
-        network: What is trained: inputs as `trainers.training.inputs` gives them -> log-probabilities.
+        network: The trained model: inputs as `trainers.training.inputs` gives them -> log-probabilities.
         classifier: The part of it behind the features.
         backbone: The part before them; None with a cache, where nothing is before them.
         train: The training split.
@@ -34,58 +34,65 @@ class Parts:
     validation: inputs.Split | None
 
 
-def prepare(settings: train_options.TrainOptions) -> None:
-    """Sets what holds for the whole process: seeds, precision, and whether every bit repeats."""
-    if settings.deterministic:
+def prepare(run: train_options.RunOptions) -> None:
+    """Sets the seeds, the precision and the determinism of the whole process."""
+    if run.deterministic:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(settings.seed)
-    keras.mixed_precision.set_dtype_policy(settings.precision)
+    keras.utils.set_random_seed(run.seed)
+    keras.mixed_precision.set_dtype_policy(run.precision)
 
 
-def decoder_of(settings: train_options.TrainOptions, cells: partition.Partition) -> decode.Decoder:
+def decoder_of(head: train_options.HeadOptions, cells: partition.Partition) -> decode.Decoder:
     """Returns the layer that turns probabilities into a point."""
-    lattice = cells.lattice(settings.lattice_deg) if settings.lattice_deg else ()
-    return decode.Decoder(
-        settings.decode, cells.centroids, cells.diagonal_km, lattice, settings.temperature, name="decoder"
-    )
+    lattice = cells.lattice(head.lattice_deg) if head.lattice_deg else ()
+    return decode.Decoder(head.decode, cells.centroids, cells.diagonal_km, lattice, head.temperature, name="decoder")
 
 
-def on_features(
-    settings: train_options.TrainOptions,
+def classifier_of(
+    head: train_options.HeadOptions,
+    unfreeze: str,
     spec: backbones.BackboneSpec,
     feature_shape: tuple[int, ...],
     cells: partition.Partition,
     train: inputs.Split,
+) -> keras.Model:
+    """Returns a new classifier on the features of an encoder; one whose head is fitted has seen all of `train`."""
+    if head.is_fitted:
+        return fitted_heads.classifier_of(head, len(spec.sizes_px), feature_shape, cells, train)
+    return networks.classifier_of(head, unfreeze, spec, feature_shape, len(cells))
+
+
+def on_features(
+    classifier: keras.Model,
+    changes: train_options.AugmentationOptions,
+    train: inputs.Split,
     validation: inputs.Split | None,
     backbone: keras.Model | None = None,
 ) -> Parts:
-    """Returns a new classifier on the features that the encoder of a spec gives; `backbone` is that, if it is built."""
-    if settings.head in train_options.FITTED_HEADS:
-        classifier = fitted_heads.classifier_of(settings, spec, feature_shape, cells, train)
-        network = keras.Model(classifier.input, classifier.output, name="trainable")
-        return Parts(network, classifier, backbone, train, validation)
-    classifier = networks.classifier_of(settings, spec, feature_shape, len(cells))
-    return Parts(networks.on_features(settings, classifier), classifier, backbone, train, validation)
+    """Returns the parts of a training on features; `backbone` is the encoder they come from, if it is built."""
+    return Parts(networks.on_features(changes, classifier), classifier, backbone, train, validation)
 
 
 def announce(parts: Parts, cells: partition.Partition) -> None:
-    """Prints what is trained on what."""
+    """Prints the numbers of examples, cells and trainable parameters."""
     count = sum(math.prod(weight.shape) for weight in parts.network.trainable_weights)
     held = f", validated on {len(parts.validation.coords):,} locations" if parts.validation else ""
     print(f"{parts.train.examples:,} training examples{held}; {len(cells)} cells; {count:,} trainable parameters")
 
 
-def compile_network(parts: Parts, cells: partition.Partition, settings: train_options.TrainOptions) -> None:
-    """Gives the network its loss, its figures and its optimizer."""
-    loss = losses.GeolocationLoss(cells.centroids, settings.loss, settings.smoothing, settings.scale_km)
-    shared = settings.devices > 1
+def compile_network(
+    parts: Parts, cells: partition.Partition, optimizer: train_options.OptimizerOptions, batch_size: int
+) -> None:
+    """Gives the network its loss, its metrics and its optimizer."""
+    loss = losses.GeolocationLoss(cells.centroids, optimizer.loss, optimizer.smoothing, optimizer.scale_km)
+    steps = optimizer.epochs * max(1, -(-parts.train.examples // batch_size))
     parts.network.compile(
-        optimizer=_optimizer(settings, parts.train.examples, networks.unfrozen(settings, parts.classifier)),
-        loss=devices.MaskedLoss(loss) if shared else loss,
+        optimizer=_optimizer(optimizer, steps, networks.unfrozen_paths(parts.classifier)),
+        loss=devices.MaskedLoss(loss) if parts.train.is_padded else loss,
         weighted_metrics=[
-            *([devices.EpochLoss(loss)] if shared else []),
+            *([devices.EpochLoss(loss)] if parts.train.is_padded else []),
             metrics.CellAccuracy(),
             metrics.MeanMiles(cells.centroids),
             *(metrics.WithinKm(cells.centroids, limit) for limit in distance_metrics.WITHIN_KM),
@@ -96,7 +103,9 @@ def compile_network(parts: Parts, cells: partition.Partition, settings: train_op
 def fit(
     parts: Parts,
     cells: partition.Partition,
-    settings: train_options.TrainOptions,
+    data: train_options.DataOptions,
+    head: train_options.HeadOptions,
+    optimizer: train_options.OptimizerOptions,
     folder: pathlib.Path,
     snapshot: pathlib.Path | None = None,
 ) -> callbacks.Validation | None:
@@ -105,37 +114,39 @@ def fit(
     Args:
         parts: The network and what to train it on.
         cells: The run's partition.
-        settings: The options.
+        data: The batches, and the tf.data service that gives them.
+        head: The head and its decoder.
+        optimizer: The loss, the learning rate and the schedule.
         folder: Where events and checkpoints go.
-        snapshot: File to go on from, written after epochs; None to begin anew whatever happens.
+        snapshot: File to resume from, written after epochs; None to start again whatever happens.
 
     Raises:
         RunError: If the snapshot cannot be used.
         TrainingError: If the loss becomes NaN or infinite.
     """
-    compile_network(parts, cells, settings)
-    decoder = decoder_of(settings, cells)
+    compile_network(parts, cells, optimizer, data.batch_size)
     measured = None
     if parts.validation:
-        measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, settings.patience, folder)
-    if settings.head in train_options.FITTED_HEADS:
+        decoder = decoder_of(head, cells)
+        measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, optimizer.patience, folder)
+    if head.is_fitted:
         if measured:
             print(f"validation {measured.measure()['val_mean_miles']:,.1f} mean miles")
         return None
-    if settings.schedule == "chunked":
-        chunked_schedule.fit(parts.network, parts.train, measured, settings, folder, snapshot)
+    if optimizer.schedule == "chunked":
+        chunked_schedule.fit(parts.network, parts.train, measured, optimizer, folder, snapshot)
         return None
-    kept = snapshots.Snapshots(parts.network, measured, settings.epochs, snapshot)
-    # In this order: the first stops looking before the validation begins, which has no steps; the others print, write
+    kept = snapshots.Snapshots(parts.network, measured, optimizer.epochs, snapshot)
+    # In this order: the first stops watching before the validation starts, which has no steps; the others print, write
     # and keep what that has measured.
-    watchers = [callbacks.Stall(settings.data_service, settings.data_service_wait_s)] if settings.data_service else []
+    watchers = [callbacks.StallDetection(data.data_service, data.data_service_wait_s)] if data.data_service else []
     watchers += [callbacks.EpochNumber(parts.train), callbacks.StopOnNaN(), *([measured] if measured else [])]
-    watchers += [callbacks.Progress(settings.epochs, measured), callbacks.Board(folder, cells, measured), kept]
+    watchers += [callbacks.Progress(optimizer.epochs, measured), callbacks.Board(folder, cells, measured), kept]
     if parts.train.forward:
         parts.train.forward(kept.epochs)
     parts.network.fit(
         parts.train.inputs,
-        epochs=0 if kept.is_over else settings.epochs,
+        epochs=0 if kept.is_over else optimizer.epochs,
         initial_epoch=kept.epochs,
         verbose=0,
         callbacks=watchers,
@@ -149,30 +160,29 @@ def save(
     parts: Parts,
     backbone: keras.Model,
     cells: partition.Partition,
-    settings: train_options.TrainOptions,
+    head: train_options.HeadOptions,
     folder: pathlib.Path,
 ) -> None:
     """Writes the whole network, from images to a point, into the run folder, and finishes the run."""
-    whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(settings, cells))
+    whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(head, cells))
     geolocator.save(whole, folder / run_folder.MODEL)
     run_folder.finish(folder)
 
 
 def conclude(measured: callbacks.Validation | None, folder: pathlib.Path, before: str = "") -> None:
-    """Prints how it ended and what comes next; `before` is a command that has to come before evaluation."""
+    """Prints the best epoch and the next command; `before` is a command that has to come before evaluation."""
     if measured:
         print(f"best epoch {measured.best_epoch + 1}: validation {measured.best_miles:,.1f} mean miles")
     print(f"wrote {folder / run_folder.MODEL}; next: {before}python -m trainers.evaluate --run_dir={folder}")
 
 
-def _optimizer(settings: train_options.TrainOptions, examples: int, slow: list[str]) -> keras.optimizers.Optimizer:
+def _optimizer(optimizer: train_options.OptimizerOptions, steps: int, slow: list[str]) -> keras.optimizers.Optimizer:
     """Returns Adam, or AdamW if there is weight decay or a slower part, with the learning rate's schedule."""
-    rate: Any = settings.learning_rate
-    if settings.lr_schedule == "cosine":
-        steps = settings.epochs * max(1, -(-examples // settings.batch_size))
-        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    rate: Any = optimizer.learning_rate
+    if optimizer.lr_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(optimizer.learning_rate, steps)
     if slow:
-        return optimizers.PacedAdamW(rate, settings.weight_decay, slow, settings.unfreeze_rate)
-    if settings.weight_decay:
-        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+        return optimizers.PacedAdamW(rate, optimizer.weight_decay, slow, optimizer.unfreeze_rate)
+    if optimizer.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=optimizer.weight_decay)
     return keras.optimizers.Adam(rate)

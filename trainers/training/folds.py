@@ -12,24 +12,24 @@ from trainers.options import train_options
 _VALIDATION_PARTS = 8
 
 
-def parts(settings: train_options.TrainOptions, coords: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns which locations are for what.
+def parts(data: train_options.DataOptions, coords: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the locations of each part of a fold.
 
     Args:
-        settings: --folds, --fold, and --validation_split, which leaves no validation part if it is empty.
+        data: --folds, --fold, and --validation_split, which leaves no validation part if it is empty.
         coords: `[n, 2]` degrees of all locations.
 
     Returns:
         Indices by "train", "validation" and "test"; every location in exactly one.
     """
-    held_out = splits.folds(coords, settings.folds) == settings.fold
+    held_out = splits.folds(coords, data.folds) == data.fold
     rest = np.flatnonzero(~held_out)
-    chosen = np.zeros(len(rest), bool)
-    if settings.validation_split:
+    is_validation = np.zeros(len(rest), bool)
+    if data.validation_split:
         # Another seed: else these would be the next fold's blocks in part.
-        chosen = splits.folds(coords[rest], _VALIDATION_PARTS, seed=1) == 0
+        is_validation = splits.folds(coords[rest], _VALIDATION_PARTS, seed=1) == 0
     return {
-        splits.TRAIN: rest[~chosen],
-        splits.VALIDATION: rest[chosen],
+        splits.TRAIN: rest[~is_validation],
+        splits.VALIDATION: rest[is_validation],
         splits.TEST: np.flatnonzero(held_out),
     }

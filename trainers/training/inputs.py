@@ -1,12 +1,11 @@
-"""What a training sees: batches of (inputs, truth), from a feature cache, from features in memory or from images.
+"""Inputs of a training: batches of (inputs, truth) from a feature cache, from features in memory or from images.
 
 Truth is float32 `[b, 3]`: latitude and longitude in degrees, and the cell of the run's partition. Inputs are a dict
 with `view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` uint8 `[b, v, h, w, 3]`.
-
-The memory that images take on their way into a training: JPEGs that wait to be shuffled, and decoded batches.
 """
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -38,11 +37,12 @@ class Split:
         coords: `[n, 2]` float64 degrees, (lat, lon).
         cells: `[n]` int32, -1 outside the run's partition.
         examples: Number of examples an epoch.
-        source: What it is made of, as text: another one where other data would be trained on.
-        forward: Takes a number of epochs and leaves them out, so that what comes next is what would come after them;
-            None of what does not count its epochs.
-        begin: Takes the number of an epoch, from 0, before it begins; None of what counts its epochs or has one order.
+        source: Fingerprint of the data, as text.
+        forward: Takes a number of epochs and skips them; None of inputs that do not count their epochs.
         chunks: Takes a number of examples and yields the split in inputs of so many; None where it cannot be divided.
+        begin: Takes the number of an epoch, from 0, before it starts; None of inputs that count their epochs or have
+            one order.
+        is_padded: Whether the last batch is filled up with rows of weight 0 (trainers/training/devices.py).
     """
 
     inputs: Any
@@ -54,10 +54,11 @@ class Split:
     forward: Callable[[int], Any] | None = None
     chunks: Callable[[int], Iterator[Any]] | None = None
     begin: Callable[[int], Any] | None = None
+    is_padded: bool = False
 
 
 def from_cache(
-    settings: train_options.TrainOptions, split: str, cells: partition.Partition, train: bool
+    data: train_options.DataOptions, split: str, cells: partition.Partition, train: bool, seed: int
 ) -> tuple[Split, feature_cache.FeatureCache]:
     """Returns a split of the cache at --cache_dir.
 
@@ -65,25 +66,23 @@ def from_cache(
         CacheError: If the cache is missing, unfinished or damaged.
         DatasetError: If no location of the split lies in the partition.
     """
-    cache = feature_cache.FeatureCache(pathlib.Path(settings.cache_dir, split))
-    coords = cache.rows.coords
-    labels = cells.label(coords[:, 0], coords[:, 1])
-    chosen = _usable(split, labels) if train else np.arange(len(labels))
-    truth = _truth(coords, labels)
-    views = settings.train_views if train else "all"
+    cache = feature_cache.FeatureCache(pathlib.Path(data.cache_dir, split))
+    labels = cells.label(cache.rows.coords[:, 0], cache.rows.coords[:, 1])
+    rows = _usable(split, labels) if train else np.arange(len(labels))
     caches = [cache]
-    if train and settings.variants:
-        folders = (cache_format.folder_of(settings.cache_dir, split, n + 1) for n in range(settings.variants))
+    if train:
+        folders = (cache_format.folder_of(data.cache_dir, split, n + 1) for n in range(data.variants))
         caches += map(feature_cache.FeatureCache, folders)
-    source = joined_cache.AugmentedCache(caches, settings.seed) if len(caches) > 1 else cache
-    batches = cached_batches.CachedBatches(
-        source, truth, chosen, views, settings.batch_size, settings.seed if train else None
-    )
-    return _split_of(batches, cache.rows.location_ids, coords, labels, caches), cache
+    batches = _batches(data, caches, labels, rows, train, seed)
+    return _split_of(batches, cache.rows, slice(None), labels, caches), cache
 
 
 def from_fold(
-    settings: train_options.TrainOptions, cache: joined_cache.JoinedCache, cells: partition.Partition, part: str
+    data: train_options.DataOptions,
+    cache: joined_cache.JoinedCache,
+    cells: partition.Partition,
+    part: str,
+    seed: int,
 ) -> Split:
     """Returns the "train" or "validation" part of a fold of a joined cache.
 
@@ -92,93 +91,112 @@ def from_fold(
     """
     coords, train = cache.rows.coords, part == splits.TRAIN
     labels = cells.label(coords[:, 0], coords[:, 1])
-    chosen = folds.parts(settings, coords)[part]
-    if train:
-        chosen = chosen[_usable(part, labels[chosen])]
-    truth = _truth(coords, labels)
-    views = settings.train_views if train else "all"
+    rows = folds.parts(data, coords)[part]
     caches = [cache]
-    if train and settings.variants:
-        caches += [joined_cache.open_all(settings.cache_dir, n + 1) for n in range(settings.variants)]
-    source = joined_cache.AugmentedCache(caches, settings.seed) if len(caches) > 1 else cache
-    batches = cached_batches.CachedBatches(
-        source, truth, chosen, views, settings.batch_size, settings.seed if train else None
-    )
-    names = cache.rows.location_ids[chosen]
-    return _split_of(batches, names, coords[chosen], labels[chosen], caches)
+    if train:
+        rows = rows[_usable(part, labels[rows])]
+        caches += [joined_cache.open_all(data.cache_dir, n + 1) for n in range(data.variants)]
+    return _split_of(_batches(data, caches, labels, rows, train, seed), cache.rows, rows, labels, caches)
 
 
 def from_memory(
-    settings: train_options.TrainOptions, memory: cached_batches.FeatureRows, cells: partition.Partition, train: bool
+    data: train_options.DataOptions,
+    features: joined_cache.FeatureSource,
+    cells: partition.Partition,
+    train: bool,
+    seed: int,
 ) -> Split:
-    """Returns all locations of features in memory, by id, so that the order in which they came does not count."""
-    rows = memory.rows
+    """Returns all locations of features in memory by id, so that the order in which they came does not count."""
+    rows = features.rows
     order = rows.location_ids.order()
     labels = cells.label(rows.coords[:, 0], rows.coords[:, 1])
-    truth = _truth(rows.coords, labels)
-    views = settings.train_views if train else "all"
-    batches = cached_batches.CachedBatches(
-        memory, truth, order, views, settings.batch_size, settings.seed if train else None
-    )
-    names, coords = rows.location_ids[order], rows.coords[order]
-    return _split_of(batches, names, coords, labels[order], [])
+    return _split_of(_batches(data, [features], labels, order, train, seed), rows, order, labels, [])
 
 
-def from_images(settings: train_options.TrainOptions, split: str, cells: partition.Partition, train: bool) -> Split:
+def from_images(
+    data: train_options.DataOptions,
+    size_px: tuple[int, int],
+    split: str,
+    cells: partition.Partition,
+    train: bool,
+    run: train_options.RunOptions,
+) -> Split:
     """Returns a split decoded from the dataset's images.
+
+    Args:
+        data: The dataset and its batches.
+        size_px: Height and width to resize the images to.
+        split: Name of the split.
+        cells: The run's partition.
+        train: Whether it is trained on, in random order; else all views come in order.
+        run: The seed, and whether the order repeats to the last bit.
 
     Raises:
         DatasetError: If there is no such dataset or split, or none of its locations lies in the partition.
     """
-    builder = dataset_reader.open_builder(settings.data_dir, settings.config)
+    builder = dataset_reader.open_builder(data.data_dir, data.config)
     index = dataset_reader.index(builder, split)
     labels = cells.label(index.coords[:, 0], index.coords[:, 1])
-    if train:
-        _usable(split, labels)
-    single = train and settings.train_views == "single"
-    # What is predicted must come in order.
-    service = settings.data_service if train else ""
+    single = train and data.train_views == "single"
+    # Predictions must come in order.
+    service = data.data_service if train else ""
     shuffled, epoch = None, None
     if train:
-        check_image_memory(settings, builder, split, 1 if single else int(index.views.max()))
+        _usable(split, labels)
+        check_image_memory(data, size_px, builder, split, 1 if single else int(index.views.max()))
     if train and not service:
         # A variable holds the number of the epoch, and workers elsewhere do not have it.
-        shuffled, epoch = dataset_reader.epochs(builder, split, settings.seed, settings.shuffle_locations)
+        shuffled, epoch = dataset_reader.epochs(builder, split, run.seed, data.shuffle_locations)
     batches = pipeline.batches(
         builder,
         split,
         pipeline.PipelineOptions(
-            settings.height_px,
-            settings.width_px,
-            batch_size=settings.batch_size,
+            *size_px,
+            batch_size=data.batch_size,
             views="single" if single else "all",
             shuffle=bool(service),
-            seed=settings.seed,
-            deterministic=settings.deterministic or not train,
+            seed=run.seed,
+            deterministic=run.deterministic or not train,
             service=service,
         ),
         then=lambda batch: _with_truth(batch, cells),
         serialized=shuffled,
     )
     examples = int(index.views.sum()) if single else len(index)
-    # Of single views TensorFlow does not know how many there are, and Keras warns that they ran out.
+    # TensorFlow does not know the number of single views, and Keras warns that they ran out.
     if not service:
-        batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // settings.batch_size)))
+        batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // data.batch_size)))
     source, begin = dataset_reader.fingerprint_of(builder), epoch.assign if epoch is not None else None
     return Split(batches, index.location_ids, index.coords, labels, examples, source, begin=begin)
 
 
+def _batches(
+    data: train_options.DataOptions,
+    caches: Sequence[Any],
+    labels: np.ndarray,
+    rows: np.ndarray,
+    train: bool,
+    seed: int,
+) -> cached_batches.CachedBatches:
+    """Returns batches of some locations of a cache, drawn from it and its augmented copies."""
+    source = joined_cache.AugmentedCache(caches, seed) if len(caches) > 1 else caches[0]
+    truth = _truth(source.rows.coords, labels)
+    views = data.train_views if train else "all"
+    return cached_batches.CachedBatches(source, truth, rows, views, data.batch_size, seed if train else None)
+
+
 def _split_of(
     batches: cached_batches.CachedBatches,
-    location_ids: string_array.Texts,
-    coords: np.ndarray,
+    rows: cache_format.Rows,
+    chosen: np.ndarray | slice,
     labels: np.ndarray,
-    caches: Sequence[joined_cache.FeatureSource],
+    caches: Sequence[feature_cache.FeatureCache | joined_cache.JoinedCache],
 ) -> Split:
-    """Returns a split whose batches come from caches, or from memory if there are none."""
+    """Returns a split of some locations whose batches come from caches, or from memory if there are none."""
     source = "\n".join(str(cache.key) for cache in caches)
+    names, coords, labels = rows.location_ids[chosen], rows.coords[chosen], labels[chosen]
     storage_memory.release_free_memory(batches.examples)
-    return Split(batches, location_ids, coords, labels, batches.examples, source, batches.forward, batches.chunks)
+    return Split(batches, names, coords, labels, batches.examples, source, batches.forward, batches.chunks)
 
 
 def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:
@@ -219,27 +237,27 @@ def _usable(split: str, labels: np.ndarray) -> np.ndarray:
 _BATCHES_AHEAD = 4
 
 
-def needed_bytes(settings: train_options.TrainOptions, builder: "DatasetBuilder", split: str, views: int) -> float:
-    """Returns what a split's images take at most; `tests/soak/soak_memory.py` holds it against what is used.
+def needed_bytes(
+    data: train_options.DataOptions, size_px: tuple[int, int], builder: "DatasetBuilder", split: str, views: int
+) -> float:
+    """Returns the memory of a split's images at most; `tests/soak/soak_memory.py` compares it with what is used.
 
     Args:
-        settings: Their size, the batch, and how many locations are shuffled at once.
+        data: The batch, and how many locations are shuffled at once.
+        size_px: Height and width of the decoded images.
         builder: The dataset.
         split: Its split.
         views: Images an example.
     """
-    waiting_bytes = dataset_reader.buffer_bytes(builder, split, settings.shuffle_locations)
-    pixels = settings.batch_size * views * settings.height_px * settings.width_px * 3
-    return waiting_bytes + _BATCHES_AHEAD * pixels
+    waiting_bytes = dataset_reader.buffer_bytes(builder, split, data.shuffle_locations)
+    return waiting_bytes + _BATCHES_AHEAD * data.batch_size * views * math.prod(size_px) * 3
 
 
-def check_image_memory(settings: train_options.TrainOptions, builder: "DatasetBuilder", split: str, views: int) -> None:
-    """Refuses to shuffle and batch more images than fit into memory; takes what `needed_bytes` does.
-
-    Raises:
-        MemoryShortError: If they do not.
-    """
-    what = f"--shuffle_locations={settings.shuffle_locations} and --batch_size={settings.batch_size} images of "
-    what += f"{settings.height_px} x {settings.width_px} pixels, {views} a location,"
-    needed = needed_bytes(settings, builder, split, views)
+def check_image_memory(
+    data: train_options.DataOptions, size_px: tuple[int, int], builder: "DatasetBuilder", split: str, views: int
+) -> None:
+    """Raises MemoryShortError if the shuffled and batched images do not fit; takes what `needed_bytes` does."""
+    what = f"--shuffle_locations={data.shuffle_locations} and --batch_size={data.batch_size} images of "
+    what += f"{size_px[0]} x {size_px[1]} pixels, {views} a location,"
+    needed = needed_bytes(data, size_px, builder, split, views)
     storage_memory.check_memory(what, needed, "lower --shuffle_locations, or --batch_size")

@@ -1,4 +1,4 @@
-"""The networks that the flags of a training describe, with what only training sees around them."""
+"""Networks of a training: the classifier behind the encoder, and the augmentation around it."""
 
 import keras
 
@@ -10,12 +10,17 @@ from trainers.options import train_options
 
 
 def classifier_of(
-    settings: train_options.TrainOptions, spec: backbones.BackboneSpec, feature_shape: tuple[int, ...], cells: int
+    head: train_options.HeadOptions,
+    unfreeze: str,
+    spec: backbones.BackboneSpec,
+    feature_shape: tuple[int, ...],
+    cells: int,
 ) -> keras.Model:
-    """Builds what stands behind the features: unfrozen blocks if there are any, head, fusion of views.
+    """Builds the network behind the features: unfrozen blocks if there are any, head, fusion of views.
 
     Args:
-        settings: Flags.
+        head: The head and its fusion.
+        unfreeze: --unfreeze, the blocks of the encoder to train.
         spec: Encoder that gives the features.
         feature_shape: Shape of one view's features.
         cells: Number of cells.
@@ -27,20 +32,19 @@ def classifier_of(
         BackboneError: If the encoder cannot be cut as the flags ask.
         OptionError: If the head cannot stand on what it gets.
     """
-    blocks = fine_tuning.blocks_behind(spec, settings.unfreeze) if settings.unfreeze else None
+    blocks = fine_tuning.blocks_behind(spec, unfreeze) if unfreeze else None
     shape = tuple(blocks.output_shape[1:]) if blocks else feature_shape
-    head = classifiers.build(settings.head, fusion.head_shape(settings.fusion, shape), cells, settings.dropout)
-    return geolocator.build_classifier(head, feature_shape, settings.fusion, blocks)
+    built = classifiers.build(head.head, fusion.head_shape(head.fusion, shape), cells, head.dropout)
+    return geolocator.build_classifier(built, feature_shape, head.fusion, blocks)
 
 
-def unfrozen(settings: train_options.TrainOptions, classifier: keras.Model) -> list[str]:
+def unfrozen_paths(classifier: keras.Model) -> list[str]:
     """Returns the paths of the weights in the unfrozen blocks of a classifier; none if nothing was unfrozen."""
-    if not settings.unfreeze:
-        return []
-    return [weight.path for weight in classifier.get_layer("blocks").layer.trainable_weights]
+    blocks = [layer for layer in classifier.layers if layer.name == "blocks"]
+    return [weight.path for layer in blocks for weight in layer.layer.trainable_weights]
 
 
-def on_features(settings: train_options.TrainOptions, classifier: keras.Model) -> keras.Model:
+def on_features(changes: train_options.AugmentationOptions, classifier: keras.Model) -> keras.Model:
     """Returns a network to train on cached features: the classifier behind the augmentation of features.
 
     It shares the classifier's weights and is another model, because a compiled one inside the geolocator would take its
@@ -48,50 +52,38 @@ def on_features(settings: train_options.TrainOptions, classifier: keras.Model) -
     """
     features, view_mask = classifier.input["features"], classifier.input["view_mask"]
     inputs = {"features": features, "view_mask": view_mask}
-    if not _changes_features(settings):
+    if not changes.changes_features:
         return keras.Model(inputs, classifier.output, name="trainable")
-    return keras.Model(inputs, classifier(_changed(settings, features, view_mask)), name="trainable")
+    return keras.Model(inputs, classifier(_augmented(changes, features, view_mask)), name="trainable")
 
 
 def on_images(
-    settings: train_options.TrainOptions, backbone: backbones.Backbone, classifier: keras.Model
+    changes: train_options.AugmentationOptions, backbone: backbones.Backbone, classifier: keras.Model
 ) -> keras.Model:
     """Returns a network to train on images: augmentation of images, backbone, augmentation of features, classifier."""
-    if not _changes_features(settings) and not _changes_images(settings):
+    if not changes.changes_features and not changes.changes_images:
         return geolocator.build_trainable(backbone, classifier)
     image = keras.Input((None, *backbone.input_shape[1:]), dtype="uint8", name="image")
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
     changed = image
-    if _changes_images(settings):
-        changed = augmentation.ImageJitter(settings.brightness, settings.contrast, settings.crop, name="jitter")(image)
+    if changes.changes_images:
+        changed = augmentation.ImageJitter(changes.brightness, changes.contrast, changes.crop, name="jitter")(image)
     features = views.PerView(backbone, name="backbone")(changed)
-    log_probabilities = classifier(_changed(settings, features, view_mask))
+    log_probabilities = classifier(_augmented(changes, features, view_mask))
     return keras.Model({"image": image, "view_mask": view_mask}, log_probabilities, name="trainable")
 
 
-def _changes_images(settings: train_options.TrainOptions) -> bool:
-    """Returns whether training changes images."""
-    return bool(settings.brightness or settings.contrast or settings.crop)
-
-
-def _changes_features(settings: train_options.TrainOptions) -> bool:
-    """Returns whether training changes features or hides views."""
-    return bool(settings.feature_dropout or settings.view_mixup or settings.view_dropout)
-
-
-def _changed(
-    settings: train_options.TrainOptions, features: tensors.Tensor, view_mask: tensors.Tensor
+def _augmented(
+    changes: train_options.AugmentationOptions, features: tensors.Tensor, view_mask: tensors.Tensor
 ) -> dict[str, tensors.Tensor]:
-    """Returns the symbolic inputs of a classifier behind the augmentation that the flags ask for."""
-    if settings.view_mixup:
-        features = augmentation.ViewMixup(settings.view_mixup, name="view_mixup")(features, view_mask)
-    if settings.view_dropout:
-        view_mask = augmentation.ViewDropout(settings.view_dropout, name="view_dropout")(view_mask)
-    if settings.feature_dropout:
+    """Returns the symbolic inputs of a classifier behind the augmentation of features."""
+    if changes.view_mixup:
+        features = augmentation.ViewMixup(changes.view_mixup, name="view_mixup")(features, view_mask)
+    if changes.view_dropout:
+        view_mask = augmentation.ViewDropout(changes.view_dropout, name="view_dropout")(view_mask)
+    if changes.feature_dropout:
         # Whole channels: a neighbour in the map would give a single value away.
         shape = (None, None, *[1] * (len(features.shape) - 3), None)
-        drop = keras.layers.Dropout(
-            settings.feature_dropout, noise_shape=shape, dtype="float32", name="feature_dropout"
-        )
+        drop = keras.layers.Dropout(changes.feature_dropout, noise_shape=shape, dtype="float32", name="feature_dropout")
         features = drop(features)
     return {"features": features, "view_mask": view_mask}

@@ -1,9 +1,9 @@
-"""What a training that was stopped or killed goes on from: all that its next epoch depends on, to the last bit.
+"""Snapshots from which a stopped or killed training resumes to the last bit.
 
-After an epoch everything that the next one reads is written into one file: the network's variables, among them the
-states of the random numbers of dropout and augmentation; those of the optimizer; the best weights so far and how far
-off they were. The order of the data follows from the number of the epoch (trainers/training/inputs.py). Keras saves
-neither the states of random numbers (https://github.com/keras-team/keras/issues/19796) nor what callbacks know.
+After an epoch the whole state of a training is written into one file: the network's variables, among them the
+states of the random numbers of dropout and augmentation; those of the optimizer; the best weights so far and their
+mean miles. The order of the data follows from the number of the epoch (trainers/training/inputs.py). Keras saves
+neither the states of random numbers (https://github.com/keras-team/keras/issues/19796) nor those of callbacks.
 """
 
 import json
@@ -26,7 +26,7 @@ _PAUSE = 20
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Writes snapshots after epochs. The last of the callbacks, as it keeps what the others have found.
+    """Writes snapshots after epochs. The last of the callbacks, as it stores the results of the others.
 
     Attributes:
         epochs: Finished epochs, over all chunks.
@@ -34,7 +34,7 @@ class Snapshots(keras.callbacks.Callback):
 
     Args:
         network: Compiled, and not yet trained; gets the variables of an earlier snapshot if there is one.
-        measured: Measures the validation split, if anything does; gets what it knew.
+        measured: The validation, if there is one; gets its earlier results.
         epochs: Epochs in all, at most.
         path: The file; None to keep nothing.
 
@@ -53,7 +53,7 @@ class Snapshots(keras.callbacks.Callback):
         self._next_s = -math.inf
         if path and path.is_file():
             self._restore(path)
-            print(f"goes on after epoch {self.epochs} of at most {epochs}", flush=True)
+            print(f"resumes after epoch {self.epochs} of at most {epochs}", flush=True)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Writes the snapshot."""
@@ -65,7 +65,7 @@ class Snapshots(keras.callbacks.Callback):
             self._next_s = time.monotonic() + _PAUSE * (time.monotonic() - began_s)
 
     def write(self, path: pathlib.Path) -> None:
-        """Writes what is now."""
+        """Writes the present state."""
         arrays = {f"variable{n}": keras.ops.convert_to_numpy(v) for n, v in enumerate(self._variables)}
         progress: dict[str, Any] = {"epochs": self.epochs, "is_over": self.is_over}
         if self._measured:
@@ -77,7 +77,7 @@ class Snapshots(keras.callbacks.Callback):
             np.savez(temporary, allow_pickle=False, **arrays)
 
     def _restore(self, path: pathlib.Path) -> None:
-        """Puts everything back as it was."""
+        """Restores the state of a snapshot."""
         try:
             # Opened here: NumPy leaves a damaged file open.
             with path.open("rb") as source, np.load(source, allow_pickle=False) as found:
@@ -90,8 +90,8 @@ class Snapshots(keras.callbacks.Callback):
                 self._measured.best_epoch = progress["best_epoch"]
                 self._measured.best_weights = [arrays[f"best{n}"] for n in range(len(arrays))]
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            problem = f"{path}: no snapshot to go on from ({type(error).__name__}: {error})."
-            raise errors.RunError(problem, "begin anew with --overwrite") from error
+            problem = f"{path}: no snapshot to resume from ({type(error).__name__}: {error})."
+            raise errors.RunError(problem, "start again with --overwrite") from error
 
     def _assign(self, values: list[np.ndarray]) -> None:
         """Sets all variables, or none and raises ValueError if one is not of the shape that the network has now."""

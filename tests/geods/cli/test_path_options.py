@@ -5,7 +5,6 @@ import dataclasses
 import importlib
 import pathlib
 import re
-import typing
 
 import pytest
 from all_programs import PROGRAMS, name_of
@@ -13,7 +12,7 @@ from all_programs import PROGRAMS, name_of
 from geods import errors
 from geods.cli import flags, path_options
 from geods.remote import urls
-from trainers.options import encoder_options, train_options
+from trainers.options import extract_options, train_options
 
 _OF_PATHS = re.compile(r"\b(files?|folders?|paths?|trees?|director(y|ies)|PATH|zip)\b", re.IGNORECASE)
 _NAMED_SO = re.compile(
@@ -45,13 +44,13 @@ def class_of(program: pathlib.Path) -> type:
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=name_of)
 def test_every_option_that_names_a_file_or_folder_says_what_is_done_with_it(program):
-    found = class_of(program)
-    hints = typing.get_type_hints(found)
-    declared = path_options.modes(found)
+    fields = flags.leaves(class_of(program))
+    hints = {field.name: field.type for field in fields}
+    declared = {field.name: field.metadata["path"] for field in fields if field.metadata["path"]}
     assert set(declared.values()) <= set(path_options.MODES)
     texts = {name for name, hint in hints.items() if hint in (str, str | None, tuple[str, ...])}
     assert set(declared) <= texts
-    for field in dataclasses.fields(found):
+    for field in fields:
         is_path = _NAMED_SO.fullmatch(field.name) or _OF_PATHS.search(field.metadata["help"])
         if field.name in texts and is_path and field.name not in _NO_PATHS.get(name_of(program), ()):
             assert field.name in declared, f"--{field.name} of {name_of(program)} does not say that it is a path"
@@ -59,7 +58,7 @@ def test_every_option_that_names_a_file_or_folder_says_what_is_done_with_it(prog
 
 def test_the_exceptions_are_of_options_that_there_are():
     for program in PROGRAMS:
-        names = {field.name for field in dataclasses.fields(class_of(program))}
+        names = {field.name for field in flags.leaves(class_of(program))}
         assert _NO_PATHS.get(name_of(program), set()) <= names
 
 
@@ -113,7 +112,7 @@ def test_the_paths_in_options_and_what_is_done_there():
 
 @pytest.mark.parametrize("more", [{"data_service": "localhost:1"}, {"follow": True, "imagery": "tree"}])
 def test_what_looks_for_paths_elsewhere_is_refused_with_urls(more):
-    given = train_options.TrainOptions(run_dir="s3://b/run", **more)
+    given = flags.build(train_options.TrainOptions, run_dir="s3://b/run", **more)
     with (
         pytest.raises(errors.OptionError, match=f"--{next(iter(more))} with s3://b/run"),
         path_options.with_local_paths(given),
@@ -122,7 +121,9 @@ def test_what_looks_for_paths_elsewhere_is_refused_with_urls(more):
 
 
 def test_workers_of_beam_are_refused_with_urls():
-    given = encoder_options.ExtractOptions(data_dir="s3://b/data", beam_pipeline_options="runner=DirectRunner")
+    given = flags.build(
+        extract_options.ExtractOptions, data_dir="s3://b/data", beam_pipeline_options="runner=DirectRunner"
+    )
     with (
         pytest.raises(errors.OptionError, match="--beam_pipeline_options with s3://b/data"),
         path_options.with_local_paths(given),

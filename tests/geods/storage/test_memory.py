@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from geods.dataset import dataset_reader
 from geods.storage import memory
 from trainers.options import train_options
@@ -23,13 +24,11 @@ def test_what_is_available_is_what_the_system_says():
 
 def test_batches_of_images_that_cannot_fit_are_refused_before_any_is_read(data_dir):
     cells = dataset_reader.partition_of(dataset_reader.open_builder(data_dir, "random"))
-    settings = train_options.TrainOptions(
-        data_dir=str(data_dir), config="random", batch_size=10**6, height_px=2000, width_px=4000
-    )
+    settings = cli_flags.build(train_options.TrainOptions, data_dir=str(data_dir), config="random", batch_size=10**6)
     with pytest.raises(
         errors.MemoryShortError, match=r"--batch_size=1000000 .*3 a location, would take 288,\d+"
     ) as told:
-        inputs.from_images(settings, "train", cells, train=True)
+        inputs.from_images(settings.data, (2000, 4000), "train", cells, train=True, run=settings.run)
     assert "lower --shuffle_locations, or --batch_size" in str(told.value)
 
 

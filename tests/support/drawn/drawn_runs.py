@@ -96,5 +96,7 @@ def finish(folder: pathlib.Path, cells: partition.Partition) -> pathlib.Path:
     decoder = decode.Decoder("least_distance", cells.centroids, cells.diagonal_km, name="decoder")
     geolocator.save(geolocator.build_geolocator(backbone, classifier, decoder), folder / "model.keras")
     partition.write(cells, folder / "partition.geojson")
-    (folder / "flags.cfg").write_text(flags.to_flagfile(train_options.TrainOptions(str(folder))), encoding="utf-8")
+    (folder / "flags.cfg").write_text(
+        flags.to_flagfile(flags.build(train_options.TrainOptions, data_dir=str(folder))), encoding="utf-8"
+    )
     return folder

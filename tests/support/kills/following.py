@@ -2,6 +2,7 @@
 
 import scraped_tree
 
+from geods.cli import flags as cli_flags
 from trainers.options import train_options
 
 HEIGHT_PX, WIDTH_PX = scraped_tree.SIZE_PX
@@ -22,4 +23,4 @@ FLAGS = {
 
 
 def settings_of(tree_dir, run_dir, **changes):
-    return train_options.TrainOptions(imagery=str(tree_dir), run_dir=str(run_dir), **(FLAGS | changes))
+    return cli_flags.build(train_options.TrainOptions, imagery=str(tree_dir), run_dir=str(run_dir), **(FLAGS | changes))

@@ -14,13 +14,14 @@ import killing
 import numpy as np
 import road
 
+from geods.cli import flags as cli_flags
 from geods.cli import program
 from geods.geo import partition
 from geods.storage import files, seals
 from trainers import evaluate as trainers_evaluate
 from trainers import extract as trainers_extract
 from trainers import train as trainers_train
-from trainers.options import encoder_options, evaluate_options, train_options
+from trainers.options import evaluate_options, extract_options, train_options
 from trainers.runs import run_folder
 
 # Before the first child is forked, so that none has to; some of it only for that.
@@ -77,7 +78,13 @@ class Road:
         """Extracts features, in blocks of eight views."""
         fields = {**road.ENCODER_FIELDS, "layer": "block_3_expand_relu", "pooling": "avg", "block_rows": 8, **changes}
         trainers_extract.main(
-            encoder_options.ExtractOptions(data_dir=str(self.data), config="random", cache_dir=str(cache_dir), **fields)
+            cli_flags.build(
+                extract_options.ExtractOptions,
+                data_dir=str(self.data),
+                config="random",
+                cache_dir=str(cache_dir),
+                **fields,
+            )
         )
 
     def train(self, run_dir: pathlib.Path, **changes: object) -> None:
@@ -85,14 +92,18 @@ class Road:
         fields = {**road.ENCODER_FIELDS, "layer": "block_3_expand_relu", "pooling": "avg", "epochs": 4}
         fields |= {"batch_size": 8, "learning_rate": 0.01, "deterministic": True, "cache_dir": str(self.cache)}
         trainers_train.main(
-            train_options.TrainOptions(
-                data_dir=str(self.data), config="random", run_dir=str(run_dir), **(fields | changes)
+            cli_flags.build(
+                train_options.TrainOptions,
+                data_dir=str(self.data),
+                config="random",
+                run_dir=str(run_dir),
+                **(fields | changes),
             )
         )
 
     def evaluate(self, run_dir: pathlib.Path) -> None:
         """Evaluates a run."""
-        trainers_evaluate.main(evaluate_options.EvaluateOptions(run_dir=str(run_dir)))
+        trainers_evaluate.main(cli_flags.build(evaluate_options.EvaluateOptions, run_dir=str(run_dir)))
 
     def work(self, part: str) -> Work:
         """Returns one of the four programs, when all is there that it needs."""

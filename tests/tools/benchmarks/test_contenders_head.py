@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from tools import benchmark_head
 from tools.benchmarks import contenders_head, harness, report_training
 from trainers import extract
-from trainers.options import encoder_options
+from trainers.options import extract_options
 
 # Maps of 4x4 as the whole encoder has of 128x128, with a third of its layers.
 ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "layer": "block_6_expand_relu"}
@@ -23,7 +24,11 @@ def settings(data_dir, tmp_path_factory) -> dict:
     """Options for trainers.train on a small cache of whole maps, of the test split."""
     where = {"data_dir": str(data_dir), "config": "random", **ENCODER}
     folder = str(tmp_path_factory.mktemp("maps"))
-    extract.main(encoder_options.ExtractOptions(**where, cache_dir=folder, cache_dtype="float32", splits=("test",)))
+    extract.main(
+        cli_flags.build(
+            extract_options.ExtractOptions, **where, cache_dir=folder, cache_dtype="float32", splits=("test",)
+        )
+    )
     return {**where, **TRAIN, "train_split": "test", "cache_dir": folder}
 
 

@@ -1,6 +1,5 @@
 """Extraction by the workers of a Beam runner gives the cache that one process gives, bit by bit."""
 
-import dataclasses
 import json
 import shutil
 
@@ -9,8 +8,9 @@ import rebuilt_datasets
 import road
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from trainers.features import beam_extraction, feature_cache
-from trainers.options import encoder_options
+from trainers.options import extract_options
 
 
 def hashes(folder):
@@ -35,7 +35,8 @@ def test_the_cache_is_the_same_to_the_last_bit_and_only_what_is_missing_is_compu
 
 
 def test_a_worker_with_other_weights_is_refused_and_writes_nothing(data_dir, cache_dir, tmp_path):
-    settings = encoder_options.ExtractOptions(
+    settings = cli_flags.build(
+        extract_options.ExtractOptions,
         **road.ENCODER_FIELDS,
         data_dir=str(data_dir),
         config="random",
@@ -46,6 +47,6 @@ def test_a_worker_with_other_weights_is_refused_and_writes_nothing(data_dir, cac
     mine = feature_cache.FeatureCache(cache_dir / "test").key.weights_sha256
     with pytest.raises(errors.BeamError, match=r"a worker's mobilenet_v2 with .* has other weights"):
         beam_extraction.write_block(
-            (0, 0, (0, 0), 0, 3), json.dumps(dataclasses.asdict(settings)), str(tmp_path), "test", 0, mine
+            (0, 0, (0, 0), 0, 3), json.dumps(cli_flags.values_of(settings)), str(tmp_path), "test", 0, mine
         )
     assert list(tmp_path.iterdir()) == []

@@ -1,15 +1,16 @@
 """Changed copies of a cache: the same whatever was interrupted, drawn from in training, refused if of other images."""
 
-import dataclasses
 import shutil
 
 import numpy as np
 import pytest
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from trainers import extract, train
 from trainers.features import cache_format, feature_cache, joined_cache
-from trainers.options import encoder_options, train_options
+from trainers.options import extract_options, train_options
+from trainers.training import cells as training_cells
 from trainers.training import inputs
 
 ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48, "pooling": "avg"}
@@ -17,7 +18,8 @@ ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px"
 
 @pytest.fixture(scope="module")
 def settings(data_dir, tmp_path_factory):
-    return encoder_options.ExtractOptions(
+    return cli_flags.build(
+        extract_options.ExtractOptions,
         **ENCODER,
         layer="block_3_expand_relu",
         data_dir=str(data_dir),
@@ -34,7 +36,7 @@ def settings(data_dir, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cache_dir(settings):
     extract.main(settings)
-    return settings.cache_dir
+    return settings.data.cache_dir
 
 
 def of(cache_dir, variant, split="train"):
@@ -60,7 +62,7 @@ def test_an_extraction_that_was_cut_off_makes_the_same_copies(settings, cache_di
     blocks = sorted((tmp_path / "cache" / "train" / "variant1" / "blocks").iterdir())
     before = blocks[3].read_bytes()
     blocks[3].unlink()
-    extract.main(dataclasses.replace(settings, cache_dir=str(tmp_path / "cache"), splits=("train",)))
+    extract.main(cli_flags.replace(settings, cache_dir=str(tmp_path / "cache"), splits=("train",)))
     again, first = of(tmp_path / "cache", 1), of(cache_dir, 1)
     assert blocks[3].read_bytes() == before
     np.testing.assert_array_equal(again.take(np.arange(len(again))), first.take(np.arange(len(first))))
@@ -82,22 +84,24 @@ def test_rows_are_drawn_from_all_copies_anew_each_epoch(cache_dir):
 
 
 def test_only_training_draws(settings, cache_dir):
-    trained = train_options.TrainOptions(
-        data_dir=settings.data_dir, config="random", cache_dir=cache_dir, variants=2, head="linear", epochs=1
-    )
-    from trainers.training import cells
-
-    chosen = cells.for_run(trained)
-    held, _ = inputs.from_cache(trained, "validation", chosen, train=False)
+    data = train_options.DataOptions(settings.data.data_dir, "random", variants=2, cache_dir=cache_dir)
+    cells = training_cells.for_run(train_options.CellOptions(), data)
+    held, _ = inputs.from_cache(data, "validation", cells, train=False, seed=0)
     given, mask = held.inputs[0][0]["features"], held.inputs[0][0]["view_mask"]
     plain = of(cache_dir, 0, "validation")
     np.testing.assert_array_equal(given[mask], plain.take(np.arange(mask.sum())).astype("float32"))
 
 
 def test_a_run_draws_them(settings, cache_dir, tmp_path, capsys):
-    flags = {"data_dir": settings.data_dir, "config": "random", "cache_dir": cache_dir, "head": "linear", "epochs": 2}
-    train.main(train_options.TrainOptions(**flags, variants=2, run_dir=str(tmp_path / "a")))
-    train.main(train_options.TrainOptions(**flags, variants=0, run_dir=str(tmp_path / "b")))
+    flags = {
+        "data_dir": settings.data.data_dir,
+        "config": "random",
+        "cache_dir": cache_dir,
+        "head": "linear",
+        "epochs": 2,
+    }
+    train.main(cli_flags.build(train_options.TrainOptions, **flags, variants=2, run_dir=str(tmp_path / "a")))
+    train.main(cli_flags.build(train_options.TrainOptions, **flags, variants=0, run_dir=str(tmp_path / "b")))
     lines = [
         line.split(" s,")[0].split("loss ")[1][:6] for line in capsys.readouterr().out.splitlines() if "loss" in line
     ]
@@ -105,9 +109,9 @@ def test_a_run_draws_them(settings, cache_dir, tmp_path, capsys):
 
 
 def test_more_copies_than_there_are_name_the_program_that_makes_them(settings, cache_dir, tmp_path):
-    flags = {"data_dir": settings.data_dir, "config": "random", "cache_dir": cache_dir, "run_dir": str(tmp_path)}
+    flags = {"data_dir": settings.data.data_dir, "config": "random", "cache_dir": cache_dir, "run_dir": str(tmp_path)}
     with pytest.raises(errors.CacheError, match=r"variant3: no feature cache there(.|\n)*trainers\.extract"):
-        train.main(train_options.TrainOptions(**flags, variants=3))
+        train.main(cli_flags.build(train_options.TrainOptions, **flags, variants=3))
 
 
 def test_a_copy_of_something_else_is_refused(cache_dir):
@@ -118,9 +122,9 @@ def test_a_copy_of_something_else_is_refused(cache_dir):
 @pytest.mark.parametrize("changed", [{"variants": 2}, {"crop": 0.2}])
 def test_copies_need_a_change_and_a_change_needs_copies(changed):
     with pytest.raises(errors.OptionError, match="--variants=3 --crop"):
-        encoder_options.ExtractOptions(**changed)
+        cli_flags.build(extract_options.ExtractOptions, **changed)
 
 
 def test_copies_without_a_cache_are_refused():
     with pytest.raises(errors.OptionError, match="--variants=2 without --cache_dir"):
-        train_options.TrainOptions(variants=2)
+        cli_flags.build(train_options.TrainOptions, variants=2)

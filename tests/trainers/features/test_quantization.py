@@ -11,10 +11,11 @@ import road
 from real_encoder import IMAGES, WEIGHTS, cosines, spec
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from geods.storage import seals
 from model.encoders import backbones
 from trainers.features import feature_cache, quantization, runtimes
-from trainers.options import encoder_options
+from trainers.options import extract_options
 
 OPENVINO = ("--runtime=openvino", "--precision=int8")
 
@@ -129,7 +130,7 @@ def test_an_encoder_of_other_flags_is_refused(caches, extract_flags):
 
 def test_8_bits_need_openvino_and_nncf(monkeypatch):
     with pytest.raises(errors.OptionError, match=r"only OpenVINO computes in 8 bits(.|\n)*add --runtime=openvino"):
-        encoder_options.ExtractOptions(precision="int8")
+        cli_flags.build(extract_options.ExtractOptions, precision="int8")
     monkeypatch.setattr(runtimes.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.OptionError, match=r"--precision=int8: (.|\n)*geods\[int8\]"):
         runtimes.check_runtime("openvino", "int8")

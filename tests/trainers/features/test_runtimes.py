@@ -10,7 +10,7 @@ import tensorflow as tf
 from geods import errors
 from model.encoders import backbones
 from trainers.features import feature_cache, runtimes
-from trainers.options import encoder_options
+from trainers.options import extract_options
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
@@ -86,4 +86,4 @@ def test_a_runtime_that_is_missing_is_refused(monkeypatch):
 def test_the_flag_knows_the_same_runtimes():
     from typing import get_args, get_type_hints
 
-    assert get_args(get_type_hints(encoder_options.ExtractOptions)["runtime"]) == get_args(runtimes.Runtime)
+    assert get_args(get_type_hints(extract_options.ExtractOptions)["runtime"]) == get_args(runtimes.Runtime)

@@ -3,15 +3,16 @@
 import pytest
 
 from geods import errors
-from trainers.options import encoder_options, evaluate_options, train_options
+from geods.cli import flags as cli_flags
+from trainers.options import evaluate_options, extract_options, train_options
 
 
 @pytest.mark.parametrize(
     ("options_class", "wrong", "message"),
     [
-        (encoder_options.ExtractOptions, {"batch_size": 0}, "--batch_size=0: must be at least 1"),
-        (encoder_options.ExtractOptions, {"block_rows": 0}, "--block_rows=0"),
-        (encoder_options.ExtractOptions, {"splits": ()}, "--splits is empty"),
+        (extract_options.ExtractOptions, {"batch_size": 0}, "--batch_size=0: must be at least 1"),
+        (extract_options.ExtractOptions, {"block_rows": 0}, "--block_rows=0"),
+        (extract_options.ExtractOptions, {"splits": ()}, "--splits is empty"),
         (train_options.TrainOptions, {"epochs": 0}, "--epochs=0"),
         (train_options.TrainOptions, {"weight_decay": -1.0}, "--weight_decay=-1.0: must be at least 0"),
         (train_options.TrainOptions, {"learning_rate": 0.0}, "--learning_rate=0.0"),
@@ -38,9 +39,21 @@ from trainers.options import encoder_options, evaluate_options, train_options
 )
 def test_impossible_values_are_refused(options_class, wrong, message):
     with pytest.raises(errors.OptionError, match=message):
-        options_class(**wrong)
+        cli_flags.build(options_class, **wrong)
 
 
 def test_defaults_are_possible():
-    assert encoder_options.ExtractOptions().config == train_options.TrainOptions().config == "blocked"
-    assert evaluate_options.EvaluateOptions(imagery="tree", out="figures").split == "test"
+    assert extract_options.ExtractOptions().data.config == train_options.TrainOptions().data.config == "blocked"
+    on_tree = cli_flags.build(evaluate_options.EvaluateOptions, imagery="tree", out="figures")
+    assert on_tree.locations.split == "test"
+
+
+def test_a_flag_belongs_to_one_stage_and_is_known_by_its_own_name():
+    settings = cli_flags.build(train_options.TrainOptions, head="linear", cells="quadtree", seed=3)
+    assert (settings.head.head, settings.cells.cells, settings.run.seed) == ("linear", "quadtree", 3)
+    changed = cli_flags.replace(settings, dropout=0.5)
+    assert changed.head.dropout == 0.5
+    assert cli_flags.replace(changed, dropout=None) == settings
+    assert cli_flags.values_of(settings)["head"] == "linear"
+    with pytest.raises(TypeError, match="no_such_flag"):
+        cli_flags.build(train_options.TrainOptions, no_such_flag=1)

@@ -1,31 +1,34 @@
 """Run folders: what is refused, what is kept, what is written down."""
 
-import dataclasses
-
 import drawn_trees
 import pytest
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from geods.geo import partition
 from trainers.options import train_options
 from trainers.runs import run_folder
 
 
+def start(settings, cells, source=""):
+    return run_folder.start(settings.run, cli_flags.to_flagfile(settings), cells, source)
+
+
 def test_a_run_writes_down_its_options_and_partition(tmp_path):
-    settings = train_options.TrainOptions(run_dir=str(tmp_path / "run"), epochs=3, dropout=0.25)
-    folder = run_folder.start(settings, drawn_trees.cells())
+    settings = cli_flags.build(train_options.TrainOptions, run_dir=str(tmp_path / "run"), epochs=3, dropout=0.25)
+    folder = start(settings, drawn_trees.cells())
     assert run_folder.options_of(folder) == settings
     assert partition.read(folder / run_folder.PARTITION).to_geojson() == drawn_trees.cells().to_geojson()
 
 
 def test_a_finished_run_is_not_replaced_by_accident(tmp_path):
-    settings = train_options.TrainOptions(run_dir=str(tmp_path))
+    settings = cli_flags.build(train_options.TrainOptions, run_dir=str(tmp_path))
     for name in (run_folder.MODEL, run_folder.METRICS):
         (tmp_path / name).write_text("precious")
     with pytest.raises(errors.RunError, match=r"holds a trained model already(.|\n)*--overwrite"):
-        run_folder.start(settings, drawn_trees.cells())
+        start(settings, drawn_trees.cells())
     assert (tmp_path / run_folder.MODEL).read_text() == "precious"
-    run_folder.start(train_options.TrainOptions(run_dir=str(tmp_path), overwrite=True), drawn_trees.cells())
+    start(cli_flags.build(train_options.TrainOptions, run_dir=str(tmp_path), overwrite=True), drawn_trees.cells())
     assert not (tmp_path / run_folder.MODEL).exists()
     assert not (tmp_path / run_folder.METRICS).exists(), "old figures would pass for those of the new model"
 
@@ -33,7 +36,7 @@ def test_a_finished_run_is_not_replaced_by_accident(tmp_path):
 def test_folders_without_a_model_are_no_runs(tmp_path):
     with pytest.raises(errors.RunError, match=r"there is no such folder(.|\n)*trainers\.train"):
         run_folder.check_run(str(tmp_path / "nothing"))
-    run_folder.start(train_options.TrainOptions(run_dir=str(tmp_path)), drawn_trees.cells())
+    start(cli_flags.build(train_options.TrainOptions, run_dir=str(tmp_path)), drawn_trees.cells())
     with pytest.raises(errors.RunError, match=r"holds no model\.keras"):
         run_folder.check_run(str(tmp_path))
     (tmp_path / run_folder.MODEL).touch()
@@ -41,38 +44,38 @@ def test_folders_without_a_model_are_no_runs(tmp_path):
 
 
 def test_a_training_goes_on_only_with_what_it_was_begun_with(tmp_path):
-    settings, cells = train_options.TrainOptions(run_dir=str(tmp_path)), drawn_trees.cells()
-    run_folder.start(settings, cells, "data")
+    settings, cells = cli_flags.build(train_options.TrainOptions, run_dir=str(tmp_path)), drawn_trees.cells()
+    start(settings, cells, "data")
     run_folder.snapshot(tmp_path).write_text("precious")
-    assert run_folder.start(settings, cells, "data") == tmp_path
+    assert start(settings, cells, "data") == tmp_path
     for changes, its_cells, source, said in (
-        ({"epochs": 99}, cells, "data", "begun with --epochs=25 and is not finished"),
-        ({"dropout": 0.5}, cells, "data", "begun with no --dropout=0.5 and"),
-        ({}, partition.Partition(cells.shapes[:3]), "data", "begun with another partition and"),
-        ({}, cells, "other data", "begun with another source and"),
+        ({"epochs": 99}, cells, "data", "an unfinished training that was started with --epochs=25"),
+        ({"dropout": 0.5}, cells, "data", "started with no --dropout=0.5"),
+        ({}, partition.Partition(cells.shapes[:3]), "data", "started with another partition"),
+        ({}, cells, "other data", "started with another source"),
     ):
         with pytest.raises(errors.RunError, match=rf"{said}(.|\n)*--overwrite"):
-            run_folder.start(dataclasses.replace(settings, **changes), its_cells, source)
+            start(cli_flags.replace(settings, **changes), its_cells, source)
     assert run_folder.snapshot(tmp_path).read_text() == "precious"
-    run_folder.start(dataclasses.replace(settings, overwrite=True), cells, "data")
+    start(cli_flags.replace(settings, overwrite=True), cells, "data")
     assert not run_folder.snapshot(tmp_path).exists()
 
 
 def test_a_model_beside_what_to_go_on_from_is_not_finished(tmp_path):
-    settings = train_options.TrainOptions(run_dir=str(tmp_path))
-    run_folder.start(settings, drawn_trees.cells(), "data")
+    settings = cli_flags.build(train_options.TrainOptions, run_dir=str(tmp_path))
+    start(settings, drawn_trees.cells(), "data")
     (tmp_path / run_folder.MODEL).touch()
-    assert run_folder.check_unfinished(settings) == tmp_path
+    assert run_folder.check_unfinished(settings.run) == tmp_path
     run_folder.finish(tmp_path)
     assert not (tmp_path / run_folder.UNFINISHED).exists()
     with pytest.raises(errors.RunError, match="holds a trained model already"):
-        run_folder.check_unfinished(settings)
+        run_folder.check_unfinished(settings.run)
 
 
 def test_a_note_of_what_was_begun_that_is_damaged_is_told(tmp_path):
-    settings = train_options.TrainOptions(run_dir=str(tmp_path))
-    run_folder.start(settings, drawn_trees.cells(), "data")
+    settings = cli_flags.build(train_options.TrainOptions, run_dir=str(tmp_path))
+    start(settings, drawn_trees.cells(), "data")
     run_folder.snapshot(tmp_path).touch()
     (tmp_path / run_folder.UNFINISHED / "training.json").write_text("{}")
     with pytest.raises(errors.RunError, match=r"training\.json: is damaged(.|\n)*--overwrite"):
-        run_folder.start(settings, drawn_trees.cells(), "data")
+        start(settings, drawn_trees.cells(), "data")

@@ -10,6 +10,7 @@ import scraped_tree
 from following import settings_of
 
 from geods.cli import flags
+from geods.cli import flags as cli_flags
 from geods.dataset import dataset_reader, splits
 from geods.tree import imagery_tree
 from model import geolocator
@@ -34,11 +35,11 @@ def followed(tmp_path_factory):
     flagfile = folder / "follow.cfg"
     flagfile.write_text(flags.to_flagfile(settings))
     with road.started("trainers.train", f"--flagfile={flagfile}") as follower:
-        said = follower.wait_to_say("no scraper has begun there; waiting")
+        said = follower.wait_to_say("no scraper has started there; waiting")
         assert scraped_tree.start(root, max_cost=1.2).wait() == 0
         said = follower.wait_to_say("the scraper has stopped: budget", said)
         with scraped_tree.start(root, images_per_s=60) as scraper:
-            said = follower.wait_to_say("the scraper goes on", said)
+            said = follower.wait_to_say("the scraper resumes", said)
             follower.wait_to_say("round ", said)
             assert scraper.poll() is None
             assert scraper.wait() == 0
@@ -78,7 +79,7 @@ def test_a_dataset_of_the_tree_has_the_same_splits_and_evaluates_the_run(followe
     text = (followed / "stdout.txt").read_text()
     command = re.search(r"next: (tfds build geods .*)\nthen: (python -m trainers.evaluate .*)\n", text)
     road.program("tensorflow_datasets.scripts.cli.main", *command[1].split()[1:])
-    evaluate.main(evaluate_options.EvaluateOptions(run_dir=str(followed / "run")))
+    evaluate.main(cli_flags.build(evaluate_options.EvaluateOptions, run_dir=str(followed / "run")))
     test = set(dataset_reader.index(dataset_reader.open_builder(followed / "data", "random"), "test").location_ids)
     with open(followed / "run" / run_folder.PREDICTIONS, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

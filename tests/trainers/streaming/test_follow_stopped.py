@@ -28,7 +28,7 @@ def collection_of(settings):
     image = keras.Input((HEIGHT_PX, WIDTH_PX, 3), dtype="uint8")
     colour = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
     encoder = encode_files.Encoder(keras.Model(image, colour), settings.batch_size)
-    return collection.FeatureSplits(settings, scraped_tree.cells(), encoder)
+    return collection.FeatureSplits(settings.streaming, settings.data, scraped_tree.cells(), encoder, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_a_scraper_that_stays_stopped_is_not_waited_for_for_ever(half, tmp_path,
     train.main(settings_of(half, tmp_path, follow=True, follow_timeout_s=0.5, epochs=1))
     text = capsys.readouterr().out
     assert text.count("the scraper has stopped") == 1
-    assert "has not gone on for 0 s: training on what is there" in text or "for 1 s: training" in text
+    assert "has not resumed for 0 s: training on what is there" in text or "for 1 s: training" in text
     assert text.index("round 1") < text.index("the scraper has stopped") < text.index("epoch 1/1")
     assert (tmp_path / run_folder.MODEL).is_file()
 
@@ -74,7 +74,7 @@ def test_ctrl_c_saves_what_is_trained_and_says_how_to_go_on(half, tmp_path, capf
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing", "no scraper has begun there within 0 s"),
+        ("nothing", "no scraper has started there within 0 s"),
         ("tree", "holds images, but no scraper's journal to follow"),
         ("broken", "is not a scraper's journal"),
     ],
@@ -86,12 +86,12 @@ def test_what_cannot_be_followed_is_refused(half, tmp_path, name, message):
         (tmp_path / name).mkdir()
         (tmp_path / name / "journal.sqlite").write_bytes(b"no journal" * 100)
     with pytest.raises(errors.TreeError, match=message):
-        sources.open_feed(settings_of(tmp_path / name, tmp_path, follow=True, follow_timeout_s=0.1))
+        sources.open_feed(settings_of(tmp_path / name, tmp_path, follow=True, follow_timeout_s=0.1).streaming)
 
 
 def test_a_missing_tree_is_named(tmp_path):
     with pytest.raises(errors.MissingFileError, match="nowhere"):
-        sources.open_feed(settings_of(tmp_path / "nowhere", tmp_path))
+        sources.open_feed(settings_of(tmp_path / "nowhere", tmp_path).streaming)
 
 
 def test_a_journal_in_the_making_is_waited_for(half, tmp_path):
@@ -100,13 +100,13 @@ def test_a_journal_in_the_making_is_waited_for(half, tmp_path):
     shutil.copytree(half, copy)
     (copy / "journal.sqlite").write_bytes(b"")
     threading.Timer(0.3, lambda: shutil.copy(half / "journal.sqlite", copy / "journal.sqlite")).start()
-    source = sources.open_feed(settings_of(copy, tmp_path, follow=True))
-    assert len(source.news().locations) == len(imagery_tree.read(half))
-    assert source.news().locations == []
+    source = sources.open_feed(settings_of(copy, tmp_path, follow=True).streaming)
+    assert len(source.update().locations) == len(imagery_tree.read(half))
+    assert source.update().locations == []
 
 
 def test_a_standing_tree_tells_that_its_scraper_has_more_to_do(half, tmp_path):
-    news = sources.open_feed(settings_of(half, tmp_path)).news()
+    news = sources.open_feed(settings_of(half, tmp_path).streaming).update()
     assert news.state == "done"
     assert news.locations == imagery_tree.read(half)
     assert "the scraper that fills it is stopped" in news.detail
@@ -115,14 +115,14 @@ def test_a_standing_tree_tells_that_its_scraper_has_more_to_do(half, tmp_path):
 def test_patience_ends_and_begins_anew():
     patience = sources.StallTimer(0.2)
     stopped, running = (sources.Update(state, "killed. Go on: this", []) for state in ("stopped", "running"))
-    assert "killed. Go on: this" in patience.on(stopped)
-    assert patience.on(running) == "the scraper goes on"
-    assert patience.on(running) == ""
+    assert "killed. Go on: this" in patience.message(stopped)
+    assert patience.message(running) == "the scraper resumes"
+    assert patience.message(running) == ""
     time.sleep(0.3)
-    patience.on(stopped)
+    patience.message(stopped)
     assert not patience.is_over
     time.sleep(0.3)
-    assert "training on what is there" in patience.on(stopped)
+    assert "training on what is there" in patience.message(stopped)
     assert patience.is_over
 
 

@@ -17,10 +17,10 @@ from trainers.training import callbacks, inputs
 
 @pytest.fixture
 def parts(cache_dir, data_dir, tmp_path):
-    settings = train_options.TrainOptions(data_dir=str(data_dir), config="random", cache_dir=str(cache_dir))
+    data = train_options.DataOptions(data_dir=str(data_dir), config="random", cache_dir=str(cache_dir))
     cells = dataset_reader.partition_of(dataset_reader.open_builder(data_dir, "random"))
-    train, cache = inputs.from_cache(settings, "train", cells, train=True)
-    validation, _ = inputs.from_cache(settings, "validation", cells, train=False)
+    train, cache = inputs.from_cache(data, "train", cells, train=True, seed=0)
+    validation, _ = inputs.from_cache(data, "validation", cells, train=False, seed=0)
     network = geolocator.build_classifier(
         classifiers.build("linear", cache.feature_shape, len(cells)), cache.feature_shape
     )

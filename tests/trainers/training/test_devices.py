@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing import event_file_loader
 from tensorboard.util import tensor_util
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from geods.geo import partition
 from model import geolocator, losses
 from trainers.features import feature_cache
@@ -203,16 +204,14 @@ def test_a_backend_that_cannot_share_is_refused(monkeypatch):
 )
 def test_what_devices_cannot_share_is_refused(wrong, message):
     with pytest.raises(errors.OptionError, match=message):
-        train_options.TrainOptions(**{"devices": 2, **wrong})
+        cli_flags.build(train_options.TrainOptions, **{"devices": 2, **wrong})
 
 
 def test_rows_that_fill_up_a_batch_change_nothing(tree_dir, data_dir, cache_dir):
-    settings = train_options.TrainOptions(
-        data_dir=str(data_dir), config="random", cache_dir=str(cache_dir), batch_size=64
-    )
+    data = train_options.DataOptions(data_dir=str(data_dir), config="random", cache_dir=str(cache_dir), batch_size=64)
     cells = partition.read(tree_dir / "partition.geojson")
-    split, _ = inputs.from_cache(settings, "train", cells, train=False)
-    full = devices.padded(split, settings.batch_size)
+    split, _ = inputs.from_cache(data, "train", cells, train=False, seed=0)
+    full = devices.padded(split, data.batch_size)
     loss = losses.GeolocationLoss(cells.centroids)
     epoch, total = devices.EpochLoss(loss), 0.0
     assert len(full.inputs) == len(split.inputs)

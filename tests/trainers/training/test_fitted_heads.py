@@ -1,6 +1,5 @@
 """A head that is fitted and not trained, through the real programs."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -8,10 +7,11 @@ import pytest
 import road
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from trainers import extract, train
 from trainers.evaluation import predictor
 from trainers.features import feature_cache
-from trainers.options import encoder_options, train_options
+from trainers.options import extract_options, train_options
 from trainers.runs import run_folder
 
 
@@ -31,7 +31,8 @@ def flags(data_dir, maps):
 
 @pytest.fixture
 def settings(data_dir, maps, tmp_path):
-    return train_options.TrainOptions(
+    return cli_flags.build(
+        train_options.TrainOptions,
         data_dir=str(data_dir),
         config="random",
         cache_dir=str(maps),
@@ -59,8 +60,8 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
     from geods.input import pipeline
 
     train.main(settings)
-    model = predictor.Predictor.load(settings.run_dir)
-    from_cache, points = model.predict_features(feature_cache.FeatureCache(f"{settings.cache_dir}/test"), 16)
+    model = predictor.Predictor.load(settings.run.run_dir)
+    from_cache, points = model.predict_features(feature_cache.FeatureCache(f"{settings.data.cache_dir}/test"), 16)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, others = model.predict(
         pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape)
@@ -76,11 +77,13 @@ def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(setti
 
     fields = {**road.ENCODER_FIELDS, "layer": "block_2_add", "pooling": "moments", "more_heights_px": (24,)}
     cache, where = tmp_path / "moments", {"data_dir": str(data_dir), "config": "random"}
-    extract.main(encoder_options.ExtractOptions(**where, **fields, cache_dir=str(cache), cache_dtype="float32"))
-    train.main(dataclasses.replace(settings, cache_dir=str(cache), nearness_km=1000.0))
+    extract.main(
+        cli_flags.build(extract_options.ExtractOptions, **where, **fields, cache_dir=str(cache), cache_dtype="float32")
+    )
+    train.main(cli_flags.replace(settings, cache_dir=str(cache), nearness_km=1000.0))
     found = feature_cache.FeatureCache(cache / "test")
     assert found.feature_shape == (2 * 2 * 24 * 25 // 2,)
-    model = predictor.Predictor.load(settings.run_dir)
+    model = predictor.Predictor.load(settings.run.run_dir)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
     np.testing.assert_allclose(model.predict_features(found, 16)[0], from_images, rtol=0.02, atol=0.05)
@@ -88,19 +91,19 @@ def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(setti
 
 def test_features_that_are_neither_maps_nor_moments_are_refused(settings, cache_dir):
     with pytest.raises(errors.OptionError, match=r"no second moments of 2 maps(.|\n)*--pooling=moments"):
-        train.main(dataclasses.replace(settings, cache_dir=str(cache_dir)))
+        train.main(cli_flags.replace(settings, cache_dir=str(cache_dir)))
 
 
 def test_a_cache_of_another_set_of_sizes_is_refused(settings, data_dir, tmp_path):
     fields = {**road.ENCODER_FIELDS, "pooling": "avg", "splits": ("test",), "cache_dir": str(tmp_path / "cache")}
-    asked = encoder_options.ExtractOptions(data_dir=str(data_dir), config="random", **fields)
+    asked = cli_flags.build(extract_options.ExtractOptions, data_dir=str(data_dir), config="random", **fields)
     extract.main(asked)
     with pytest.raises(errors.CacheError, match="more_heights_px is '', wanted '24'"):
-        extract.main(dataclasses.replace(asked, more_heights_px=(24,)))
+        extract.main(cli_flags.replace(asked, more_heights_px=(24,)))
 
 
 def test_more_places_than_it_may_remember_are_drawn_from(settings, capsys):
-    train.main(dataclasses.replace(settings, most_places=40))
+    train.main(cli_flags.replace(settings, most_places=40))
     assert "40 of 119 places are remembered" in capsys.readouterr().out
 
 
@@ -114,4 +117,4 @@ def test_more_places_than_it_may_remember_are_drawn_from(settings, capsys):
 )
 def test_flags_that_do_not_go_together_are_refused(settings, changed, message):
     with pytest.raises(errors.OptionError, match=message):
-        dataclasses.replace(settings, **changed)
+        cli_flags.replace(settings, **changed)

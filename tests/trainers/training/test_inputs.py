@@ -16,9 +16,7 @@ from trainers.training import inputs
 
 @pytest.fixture(scope="module")
 def settings(data_dir, cache_dir):
-    return train_options.TrainOptions(
-        data_dir=str(data_dir), config="random", cache_dir=str(cache_dir), height_px=32, width_px=48, batch_size=16
-    )
+    return train_options.DataOptions(data_dir=str(data_dir), config="random", cache_dir=str(cache_dir), batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +24,16 @@ def cells(data_dir):
     return dataset_reader.partition_of(dataset_reader.open_builder(data_dir, "random"))
 
 
-def replace(settings, **changes):
-    return dataclasses.replace(settings, **changes)
+def from_cache(settings, split, cells, train):
+    return inputs.from_cache(settings, split, cells, train, seed=0)
+
+
+def from_images(settings, split, cells, train):
+    return inputs.from_images(settings, (32, 48), split, cells, train, train_options.RunOptions())
 
 
 def test_validation_comes_in_order_with_all_views(settings, cells, cache_dir):
-    split, cache = inputs.from_cache(settings, "train", cells, train=False)
+    split, cache = from_cache(settings, "train", cells, train=False)
     batches = [split.inputs[number] for number in range(len(split.inputs))]
     truth = np.concatenate([truth for _, truth in batches])
     assert np.array_equal(truth[:, :2], cache.rows.coords.astype(np.float32))
@@ -45,7 +47,7 @@ def test_validation_comes_in_order_with_all_views(settings, cells, cache_dir):
 
 @pytest.mark.parametrize("views", ["single", "all"])
 def test_training_sees_every_example_once_and_shuffles_anew(settings, cells, views):
-    split, cache = inputs.from_cache(replace(settings, train_views=views), "train", cells, train=True)
+    split, cache = from_cache(dataclasses.replace(settings, train_views=views), "train", cells, train=True)
 
     def epoch() -> np.ndarray:
         return np.concatenate([split.inputs[number][1] for number in range(len(split.inputs))])
@@ -59,7 +61,7 @@ def test_training_sees_every_example_once_and_shuffles_anew(settings, cells, vie
 
 
 def test_features_keep_their_truth_when_shuffled(settings, cells):
-    split, cache = inputs.from_cache(replace(settings, train_views="single"), "train", cells, train=True)
+    split, cache = from_cache(dataclasses.replace(settings, train_views="single"), "train", cells, train=True)
     of_place = np.repeat(cache.rows.coords, cache.rows.views, axis=0).astype(np.float32)
     rows = {row.tobytes(): place for row, place in zip(cache.take(np.arange(len(cache))), of_place, strict=True)}
     batch, truth = split.inputs[0]
@@ -69,21 +71,21 @@ def test_features_keep_their_truth_when_shuffled(settings, cells):
 
 def test_places_outside_the_partition_are_left_out_of_training_and_counted(settings, capsys):
     west = partition.Partition((shapely.box(-120, 30, -95, 48),))
-    split, cache = inputs.from_cache(settings, "train", west, train=True)
+    split, cache = from_cache(settings, "train", west, train=True)
     inside = (cache.rows.coords[:, 1] <= -95).sum()
     assert split.examples == inside < len(cache.rows.coords)
     assert (
         f"{len(cache.rows.coords) - inside} of {len(cache.rows.coords)} locations lie outside"
         in capsys.readouterr().out
     )
-    kept, _ = inputs.from_cache(settings, "validation", west, train=False)
+    kept, _ = from_cache(settings, "validation", west, train=False)
     assert kept.examples == len(kept.coords)
 
 
 def test_a_partition_of_elsewhere_is_refused(settings):
     fiji = partition.Partition((shapely.box(177, -19, 179, -16),))
-    for settings_ in (settings, replace(settings, cache_dir="")):
-        read = inputs.from_cache if settings_.cache_dir else inputs.from_images
+    for settings_ in (settings, dataclasses.replace(settings, cache_dir="")):
+        read = from_cache if settings_.cache_dir else from_images
         with pytest.raises(errors.DatasetError, match=r"none of the \d+ locations of split 'train'"):
             read(settings_, "train", fiji, train=True)
 
@@ -91,7 +93,7 @@ def test_a_partition_of_elsewhere_is_refused(settings):
 @pytest.mark.parametrize("views", ["single", "all"])
 def test_images_come_with_truth_and_weights(settings, data_dir, views):
     east = partition.Partition((shapely.box(-95, 30, -70, 48),))
-    split = inputs.from_images(replace(settings, train_views=views), "train", east, train=True)
+    split = from_images(dataclasses.replace(settings, train_views=views), "train", east, train=True)
     counted = 0
     for batch, truth, weight in split.inputs:
         count = len(truth)
@@ -107,5 +109,5 @@ def test_images_come_with_truth_and_weights(settings, data_dir, views):
 
 def test_a_missing_cache_is_named(settings, cells, tmp_path):
     with pytest.raises(errors.CacheError, match="no feature cache there"):
-        inputs.from_cache(replace(settings, cache_dir=str(tmp_path)), "train", cells, train=True)
-    assert isinstance(inputs.from_cache(settings, "test", cells, train=False)[1], feature_cache.FeatureCache)
+        from_cache(dataclasses.replace(settings, cache_dir=str(tmp_path)), "train", cells, train=True)
+    assert isinstance(from_cache(settings, "test", cells, train=False)[1], feature_cache.FeatureCache)

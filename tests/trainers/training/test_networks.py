@@ -1,6 +1,5 @@
 """Ways to train that the flags choose: unfrozen blocks, fusions, augmentation, chunks; each run in this process."""
 
-import dataclasses
 import json
 import re
 
@@ -9,6 +8,7 @@ import pytest
 import road
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from model import geolocator
 from trainers import train
 from trainers.evaluation import predictor
@@ -28,7 +28,8 @@ def maps(maps_of):
 
 @pytest.fixture
 def settings(data_dir, maps, tmp_path):
-    return train_options.TrainOptions(
+    return cli_flags.build(
+        train_options.TrainOptions,
         data_dir=str(data_dir),
         config="random",
         cache_dir=str(maps),
@@ -49,25 +50,25 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
     from geods.input import pipeline
     from trainers.features import feature_cache
 
-    train.main(dataclasses.replace(settings, unfreeze="last_block", fusion="mean_log"))
-    model = predictor.Predictor.load(settings.run_dir)
-    cache = feature_cache.FeatureCache(f"{settings.cache_dir}/test")
+    train.main(cli_flags.replace(settings, unfreeze="last_block", fusion="mean_log"))
+    model = predictor.Predictor.load(settings.run.run_dir)
+    cache = feature_cache.FeatureCache(f"{settings.data.cache_dir}/test")
     from_cache, _ = model.predict_features(cache, 16)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
     np.testing.assert_allclose(from_cache, from_images, atol=1e-4)
     # In another process, which has imported only what it needs.
-    done = road.program("trainers.evaluate", f"--run_dir={settings.run_dir}")
+    done = road.program("trainers.evaluate", f"--run_dir={settings.run.run_dir}")
     assert "19 locations" in done.stdout
 
 
 def test_unfrozen_blocks_learn_on_cached_maps_and_move_and_the_frozen_part_does_not(settings, capsys):
-    train.main(dataclasses.replace(settings, unfreeze=BLOCKS, unfreeze_rate=1.0))
+    train.main(cli_flags.replace(settings, unfreeze=BLOCKS, unfreeze_rate=1.0))
     first, second = losses(capsys.readouterr().out)
     assert second < first
-    whole = geolocator.load(f"{settings.run_dir}/{run_folder.MODEL}")
-    train.main(dataclasses.replace(settings, unfreeze=BLOCKS, unfreeze_rate=1e-9, epochs=1, overwrite=True))
-    still = geolocator.load(f"{settings.run_dir}/{run_folder.MODEL}")
+    whole = geolocator.load(f"{settings.run.run_dir}/{run_folder.MODEL}")
+    train.main(cli_flags.replace(settings, unfreeze=BLOCKS, unfreeze_rate=1e-9, epochs=1, overwrite=True))
+    still = geolocator.load(f"{settings.run.run_dir}/{run_folder.MODEL}")
     pairs = zip(whole.get_layer("backbone").get_weights(), still.get_layer("backbone").get_weights(), strict=True)
     assert all(np.array_equal(*pair) for pair in pairs)
     moved = [
@@ -86,28 +87,28 @@ def test_an_lstm_trains_on_augmented_features_to_the_last_bit(settings):
     changed |= FEW | {"batch_size": 8}
     told = []
     for name in "ab":
-        train.main(dataclasses.replace(settings, **changed, deterministic=True, run_dir=settings.run_dir + name))
-        told.append(geolocator.load(f"{settings.run_dir}{name}/{run_folder.MODEL}").get_weights())
+        train.main(cli_flags.replace(settings, **changed, deterministic=True, run_dir=settings.run.run_dir + name))
+        told.append(geolocator.load(f"{settings.run.run_dir}{name}/{run_folder.MODEL}").get_weights())
     assert all(np.array_equal(*pair) for pair in zip(*told, strict=True))
 
 
 def test_images_are_jittered_in_training_and_blocks_unfrozen_in_the_loop(settings, capsys):
-    from_images = dataclasses.replace(settings, cache_dir="", unfreeze=BLOCKS, crop=0.2, brightness=0.2, epochs=1)
-    train.main(dataclasses.replace(from_images, **FEW))
+    from_images = cli_flags.replace(settings, cache_dir="", unfreeze=BLOCKS, crop=0.2, brightness=0.2, epochs=1)
+    train.main(cli_flags.replace(from_images, **FEW))
     assert "epoch 1/1" in capsys.readouterr().out
-    model = geolocator.load(f"{settings.run_dir}/{run_folder.MODEL}")
+    model = geolocator.load(f"{settings.run.run_dir}/{run_folder.MODEL}")
     assert "jitter" not in [layer.name for layer in model.layers]
 
 
 def test_chunks_are_trained_one_after_another_and_each_is_kept(settings, capsys):
-    chunked = dataclasses.replace(settings, schedule="chunked", chunk_examples=15, epochs=2, fusion="mean", **FEW)
-    train.main(dataclasses.replace(chunked, train_views="single"))
+    chunked = cli_flags.replace(settings, schedule="chunked", chunk_examples=15, epochs=2, fusion="mean", **FEW)
+    train.main(cli_flags.replace(chunked, train_views="single"))
     text = capsys.readouterr().out
     chunks = -(-int(re.search(r"([\d,]+) training examples", text)[1].replace(",", "")) // 15)
     assert chunks > 3
     assert f"chunk {chunks}/{chunks}, epoch 2/2: loss" in text
     assert text.count("mean miles") == chunks
-    folder = run_folder.check_run(settings.run_dir)
+    folder = run_folder.check_run(settings.run.run_dir)
     kept = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert len(kept) == chunks
     assert re.fullmatch(r"chunk_000_loss_\d+\.\d{3}\.keras", kept[0])
@@ -118,12 +119,12 @@ def test_chunks_are_trained_one_after_another_and_each_is_kept(settings, capsys)
 
 def test_inputs_from_images_cannot_be_cut_into_chunks(settings):
     with pytest.raises(errors.OptionError, match=r"--schedule=chunked: these inputs cannot be divided"):
-        train.main(dataclasses.replace(settings, cache_dir="", schedule="chunked"))
+        train.main(cli_flags.replace(settings, cache_dir="", schedule="chunked"))
 
 
 def test_a_cache_behind_the_blocks_is_refused_with_the_command(settings, cache_dir):
     with pytest.raises(errors.BackboneError, match=r"--pooling=none"):
-        train.main(dataclasses.replace(settings, cache_dir=str(cache_dir), unfreeze="block_3_expand_relu"))
+        train.main(cli_flags.replace(settings, cache_dir=str(cache_dir), unfreeze="block_3_expand_relu"))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_a_cache_behind_the_blocks_is_refused_with_the_command(settings, cache_d
 )
 def test_flags_that_do_not_go_together_are_refused(settings, changed, message):
     with pytest.raises(errors.OptionError, match=message):
-        dataclasses.replace(settings, **changed)
+        cli_flags.replace(settings, **changed)
 
 
 def test_the_reports_cnn_trains_end_to_end_under_an_lstm(data_dir, tmp_path):

@@ -47,5 +47,5 @@ def test_snapshots_that_do_not_fit_or_are_damaged_are_refused(tmp_path):
     content = path.read_bytes()
     for damaged in (content[:-100], content[:2000] + b"torn" + content[2004:], b""):
         path.write_bytes(damaged)
-        with pytest.raises(errors.RunError, match=r"snapshot\.npz: no snapshot to go on from(.|\n)*--overwrite"):
+        with pytest.raises(errors.RunError, match=r"snapshot\.npz: no snapshot to resume from(.|\n)*--overwrite"):
             snapshots.Snapshots(network(), None, 3, path)

@@ -1,0 +1,71 @@
+"""Options of trainers.extract by stage; every field is a flag."""
+
+import dataclasses
+from typing import Literal
+
+from geods import errors
+from geods.beam import jobs
+from geods.cli import flags
+from trainers.options import stages
+
+
+@dataclasses.dataclass(frozen=True)
+class RuntimeOptions:
+    """How images go through the encoder."""
+
+    # MobileNetV2 at 300x600 takes 3.7 GB with 32, 2.4 with 16, 1.6 with 8, and on two cores the same time with each.
+    batch_size: int = flags.option(16, "Images the encoder sees at once; more for a GPU, fewer for less memory.")
+    runtime: Literal["tensorflow", "openvino"] = flags.option(
+        "tensorflow", "What runs the encoder; OpenVINO is an extra."
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "int8"] = flags.option(
+        "float32", "Policy of the encoder; int8, by OpenVINO alone, is calibrated on images of the dataset first."
+    )
+    decode: Literal["auto", "tensorflow", "simplejpeg", "gpu"] = flags.option(
+        "auto", "What decodes the images: auto takes the first that is there of gpu, simplejpeg and tensorflow."
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the batch, and that the runtime computes in the precision."""
+        flags.check_at_least(self, 1, ("batch_size",))
+        if self.precision == "int8" and self.runtime != "openvino":
+            problem = f"--precision=int8 with --runtime={self.runtime}: only OpenVINO computes in 8 bits."
+            raise errors.OptionError(problem, "add --runtime=openvino")
+
+
+@dataclasses.dataclass(frozen=True)
+class CacheOptions(stages.ResultOptions):
+    """The feature cache to write, and who writes its blocks."""
+
+    splits: tuple[str, ...] = flags.option(("train", "validation", "test"), "Splits to extract.")
+    cache_dir: str = flags.option("cache", "Folder to write to; each split gets a folder in it.", path="out")
+    cache_dtype: Literal["float32", "float16", "bfloat16"] = flags.option("float16", "Type the features are stored in.")
+    block_rows: int = flags.option(1024, "Images a block; a kill costs at most one block.")
+    beam_pipeline_options: str = flags.option(
+        "", "Options of an Apache Beam runner whose workers extract, as runner=DirectRunner,direct_num_workers=4."
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the blocks, the splits and Beam's options."""
+        flags.check_at_least(self, 1, ("block_rows",))
+        if self.beam_pipeline_options:
+            jobs.flags_of(self.beam_pipeline_options)
+        if not self.splits:
+            raise errors.OptionError("--splits is empty.", "name at least one, such as --splits=train,validation,test")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractOptions:
+    """What to extract, from what, to where."""
+
+    data: stages.DatasetOptions = dataclasses.field(default_factory=stages.DatasetOptions)
+    encoder: stages.EncoderOptions = dataclasses.field(default_factory=stages.EncoderOptions)
+    jitter: stages.ImageJitterOptions = dataclasses.field(default_factory=stages.ImageJitterOptions)
+    runtime: RuntimeOptions = dataclasses.field(default_factory=RuntimeOptions)
+    cache: CacheOptions = dataclasses.field(default_factory=CacheOptions)
+
+    def __post_init__(self) -> None:
+        """Checks that changed copies and changes of the images come together."""
+        if bool(self.data.variants) != self.jitter.changes_images:
+            problem = f"--variants={self.data.variants} with no change of the images, or a change without --variants."
+            raise errors.OptionError(problem, "give both, such as --variants=3 --crop=0.25 --brightness=0.2")

@@ -1,0 +1,78 @@
+"""Stages that extraction and training share: dataset, encoder, changes of images; every field is a flag."""
+
+import dataclasses
+from typing import Literal
+
+from geods import errors
+from geods.cli import flags
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetOptions:
+    """The dataset, and how many changed copies its feature cache has."""
+
+    data_dir: str = flags.option("data", "Folder given to tfds build as --data_dir.", path="in")
+    config: str = flags.option("blocked", "Config of the dataset: blocked, random or report.")
+    variants: int = flags.option(
+        0, "Copies of a cache with changed images: extract makes them, training draws from them."
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        flags.check_at_least(self, 0, ("variants",))
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderOptions:
+    """The encoder, and the size of its images."""
+
+    backbone: str = flags.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
+    backbone_weights: str = flags.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
+    layer: str = flags.option("", "Layer of the encoder whose output is used; empty for the encoder's output.")
+    pooling: Literal["none", "avg", "max", "moments"] = flags.option(
+        "none", "How to pool the feature map; moments: how its channels vary together; none keeps it."
+    )
+    unfreeze: str = flags.option(
+        "", "last_block, or a layer: the encoder is cut there, and what is behind it is trained with the head."
+    )
+    height_px: int = flags.option(300, "Height the images are resized to.")
+    width_px: int = flags.option(600, "Width the images are resized to.")
+    more_heights_px: tuple[int, ...] = flags.option(
+        (), "Heights in which the encoder looks once more, width in proportion; its pooled features are joined."
+    )
+    preprocessing: Literal["own", "raw"] = flags.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
+
+    def __post_init__(self) -> None:
+        """Checks the numbers; the encoder checks the rest."""
+        flags.check_at_least(self, 1, ("height_px", "width_px"))
+        if self.unfreeze and self.pooling != "none":
+            problem = f"--unfreeze with --pooling={self.pooling}: the blocks to train need the whole feature map."
+            raise errors.OptionError(problem, "leave --pooling out; the head pools what comes out of them")
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageJitterOptions:
+    """How much images are changed at random."""
+
+    brightness: float = flags.option(
+        0.0, "Greatest change of brightness, as a share of white; for training from images."
+    )
+    contrast: float = flags.option(0.0, "Greatest change of contrast, as a share; for training from images.")
+    crop: float = flags.option(0.0, "Greatest share of each side cut off; for training from images.")
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        flags.check_at_least(self, 0, ("brightness", "contrast", "crop"))
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether any change is asked for."""
+        return bool(self.brightness or self.contrast or self.crop)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultOptions:
+    """The seed of a result, and what becomes of an earlier one."""
+
+    seed: int = flags.option(0, "Repeats random weights, order and dropout.")
+    overwrite: bool = flags.option(False, "Whether to start anew where there is a result already.")
