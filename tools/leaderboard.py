@@ -1,12 +1,12 @@
-"""Trains and evaluates recipes on one dataset, and says how they compare.
+"""Trains, evaluates and compares recipes on one dataset.
 
     python -m tools.leaderboard --data_dir=data --recipes=linear,mlp,best --backbone=mobilenet_v2 --out=leaderboard
 
 Extracts the features each recipe stands on once (trainers/recipes/features), then cross-validates every recipe over the
-same blocked folds, so that all places are predicted once by a model that saw no place of their block; --folds=0 takes
+same blocked folds, so that all locations are predicted once by a model that saw none of their block; --folds=0 takes
 the dataset's own splits instead. Prints a table with 95 % intervals and paired differences, beside people, the best
 constant and a random guess; writes it to leaderboard.md and leaderboard.json, and the bars of the report's Figure 9 to
-leaderboard.png. What is done is not done again: the same command goes on, also with more recipes. On 990 places and 2
+leaderboard.png. Finished work is kept: the same command resumes, also with more recipes. On 990 locations and 2
 cores linear, mlp and best take 5 minutes each with their features, fine_tuned 40.
 """
 
@@ -43,7 +43,7 @@ FEATURES = {
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to compare, on what."""
+    """Recipes to compare, and their dataset and encoder."""
 
     data_dir: str = flags.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = flags.option("blocked", "Config of the dataset.")
@@ -62,7 +62,7 @@ class Options:
     out: str = flags.option("leaderboard", "Folder to write to.", path="out")
 
     def __post_init__(self) -> None:
-        """Checks what the programs it starts do not check.
+        """Checks the recipes and the folds.
 
         Raises:
             OptionError: If a recipe does not exist, is given twice, or its features are not known.
@@ -72,7 +72,7 @@ class Options:
         if self.folds == 1 or self.folds < 0:
             raise errors.OptionError(f"--folds={self.folds}: is no division.", "give 2 or more, or 0 for the splits")
         if any(map(urls.is_url, self.recipes)):
-            # They are read once they are here.
+            # They are read once they are downloaded.
             return
         names = [recipe_of(text).name for text in self.recipes]
         if len(set(names)) < len(names):
@@ -145,7 +145,7 @@ def _extract(settings: Options, features: pathlib.Path) -> None:
         words.append(f"--{name}={getattr(settings, name)}")
     print(f"features {features.stem}", flush=True)
     if subprocess.run([sys.executable, "-m", "trainers.extract", *words], check=False).returncode:
-        raise errors.CacheError(f"features {features.stem}: extraction failed.", "mend what it says, and start again")
+        raise errors.CacheError(f"features {features.stem}: extraction failed.", "fix the error above, and start again")
 
 
 def _measure(settings: Options, recipe: Recipe) -> "comparison.RunSummary":
@@ -156,12 +156,12 @@ def _measure(settings: Options, recipe: Recipe) -> "comparison.RunSummary":
     given |= {"cache_dir": _cache_dir(settings, recipe.features), "run_dir": pathlib.Path(settings.out, recipe.name)}
     words = [f"--{name}={value}" for name, value in given.items() if value is not None]
     run = flags.from_flagfile(train_options.TrainOptions, recipe.path, *words)
+    folder = pathlib.Path(run.run.run_dir)
     print(f"recipe {recipe.name}", flush=True)
     if settings.folds:
         cross_validation.cross_validate(run)
     else:
-        cross_validation.train_and_evaluate(flags.replace(run, overwrite=True))
-    folder = pathlib.Path(run.run.run_dir)
+        cross_validation.train_and_evaluate(folder, flags.to_flagfile(flags.replace(run, overwrite=True)))
     row = comparison.read(recipe.name, folder, 0, 0.0)
     one_model = folder / "fold0" if settings.folds else folder
     return dataclasses.replace(row, parameters=_parameters(one_model), seconds=row.metrics["seconds"])

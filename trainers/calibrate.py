@@ -1,11 +1,11 @@
-"""Says how far the probabilities of an evaluated run can be trusted, and makes credible regions of them.
+"""Calibrates the probabilities of an evaluated run, and fits credible regions to them.
 
     python -m trainers.calibrate --run_dir=runs/mlp
 
 Reads what trainers.evaluate or trainers.cross_validate wrote, divides those locations by 1-degree blocks, and fits a
 temperature and the size of the regions on some to measure them on the others. Takes seconds. Prints calibration error
-before and after, the share of truths that the regions hold, their size, and the error of the most confident guesses;
-writes calibration.json, with which tools.predict gives a region too, and calibration.png.
+before and after, the coverage and the size of the regions, and the error of the most confident guesses; writes
+calibration.json, with which tools.predict gives a region too, and calibration.png.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from geods.storage import files
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to calibrate."""
+    """The run to calibrate, and the level of its regions."""
 
     run_dir: str = flags.option("runs/run", "Folder of an evaluated run.", path="out")
     level: float = flags.option(0.9, "Share of truths that a credible region is to hold.")
@@ -47,12 +47,11 @@ def main(settings: Options) -> None:
         with run_folder.resealing(folder, run_folder.CALIBRATION):
             files.write_json(folder / run_folder.CALIBRATION, measured)
         _draw(measured, folder / "calibration.png")
-        _tell(measured)
+        _print(measured)
         print(f"wrote {folder / run_folder.CALIBRATION} and calibration.png")
 
 
-def _tell(measured: dict[str, Any]) -> None:
-    """Prints what was measured."""
+def _print(measured: dict[str, Any]) -> None:
     low, high = measured["coverage_interval"]
     before, after = measured["calibration_error_before"], measured["calibration_error_after"]
     print(f"{measured['locations']:,} locations; temperature {measured['temperature']:.2f}")
@@ -65,7 +64,6 @@ def _tell(measured: dict[str, Any]) -> None:
 
 
 def _draw(measured: dict[str, Any], path: pathlib.Path) -> None:
-    """Draws the error of the most confident guesses."""
     from trainers.plots import figures
 
     files.write_bytes(path, figures.to_png(figures.risk_curve(measured["risk_by_coverage"])))

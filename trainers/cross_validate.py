@@ -9,8 +9,15 @@ finished are not done again, so a run that was cut off resumes with the same com
 """
 
 from geods.cli import program
-from trainers.evaluation import cross_validation
 from trainers.options import train_options
 
+
+def main(settings: train_options.TrainOptions) -> None:
+    """Trains and evaluates all folds, and joins their predictions."""
+    from trainers.evaluation import cross_validation
+
+    cross_validation.cross_validate(settings)
+
+
 if __name__ == "__main__":
-    program.run(train_options.TrainOptions, cross_validation.cross_validate)
+    program.run(train_options.TrainOptions, main)

@@ -145,7 +145,7 @@ def test_a_training_is_fed_by_it_and_ends_when_a_worker_is_gone_for_good(builder
         service.kill_worker()
         assert training.wait(timeout_s=120) == 2
         said = training.stderr
-    assert "no step ended for 15 s; a worker may be gone.\nNext: start it again under its port" in said
+    assert "no step ended for 15 s; a worker may be missing.\nNext: start it again under its port" in said
     service.start_worker()
 
 

@@ -1,6 +1,6 @@
-"""A temperature and credible regions for a model's probabilities, fitted on locations whose truth is known.
+"""Temperature and credible regions of a model's probabilities, fitted on locations with known truth.
 
-Probabilities are looked at some at a time, so they may stay in a file. trainers/evaluation/reliability.py measures
+Probabilities are read in pieces, so they may stay in a file. trainers/evaluation/reliability.py measures
 what was fitted.
 """
 
@@ -21,11 +21,11 @@ _SEARCHED, _STEPS, _PRECISION = (0.05, 20.0), 100, 1e-9
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What was fitted.
+    """Fitted temperature and regions.
 
     Attributes:
         temperature: T that makes softmax(log p / T) likeliest.
-        level: Share of truths a credible region is to hold.
+        level: Share of truths that credible regions cover.
         mass: Cells belong to the region in order of density, up to this sum of their probabilities.
     """
 
@@ -91,15 +91,15 @@ def fit(
 ) -> Calibration:
     """Fits temperature and mass.
 
-    The mass is the conformal quantile of what the true cells would have needed, rank ceil((n + 1) level) of n: on
-    locations like these a region holds the truth with at least that probability (Romano et al. 2020, Classification
+    The mass is the conformal quantile of the masses that include the true cells, rank ceil((n + 1) level) of n: on
+    locations like these a region covers the truth with at least that probability (Romano et al. 2020, Classification
     with Valid and Adaptive Coverage, arXiv 2006.02544).
 
     Args:
         probabilities: `[n, cells]` as the model gives them.
-        cells: `[n]` true cells, -1 outside every cell, which no region can hold.
+        cells: `[n]` true cells, -1 outside every cell, which no region covers.
         areas_km2: `[cells]`.
-        level: Share of truths to hold, above 0 and below 1.
+        level: Share of truths to cover, above 0 and below 1.
         rows: Which locations to fit on, all if not given.
 
     Raises:
@@ -128,7 +128,7 @@ def region(probabilities: np.ndarray, areas_km2: np.ndarray, fitted: Calibration
 
 
 def read(folder: pathlib.Path) -> Calibration | None:
-    """Reads what was fitted for a run; None if nothing was.
+    """Reads the calibration of a run; None if it has none.
 
     Raises:
         RunError: If the file is damaged.
@@ -163,6 +163,6 @@ def _logits(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _needed(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray) -> np.ndarray:
-    """Returns the mass a region must reach to hold each truth, `[n]`; infinite where no region can."""
+    """Returns the mass at which a region covers each truth, `[n]`; infinite where none does."""
     needed = mass_to_include(probabilities, areas_km2)[np.arange(len(cells)), np.maximum(cells, 0)]
     return np.where(cells >= 0, needed, np.inf)

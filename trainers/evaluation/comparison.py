@@ -23,11 +23,11 @@ class RunSummary:
     """One run of the table.
 
     Attributes:
-        name: What to call it.
+        name: Its name in the table.
         metrics: Content of its metrics.json.
         distance_miles: By location id.
         parameters: Trainable parameters; -1 if not known.
-        seconds: What training and evaluation took.
+        seconds: Time of training and evaluation.
     """
 
     name: str
@@ -38,10 +38,10 @@ class RunSummary:
 
 
 def read(name: str, folder: pathlib.Path, parameters: int, seconds: float) -> RunSummary:
-    """Reads what an evaluation has left in a folder.
+    """Reads the evaluation in a folder.
 
     Raises:
-        RunError: If it left nothing, or not all.
+        RunError: If a file of it is missing or damaged.
     """
     try:
         metrics = files.parse_json((folder / run_folder.METRICS).read_bytes())
@@ -54,7 +54,7 @@ def read(name: str, folder: pathlib.Path, parameters: int, seconds: float) -> Ru
 
 
 def difference(one: RunSummary, other: RunSummary, seed: int = 0) -> tuple[float, float, float]:
-    """Returns how many miles a run is off more than another on the same locations: mean, and its 95 % interval.
+    """Returns the mean difference of two runs in miles on the same locations, and its 95 % interval.
 
     The interval is a percentile bootstrap over locations, both runs resampled together.
 
@@ -71,15 +71,15 @@ def difference(one: RunSummary, other: RunSummary, seed: int = 0) -> tuple[float
     return float(paired.mean()), float(low), float(high)
 
 
-def table(standings: Sequence[RunSummary], reference: RunSummary) -> str:
+def table(runs: Sequence[RunSummary], reference: RunSummary) -> str:
     """Returns the runs as a Markdown table, the best first, between the guesses that need no model and people.
 
     Args:
-        standings: At least one.
+        runs: At least one.
         reference: The run that the others are compared with.
     """
-    first = standings[0].metrics
-    rows = [_row(one, reference) for one in sorted(standings, key=lambda one: one.metrics["mean_miles"])]
+    first = runs[0].metrics
+    rows = [_row(one, reference) for one in sorted(runs, key=lambda one: one.metrics["mean_miles"])]
     blank = [""] * (len(_HEAD) + len(_HEAD_END) - 3)
     people = [
         "people (50 guesses elsewhere)",
@@ -92,8 +92,8 @@ def table(standings: Sequence[RunSummary], reference: RunSummary) -> str:
     return "\n".join(_line(cells) for cells in [head, ["---"] * len(head), *rows])
 
 
-def as_json(standings: Sequence[RunSummary], reference: RunSummary) -> list[dict[str, Any]]:
-    """Returns the same for other programs: metrics.json's content, and what the table adds."""
+def as_json(runs: Sequence[RunSummary], reference: RunSummary) -> list[dict[str, Any]]:
+    """Returns the table for other programs: the content of each metrics.json, and the added columns."""
     return [
         {
             "name": one.name,
@@ -102,12 +102,11 @@ def as_json(standings: Sequence[RunSummary], reference: RunSummary) -> list[dict
             "seconds": round(one.seconds, 1),
             f"mean_miles_minus_{reference.name}": difference(one, reference),
         }
-        for one in standings
+        for one in runs
     ]
 
 
 def _row(one: RunSummary, reference: RunSummary) -> list[str]:
-    """Returns the cells of a run."""
     low, high = one.metrics["intervals"]["mean_miles"]
     to_constant = one.metrics["intervals"]["mean_miles_minus_constant_guess"]
     figures = _figures(one.metrics)
@@ -123,7 +122,6 @@ def _row(one: RunSummary, reference: RunSummary) -> list[str]:
 
 
 def _guess(name: str, metrics: dict[str, Any]) -> list[str]:
-    """Returns the cells of a guess that needs no model."""
     return [name, *_figures(metrics), *[""] * len(_HEAD_END)]
 
 

@@ -35,8 +35,9 @@ def cross_validate(settings: train_options.TrainOptions) -> None:
         _keep_flags(flags.to_flagfile(flags.replace(settings, overwrite=False)), folder, settings.run.overwrite)
         started_s, seconds = time.monotonic(), 0.0
         for fold in range(count):
-            run_dir = str(folder / f"fold{fold}")
-            metrics = train_and_evaluate(flags.replace(settings, fold=fold, run_dir=run_dir, overwrite=True))
+            run_dir = folder / f"fold{fold}"
+            own = flags.replace(settings, fold=fold, run_dir=str(run_dir), overwrite=True)
+            metrics = train_and_evaluate(run_dir, flags.to_flagfile(own))
             seconds += metrics["seconds"]
             print(
                 f"fold {fold + 1}/{count}: {metrics['locations']} locations, "
@@ -67,18 +68,24 @@ def _keep_flags(text: str, folder: pathlib.Path, overwrite: bool) -> None:
     files.write_text(path, text)
 
 
-def train_and_evaluate(own: train_options.TrainOptions) -> dict[str, Any]:
-    """Trains a run and evaluates it, unless that is done; returns its metrics, with the seconds it took.
+def train_and_evaluate(folder: pathlib.Path, flag_text: str) -> dict[str, Any]:
+    """Trains a run and evaluates it, unless that is done.
+
+    Args:
+        folder: The run folder.
+        flag_text: Its flags of trainers.train, as a flag file.
+
+    Returns:
+        The content of its metrics.json, and the seconds it took.
 
     Raises:
         TrainingError: If a program fails.
     """
-    folder = pathlib.Path(own.run.run_dir)
     path = folder / run_folder.METRICS
     if not path.is_file():
         started_s = time.monotonic()
         flagfile = folder.with_suffix(".cfg")
-        files.write_text(flagfile, flags.to_flagfile(own))
+        files.write_text(flagfile, flag_text)
         _run("trainers.evaluation.fold", f"--flagfile={flagfile}")
         measured = json.loads(path.read_text(encoding="utf-8"))
         with run_folder.resealing(folder, run_folder.METRICS):

@@ -1,4 +1,4 @@
-"""The predictions of all folds as one table, sorted by location; their probabilities stay in the files of the folds.
+"""Predictions of all folds as one table, sorted by location; probabilities stay in the files of the folds.
 
 found = joined_folds.Joined([run / "fold0", run / "fold1"], own=[cells0, cells1], common=cells)
 for rows in found.pieces():
@@ -19,7 +19,7 @@ class Joined:
     """The predictions of all folds.
 
     Args:
-        folders: Those of the folds, evaluated.
+        folders: Run folders of the folds, evaluated.
         own: The partition of each.
         common: The partition whose cells all probabilities are given for. A fold with cells of its own gives the
             probability of each to the common cell that its centroid lies in.
@@ -52,7 +52,7 @@ class Joined:
         return len(self.names)
 
     def pieces(self) -> Iterator[np.ndarray]:
-        """Yields the numbers of all locations, as many at once as memory is meant for."""
+        """Yields the numbers of all locations in pieces; see `stored_probabilities.pieces`."""
         return stored_probabilities.pieces(np.arange(len(self)), self._cells)
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:

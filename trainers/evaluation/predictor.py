@@ -1,4 +1,4 @@
-"""A finished run as something that predicts."""
+"""Prediction with the network of a finished run."""
 
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ class Predictor:
 
     Attributes:
         folder: The run folder.
-        options: What the run was trained with.
+        options: The options of the training.
         partition: The cells it chooses from.
         height_px: Height of the images it takes.
         width_px: Width of the images it takes.

@@ -1,4 +1,4 @@
-"""How far a model's probabilities can be trusted: calibration error, what credible regions hold, risk by confidence.
+"""Reliability of a model's probabilities: calibration error, coverage of credible regions, risk by confidence.
 
 Everything is fitted on some locations and measured on others; `cross_fitted` does both on one set of predictions, by
 whole blocks of 1 degree.
@@ -21,14 +21,14 @@ _SHARES = tuple(share / 100 for share in range(10, 101, 10))
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ReliabilityReport:
-    """What calibrated probabilities say of n locations, and how it is.
+    """Calibrated probabilities of n locations, beside their truth.
 
     Attributes:
         confidence: `[n]`, probability of the most probable cell as the model gives it.
         tempered: `[n]`, the same tempered.
         right: `[n]` bool, whether the most probable cell is the true one.
         expected_km: `[n]`, tempered mean of the distances from the guess to the cells.
-        held: `[n]` bool, whether the credible region holds the truth.
+        covered: `[n]` bool, whether the credible region covers the truth.
         area_km2: `[n]`, of the region.
     """
 
@@ -36,14 +36,14 @@ class ReliabilityReport:
     tempered: np.ndarray
     right: np.ndarray
     expected_km: np.ndarray
-    held: np.ndarray
+    covered: np.ndarray
     area_km2: np.ndarray
 
 
 def cross_fitted(
     found: predictions.Predictions, labels: np.ndarray, cells: partition.Partition, level: float, parts: int
 ) -> ReliabilityReport:
-    """Measures on each part of the locations what was fitted on the other parts.
+    """Measures each part of the locations with a calibration fitted on the other parts.
 
     Args:
         found: Predictions.
@@ -63,19 +63,19 @@ def cross_fitted(
         for some in stored_probabilities.pieces(np.flatnonzero(part_of == part), len(cells)):
             for name, values in vars(_measure(found[some], labels[some], cells, fitted)).items():
                 columns[name][some] = values
-    columns |= {name: columns[name].astype(bool) for name in ("right", "held")}
+    columns |= {name: columns[name].astype(bool) for name in ("right", "covered")}
     return ReliabilityReport(**columns)
 
 
 def measure(
     found: Sequence[predictions.Prediction], cells: partition.Partition, level: float, parts: int
 ) -> dict[str, Any]:
-    """Calibrates predictions, and measures on each part of them what was fitted on the others.
+    """Calibrates predictions, and cross-validates the calibration over their parts.
 
     Args:
         found: Predictions of one run.
         cells: Its partition.
-        level: Share of truths that a credible region is to hold.
+        level: Share of truths that a credible region is to cover.
         parts: Into how many parts to divide the locations, by blocks.
 
     Returns:
@@ -110,8 +110,8 @@ def risk_by_coverage(expected_km: np.ndarray, distance_km: np.ndarray) -> list[t
     """Returns (share of locations, their mean miles) for the most confident 10 to 100 %.
 
     Args:
-        expected_km: `[n]`, how far off the model expects to be.
-        distance_km: `[n]`, how far off it is.
+        expected_km: `[n]`, error that the model expects.
+        distance_km: `[n]`, its error.
     """
     order = np.argsort(expected_km, kind="stable")
     counts = [max(1, round(share * len(order))) for share in _SHARES]
@@ -122,7 +122,7 @@ def risk_by_coverage(expected_km: np.ndarray, distance_km: np.ndarray) -> list[t
 def _measure(
     found: predictions.Predictions, labels: np.ndarray, cells: partition.Partition, fitted: calibration.Calibration
 ) -> ReliabilityReport:
-    """Returns what a calibration says of some locations."""
+    """Returns the report of one calibration on some locations."""
     probabilities, each = np.asarray(found.probabilities), np.arange(len(found))
     scaled = calibration.tempered(probabilities, fitted.temperature)
     regions = calibration.region(probabilities, cells.areas_km2, fitted)
@@ -132,18 +132,18 @@ def _measure(
         tempered=scaled[each, probable],
         right=probable == labels,
         expected_km=np.einsum("nc,nc->n", scaled, geometry.pairwise_km(found.predicted, cells.centroids)),
-        held=regions[each, np.maximum(labels, 0)] & (labels >= 0),
+        covered=regions[each, np.maximum(labels, 0)] & (labels >= 0),
         area_km2=regions @ cells.areas_km2,
     )
 
 
 def _of_regions(measured: ReliabilityReport, cells: partition.Partition) -> dict[str, Any]:
-    """Returns how many truths the regions hold, with a 95 % bootstrap interval, and how large they are."""
-    rng, held = np.random.default_rng(0), measured.held
-    means = [held[rng.integers(len(held), size=len(held))].mean() for _ in range(_SAMPLES)]
+    """Returns the coverage of the regions with a 95 % bootstrap interval, and their median size."""
+    rng, covered = np.random.default_rng(0), measured.covered
+    means = [covered[rng.integers(len(covered), size=len(covered))].mean() for _ in range(_SAMPLES)]
     median_km2 = float(np.median(measured.area_km2))
     return {
-        "coverage": float(held.mean()),
+        "coverage": float(covered.mean()),
         "coverage_interval": np.percentile(means, [2.5, 97.5]).tolist(),
         "median_region_km2": median_km2,
         "median_region_share": median_km2 / float(cells.areas_km2.sum()),

@@ -102,7 +102,7 @@ class CacheWriter:
         return sum(path.stat().st_size for path in paths)
 
     def _adopt(self, key: cache_format.CacheKey, block_rows: int) -> None:
-        """Takes over the blocks of an earlier, interrupted run on the same input."""
+        """Adopts the blocks of an earlier, interrupted run on the same input."""
         found = cache_format.read_index(self.folder)
         cache_format.check_same_key(self.folder, cache_format.CacheKey(**found["key"]), key)
         if found["block_rows"] != block_rows or found["rows"] != len(self.rows):

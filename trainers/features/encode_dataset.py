@@ -36,19 +36,19 @@ class ImageFeatures:
     runtime: extract_options.RuntimeOptions
     seed: int
 
-    def of(self, split: str, variant: int, row: int, place: tuple[int, int]) -> Iterator[np.ndarray]:
+    def of(self, split: str, variant: int, row: int, position: tuple[int, int]) -> Iterator[np.ndarray]:
         """Yields the features of a split's views in order, float32 `[n, *feature_shape]` a batch.
 
         Args:
             split: The split.
             variant: Number of the changed copy of its images, 0 for the images as they are.
             row: The first row.
-            place: Its location, and how many rows of that come before it.
+            position: Its location, and how many rows of that come before it.
         """
         size = self.runtime.batch_size
         height_px, width_px = self.encoder.height_px, self.encoder.width_px
-        rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=place[1])
-        part = dataset_reader.part_from(self.builder, split, place[0])
+        rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=position[1])
+        part = dataset_reader.part_from(self.builder, split, position[0])
         with contextlib.closing(loader.ViewBatches(self.builder, part, rows, self.runtime.decode)) as batches:
             for batch in batches:
                 count = len(batch["image"])

@@ -1,4 +1,4 @@
-"""A frozen encoder made ready to run over many batches of one size.
+"""Runtimes of a frozen encoder, compiled for batches of one size.
 
     forward = runtimes.compiled(backbone, 32, "tensorflow", "float32")
     forward(images)         # uint8 [32, h, w, 3] -> float32 [32, *feature_shape]
@@ -28,11 +28,7 @@ _ARITHMETIC = {"float32": "f32", "mixed_bfloat16": "bf16", "mixed_float16": "f16
 
 
 def check_runtime(runtime: Runtime, precision: str = "float32") -> None:
-    """Refuses a runtime that is not installed, or cannot be made to compute so.
-
-    Raises:
-        OptionError: If it is not.
-    """
+    """Raises OptionError if a runtime, or the quantizer of --precision=int8, is not installed."""
     if precision == INT8 and importlib.util.find_spec("nncf") is None:
         problem = "--precision=int8: NNCF, which calibrates encoders, is not installed."
         raise errors.OptionError(problem, 'pip install "geods[int8]", or --precision=float32')
@@ -53,12 +49,12 @@ def compiled(
     precision: str,
     quantized_path: pathlib.Path | None = None,
 ) -> Forward:
-    """Makes an encoder ready.
+    """Compiles an encoder.
 
     Args:
         backbone: uint8 `[b, h, w, 3]` -> features, built under `policy_of(runtime, precision)`.
-        batch_size: Images it will see at once, always.
-        runtime: What runs it.
+        batch_size: Images a batch, always.
+        runtime: The library that runs it.
         precision: Keras policy whose arithmetic is wanted, or "int8".
         quantized_path: With "int8", the encoder.xml of what `quantized` returned.
 
@@ -75,11 +71,11 @@ def compiled(
 
 
 def quantized(backbone: Any, batches: Sequence[np.ndarray]) -> tuple[bytes, bytes]:  # noqa: ANN401 - a Keras model
-    """Turns an encoder into one that computes in whole numbers of 8 bits.
+    """Quantizes an encoder to integers of 8 bits.
 
     Args:
         backbone: uint8 `[b, h, w, 3]` -> features, in float32.
-        batches: Images as it will see them, uint8 `[b, h, w, 3]` each: how large the values of its layers become.
+        batches: Images for the ranges of its layers' values, uint8 `[b, h, w, 3]` each.
 
     Returns:
         OpenVINO's encoder.xml and encoder.bin.

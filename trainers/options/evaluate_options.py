@@ -22,7 +22,7 @@ class LocationOptions:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """Which run to evaluate, on what, and where the figures go."""
+    """Options of an evaluation."""
 
     locations: LocationOptions = dataclasses.field(default_factory=LocationOptions)
     run_dir: str = flags.option("runs/run", "Folder that trainers.train wrote.", path="out", unless="out")

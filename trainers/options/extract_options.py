@@ -11,7 +11,7 @@ from trainers.options import stages
 
 @dataclasses.dataclass(frozen=True)
 class RuntimeOptions:
-    """How images go through the encoder."""
+    """Runtime of the encoder."""
 
     # MobileNetV2 at 300x600 takes 3.7 GB with 32, 2.4 with 16, 1.6 with 8, and on two cores the same time with each.
     batch_size: int = flags.option(16, "Images the encoder sees at once; more for a GPU, fewer for less memory.")
@@ -35,7 +35,7 @@ class RuntimeOptions:
 
 @dataclasses.dataclass(frozen=True)
 class CacheOptions(stages.ResultOptions):
-    """The feature cache to write, and who writes its blocks."""
+    """The feature cache to write, and the workers that write its blocks."""
 
     splits: tuple[str, ...] = flags.option(("train", "validation", "test"), "Splits to extract.")
     cache_dir: str = flags.option("cache", "Folder to write to; each split gets a folder in it.", path="out")
@@ -56,7 +56,7 @@ class CacheOptions(stages.ResultOptions):
 
 @dataclasses.dataclass(frozen=True)
 class ExtractOptions:
-    """What to extract, from what, to where."""
+    """Options of an extraction."""
 
     data: stages.DatasetOptions = dataclasses.field(default_factory=stages.DatasetOptions)
     encoder: stages.EncoderOptions = dataclasses.field(default_factory=stages.EncoderOptions)

@@ -52,7 +52,7 @@ class EncoderOptions:
 
 @dataclasses.dataclass(frozen=True)
 class ImageJitterOptions:
-    """How much images are changed at random."""
+    """Random changes of images."""
 
     brightness: float = flags.option(
         0.0, "Greatest change of brightness, as a share of white; for training from images."

@@ -10,7 +10,7 @@ from trainers.options import stages
 
 @dataclasses.dataclass(frozen=True)
 class DataOptions(stages.DatasetOptions):
-    """What to train on: a feature cache or the images of a dataset, and how they are batched."""
+    """Training data, from a feature cache or the images of a dataset, and its batches."""
 
     cache_dir: str = flags.option("", "Folder that trainers.extract wrote; empty to train from images.", path="in")
     train_split: str = flags.option("train", "Split to train on.")
@@ -62,7 +62,7 @@ class CellOptions:
 
 @dataclasses.dataclass(frozen=True)
 class HeadOptions:
-    """The head on the features, and how a point is decoded from its probabilities."""
+    """The head on the features, and the decoder of its probabilities."""
 
     head: Literal[
         "report_75k", "report_1m", "report_6m", "report_13m", "report_lstm", "linear", "mlp", "neighbours", "kernel"
@@ -96,13 +96,13 @@ class HeadOptions:
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the head is fitted in one pass over the features instead of being trained."""
+        """Whether the head is fitted in one pass over the features instead of trained by steps."""
         return self.head in ("neighbours", "kernel")
 
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationOptions(stages.ImageJitterOptions):
-    """How images and features are changed at random in training."""
+    """Random changes of images and features in training."""
 
     feature_dropout: float = flags.option(0.0, "Share of channels of the features zeroed in training.")
     view_mixup: float = flags.option(0.0, "Greatest share of another view of the place blended into one in training.")
@@ -116,7 +116,7 @@ class AugmentationOptions(stages.ImageJitterOptions):
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerOptions:
-    """The loss, the learning rates and how long they last."""
+    """The loss, the learning rates and their schedule."""
 
     loss: Literal["one_hot", "label_smoothing", "haversine"] = flags.option(
         "haversine", "Targets of the cross-entropy."
@@ -167,7 +167,7 @@ class StreamingOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions(stages.ResultOptions):
-    """The run folder, and what holds for the whole process."""
+    """The run folder, and settings of the whole process."""
 
     run_dir: str = flags.option("runs/run", "Folder to write to.", path="out")
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = flags.option("float32", "Policy of the network.")
@@ -185,7 +185,7 @@ class RunOptions(stages.ResultOptions):
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-    """What to train, on what, how, to where. The flags of the encoder count only without --cache_dir."""
+    """Options of a training. Those of the encoder count only without --cache_dir."""
 
     data: DataOptions = dataclasses.field(default_factory=DataOptions)
     encoder: stages.EncoderOptions = dataclasses.field(default_factory=stages.EncoderOptions)

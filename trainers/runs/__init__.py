@@ -1,1 +1,1 @@
-"""What a run folder holds."""
+"""Files of a run folder."""

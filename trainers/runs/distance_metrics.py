@@ -1,4 +1,4 @@
-"""How far predictions are off: every figure of metrics.json, beside a constant and a random guess on the same places.
+"""Distance metrics of predictions: metrics.json, beside a constant and a random guess on the same locations.
 
 Distances are great circles in km from the true point to the predicted point; miles are km / 1.609344. The one
 exception is `report_mean_miles`, the course report's own metric: centroid of the true cell to centroid of the predicted
@@ -15,13 +15,13 @@ import numpy as np
 from geods.geo import geometry, partition
 
 WITHIN_KM = (1, 25, 200, 750, 2500)
-# 50 guesses of GeoGuessr players at places in the US, the only measured sample there is.
+# 50 guesses of GeoGuessr players at locations in the US, the only measured sample there is.
 HUMAN_MEAN_MILES, HUMAN_MEDIAN_MILES = 587.0, 439.0
 TOP = 5
 _BOOTSTRAP_SAMPLES = 1000
 # For each location, but in all no more: with half a million chance moves their mean by less than a mile.
 _RANDOM_GUESSES, _MOST_RANDOM_GUESSES = 20, 500_000
-# What is computed between arrays of a number a location, in pieces that take 0.5 MB each.
+# Locations a piece, so that an array of one number each takes 0.5 MB.
 _AT_ONCE = 1 << 16
 
 
@@ -55,7 +55,7 @@ def evaluate(guesses: Guesses, cells: partition.Partition, seed: int = 0) -> dic
     """Returns the content of metrics.json.
 
     Args:
-        guesses: What the model said; at least one location.
+        guesses: Of the model; at least one location.
         cells: The partition its cells belong to.
         seed: Of the random guess and the bootstrap.
     """
@@ -93,7 +93,7 @@ def measure(guesses: Guesses, cells: partition.Partition) -> dict[str, Any]:
 def constant_guess(guesses: Guesses, cells: partition.Partition) -> Guesses:
     """Returns the cell centroid that, guessed every time, would have been nearest on average on these very locations.
 
-    It looks at the answers, so it is at least as good as any constant chosen without them: the hardest to beat.
+    It is chosen by the truths, so it is at least as good as any constant chosen without them: the hardest to beat.
     """
     mean_km = np.zeros(len(cells))
     for start in range(0, len(guesses), 4096):

@@ -1,10 +1,10 @@
-"""What an evaluation predicts, written as it comes: a million rows of a few hundred cells do not fit into memory.
+"""Predictions of an evaluation, written as they come: a million rows of a few hundred cells do not fit into memory.
 
     with prediction_writer.writing(out, locations=1000, cells=243) as writer:
         writer.add(names, guesses, probabilities)     # as often as need be
         writer.metrics = metrics
 
-`trainers.runs.predictions` reads what this writes.
+`trainers.runs.predictions` reads the files.
 """
 
 import contextlib
@@ -27,14 +27,13 @@ _LINE_BYTES = 160
 
 
 class Writer:
-    """Writes an evaluation as it comes; see `writing`.
+    """Writer of an evaluation; see `writing`.
 
     Attributes:
         metrics: Content of metrics.json, to be set before the block ends.
     """
 
     def __init__(self, table: TextIO, probabilities: BinaryIO, locations: int, cells: int) -> None:
-        """Takes the files, and how many rows and columns of probabilities will come."""
         self.metrics: dict[str, object] = {}
         self._lines, self._probabilities = csv.writer(table, lineterminator="\n"), probabilities
         self._left, self._headed = locations, False
@@ -57,8 +56,8 @@ class Writer:
         self._probabilities.write(np.ascontiguousarray(probabilities, dtype=_STORED).data)
         self._left -= len(names)
 
-    def require_all(self, out: pathlib.Path) -> None:
-        """Raises RunError if other than the promised number of locations came."""
+    def check_complete(self, out: pathlib.Path) -> None:
+        """Raises RunError if fewer or more locations came than announced."""
         if self._left:
             problem = f"{out}: {abs(self._left)} locations {'fewer' if self._left > 0 else 'more'} came than announced."
             raise errors.RunError(problem, "check the dataset: python -m tools.verify")
@@ -66,9 +65,9 @@ class Writer:
 
 @contextlib.contextmanager
 def writing(out: pathlib.Path, locations: int, cells: int) -> Iterator[Writer]:
-    """Writes the three files of an evaluation; metrics.json last, so that it speaks of the others.
+    """Writes the three files of an evaluation, metrics.json last.
 
-    Nothing is there before the block ends well, and then all is.
+    The files appear together after the block, and none if it fails.
 
     Args:
         out: Folder to write to.
@@ -86,7 +85,7 @@ def writing(out: pathlib.Path, locations: int, cells: int) -> Iterator[Writer]:
         with stored.open("wb") as probabilities, listed.open("w", encoding="utf-8", newline="") as table:
             writer = Writer(table, probabilities, locations, cells)
             yield writer
-        writer.require_all(out)
+        writer.check_complete(out)
         with run_folder.resealing(out, run_folder.PREDICTIONS, run_folder.PROBABILITIES, run_folder.METRICS):
             unfinished.close()
             files.write_json(out / run_folder.METRICS, writer.metrics)

@@ -1,7 +1,6 @@
-"""What an evaluation predicted, read: predictions.csv, probabilities.npy and the partition they are of.
+"""Predictions of an evaluation: predictions.csv, probabilities.npy and their partition.
 
-Of a million locations the coordinates and ids are in memory, 60 MB; probabilities stay in their file until they are
-looked at.
+Coordinates and ids are in memory, 60 MB of a million locations; probabilities stay in their file until they are read.
 """
 
 import array
@@ -24,7 +23,7 @@ from geods.tree import string_array
 from trainers.runs import run_folder, stored_probabilities
 
 _COORDINATES = ("lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg")
-# Two ways of writing one place differ by less than this; 1e-6 degrees are 0.1 m.
+# Two spellings of one point differ by less than this; 1e-6 degrees are 0.1 m.
 _SAME_DEG = 1e-6
 _SUGGESTIONS = 3
 _AT_ONCE = 4096
@@ -32,7 +31,7 @@ _AT_ONCE = 4096
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model said of one location.
+    """Prediction of one location.
 
     Attributes:
         location_id: Its name in the dataset, "<lat>,<lng>" as a rule.
@@ -53,7 +52,7 @@ class Prediction:
 
 
 class Predictions(Sequence[Prediction]):
-    """What a model said of n locations; each is made when it is looked at.
+    """Predictions of n locations; Prediction objects are created on access.
 
     Attributes:
         names: `[n]` location ids.
@@ -73,7 +72,7 @@ class Predictions(Sequence[Prediction]):
 
     @classmethod
     def of(cls, found: Sequence[Prediction]) -> "Predictions":
-        """Returns predictions of one partition in this form; those that have it as they are."""
+        """Returns predictions of one partition as columns."""
         if isinstance(found, cls):
             return found
         names = string_array.Texts.of(one.location_id for one in found)
@@ -157,7 +156,7 @@ def find(predictions: Sequence[Prediction], text: str) -> int:
 
     Args:
         predictions: As `read` returned them.
-        text: A location_id, a "<lat>,<lng>" that is the same place, or the row's number from 0.
+        text: A location_id, a "<lat>,<lng>" that is the same point, or the row's number from 0.
 
     Raises:
         RunError: If there is none; the message has those that come nearest.
@@ -170,15 +169,15 @@ def find(predictions: Sequence[Prediction], text: str) -> int:
         if int(text) < len(names):
             return int(text)
         raise errors.RunError(f"--location={text}: rows are numbered from 0 to {len(names) - 1}.", "give one of those")
-    place = _parse_place(text)
-    if place is None:
+    point = _parse_point(text)
+    if point is None:
         close = difflib.get_close_matches(text, names, _SUGGESTIONS, cutoff=0) or names[:_SUGGESTIONS].tolist()
         raise errors.RunError(f"--location={text}: no such location.", f"give LAT,LNG or a row, such as {_list(close)}")
-    turn = np.abs(geometry.wrap_lon_deg(truths[:, 1] - place[1]))
-    same = np.flatnonzero((np.abs(truths[:, 0] - place[0]) <= _SAME_DEG) & (turn <= _SAME_DEG))
+    turn = np.abs(geometry.wrap_lon_deg(truths[:, 1] - point[1]))
+    same = np.flatnonzero((np.abs(truths[:, 0] - point[0]) <= _SAME_DEG) & (turn <= _SAME_DEG))
     if same.size:
         return int(same[0])
-    nearest = np.argsort(geometry.haversine_km(np.array(place), truths), kind="stable")[:_SUGGESTIONS]
+    nearest = np.argsort(geometry.haversine_km(np.array(point), truths), kind="stable")[:_SUGGESTIONS]
     close = [names[row] for row in nearest]
     raise errors.RunError(f"--location={text}: no such location.", f"the nearest ones are {_list(close)}")
 
@@ -230,8 +229,8 @@ def _cells_of_rows(rows: Iterator[list[str]]) -> Iterator[list[str]]:
             yield [row[column] for column in wanted]
 
 
-def _parse_place(text: str) -> tuple[float, float] | None:
-    """Returns the (lat, lon) of a text, None if it is no place."""
+def _parse_point(text: str) -> tuple[float, float] | None:
+    """Returns the (lat, lon) of a text, None if it is no point."""
     try:
         lat_deg, lon_deg = map(float, text.split(","))
     except ValueError:
@@ -240,11 +239,10 @@ def _parse_place(text: str) -> tuple[float, float] | None:
 
 
 def _list(names: Sequence[str]) -> str:
-    """Returns names as a list in a sentence."""
     return "; ".join(names)
 
 
 def _evaluate(folder: pathlib.Path) -> str:
-    """Returns the command that makes the files anew, in a run folder or elsewhere."""
+    """Returns the command that writes the files again, in a run folder or elsewhere."""
     where = f"--run_dir={folder}" if (folder / run_folder.PARTITION).is_file() else f"--run_dir=RUN --out={folder}"
     return f"make it: python -m trainers.evaluate {where}"

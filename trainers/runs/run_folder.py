@@ -93,7 +93,7 @@ def _is_resumable(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
     path = folder / UNFINISHED / _TICKET
     if not path.is_file() or not any(path.parent.glob("*.npz")):
         return False
-    step = "go on with what it was begun with, name another --run_dir, or begin anew with --overwrite"
+    step = "resume it with the same flags, name another --run_dir, or start again with --overwrite"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         flags, flags_now = set(found["flags"]), set(wanted["flags"])
@@ -103,7 +103,7 @@ def _is_resumable(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
     if flags != flags_now or other:
         how = " ".join(sorted(flags - flags_now) or [f"no {flag}" for flag in sorted(flags_now - flags)])
         how = how or f"another {' and '.join(other)}"
-        raise errors.RunError(f"{folder}: holds a training that was begun with {how} and is not finished.", step)
+        raise errors.RunError(f"{folder}: holds an unfinished training that was started with {how}.", step)
     return True
 
 

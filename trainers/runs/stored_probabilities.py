@@ -1,9 +1,9 @@
-"""The rows of a probabilities.npy, read when they are looked at.
+"""Rows of a probabilities.npy, read on access.
 
     stored = stored_probabilities.Stored("run/probabilities.npy")
     stored.shape, stored[np.array([5, 2])]      # (1000, 243), float16 [2, 243]
 
-The file is mapped for each look only: what stays mapped counts as memory of the process, 500 MB for a million rows.
+The file is mapped for each access only: what stays mapped counts as memory of the process, 500 MB for a million rows.
 """
 
 import os
@@ -14,7 +14,7 @@ import numpy as np
 
 from geods import errors
 
-# Probabilities that are looked at at once: 8 MB of float64, and some arrays of that size beside it.
+# Probabilities read at once: 8 MB of float64, and some arrays of that size beside it.
 _AT_ONCE = 1 << 20
 
 
@@ -62,6 +62,6 @@ Rows = np.ndarray | Stored
 
 
 def pieces(rows: np.ndarray, cells: int) -> Iterator[np.ndarray]:
-    """Yields numbers of rows, as many at once as memory is meant for."""
+    """Yields numbers of rows in pieces of 8 MB of probabilities."""
     step = max(1, _AT_ONCE // cells)
     return (rows[start : start + step] for start in range(0, len(rows), step))

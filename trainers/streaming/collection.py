@@ -83,12 +83,14 @@ class FeatureSplits:
         """
         before = sum(map(self.count, self._stores))
         groups = self._by_split(locations)
-        wanted = [place for group in groups.values() for place in group]
+        wanted = [location for group in groups.values() for location in group]
         if not self._streaming.follow:
             self._check(wanted)
-        fitting = {place.location_id for place in self._fitting(wanted)}
+        fitting = {location.location_id for location in self._fitting(wanted)}
         for split, group in groups.items():
-            for some, features in self._encoder.encode([place for place in group if place.location_id in fitting]):
+            for some, features in self._encoder.encode(
+                [location for location in group if location.location_id in fitting]
+            ):
                 self._stores[split].add(some, features)
         return sum(map(self.count, self._stores)) - before
 
@@ -118,18 +120,19 @@ class FeatureSplits:
         """Returns the locations of each split that is kept in memory; counts the others."""
         coords = imagery_tree.coords(locations)
         labels = self._cells.label(coords[:, 0], coords[:, 1])
-        inside = [place for place, label in zip(locations, labels, strict=True) if label >= 0]
+        inside = [location for location, label in zip(locations, labels, strict=True) if label >= 0]
         names = split_names(self._data.config, inside)
         self.outside += len(locations) - len(inside)
         self.test += int(np.sum(names == dataset_splits.TEST))
         return {
-            split: [place for place, name in zip(inside, names, strict=True) if name == split] for split in self._stores
+            split: [location for location, name in zip(inside, names, strict=True) if name == split]
+            for split in self._stores
         }
 
     def _check(self, wanted: Sequence[imagery_tree.Location]) -> None:
         """Raises if an image is not whole, or the features would not fit."""
         root = self._streaming.imagery
-        views = sum(len(place.views) for place in wanted)
+        views = sum(len(location.views) for location in wanted)
         if self.views + views > self.capacity:
             wanted_gb = (self.views + views) * feature_store.bytes_a_row(self._encoder.feature_shape) / _BYTES_A_GB
             problem = (
@@ -142,7 +145,7 @@ class FeatureSplits:
 
     def _fitting(self, wanted: Sequence[imagery_tree.Location]) -> list[imagery_tree.Location]:
         """Returns the first locations, as many as fit into memory."""
-        totals = np.cumsum([len(place.views) for place in wanted]) + self.views
+        totals = np.cumsum([len(location.views) for location in wanted]) + self.views
         kept = int(np.searchsorted(totals, self.capacity, side="right"))
         self.is_full = self.is_full or kept < len(wanted)
         return list(wanted[:kept])
@@ -152,4 +155,4 @@ def split_names(config: str, locations: Sequence[imagery_tree.Location]) -> np.n
     """Returns the split of each location, `[n]` text, as the dataset's config of that name has it."""
     if config == "blocked":
         return dataset_splits.blocked(imagery_tree.coords(locations))
-    return dataset_splits.random([place.location_id for place in locations])
+    return dataset_splits.random([location.location_id for location in locations])

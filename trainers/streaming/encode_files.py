@@ -46,13 +46,13 @@ class Encoder:
         Yields:
             Locations, and float16 `[views, *feature_shape]`, those of the first location first.
         """
-        total = sum(len(place.views) for place in locations)
+        total = sum(len(location.views) for location in locations)
         with tqdm.tqdm(total=total, desc="encoding", unit=" views", disable=total < _BAR_VIEWS) as bar:
             for start in range(0, len(locations), self._batch_size):
                 some = locations[start : start + self._batch_size]
                 if whole := _whole(some):
                     yield whole, self._features([str(path) for path in imagery_tree.view_paths(whole)])
-                bar.update(sum(len(place.views) for place in some))
+                bar.update(sum(len(location.views) for location in some))
 
     def _features(self, paths: Sequence[str]) -> np.ndarray:
         """Returns the features of files, float16 `[n, *feature_shape]`."""
@@ -73,16 +73,16 @@ class Encoder:
 def _whole(locations: Sequence[imagery_tree.Location]) -> list[imagery_tree.Location]:
     """Returns the locations whose images are whole; prints what is wrong with the others."""
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(_problem, locations))
-    for place, problem in zip(locations, found, strict=True):
+        problems = list(pool.map(_problem, locations))
+    for location, problem in zip(locations, problems, strict=True):
         if problem:
-            print(f"{place.location_id} is left out: {problem}", flush=True)
-    return [place for place, problem in zip(locations, found, strict=True) if not problem]
+            print(f"{location.location_id} is left out: {problem}", flush=True)
+    return [location for location, problem in zip(locations, problems, strict=True) if not problem]
 
 
-def _problem(place: imagery_tree.Location) -> str:
+def _problem(location: imagery_tree.Location) -> str:
     """Returns the first problem of a location's images, or ""."""
-    for view in place.views:
+    for view in location.views:
         try:
             fact = jpeg.check_file(view.path)
         except errors.MissingFileError as error:

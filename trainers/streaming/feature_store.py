@@ -67,11 +67,11 @@ class GrowingFeatures:
 
 def _rows_of(locations: Sequence[imagery_tree.Location]) -> cache_format.Rows:
     """Returns the cache rows of the views of some locations."""
-    headings = [np.nan if v.heading_deg is None else v.heading_deg for place in locations for v in place.views]
+    headings = [np.nan if v.heading_deg is None else v.heading_deg for location in locations for v in location.views]
     return cache_format.Rows(
-        string_array.Texts.of(place.location_id for place in locations),
+        string_array.Texts.of(location.location_id for location in locations),
         imagery_tree.coords(locations),
-        np.array([len(place.views) for place in locations], np.int64),
+        np.array([len(location.views) for location in locations], np.int64),
         np.array(headings, np.float32),
     )
 

@@ -252,7 +252,9 @@ class StallDetection(keras.callbacks.Callback):
         """Checks every second until the epoch is over."""
         while not over.wait(_CHECK_S):
             if time.monotonic() - self._stepped_s > self._wait_s:
-                problem = f"--data_service={self._address}: no step ended for {self._wait_s:g} s; a worker may be gone."
+                problem = (
+                    f"--data_service={self._address}: no step ended for {self._wait_s:g} s; a worker may be missing."
+                )
                 step = "start it again under its port, then the same command; or raise --data_service_wait_s"
                 program.show_error(errors.TrainingError(problem, step))
                 os._exit(_EXIT_FAILED)

@@ -37,7 +37,7 @@ def finer(cells: train_options.CellOptions, whole: partition.Partition) -> parti
         OptionError: If --cells asks for more than that.
     """
     if cells.cells != "partition":
-        problem = f"--cells={cells.cells}: needs all training places before the first is trained on."
+        problem = f"--cells={cells.cells}: needs all training locations before the first is trained on."
         raise errors.OptionError(problem, "build a dataset, or use --cell_deg")
     return fishnet.refine(whole, cells.cell_deg) if cells.cell_deg else whole
 

@@ -78,14 +78,14 @@ def on_features(
 def announce(parts: Parts, cells: partition.Partition) -> None:
     """Prints the numbers of examples, cells and trainable parameters."""
     count = sum(math.prod(weight.shape) for weight in parts.network.trainable_weights)
-    held = f", validated on {len(parts.validation.coords):,} locations" if parts.validation else ""
-    print(f"{parts.train.examples:,} training examples{held}; {len(cells)} cells; {count:,} trainable parameters")
+    validated = f", validated on {len(parts.validation.coords):,} locations" if parts.validation else ""
+    print(f"{parts.train.examples:,} training examples{validated}; {len(cells)} cells; {count:,} trainable parameters")
 
 
 def compile_network(
     parts: Parts, cells: partition.Partition, optimizer: train_options.OptimizerOptions, batch_size: int
 ) -> None:
-    """Gives the network its loss, its metrics and its optimizer."""
+    """Compiles the network with its loss, metrics and optimizer."""
     loss = losses.GeolocationLoss(cells.centroids, optimizer.loss, optimizer.smoothing, optimizer.scale_km)
     steps = optimizer.epochs * max(1, -(-parts.train.examples // batch_size))
     parts.network.compile(

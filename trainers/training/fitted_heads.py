@@ -40,7 +40,7 @@ def _nearest_neighbours(
     head: train_options.HeadOptions, feature_shape: tuple[int, ...], cells: partition.Partition, train: inputs.Split
 ) -> keras.Model:
     needed = neighbours_bytes(train.examples, feature_shape)
-    memory.check_memory(f"the features of {train.examples:,} places", needed, "pool the features, or train on fewer")
+    memory.check_memory(f"the features of {train.examples:,} locations", needed, "pool the features, or train on fewer")
     density = knn.NeighbourDensity(
         train.examples, cells.centroids, head.neighbours, head.sigma_km, head.sharpness, name="density"
     )
@@ -59,7 +59,7 @@ def _kernel_regression(
     """Returns a fitted regression of distances; prints its hyperparameters."""
     locations = min(train.examples, head.most_places)
     if locations < train.examples:
-        print(f"{locations:,} of {train.examples:,} places are remembered (--most_places)")
+        print(f"{locations:,} of {train.examples:,} locations are remembered (--most_places)")
     _check_memory(locations, feature_shape, len(cells))
     regression = kernel_regression.KernelRegression(locations, len(cells), name="kernel_regression")
     classifier = kernel_regression.build_classifier(regression, feature_shape, sizes)
@@ -67,7 +67,7 @@ def _kernel_regression(
     features, coords = _pooled_features(
         lambda views, mask: pool({"features": views, "view_mask": mask}), train, locations
     )
-    print(f"fitting a kernel regression of {locations:,} places; 10,000 take a minute", flush=True)
+    print(f"fitting a kernel regression of {locations:,} locations; 10,000 take a minute", flush=True)
     fitted = kernel_regression.fit(features, coords, _blocks(coords), cells.centroids, head.nearness_km)
     regression.remember(features, fitted)
     print(
@@ -81,7 +81,9 @@ def _check_memory(locations: int, feature_shape: tuple[int, ...], cells: int) ->
     """Raises MemoryShortError if a kernel regression would not fit into memory."""
     size = _moments_of(feature_shape)
     needed = kernel_bytes(locations, feature_shape, cells)
-    memory.check_memory(f"--most_places={locations}: {size:,} moments a place and all their pairs", needed, "lower it")
+    memory.check_memory(
+        f"--most_places={locations}: {size:,} moments a location and all their pairs", needed, "lower it"
+    )
 
 
 def neighbours_bytes(locations: int, feature_shape: tuple[int, ...]) -> int:
@@ -122,7 +124,7 @@ def _pooled_features(pool: Callable[..., Any], train: inputs.Split, count: int) 
         batch, truth = train.inputs[number]
         rows = keras.ops.convert_to_numpy(pool(batch["features"], batch["view_mask"]))[: count - end]
         if not end:
-            # In place and not joined in the end, when all would be there twice.
+            # Filled in place: concatenating in the end would take twice the memory.
             pooled = np.empty((count, rows.shape[1]), np.float32)
         pooled[end : end + len(rows)] = rows
         coords[end : end + len(rows)] = truth[: len(rows), :2]

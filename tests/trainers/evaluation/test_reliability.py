@@ -37,7 +37,7 @@ def test_nothing_is_measured_on_what_it_was_fitted_on():
     probabilities, labels = world(600)
     truth = np.array([CELLS.sample(label, 1, rng)[0] for label in labels])
     measured = reliability.cross_fitted(found_at(probabilities, truth), labels, CELLS, 0.9, 5)
-    assert measured.held.mean() == pytest.approx(0.9, abs=0.04)
+    assert measured.covered.mean() == pytest.approx(0.9, abs=0.04)
     # Another truth at one place changes nothing there but elsewhere.
     block = (np.floor(truth) == np.floor(truth[0])).all(axis=1)
     moved = np.where(block, (labels + 7) % len(CELLS), labels)

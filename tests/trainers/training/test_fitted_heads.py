@@ -104,7 +104,7 @@ def test_a_cache_of_another_set_of_sizes_is_refused(settings, data_dir, tmp_path
 
 def test_more_places_than_it_may_remember_are_drawn_from(settings, capsys):
     train.main(cli_flags.replace(settings, most_places=40))
-    assert "40 of 119 places are remembered" in capsys.readouterr().out
+    assert "40 of 119 locations are remembered" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
