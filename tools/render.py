@@ -144,9 +144,9 @@ def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thu
         found = thumbnails.from_tree(session.local_path(source), location_ids)
     else:
         program.import_quietly("tensorflow")
-        trained = run_folder.options_of(pathlib.Path(options.run_dir))
-        source = trained.data_dir
-        found = thumbnails.from_dataset(session.local_path(source), trained.config, location_ids)
+        data = run_folder.options_of(pathlib.Path(options.run_dir)).data
+        source = data.data_dir
+        found = thumbnails.from_dataset(run_folder.dataset_of(data), data.config, location_ids)
     if not found:
         raise errors.RunError(f"{source}: holds none of the predicted locations.", "name their tree: --imagery=TREE")
     print(f"images     of {len(found):,} of the page's {len(location_ids):,} locations, from {source}")

@@ -45,7 +45,9 @@ class Follower:
         self._spec = feature_encoder.spec_of(settings.encoder, run.seed)
         self._backbone = backbones.build(self._spec)
         self._feed = sources.open_feed(settings.streaming, settings.cells.partition)
-        whole = partition.read(settings.cells.partition or companions.TreeFolder(settings.streaming.imagery).find_partition())
+        whole = partition.read(
+            settings.cells.partition or companions.TreeFolder(settings.streaming.imagery).find_partition()
+        )
         self._cells = training_cells.finer(settings.cells, whole)
         self._folder = run_folder.start(run, flags.to_flagfile(settings), self._cells)
         data = settings.data

@@ -36,7 +36,7 @@ def settings(data_dir, tmp_path_factory):
 @pytest.fixture(scope="module")
 def cache_dir(settings):
     extract.main(settings)
-    return settings.data.cache_dir
+    return settings.cache.cache_dir
 
 
 def of(cache_dir, variant, split="train"):
