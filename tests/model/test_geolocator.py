@@ -12,6 +12,7 @@ import pytest
 from geods import errors
 from model import decode, geolocator, losses, metrics
 from model.encoders import backbones
+from model.fusion.fusion import head_shape
 from model.heads import classifiers
 
 CENTROIDS = np.array([[lat, lon] for lat in (30.0, 40.0) for lon in (-110.0, -100.0, -90.0)])
@@ -218,3 +219,40 @@ def test_joined_classifiers_answer_with_the_mean_of_their_logs(tmp_path):
     geolocator.save(joined, tmp_path / "joined.keras")
     again = geolocator.load(tmp_path / "joined.keras")
     np.testing.assert_array_equal(*(keras.ops.convert_to_numpy(one(inputs)) for one in (joined, again)))
+
+
+# Names before the modules moved; Keras finds a class by its registered name.
+OLD_MODULES = {
+    "model.encoders.backbones": "model.backbones",
+    "model.encoders.preprocessing": "model.preprocessing",
+    "model.encoders.second_order_pooling": "model.moments",
+    "model.fusion.attention": "model.attention",
+    "model.fusion.lstm": "model.sequences",
+    "model.fusion.views": "model.views",
+}
+OLD_CLASSES = {"SecondOrderPooling": "SecondMoments", "MatrixSquareRoot": "MomentRoots"}
+
+
+@pytest.mark.parametrize(("pooling", "fusion"), [("moments", "attention"), ("avg", "lstm")])
+def test_a_model_that_names_earlier_modules_and_classes_loads(pooling, fusion, tmp_path):
+    spec = backbones.BackboneSpec("mobilenet_v2", "random", "block_3_depthwise", pooling, height_px=32, width_px=64)
+    backbone = backbones.build(spec)
+    shape = backbone.output_shape[1:]
+    head = classifiers.build("linear", head_shape(fusion, shape), len(CENTROIDS))
+    classifier = geolocator.build_classifier(head, shape, fusion)
+    new = geolocator.build_geolocator(backbone, classifier, decode.Decoder("least_distance", CENTROIDS))
+    geolocator.save(new, tmp_path / "new.keras")
+    found = set()
+    with zipfile.ZipFile(tmp_path / "new.keras") as source, zipfile.ZipFile(tmp_path / "old.keras", "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "config.json":
+                for now, before in (OLD_MODULES | OLD_CLASSES).items():
+                    found |= {now} if f'"{now}"'.encode() in content else set()
+                    content = content.replace(f'"{now}"'.encode(), f'"{before}"'.encode())
+            target.writestr(name, content)
+    assert found > {"model.fusion.views"}
+    inputs = batch(2, 3)
+    np.testing.assert_array_equal(
+        numpy_of(geolocator.load(tmp_path / "old.keras")(inputs))["coords"], numpy_of(new(inputs))["coords"]
+    )
