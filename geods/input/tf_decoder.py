@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from geods.tree import orientation
 
-_EXIF = tf.constant(list(b"Exif\0\0"), tf.uint8)
+# No tensor: one made here would start TensorFlow before trainers/training/devices.py can divide the CPU.
+_EXIF = tuple(b"Exif\0\0")
 _ENTRY_BYTES = 12
 
 
