@@ -153,7 +153,7 @@ def text(value: object) -> str:
 
 
 def _taken_s(stamp: str, offset: str) -> float | None:
-    """Returns the seconds since 1970 of a time of EXIF and its offset from UTC; None if it is not known."""
+    """Returns the capture time in seconds since 1970, None if it is not known."""
     try:
         taken = datetime.datetime.strptime(f"{stamp}+0000", "%Y:%m:%d %H:%M:%S%z")
     except ValueError:

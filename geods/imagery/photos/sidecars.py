@@ -1,5 +1,6 @@
-"""Files beside photographs that say where and when they were taken: they fill in what EXIF lacks.
+"""Position, time and creator of photographs from the files beside them.
 
+They fill in the facts that EXIF lacks:
 Google Takeout's JSON, XMP sidecars, Mapillary's mapillary_image_description.json, and a GPX track with capture times.
 """
 
@@ -116,7 +117,7 @@ def _merged(facts: exif.Facts, other: exif.Facts) -> exif.Facts:
 
 
 def _position(lat: object, lon: object) -> tuple[float | None, float | None]:
-    """Returns a position of two numbers or notations; 0, 0 is what programs write for none."""
+    """Returns a position in degrees; 0, 0 stands for an unknown one."""
     try:
         lat_deg, lon_deg = notation.angle_deg(str(lat), "NS"), notation.angle_deg(str(lon), "EW")
     except ValueError:
@@ -174,7 +175,7 @@ def _parts(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _is_of(entry: Mapping[str, Any], path: pathlib.Path) -> bool:
-    """Returns whether an entry's path and a photograph's end alike, as far as the shorter of its folders go."""
+    """Returns whether two paths agree in name and, where both have one, folder."""
     shared = min(len(_parts(entry)), 2)
     return _parts(entry)[-shared:] == path.parts[-shared:]
 
@@ -194,7 +195,10 @@ def _facts_of_takeout(entry: object) -> exif.Facts:
 
 
 def _facts_of_mapillary(entry: Mapping[str, Any]) -> exif.Facts:
-    """Returns the facts of an entry; its TrueHeading repeats the magnetic one, and 0.0 stands for no heading."""
+    """Returns the facts of an entry of Mapillary's file.
+
+    Its TrueHeading repeats the magnetic one, and 0.0 stands for no heading.
+    """
     compass = entry.get("MAPCompassHeading")
     heading_deg = (
         _heading(compass.get("MagneticHeading", compass.get("TrueHeading"))) if isinstance(compass, dict) else None
@@ -230,7 +234,10 @@ def _facts_of_xmp(content: bytes) -> exif.Facts:
 
 
 def _track(path: pathlib.Path) -> list[tuple[float, float, float]]:
-    """Returns the points of a GPX file: seconds since 1970 (UTC), latitude and longitude, by time."""
+    """Returns the track points of a GPX file, sorted by time.
+
+    Each is seconds since 1970 (UTC), latitude and longitude in degrees.
+    """
     files.check_file(path, "name a GPX track: --gpx=FILE")
     step = "name one: --gpx=FILE"
     if b"<!DOCTYPE" in path.read_bytes():
