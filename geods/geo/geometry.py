@@ -67,12 +67,15 @@ def haversine_km(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
 
 def haversine_miles_report(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
-    """Returns great-circle distances `[...]` in miles on the report's sphere, to compare with its figures."""
+    """Returns great-circle distances `[...]` in miles on the report's sphere.
+
+    To compare with its figures.
+    """
     return REPORT_RADIUS_MILES * _angle_rad(a, b)
 
 
 def pairwise_km(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
-    """Returns the distances `[n, m]` in kilometres from each of `a` `[n, 2]` to each of `b` `[m, 2]`."""
+    """Returns the distances `[n, m]`, km, of each `a` `[n, 2]` to each `b` `[m, 2]`."""
     origins, targets = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     distances = np.empty((len(origins), len(targets)))
     rows = max(1, _PAIRS_AT_ONCE // max(1, len(targets)))
@@ -82,19 +85,24 @@ def pairwise_km(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
 
 def unit_vectors(coords: npt.ArrayLike) -> Array:
-    """Returns the unit vectors `[..., 3]` of `coords` `[..., 2]`: x to (0, 0), y to (0, 90 E), z to the North Pole."""
+    """Returns the unit vectors `[..., 3]` of `coords` `[..., 2]`.
+
+    X to (0, 0), y to (0, 90 E), z to the North Pole.
+    """
     lat, lon = _radians(coords)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def coords_of(vectors: npt.ArrayLike) -> Array:
-    """Returns the (lat, lon) `[..., 2]` in degrees that vectors `[..., 3]` of any length point to."""
+    """Returns (lat, lon) `[..., 2]` in degrees of vectors `[..., 3]` of any length."""
     x, y, z = np.moveaxis(np.asarray(vectors, dtype=np.float64), -1, 0)
     return np.stack([np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))], axis=-1)
 
 
 def mean_point(coords: npt.ArrayLike) -> Array:
-    """Returns the (lat, lon) `[2]` in the middle of `coords` `[n, 2]`: the direction of the sum of their unit vectors.
+    """Returns the (lat, lon) `[2]` in the middle of `coords` `[n, 2]`.
+
+    The direction of the sum of their unit vectors.
 
     Raises:
         CoordinateError: If there is no point, or the points balance out (two antipodes, for example).
@@ -107,7 +115,10 @@ def mean_point(coords: npt.ArrayLike) -> Array:
 
 
 def bearing_deg(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
-    """Returns the headings `[...]`, 0 <= h < 360 clockwise from north, in which great circles from `a` to `b` start."""
+    """Returns the initial bearings of great circles from `a` to `b`, `[...]`.
+
+    0 <= h < 360, clockwise from north.
+    """
     (lat_a, lon_a), (lat_b, lon_b) = _radians(a), _radians(b)
     east = np.sin(lon_b - lon_a) * np.cos(lat_b)
     north = np.cos(lat_a) * np.sin(lat_b) - np.sin(lat_a) * np.cos(lat_b) * np.cos(lon_b - lon_a)
@@ -137,7 +148,10 @@ def destination(a: npt.ArrayLike, heading_deg: npt.ArrayLike, distance_km: npt.A
 
 
 def wrap_lon_deg(lon_deg: npt.ArrayLike) -> Array:
-    """Returns longitudes `[...]` moved by whole turns into -180 <= lon < 180; those already there keep every bit."""
+    """Returns longitudes `[...]` moved by whole turns into -180 <= lon < 180.
+
+    Those already there keep every bit.
+    """
     lon = np.asarray(lon_deg, dtype=np.float64)
     wrapped = (lon + 180) % 360 - 180
     wrapped = np.where(wrapped >= 180, -180.0, wrapped)
@@ -147,7 +161,9 @@ def wrap_lon_deg(lon_deg: npt.ArrayLike) -> Array:
 def sample_box(
     lat_min: float, lat_max: float, lon_min: float, lon_max: float, n: int, rng: np.random.Generator
 ) -> Array:
-    """Draws points uniformly by area between two parallels and two meridians, all in degrees.
+    """Draws points uniformly by area between two parallels and two meridians.
+
+    All in degrees.
 
     The sine of the latitude is uniform, not the latitude: uniform degrees would put 1.4 times as many points on a
     square kilometre at 49 N as at 25 N.
@@ -190,7 +206,7 @@ def ring_area_km2(ring: npt.ArrayLike) -> float:
 
 
 def area_by_triangles_km2(ring: npt.ArrayLike) -> float:
-    """Returns the area on the sphere that a ring encloses, by a formula without longitudes.
+    """Returns the spherical area inside a ring, by a formula without longitudes.
 
     Edges are divided into a tenth of a degree, and each piece, as a great circle, spans a triangle with the South Pole.
     The sum of their areas agrees with `ring_area_km2` to 1e-6 on cells of some degrees, and is the same however a
@@ -222,7 +238,10 @@ def area_by_triangles_km2(ring: npt.ArrayLike) -> float:
 
 
 def geoguessr_score(distance_km: npt.ArrayLike, diagonal_km: float) -> Array:
-    """Returns the points `[...]`, 0 to 5000, that GeoGuessr gives on a map whose bounding box has this diagonal."""
+    """Returns GeoGuessr's points `[...]`, 0 to 5000, on a map of this diagonal.
+
+    The diagonal of its bounding box.
+    """
     return 5000 * np.exp(-10 * np.asarray(distance_km, dtype=np.float64) / diagonal_km)
 
 
@@ -233,7 +252,7 @@ def _radians(coords: npt.ArrayLike) -> tuple[Array, Array]:
 
 
 def _angle_rad(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
-    """Returns the angles `[...]` between locations, seen from the centre of the sphere."""
+    """Returns the angles `[...]` between locations at the centre of the sphere."""
     (lat_a, lon_a), (lat_b, lon_b) = _radians(a), _radians(b)
     across = np.sin((lat_b - lat_a) / 2) ** 2 + np.cos(lat_a) * np.cos(lat_b) * np.sin((lon_b - lon_a) / 2) ** 2
     # Rounding can lift the sum to 1 + 2e-16 between antipodes, where the arc sine would be NaN.

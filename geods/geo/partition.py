@@ -1,4 +1,7 @@
-"""A boundary's split into cells: labels of points, points in cells, and a file that is always the same bytes."""
+"""A boundary's split into cells.
+
+Labels of points, points in cells, and a file that is always the same bytes.
+"""
 
 import dataclasses
 import functools
@@ -73,14 +76,19 @@ class Partition:
 
     @functools.cached_property
     def bounds(self) -> tuple[float, float, float, float]:
-        """(lat_min, lat_max, lon_min, lon_max) in degrees; lon_min > lon_max if the cells cross the antimeridian."""
+        """(lat_min, lat_max, lon_min, lon_max) in degrees.
+
+        Lon_min > lon_max if the cells cross the antimeridian.
+        """
         boxes = shapely.bounds(shapely.get_parts(np.array(self.shapes)))
         lon_min, lon_max = polygons.lon_range((west, east) for west, _, east, _ in boxes.tolist())
         return float(boxes[:, 1].min()), float(boxes[:, 3].max()), lon_min, lon_max
 
     @functools.cached_property
     def diagonal_km(self) -> float:
-        """Great-circle length in kilometres of the bounding box's diagonal: GeoGuessr's D for this map.
+        """Great-circle length in kilometres of the bounding box's diagonal.
+
+        GeoGuessr's D for this map.
 
         Of a box wider than 180 degrees, whose corners come near each other again, the longest distance in it.
         """
@@ -99,7 +107,9 @@ class Partition:
     def label(
         self, lat_deg: npt.ArrayLike, lon_deg: npt.ArrayLike, nearest_km: float | None = None
     ) -> npt.NDArray[np.int32]:
-        """Returns the cell of each point: `[n]`, the lowest number on a shared border, -1 outside all cells.
+        """Returns the cell of each point.
+
+        `[n]`, the lowest number on a shared border, -1 outside all cells.
 
         180 and -180 degrees are one meridian, and a pole is one location whatever its longitude.
 
@@ -135,7 +145,10 @@ class Partition:
 
     @functools.cached_property
     def _grid(self) -> box_grid.Grid | None:
-        """The boxes of a quadtree of the world, in which labels are found faster than in its polygons."""
+        """The boxes of a quadtree of the world, in which labels are found faster.
+
+        Than in its polygons.
+        """
         leaves = self.parameters.get("leaves")
         if not leaves:
             return None
@@ -147,7 +160,7 @@ class Partition:
         return nearest.Borders(self.shapes)
 
     def lattice(self, step_deg: float) -> geometry.Array:
-        """Returns the points of a lattice that lie in a cell, at the middles of boxes of `step_deg`.
+        """Returns the lattice points in the cells, at the middles of `step_deg` boxes.
 
         Returns:
             `[n, 2]`, (lat, lon) in degrees, from south to north and west to east.
@@ -191,7 +204,10 @@ class Partition:
         return points
 
     def to_geojson(self) -> bytes:
-        """Returns the partition as GeoJSON, one cell a line; equal partitions give equal bytes."""
+        """Returns the partition as GeoJSON, one cell a line.
+
+        Equal partitions give equal bytes.
+        """
         return self._geojson
 
     @functools.cached_property
@@ -209,7 +225,9 @@ class Partition:
 
     @classmethod
     def from_geojson(cls, content: bytes | str) -> "Partition":
-        """Reads what `to_geojson` wrote, or any FeatureCollection of polygons, whose features become cells in order.
+        """Reads a partition of `to_geojson`, or any FeatureCollection of polygons.
+
+        Its features become cells in order.
 
         Raises:
             PartitionError: If it is not JSON, not a FeatureCollection, written by a newer geods, or a cell is not a
@@ -257,7 +275,9 @@ def read(path: str | os.PathLike[str]) -> Partition:
 
 
 def check_area(partition: Partition, area_km2: float) -> None:
-    """Reads a partition's file format back and compares its area, by spherical triangles, with what it should cover.
+    """Reads a partition's text back and compares its area with the area to cover.
+
+    By spherical triangles.
 
     Raises:
         PartitionError: If it cannot be read back, or the areas differ by more than a thousandth.

@@ -1,4 +1,7 @@
-"""Adaptive cells: small where there are many locations, large where there are few (PlaNet, arXiv 1602.05314, 3)."""
+"""Adaptive cells.
+
+Small where there are many places, large where there are few (PlaNet, arXiv 1602.05314, 3).
+"""
 
 import itertools
 
@@ -60,7 +63,10 @@ def make(cells: partition.Partition, coords: geometry.Array, most: int = 50, lea
 def _boxes(
     box: tuple[float, float, float, float], coords: geometry.Array, most: int, depth: int
 ) -> list[tuple[float, float, float, float]]:
-    """Returns the leaves of the tree over a box (west, south, east, north), quarters from south-west to north-east."""
+    """Returns the leaves of the tree over a box (west, south, east, north).
+
+    Quarters from south-west to north-east.
+    """
     west, south, east, north = box
     if len(coords) <= most or depth == _DEEPEST:
         return [box]

@@ -1,4 +1,7 @@
-"""Adaptive cells of the whole world: boxes that are not cut along coasts, so that every point on Earth has a cell."""
+"""Adaptive cells of the whole world.
+
+Boxes that are not cut along coasts, so that every point on Earth has a cell.
+"""
 
 import numpy as np
 import shapely
@@ -44,7 +47,7 @@ def make(coords: geometry.Array, most: int = 50, least: int = 5, boundary_sha256
 
 
 def _leaves(codes: np.ndarray, most: int) -> tuple[list[box_grid.Box], np.ndarray]:
-    """Returns the boxes in order of their codes, and how many of the sorted codes of locations each holds."""
+    """Returns the boxes in code order, and the number of locations in each."""
     boxes: list[box_grid.Box] = []
     held: list[int] = []
     waiting: list[tuple[box_grid.Box, int, int]] = [((0, 0, 0), 0, len(codes))]

@@ -40,7 +40,7 @@ class Picture:
     _thinned: dict[tuple[float, int, int], perspective.Pixels] = dataclasses.field(default_factory=dict, repr=False)
 
     def thinned(self, camera: perspective.Camera) -> perspective.Pixels:
-        """Returns the panorama as coarse as the views need it, made once for all headings."""
+        """Returns the panorama at the views' resolution, made once for all headings."""
         shape = (camera.fov_deg, camera.height_px, camera.width_px)
         if shape not in self._thinned:
             self._thinned[shape] = perspective.thin(self.pixels, camera, self.crop or perspective.WHOLE)

@@ -50,7 +50,7 @@ class Sidecars:
         self._descriptions = functools.lru_cache(8)(_descriptions)
 
     def fill(self, file: str, facts: exif.Facts) -> exif.Facts:
-        """Returns the facts of a photograph with what its neighbours say of those that are not known.
+        """Returns the facts of a photograph, completed from its sidecar files.
 
         Args:
             file: Path below the folder.
