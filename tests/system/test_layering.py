@@ -45,7 +45,7 @@ LEVELS = {
         {"evaluation", "streaming"},
         {"train", "extract", "evaluate", "calibrate", "cross_validate"},
     ],
-    "tools": [{"environment", "benchmarks"}],
+    "tools": [{"benchmarks"}],
 }
 MAY_IMPORT = {
     "geods": {"geods"},
