@@ -22,18 +22,18 @@ def main(settings: extract_options.ExtractOptions) -> None:
     from trainers.features import extraction
 
     extraction.extract(settings)
-    recipe = _recipe(settings)
+    recipe = _recipe(settings.encoder.pooling, settings.data.variants)
     print(
         f"next: python -m trainers.train --flagfile=trainers/recipes/{recipe}.cfg --data_dir={settings.data.data_dir} "
         f"--config={settings.data.config} --cache_dir={settings.cache.cache_dir} --run_dir=runs/{recipe}"
     )
 
 
-def _recipe(settings: extract_options.ExtractOptions) -> str:
+def _recipe(pooling: str, variants: int) -> str:
     """Returns the best recipe on such features."""
-    if settings.encoder.pooling == "moments":
+    if pooling == "moments":
         return "best"
-    return "fine_tuned" if settings.data.variants else "mlp"
+    return "fine_tuned" if variants else "mlp"
 
 
 if __name__ == "__main__":

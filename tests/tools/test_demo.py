@@ -4,6 +4,7 @@ import importlib
 import json
 import subprocess
 import sys
+import types
 
 import checkout
 import pytest
@@ -28,7 +29,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
 
 
-def parsed(step: demo.Step) -> object:
+def parsed(step: demo.Step) -> types.SimpleNamespace:
     """The options that a step's program makes of its arguments."""
     module, _, name = PROGRAMS[step.arguments[1]].partition(":")
     options_class = getattr(importlib.import_module(module), name or "Options")
@@ -36,7 +37,8 @@ def parsed(step: demo.Step) -> object:
     flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
     cli_flags.define(options_class, values)
     served = ["--api_base=http://127.0.0.1:1"] if step.scrapes else []
-    return cli_flags.from_flags(options_class, values, values(["program", *step.arguments[2:], *served])[1:])
+    options = cli_flags.from_flags(options_class, values, values(["program", *step.arguments[2:], *served])[1:])
+    return types.SimpleNamespace(**cli_flags.values_of(options))
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_the_next_command_names_a_recipe_for_the_features(features, recipe):
     settings = cli_flags.from_flagfile(
         extract_options.ExtractOptions, road.REPO / f"trainers/recipes/features/{features}.cfg", "--cache_dir=c"
     )
-    assert extract._recipe(settings) == recipe
+    assert extract._recipe(settings.encoder.pooling, settings.data.variants) == recipe
     assert (road.REPO / f"trainers/recipes/{recipe}.cfg").is_file()
 
 
