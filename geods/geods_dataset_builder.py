@@ -112,7 +112,7 @@ class Builder(dataset_builder.FileReaderBuilder):
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keeps other builds of the config out, and removes what killed ones left."""
+        """Locks the config, and removes the leftovers of killed builds."""
         folder = pathlib.Path(self.data_path).parent
         # Not in the folder: a build that fails removes it.
         lock_of = {
@@ -176,7 +176,7 @@ class Builder(dataset_builder.FileReaderBuilder):
         return shards.write(plan.at_most(most), templates, config, self.info.file_format, crew, sealing.begin)
 
     def _plan(self, dl_manager: tfds.download.DownloadManager, check: build_plan.Check) -> build_plan.Plan:
-        """Reads and checks the whole tree, and notes what the dataset will be made of."""
+        """Reads and checks the whole tree and notes the lineage of the dataset."""
         tree = companions.TreeFolder(_manual_dir(dl_manager))
         plan = build_plan.make(tree, self._request(), bad_images.Policy.from_environment(), check)
         examples.name_cells(self.info.features, plan.cell_count)
@@ -255,7 +255,7 @@ class Builder(dataset_builder.FileReaderBuilder):
 
 
 def _changes(folder: pathlib.Path, metadata: Any, now: lineage.Lineage) -> list[str]:  # noqa: ANN401 - TFDS' dict
-    """Returns what is not as it was when a dataset was built, one line each."""
+    """Returns a line for each change since a dataset was built."""
     try:
         images_then = now.images
         if metadata["source_fingerprint"] != fingerprint.fingerprint(now.images.items()):

@@ -78,7 +78,7 @@ def _panoramas(tree_dir: str) -> dict[str, frozenset[str]]:
 
 
 def _tell(split: str, found: dict[str, Any]) -> None:
-    """Prints what was found of a split."""
+    """Prints the audit of a split."""
     print(f"{split}: {found['locations']:,} locations")
     quantiles = ", ".join(f"{share} {km:,.1f}" for share, km in found["nearest_km"].items())
     print(f"  nearest training place, km: {quantiles}")

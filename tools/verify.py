@@ -1,4 +1,4 @@
-"""Reads datasets, feature caches, their encoders and runs to the last byte and names every file that has changed.
+"""Verifies every byte of datasets, feature caches, encoders and runs.
 
     python -m tools.verify data cache runs/mlp
 
@@ -24,7 +24,7 @@ Kind = Literal["dataset", "cache", "encoder", "run"]
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What to read."""
+    """Options of the verification."""
 
     kinds: tuple[str, ...] = flags.option(get_args(Kind), "Which kinds to read.")
     paths: tuple[str, ...] = flags.positional(
@@ -42,12 +42,12 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What one folder was found to be.
+    """Result of one folder.
 
     Attributes:
         damage: Its damaged files, none if it is whole.
-        next_step: How to mend it.
-        note: What could not be looked at.
+        next_step: How to fix it.
+        note: Remark on files that could not be verified.
         size_bytes: Bytes of all files that were read.
     """
 
@@ -76,7 +76,7 @@ def main(options: Options) -> None:
 
 
 def find(path: pathlib.Path) -> Iterator[tuple[pathlib.Path, Kind]]:
-    """Yields the datasets, caches and runs in a folder, itself included, with their kinds."""
+    """Yields the datasets, caches, encoders and runs in a folder with their kinds."""
     for name, folders, files in os.walk(path):
         # What a build that was killed has left was never finished.
         folders[:] = sorted(folder for folder in folders if not folder.startswith("incomplete."))
@@ -91,7 +91,7 @@ def verify(folder: pathlib.Path, kind: Kind) -> Verdict:
 
 
 def _kind_of(files: set[str], folders: set[str]) -> Kind | None:
-    """Returns what a folder with these files and folders is; some of them may be lost."""
+    """Returns the kind of a folder by its files and folders, if some are lost too."""
     from trainers.features import cache_format
     from trainers.runs import run_folder
 
@@ -137,7 +137,7 @@ def _run(folder: pathlib.Path) -> Verdict:
 
 
 def _sealed(folder: pathlib.Path, next_step: str) -> Verdict:
-    """Reads what has a seal."""
+    """Verifies a folder with a seal."""
     sizes = [(folder / name).stat().st_size for name in seals.names_in(folder) if (folder / name).is_file()]
     return Verdict(tuple(seals.verify(folder)), next_step, size_bytes=sum(sizes))
 

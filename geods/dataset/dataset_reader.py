@@ -200,7 +200,7 @@ def _texts(encoded: tf.Tensor) -> string_array.Texts:
 
 
 def _metadata(builder: tfds.core.DatasetBuilder) -> dict[str, Any]:
-    """Returns what our builder noted beside the shards.
+    """Returns the content of metadata.json.
 
     Raises:
         DatasetError: If it noted nothing, so that the dataset is not one of ours.

@@ -200,7 +200,7 @@ def read_file(path: str | os.PathLike[str]) -> Iterator[bytes]:
 
 
 def _body(file: BinaryIO, head: bytes) -> bytes | None:
-    """Reads what follows a head; None if either is damaged or cut short."""
+    """Reads the record after a head; None if either is damaged or cut short."""
     if len(head) < _HEAD.size:
         return None
     length, crc_of_length = _HEAD.unpack(head)

@@ -115,8 +115,9 @@ def advice(groups: BySplit, rule: dataset_splits.Rule) -> list[str]:
         count = len(groups.get(name, ()))
         if count < _FEW_LOCATIONS:
             size = f"only {count} locations, too few to measure with" if count else "no location"
-            steps = f"build with other blocks or another seed ({dataset_splits.BLOCK_VARIABLE}=0.01, "
-            lines.append(f"  {name}: {size}; add locations, or {steps}{dataset_splits.SEED_VARIABLE}=1)")
+            other = f"{dataset_splits.BLOCK_VARIABLE}={rule.block_deg / 2!r} or " if rule.policy == "blocked" else ""
+            other += f"{dataset_splits.SEED_VARIABLE}={rule.seed + 1}"
+            lines.append(f"  {name}: {size}; add locations, or build with {other}")
     return lines
 
 

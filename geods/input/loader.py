@@ -89,7 +89,7 @@ class ViewBatches:
 def _decoder(
     chosen: Decode, options: pipeline.PipelineOptions
 ) -> "nvimagecodec_decoder.GpuDecoder | simplejpeg_decoder.ThreadedDecoder":
-    """Returns the decoder of a name; TensorFlow's own does what it cannot."""
+    """Returns the decoder of a name, with TensorFlow's own for the rest."""
     slow = functools.partial(_decode_by_tensorflow, options)
     kind = nvimagecodec_decoder.GpuDecoder if chosen == "gpu" else simplejpeg_decoder.ThreadedDecoder
     return kind(options.height_px, options.width_px, slow)

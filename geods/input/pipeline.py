@@ -177,7 +177,7 @@ def tree_batches(
 
 
 def _row_of(place: imagery_tree.Location) -> dict[str, Any]:
-    """Returns what is read of a location; made one at a time, as a million take 1 GB."""
+    """Returns the columns of a location, one at a time, as a million take 1 GB."""
     headings = [np.nan if view.heading_deg is None else view.heading_deg for view in place.views]
     return {
         "location_id": place.location_id,
@@ -188,7 +188,7 @@ def _row_of(place: imagery_tree.Location) -> dict[str, Any]:
 
 
 def _read_files(row: dict[str, Any]) -> dict[str, Any]:
-    """Turns a location's paths into what a dataset's example holds."""
+    """Reads a location's images into the form of a dataset's example."""
     content = tf.map_fn(tf.io.read_file, row["path"])
     views = {"image": content, "heading": row["heading"]}
     return {"location_id": row["location_id"], "coords": row["coords"], "views": views}
@@ -225,7 +225,7 @@ def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], An
 
 
 def _views(serialized: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
-    """Returns a row for each view, each with what belongs to its location."""
+    """Returns a row for each view, with the columns of its location."""
     examples = serialized.batch(_RECORDS_AT_ONCE)
     rows = examples.map(records.parse_views, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
     return _repeated(rows.skip(options.skip), options)

@@ -259,7 +259,7 @@ def _check_kind(content: bytes, name: str) -> None:
 
 
 def _kind_of(content: bytes) -> str:
-    """Says what bytes that are no JPEG are."""
+    """Returns the format of bytes that are no JPEG."""
     if not content:
         return "is empty (0 bytes)"
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":

@@ -79,7 +79,7 @@ def detect(root: str | os.PathLike[str]) -> Layout:
 
 
 def unnamed_line(root: str | os.PathLike[str], locations: table.LocationTable) -> list[str]:
-    """Returns the line that counts images which no row of a CSV file names; none where there are none."""
+    """Returns the line that counts the images without a row in their CSV file."""
     path = pathlib.Path(root)
     if path.is_dir() and (_kinds(path) != ["csv"]):
         return []
