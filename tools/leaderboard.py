@@ -133,7 +133,9 @@ def main(settings: Options) -> None:
 
 
 def _extract(settings: Options, features: pathlib.Path) -> None:
-    """Extracts features that are not there yet; a finished cache is left as it is within seconds.
+    """Extracts features that are not there yet.
+
+    A finished cache is left as it is within seconds.
 
     Raises:
         CacheError: If that fails; the program has said why.
@@ -168,7 +170,10 @@ def _measure(settings: Options, recipe: Recipe) -> "comparison.RunSummary":
 
 
 def _parameters(folder: pathlib.Path) -> int:
-    """Returns how many weights were trained: those behind the features that are not frozen."""
+    """Returns how many weights were trained.
+
+    Those behind the features that are not frozen.
+    """
     program.import_quietly("tensorflow")
     from model import geolocator
     from trainers.runs import run_folder

@@ -212,7 +212,10 @@ def write_layers(options: Options) -> None:
 
 
 def _centroids(cells: "partition.Partition", shown: "runs_predictions.Prediction") -> "tuple[np.ndarray, np.ndarray]":
-    """Returns the centroids of the true and of the most probable cell; outside every cell, the true point."""
+    """Returns the centroids of the true and of the most probable cell.
+
+    Outside every cell, the true point.
+    """
     import numpy as np
 
     true = int(cells.label([shown.truth[0]], [shown.truth[1]])[0])

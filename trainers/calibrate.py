@@ -1,4 +1,4 @@
-"""Calibrates the probabilities of an evaluated run, and fits credible regions to them.
+"""Calibrates the probabilities of an evaluated run and fits credible regions.
 
     python -m trainers.calibrate --run_dir=runs/mlp
 

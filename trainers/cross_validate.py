@@ -1,4 +1,4 @@
-"""Cross-validates a recipe: every location predicted once, by a model that saw no location of its 1-degree block.
+"""Cross-validates a recipe.
 
     python -m trainers.cross_validate --flagfile=trainers/recipes/mlp.cfg --cache_dir=cache --run_dir=runs/cv
 

@@ -1,4 +1,4 @@
-"""Evaluates a run on locations it has never seen, beside the best constant and a random guess.
+"""Evaluates a run on unseen locations, beside a constant and a random guess.
 
     python -m trainers.evaluate --run_dir=runs/mlp
     python -m trainers.evaluate --run_dir=runs/mlp --imagery=tree --out=runs/mlp/on_tree

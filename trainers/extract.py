@@ -1,4 +1,4 @@
-"""Extracts the features of all images of a dataset with a frozen encoder, once; heads then train in seconds.
+"""Extracts the features of all images of a dataset with a frozen encoder, once.
 
     python -m trainers.extract --data_dir=data --cache_dir=cache --backbone=resnet50 --pooling=avg
     python -m trainers.extract --flagfile=trainers/recipes/features/textures.cfg --data_dir=data --cache_dir=cache

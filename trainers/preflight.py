@@ -1,4 +1,4 @@
-"""Checks of names, folders and indexes before TensorFlow starts, which takes 5 to 30 s.
+"""Checks of names, folders and indexes before TensorFlow starts.
 
 Every error raised here would be raised later as well, by the same functions; a program only learns of it sooner.
 """
@@ -83,13 +83,16 @@ def check_evaluate(run_dir: str, locations: evaluate_options.LocationOptions) ->
 
 
 def _check_backend() -> None:
-    """Raises OptionError for a missing backend, on which the import of Keras would fail."""
+    """Raises OptionError for a missing backend, without which Keras cannot start."""
     if os.environ.get("KERAS_BACKEND") == "jax" and importlib.util.find_spec("jax") is None:
         raise errors.OptionError("KERAS_BACKEND=jax: jax is not installed.", 'pip install "geods[jax]"')
 
 
 def _check_encoder(encoder: stages.EncoderOptions) -> None:
-    """Raises GeodsError for missing weights or a missing library; whether they fit, only Keras can tell."""
+    """Raises GeodsError for missing weights or a missing library.
+
+    Whether they fit, only Keras can tell.
+    """
     if encoder.backbone.startswith(_HUB) and importlib.util.find_spec("keras_hub") is None:
         problem = f"--backbone={encoder.backbone}: keras-hub is not installed."
         raise errors.OptionError(problem, 'pip install "geods[hub]", or name an encoder of keras.applications')
@@ -101,7 +104,10 @@ def _check_encoder(encoder: stages.EncoderOptions) -> None:
 def _check_cache(
     folder: pathlib.Path, encoder: stages.EncoderOptions, runtime: extract_options.RuntimeOptions, dtype: str
 ) -> None:
-    """Checks that a cache holds the features of the flags; the dataset and the weights are compared later."""
+    """Checks that a cache holds the features of the flags.
+
+    The dataset and the weights are compared later.
+    """
     if not (folder / cache_format.INDEX).exists():
         return
     present = cache_format.CacheKey(**cache_format.read_index(folder)["key"])

@@ -1,4 +1,6 @@
-"""Programs from option dataclasses: every field is a flag, every flag file is an options object.
+"""Programs from option dataclasses.
+
+Every field is a flag, every flag file is an options object.
 
 A program declares its options once:
 
@@ -72,7 +74,10 @@ def positional(name: str, help_text: str, path: str = "") -> Any:  # noqa: ANN40
 
 
 def build(options_class: type[Options], **values: Any) -> Options:  # noqa: ANN401 - one for each flag
-    """Builds options from values by flag name, whichever stage a flag belongs to; the others take their defaults."""
+    """Builds options from values by flag name, whichever stage a flag belongs to.
+
+    The others take their defaults.
+    """
     for name, stage in _stages(options_class).items():
         values[name] = build(
             stage, **{leaf.name: values.pop(leaf.name) for leaf in leaves(stage) if leaf.name in values}
@@ -95,7 +100,7 @@ def replace(options: Options, **changes: Any) -> Options:  # noqa: ANN401
 
 
 def leaves(options_class: type) -> list[dataclasses.Field[Any]]:
-    """Returns the fields of a dataclass and of its stages that are flags or positional."""
+    """Returns the flags and positional fields of a dataclass and of its stages."""
     stages, found = _stages(options_class), []
     for field in dataclasses.fields(options_class):
         found += leaves(stages[field.name]) if field.name in stages else [field]
@@ -135,7 +140,9 @@ def from_flags(options_class: type[Options], values: flags.FlagValues, words: Se
 
 
 def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
-    """Returns the options as the text of an absl flag file, one flag a line; None values are left out.
+    """Returns the options as the text of an absl flag file, one flag a line.
+
+    None values are left out.
 
     The path of a local copy becomes its URL, so that the file means the same on another machine.
     """
@@ -152,7 +159,7 @@ def to_flagfile(options: Any) -> str:  # noqa: ANN401 - any options dataclass
 
 
 def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *more: str) -> Options:
-    """Reads back what `to_flagfile` wrote, or another flag file that includes none.
+    """Reads a flag file of `to_flagfile`, or another that includes none.
 
     Args:
         options_class: Dataclass to make.

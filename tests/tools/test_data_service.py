@@ -1,4 +1,4 @@
-"""The tf.data service as real processes: an epoch through two workers, and one of them killed in the middle."""
+"""The tf.data service as real processes, one of its two workers killed."""
 
 import collections
 import contextlib
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 @dataclasses.dataclass
 class Service:
-    """A dispatcher and two workers, of which the second is the one to kill and to start again."""
+    """A dispatcher and two workers; the second is killed and started again."""
 
     ends: contextlib.ExitStack
     port: int = dataclasses.field(default_factory=free_port)

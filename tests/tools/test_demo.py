@@ -1,4 +1,4 @@
-"""The demo: its commands, what a failing step does, and one miniature run of the whole road."""
+"""The demo: its commands, a failing step, and one miniature run of all steps."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""Cross-validation: every location once, by a model that saw no location of its block; it goes on where it ended."""
+"""Cross-validation: every location once, no block shared, resumable."""
 
 import dataclasses
 import json

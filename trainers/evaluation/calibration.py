@@ -1,4 +1,6 @@
-"""Temperature and credible regions of a model's probabilities, fitted on locations with known truth.
+"""Temperature and credible regions of a model's probabilities.
+
+Fitted on locations with known truth.
 
 Probabilities are read in pieces, so they may stay in a file. trainers/evaluation/reliability.py measures
 what was fitted.
@@ -44,7 +46,9 @@ def tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(
     probabilities: stored_probabilities.Rows, cells: np.ndarray, rows: np.ndarray | None = None
 ) -> float:
-    """Returns the T with the least negative log-likelihood of the true cells (Guo et al. 2017, arXiv 1706.04599).
+    """Returns the T with the least negative log-likelihood of the true cells.
+
+    Guo et al. 2017, arXiv 1706.04599.
 
     The likelihood is concave in 1 / T, so its maximum is the one zero of its slope, which Newton's method finds.
 
@@ -74,7 +78,10 @@ def fit_temperature(
 
 
 def mass_to_include(probabilities: np.ndarray, areas_km2: np.ndarray) -> np.ndarray:
-    """Returns, for each cell, the probability of all cells at least as dense, itself included, `[n, cells]`."""
+    """Returns each cell's mass of all cells at least as dense, `[n, cells]`.
+
+    Itself included.
+    """
     order = np.argsort(-probabilities / areas_km2, axis=1, kind="stable")
     summed = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1)
     result = np.empty_like(summed)
@@ -121,7 +128,10 @@ def fit(
 
 
 def region(probabilities: np.ndarray, areas_km2: np.ndarray, fitted: Calibration) -> np.ndarray:
-    """Returns which cells belong to the credible region of locations, bool `[n, cells]`; the densest always."""
+    """Returns the credible regions of locations as a mask of cells, `[n, cells]`.
+
+    The densest cell always belongs to it.
+    """
     needed = mass_to_include(tempered(probabilities, fitted.temperature), areas_km2)
     # A sum that rounding brings over 1 is still everything.
     return (needed <= fitted.mass + 1e-12) | (needed == needed.min(axis=1, keepdims=True))
@@ -147,7 +157,10 @@ def read(folder: pathlib.Path) -> Calibration | None:
 def _slope(
     probabilities: stored_probabilities.Rows, cells: np.ndarray, rows: np.ndarray, inverse: float
 ) -> tuple[float, float]:
-    """Returns the first and second derivative by 1 / T of the negative log-likelihood of the cells, a row's mean."""
+    """Returns two derivatives by 1 / T of the negative log-likelihood, a row's mean.
+
+    The first and the second.
+    """
     slope = curvature = 0.0
     for some in stored_probabilities.pieces(rows, probabilities.shape[1]):
         logits, weights = _logits(probabilities[some]), tempered(probabilities[some], 1 / inverse)
@@ -163,6 +176,9 @@ def _logits(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _needed(probabilities: np.ndarray, cells: np.ndarray, areas_km2: np.ndarray) -> np.ndarray:
-    """Returns the mass at which a region covers each truth, `[n]`; infinite where none does."""
+    """Returns the mass at which a region covers each truth, `[n]`.
+
+    Infinite where none does.
+    """
     needed = mass_to_include(probabilities, areas_km2)[np.arange(len(cells)), np.maximum(cells, 0)]
     return np.where(cells >= 0, needed, np.inf)

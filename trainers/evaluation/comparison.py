@@ -1,4 +1,7 @@
-"""Runs on the same locations side by side: their figures, their intervals, and their paired differences."""
+"""Runs on the same locations side by side.
+
+Their figures, their intervals, and their paired differences.
+"""
 
 import csv
 import dataclasses
@@ -54,7 +57,9 @@ def read(name: str, folder: pathlib.Path, parameters: int, seconds: float) -> Ru
 
 
 def difference(one: RunSummary, other: RunSummary, seed: int = 0) -> tuple[float, float, float]:
-    """Returns the mean difference of two runs in miles on the same locations, and its 95 % interval.
+    """Returns the mean difference of two runs, miles, and its 95 % interval.
+
+    On the same locations.
 
     The interval is a percentile bootstrap over locations, both runs resampled together.
 
@@ -72,7 +77,7 @@ def difference(one: RunSummary, other: RunSummary, seed: int = 0) -> tuple[float
 
 
 def table(runs: Sequence[RunSummary], reference: RunSummary) -> str:
-    """Returns the runs as a Markdown table, the best first, between the guesses that need no model and people.
+    """Returns the runs as a Markdown table, the best first, with guesses and people.
 
     Args:
         runs: At least one.
@@ -93,7 +98,10 @@ def table(runs: Sequence[RunSummary], reference: RunSummary) -> str:
 
 
 def as_json(runs: Sequence[RunSummary], reference: RunSummary) -> list[dict[str, Any]]:
-    """Returns the table for other programs: the content of each metrics.json, and the added columns."""
+    """Returns the table for other programs.
+
+    The content of each metrics.json, and the added columns.
+    """
     return [
         {
             "name": one.name,

@@ -1,4 +1,7 @@
-"""Cross-validation: trains and evaluates every fold in its own process, and joins the predictions."""
+"""Cross-validation.
+
+Trains and evaluates every fold in its own process, and joins the predictions.
+"""
 
 import contextlib
 import ctypes
@@ -28,7 +31,7 @@ _LINES_SHOWN = 6
 
 
 def cross_validate(settings: train_options.TrainOptions) -> None:
-    """Trains and evaluates all folds that are not finished, joins their predictions, and prints the table."""
+    """Trains and evaluates unfinished folds, joins the predictions, prints the table."""
     count, folder = settings.data.folds or _DEFAULT_FOLDS, pathlib.Path(settings.run.run_dir)
     settings = flags.replace(settings, folds=count, fold=0)
     with run_folder.claim(folder):
@@ -51,7 +54,9 @@ def cross_validate(settings: train_options.TrainOptions) -> None:
 
 
 def _keep_flags(text: str, folder: pathlib.Path, overwrite: bool) -> None:
-    """Writes the flags down; a folder with other flags is an error, or is emptied with --overwrite.
+    """Writes the flags down.
+
+    A folder with other flags is an error, or is emptied with --overwrite.
 
     Raises:
         RunError: If the folder holds a cross-validation with other flags.
@@ -95,7 +100,9 @@ def train_and_evaluate(folder: pathlib.Path, flag_text: str) -> dict[str, Any]:
 
 
 def _run(*words: str) -> None:
-    """Runs a program in its own process: the state of Keras after one fold must not change the next.
+    """Runs a program in its own process.
+
+    The state of Keras after one fold must not change the next.
 
     Raises:
         TrainingError: If it fails, with its last lines.
@@ -114,7 +121,10 @@ def _run(*words: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends a process with its parent, or a killed parent could not lock the folder when it is started again."""
+    """Ends a process with its parent.
+
+    Otherwise a killed parent could not lock the folder when it is started again.
+    """
     # Linux only.
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -123,7 +133,10 @@ def _end_with_parent() -> None:
 def _joined(
     cells: train_options.CellOptions, data: train_options.DataOptions, folder: pathlib.Path, seconds: float
 ) -> dict[str, Any]:
-    """Joins the predictions of all folds, by location, and measures them; writes the files of trainers.evaluate."""
+    """Joins the predictions of all folds, by location, and measures them.
+
+    Writes the files of trainers.evaluate.
+    """
     from trainers.training import cells as training_cells
 
     folders = [folder / f"fold{fold}" for fold in range(data.folds)]

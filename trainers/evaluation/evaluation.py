@@ -80,7 +80,10 @@ def evaluate(run_dir: str, locations: evaluate_options.LocationOptions, out: pat
 def _guess(
     chosen: _EvaluationSet, cells: partition.Partition, writer: prediction_writer.Writer
 ) -> distance_metrics.Guesses:
-    """Predicts all locations and writes each down; returns the guesses for the metrics."""
+    """Predicts all locations and writes each down.
+
+    Returns the guesses for the metrics.
+    """
     count = len(chosen.truth)
     points, labels = np.empty((count, 2)), np.empty(count, np.int32)
     top = np.empty((count, min(distance_metrics.TOP, len(cells))), np.int32)
@@ -116,7 +119,10 @@ def _on_split(model: predictor.Predictor, locations: evaluate_options.LocationOp
 
 
 def _on_fold(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
-    """Returns a part of the run's fold of all splits: "test" is the part that was held out."""
+    """Returns a part of the run's fold of all splits.
+
+    "test" is the part that was held out.
+    """
     data = model.options.data
     if locations.from_images or locations.split not in splits.NAMES:
         problem = f"{model.folder}: was trained on fold {data.fold} of a cache's rows."

@@ -1,4 +1,4 @@
-"""One fold of a cross-validation, trained and evaluated for `trainers.cross_validate`.
+"""One fold of `trainers.cross_validate`, trained and evaluated.
 
     python -m trainers.evaluation.fold --flagfile=trainers/recipes/linear.cfg --cache_dir=cache --folds=5 --run_dir=f0
 

@@ -1,4 +1,6 @@
-"""Predictions of all folds as one table, sorted by location; probabilities stay in the files of the folds.
+"""Predictions of all folds as one table, sorted by location.
+
+Probabilities stay in the files of the folds.
 
 found = joined_folds.Joined([run / "fold0", run / "fold1"], own=[cells0, cells1], common=cells)
 for rows in found.pieces():
@@ -52,7 +54,10 @@ class Joined:
         return len(self.names)
 
     def pieces(self) -> Iterator[np.ndarray]:
-        """Yields the numbers of all locations in pieces; see `stored_probabilities.pieces`."""
+        """Yields the numbers of all locations in pieces.
+
+        See `stored_probabilities.pieces`.
+        """
         return stored_probabilities.pieces(np.arange(len(self)), self._cells)
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:

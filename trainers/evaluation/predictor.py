@@ -51,7 +51,10 @@ class Predictor:
         return cls(run_dir)
 
     def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts from images; returns what `pieces` yields, all of it at once."""
+        """Predicts from images.
+
+        Returns what `pieces` yields, all of it at once.
+        """
         return _joined(self.pieces(batches))
 
     def pieces(self, batches: Iterable[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -73,7 +76,10 @@ class Predictor:
         batch_size: int,
         locations: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts from the cached features; returns what `feature_pieces` yields, all of it at once."""
+        """Predicts from the cached features.
+
+        Returns what `feature_pieces` yields, all of it at once.
+        """
         return _joined(self.feature_pieces(cache, batch_size, locations))
 
     def feature_pieces(
@@ -82,7 +88,9 @@ class Predictor:
         batch_size: int,
         locations: np.ndarray | None = None,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Predicts from the cached features of locations `[n]`, all if not given; yields what `pieces` does.
+        """Predicts from the cached features of locations `[n]`, all if not given.
+
+        Yields what `pieces` does.
 
         Raises:
             CacheError: If the features are not those of this run's encoder.

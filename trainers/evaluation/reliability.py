@@ -1,4 +1,6 @@
-"""Reliability of a model's probabilities: calibration error, coverage of credible regions, risk by confidence.
+"""Reliability of a model's probabilities.
+
+Calibration error, coverage of credible regions, risk by confidence.
 
 Everything is fitted on some locations and measured on others; `cross_fitted` does both on one set of predictions, by
 whole blocks of 1 degree.
@@ -43,7 +45,7 @@ class ReliabilityReport:
 def cross_fitted(
     found: predictions.Predictions, labels: np.ndarray, cells: partition.Partition, level: float, parts: int
 ) -> ReliabilityReport:
-    """Measures each part of the locations with a calibration fitted on the other parts.
+    """Measures each part of the locations with a calibration of the other parts.
 
     Args:
         found: Predictions.
@@ -96,7 +98,9 @@ def measure(
 
 
 def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Returns the mean gap between confidence in the most probable cell and its accuracy, over 15 equal bins.
+    """Returns the mean gap between confidence and accuracy over 15 equal bins.
+
+    Confidence in the most probable cell.
 
     Args:
         confidence: `[n]`, probability of that cell.
@@ -107,7 +111,7 @@ def expected_calibration_error(confidence: np.ndarray, right: np.ndarray) -> flo
 
 
 def risk_by_coverage(expected_km: np.ndarray, distance_km: np.ndarray) -> list[tuple[float, float]]:
-    """Returns (share of locations, their mean miles) for the most confident 10 to 100 %.
+    """Returns (share, mean miles) of the most confident 10 to 100 % of locations.
 
     Args:
         expected_km: `[n]`, error that the model expects.
@@ -138,7 +142,7 @@ def _measure(
 
 
 def _of_regions(measured: ReliabilityReport, cells: partition.Partition) -> dict[str, Any]:
-    """Returns the coverage of the regions with a 95 % bootstrap interval, and their median size."""
+    """Returns the regions' coverage with a 95 % bootstrap interval and median size."""
     rng, covered = np.random.default_rng(0), measured.covered
     means = [covered[rng.integers(len(covered), size=len(covered))].mean() for _ in range(_SAMPLES)]
     median_km2 = float(np.median(measured.area_km2))

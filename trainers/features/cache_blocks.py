@@ -1,4 +1,7 @@
-"""Blocks of a feature cache: the start of their batches, and rows regrouped into them."""
+"""Blocks of a feature cache.
+
+The start of their batches, and rows regrouped into them.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +12,7 @@ from trainers.features import cache_format
 
 
 def start_of(block: int, rows: cache_format.Rows, block_rows: int, batch_size: int) -> tuple[int, tuple[int, int], int]:
-    """Returns the start of a block, at the batch that an uninterrupted extraction would have there.
+    """Returns the start of a block, at a batch of an uninterrupted extraction.
 
     Every image then is in the same position of the same batch whoever encodes it, and has the same features to the last
     bit.
@@ -48,7 +51,10 @@ def with_progress(batches: Iterable[np.ndarray], bar: tqdm.tqdm) -> Iterator[np.
 
 
 def regroup(batches: Iterator[np.ndarray], sizes: list[int]) -> Iterator[np.ndarray]:
-    """Yields the rows of `batches` in arrays of the given sizes; what comes after the last is not read."""
+    """Yields the rows of `batches` in arrays of the given sizes.
+
+    What comes after the last is not read.
+    """
     rest = next(batches)
     for size in sizes:
         parts = [rest]

@@ -35,7 +35,9 @@ _NUMBERS = ("coords", "views", "headings")
 
 @dataclasses.dataclass(frozen=True)
 class CacheKey:
-    """Dataset, encoder and runtime of a cache. Two caches with equal keys hold the same features.
+    """Dataset, encoder and runtime of a cache.
+
+    Two caches with equal keys hold the same features.
 
     Attributes:
         dataset: `dataset_reader.fingerprint_of` the dataset.
@@ -75,7 +77,10 @@ class CacheKey:
 
     @classmethod
     def of(cls, spec: Any, **others: str) -> "CacheKey":  # noqa: ANN401 - BackboneSpec, whose module imports Keras
-        """Returns the key of an encoder's features; the fields that are not the encoder's are given by name."""
+        """Returns the key of an encoder's features.
+
+        The fields that are not the encoder's are given by name.
+        """
         return cls(
             backbone=spec.name,
             height_px=spec.height_px,
@@ -88,7 +93,10 @@ class CacheKey:
         )
 
     def differences(self, other: "CacheKey") -> list[str]:
-        """Returns one text for each field that differs: name, own value, the other's value."""
+        """Returns one text for each field that differs.
+
+        Name, own value, the other's value.
+        """
         mine, theirs = dataclasses.asdict(self), dataclasses.asdict(other)
         return [f"{name} is {mine[name]!r}, wanted {theirs[name]!r}" for name in mine if mine[name] != theirs[name]]
 
@@ -126,7 +134,7 @@ class Rows:
         return cls(string_array.Texts.joined([part.location_ids for part in parts]), **numbers)
 
     def position_of(self, row: int) -> tuple[int, int]:
-        """Returns the location that a row belongs to, and how many of that location's rows come before it."""
+        """Returns a row's location, and the number of rows of that location before it."""
         location = table.owner_of(self.starts, row)
         return location, row - int(self.starts[location])
 
@@ -147,7 +155,10 @@ def to_stored(features: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def folder_of(cache_dir: str | os.PathLike[str], split: str, variant: int = 0) -> pathlib.Path:
-    """Returns the folder of a split's cache; `variant` counts augmented copies from 1."""
+    """Returns the folder of a split's cache.
+
+    `variant` counts augmented copies from 1.
+    """
     folder = pathlib.Path(cache_dir, split)
     return folder / f"variant{variant}" if variant else folder
 
@@ -199,7 +210,7 @@ def read_index(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _check_types(index: dict[str, Any]) -> None:
-    """Raises KeyError, TypeError or ValueError if an index lacks a field or has one of another type."""
+    """Raises KeyError, TypeError or ValueError for missing or mistyped fields."""
     CacheKey(**index["key"])
     shape, hashes, spec = index["feature_shape"], index["sha256"], index["spec"]
     if not all(isinstance(part, list) for part in (shape, hashes)) or not isinstance(spec, dict):
@@ -210,7 +221,10 @@ def _check_types(index: dict[str, Any]) -> None:
 
 
 def to_arrays(rows: Rows) -> dict[str, np.ndarray]:
-    """Returns the arrays of index.npz; caches of older versions hold the ids as NumPy's text."""
+    """Returns the arrays of index.npz.
+
+    Caches of older versions hold the ids as NumPy's text.
+    """
     return {"location_ids": rows.location_ids.encoded, **{name: getattr(rows, name) for name in _NUMBERS}}
 
 

@@ -1,4 +1,4 @@
-"""Writing a feature cache block by block, so that a killed extraction resumes after its last block."""
+"""Writing a feature cache block by block, resumable after the last block."""
 
 import contextlib
 import dataclasses
@@ -115,7 +115,10 @@ class CacheWriter:
         self._known = found["sha256"]
 
     def _is_whole(self, block: int) -> bool:
-        """Returns whether a block's file is as it was written; it is never torn, as writes are atomic."""
+        """Returns whether a block's file is as it was written.
+
+        It is never torn, as writes are atomic.
+        """
         path = cache_format.block_path(self.folder, block)
         if not path.is_file():
             return False

@@ -1,4 +1,7 @@
-"""Features of a dataset's images: a frozen encoder over them in order, from any row on."""
+"""Features of a dataset's images.
+
+A frozen encoder over them in order, from any row on.
+"""
 
 import contextlib
 import dataclasses
@@ -37,7 +40,9 @@ class ImageFeatures:
     seed: int
 
     def of(self, split: str, variant: int, row: int, position: tuple[int, int]) -> Iterator[np.ndarray]:
-        """Yields the features of a split's views in order, float32 `[n, *feature_shape]` a batch.
+        """Yields the features of a split's views in order, batch by batch.
+
+        Float32 `[n, *feature_shape]`.
 
         Args:
             split: The split.
@@ -66,12 +71,18 @@ class ImageFeatures:
 
 
 def draws(seed: int, variant: int, first: int, count: int) -> np.ndarray:
-    """Returns the random numbers of rows, float32 `[count, DRAWS]`; each row's depend on its number alone."""
+    """Returns the random numbers of rows, float32 `[count, DRAWS]`.
+
+    Each row's depend on its number alone.
+    """
     rows = [np.random.default_rng([seed, variant, row]) for row in range(first, first + count)]
     return np.array([row.random(augmentation.DRAWS) for row in rows], dtype=np.float32)
 
 
 def _padded(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns a batch with black images at its end: compiling for another size costs more than computing a full one."""
+    """Returns a batch with black images at its end.
+
+    Compiling for another size costs more than computing a full one.
+    """
     missing = size - len(images)
     return tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]]) if missing else images

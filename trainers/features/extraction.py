@@ -1,4 +1,6 @@
-"""Extraction of features: from a dataset through a frozen encoder to the blocks of a cache.
+"""Extraction of features.
+
+From a dataset through a frozen encoder to the blocks of a cache.
 
 Finished blocks stay, and only missing ones are computed.
 """
@@ -85,7 +87,10 @@ def _extract_split(
     variant: int,
     write_blocks: _WriteBlocks,
 ) -> None:
-    """Extracts one split, or an augmented copy of it, into its folder; finished blocks stay."""
+    """Extracts one split, or an augmented copy of it, into its folder.
+
+    Finished blocks stay.
+    """
     started, split = time.monotonic(), key.split
     rows = cache_format.Rows(index.location_ids, index.coords, index.views, index.headings)
     folder = cache_format.folder_of(cache.cache_dir, split, variant)

@@ -1,4 +1,6 @@
-"""Reading and verifying a feature cache: the features of a frozen encoder, mapped into memory and not loaded.
+"""Reading and verifying a feature cache.
+
+The features of a frozen encoder, mapped into memory and not loaded.
 
 cache = feature_cache.FeatureCache("cache/train")
 cache.take(np.arange(64))  # [64, *feature_shape]
@@ -84,7 +86,9 @@ class FeatureCache:
         return result
 
     def _release(self, rows: int) -> None:
-        """Releases pages once many were read: else a cache larger than memory would count as memory of the process.
+        """Releases pages once many were read.
+
+        Else a cache larger than memory would count as memory of the process.
 
         They stay in the system's page cache, from where mapping them again takes a microsecond.
         """

@@ -40,7 +40,7 @@ def prepare(
 
 
 def spec_of(encoder: stages.EncoderOptions, seed: int) -> backbones.BackboneSpec:
-    """Returns the specification of the encoder, cut before the blocks to train if there are any."""
+    """Returns the encoder's specification, cut before the blocks to train, if any."""
     spec = backbones.BackboneSpec(
         name=encoder.backbone,
         weights=encoder.backbone_weights,

@@ -14,7 +14,10 @@ from trainers.features import cache_format, feature_cache
 
 
 class FeatureSource(Protocol):
-    """Features to gather batches from: a cache, several joined, or features in memory."""
+    """Features to gather batches from.
+
+    A cache, several joined, or features in memory.
+    """
 
     @property
     def feature_shape(self) -> tuple[int, ...]:
@@ -29,7 +32,7 @@ class FeatureSource(Protocol):
 
 
 class AugmentedCache:
-    """Several caches of the same views, one of them drawn for each row and each epoch.
+    """Caches of the same views, one of them drawn for each row and each epoch.
 
     Attributes:
         feature_shape: Shape of one row.
@@ -54,7 +57,7 @@ class AugmentedCache:
         self.draw()
 
     def draw(self) -> None:
-        """Draws for all rows at once, so that the result does not depend on how often Keras reads a batch."""
+        """Draws for all rows at once, however often Keras reads a batch."""
         self._drawn = self._rng.integers(len(self._caches), size=len(self.rows))
 
     def take(self, rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""Quantization of an encoder to integers of 8 bits, calibrated on images of the dataset once for a whole cache.
+"""Quantization of an encoder to 8-bit integers, once for a whole cache.
+
+Calibrated on images of the dataset.
 
     quantization.calibrate(runtime, cache, spec, builder, backbone)     # the first step of --precision=int8
     <cache_dir>/int8/encoder.xml, encoder.bin                           OpenVINO's own format
@@ -42,7 +44,10 @@ def sha256_of(cache_dir: str | os.PathLike[str]) -> str:
 
 
 def save(folder: pathlib.Path, parts: Sequence[bytes]) -> pathlib.Path:
-    """Writes the result of `runtimes.quantized` into a folder; returns the path that `runtimes.compiled` takes."""
+    """Writes the result of `runtimes.quantized` into a folder.
+
+    Returns the path that `runtimes.compiled` takes.
+    """
     for name, content in zip(_PARTS, parts, strict=True):
         files.write_bytes(folder / name, content)
     return folder / _PARTS[0]
@@ -94,7 +99,10 @@ def _images(
     builder: Any,  # noqa: ANN401 - TFDS' own
     split: str,
 ) -> np.ndarray:
-    """Returns the first images of a split, uint8 `[n, h, w, 3]`; records are shuffled, so they are from everywhere."""
+    """Returns the first images of a split, uint8 `[n, h, w, 3]`.
+
+    Records are shuffled, so they are from everywhere.
+    """
     views = pipeline.PipelineOptions(*size_px, batch_size=_IMAGES, views="single")
     with contextlib.closing(loader.ViewBatches(builder, split, views, decode)) as batches:
         return np.array(next(iter(batches))["image"])
@@ -120,7 +128,10 @@ def _is_made(folder: pathlib.Path, made_of: cache_format.CacheKey) -> bool:
 
 
 def _write(folder: pathlib.Path, parts: Sequence[bytes], made_of: cache_format.CacheKey) -> None:
-    """Writes an encoder; the seal comes last, so that one without it was never finished."""
+    """Writes an encoder.
+
+    The seal comes last, so that one without it was never finished.
+    """
     (folder / seals.NAME).unlink(missing_ok=True)
     save(folder, parts)
     files.write_json(folder / _MADE_OF, dataclasses.asdict(made_of))

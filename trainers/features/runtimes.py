@@ -28,7 +28,7 @@ _ARITHMETIC = {"float32": "f32", "mixed_bfloat16": "bf16", "mixed_float16": "f16
 
 
 def check_runtime(runtime: Runtime, precision: str = "float32") -> None:
-    """Raises OptionError if a runtime, or the quantizer of --precision=int8, is not installed."""
+    """Raises OptionError if a runtime, or the quantizer of int8, is not installed."""
     if precision == INT8 and importlib.util.find_spec("nncf") is None:
         problem = "--precision=int8: NNCF, which calibrates encoders, is not installed."
         raise errors.OptionError(problem, 'pip install "geods[int8]", or --precision=float32')
@@ -38,7 +38,10 @@ def check_runtime(runtime: Runtime, precision: str = "float32") -> None:
 
 
 def policy_of(runtime: Runtime, precision: str) -> str:
-    """Returns the Keras policy to build an encoder in: OpenVINO chooses its arithmetic itself, from a float32 graph."""
+    """Returns the Keras policy to build an encoder in.
+
+    OpenVINO chooses its arithmetic itself, from a float32 graph.
+    """
     return "float32" if runtime == "openvino" else precision
 
 
@@ -104,7 +107,7 @@ def quantized(backbone: Any, batches: Sequence[np.ndarray]) -> tuple[bytes, byte
 
 
 def _graph(backbone: Any, batch_size: int) -> Any:  # noqa: ANN401 - a Keras model, a concrete function
-    """Returns an encoder for batches of one size, its variables folded in as constants."""
+    """Returns an encoder for batches of one size, with its variables as constants."""
     import tensorflow as tf
 
     # Not among TensorFlow's public names, but what its own converters call.

@@ -1,4 +1,7 @@
-"""Stages that extraction and training share: dataset, encoder, changes of images; every field is a flag."""
+"""Stages that extraction and training share: dataset, encoder, changes of images.
+
+Every field is a flag.
+"""
 
 import dataclasses
 from typing import Literal
@@ -72,7 +75,7 @@ class ImageJitterOptions:
 
 @dataclasses.dataclass(frozen=True)
 class ResultOptions:
-    """The seed of a result, and what becomes of an earlier one."""
+    """Seed of a result, and treatment of an earlier one."""
 
     seed: int = flags.option(0, "Repeats random weights, order and dropout.")
     overwrite: bool = flags.option(False, "Whether to start anew where there is a result already.")

@@ -1,4 +1,7 @@
-"""Options of trainers.train by stage, and the conflicts between stages; every field is a flag."""
+"""Options of trainers.train by stage, and the conflicts between stages.
+
+Every field is a flag.
+"""
 
 import dataclasses
 from typing import Literal
@@ -10,7 +13,7 @@ from trainers.options import stages
 
 @dataclasses.dataclass(frozen=True)
 class DataOptions(stages.DatasetOptions):
-    """Training data, from a feature cache or the images of a dataset, and its batches."""
+    """Training data, of a feature cache or of the images, and its batches."""
 
     cache_dir: str = flags.option("", "Folder that trainers.extract wrote; empty to train from images.", path="in")
     train_split: str = flags.option("train", "Split to train on.")
@@ -96,7 +99,7 @@ class HeadOptions:
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the head is fitted in one pass over the features instead of trained by steps."""
+        """Whether the head is fitted in one pass instead of trained by steps."""
         return self.head in ("neighbours", "kernel")
 
 
@@ -221,7 +224,7 @@ class TrainOptions:
             raise errors.OptionError(problem, "give it to trainers.extract with --variants=3, and --variants=3 here")
 
     def _check_head(self) -> None:
-        """Checks the features that the head needs, and the views that fusion and augmentation need."""
+        """Checks the features and views that head, fusion and augmentation need."""
         is_cached = bool(self.data.cache_dir)
         if self.head.is_fitted and (self.encoder.unfreeze or self.run.members > 1 or not is_cached):
             problem = f"--head={self.head.head} trains nothing: "
@@ -257,7 +260,9 @@ class TrainOptions:
                 raise errors.OptionError(problem, f"leave --devices out, or --{name}")
 
     def _check_imagery(self) -> None:
-        """Checks what does not go with a tree, whose features are computed once and split by hash.
+        """Checks for flags that --imagery excludes.
+
+        The features of a tree are computed once and split by hash.
 
         The split of a location must not change when others come, which rules out --config=report.
         """

@@ -1,4 +1,6 @@
-"""Distance metrics of predictions: metrics.json, beside a constant and a random guess on the same locations.
+"""Distance metrics of predictions.
+
+metrics.json, beside a constant and a random guess on the same locations.
 
 Distances are great circles in km from the true point to the predicted point; miles are km / 1.609344. The one
 exception is `report_mean_miles`, the course report's own metric: centroid of the true cell to centroid of the predicted
@@ -47,7 +49,10 @@ class Guesses:
 
 
 def top_cells(probabilities: np.ndarray, count: int = TOP) -> np.ndarray:
-    """Returns the most probable cells of `[n, cells]`, `[n, min(count, cells)]`; among equals the lowest number."""
+    """Returns the most probable cells of `[n, cells]`, `[n, min(count, cells)]`.
+
+    Among equals the lowest number.
+    """
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
 
 
@@ -91,7 +96,7 @@ def measure(guesses: Guesses, cells: partition.Partition) -> dict[str, Any]:
 
 
 def constant_guess(guesses: Guesses, cells: partition.Partition) -> Guesses:
-    """Returns the cell centroid that, guessed every time, would have been nearest on average on these very locations.
+    """Returns the cell centroid with the least mean distance to these locations.
 
     It is chosen by the truths, so it is at least as good as any constant chosen without them: the hardest to beat.
     """
@@ -104,7 +109,9 @@ def constant_guess(guesses: Guesses, cells: partition.Partition) -> Guesses:
 
 
 def random_guess(guesses: Guesses, cells: partition.Partition, rng: np.random.Generator) -> Guesses:
-    """Returns guesses uniform by area over the map, many for each location, so that chance hardly moves the figures.
+    """Returns guesses uniform by area over the map, many for each location.
+
+    So that chance hardly moves the figures.
 
     They are 20 for each, fewer where there are more than 25,000 locations; of more than 500,000 locations every second,
     every third and so on is guessed once.
@@ -129,7 +136,9 @@ def random_guess(guesses: Guesses, cells: partition.Partition, rng: np.random.Ge
 def intervals(
     guesses: Guesses, constant: Guesses, cells: partition.Partition, rng: np.random.Generator
 ) -> dict[str, list[float]]:
-    """Returns 95 % percentile-bootstrap intervals over locations, [low, high] for each figure.
+    """Returns 95 % percentile-bootstrap intervals over locations for each figure.
+
+    As [low, high].
 
     `mean_miles_minus_constant_guess` is paired: both are resampled together, so below 0 the model is better.
     """
@@ -148,7 +157,10 @@ def intervals(
 def _resampled(
     distance_km: np.ndarray, behind_km: np.ndarray, score: np.ndarray, chosen: np.ndarray, sample: np.ndarray
 ) -> dict[str, float]:
-    """Returns the figures of one sample, the locations `chosen` `[n]`, which are gathered into `sample` `[n]`."""
+    """Returns the figures of one bootstrap sample.
+
+    The locations `chosen` `[n]` are gathered into `sample` `[n]`.
+    """
     # Clipped, which changes nothing here, as NumPy would write to an array of its own before it checked.
     mean_score = np.take(score, chosen, out=sample, mode="clip").mean()
     mean_behind_km = np.take(behind_km, chosen, out=sample, mode="clip").mean()
@@ -200,7 +212,10 @@ def _interval_lines(limits: dict[str, list[float]]) -> list[str]:
 
 
 def _report_mean_miles(guesses: Guesses, cells: partition.Partition) -> float:
-    """Returns the report's metric, over the locations that lie in a cell; NaN if none does."""
+    """Returns the report's metric, over the locations that lie in a cell.
+
+    NaN if none does.
+    """
     inside = guesses.cells >= 0
     if not inside.any():
         return float("nan")
@@ -215,7 +230,7 @@ def _report_mean_miles(guesses: Guesses, cells: partition.Partition) -> float:
 def _in_pieces(
     function: Callable[[np.ndarray, np.ndarray], np.ndarray], first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """Returns a function of the rows of two arrays, a number each, `[n]`, computed piece by piece."""
+    """Returns a function of the rows of two arrays, `[n]`, piece by piece."""
     found = np.empty(len(first))
     for start in range(0, len(first), _AT_ONCE):
         piece = slice(start, start + _AT_ONCE)

@@ -1,4 +1,6 @@
-"""Predictions of an evaluation, written as they come: a million rows of a few hundred cells do not fit into memory.
+"""Predictions of an evaluation, written as they come.
+
+A million rows of a few hundred cells do not fit into memory.
 
     with prediction_writer.writing(out, locations=1000, cells=243) as writer:
         writer.add(names, guesses, probabilities)     # as often as need be
@@ -113,14 +115,17 @@ def write(
 
 
 def _header(count: int) -> list[str]:
-    """Returns the first line of predictions.csv, for `count` of the most probable cells."""
+    """Returns the first line of predictions.csv, for the `count` top cells."""
     header = ["location_id", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg"]
     header += ["distance_km", "distance_miles", "cell"]
     return header + [f"top{k + 1}_{what}" for k in range(count) for what in ("cell", "probability")]
 
 
 def _rows(names: Sequence[str], guesses: distance_metrics.Guesses, probabilities: np.ndarray) -> Iterator[list[object]]:
-    """Yields a line of predictions.csv for each location: truth, guess, distance, and the most probable cells."""
+    """Yields a line of predictions.csv for each location.
+
+    Truth, guess, distance, and the most probable cells.
+    """
     distance_km = geometry.haversine_km(guesses.truth, guesses.points)
     for row, name in enumerate(names):
         top = guesses.top_cells[row].tolist()

@@ -1,4 +1,6 @@
-"""The run folder: files of a training, and of the evaluation and prediction after it.
+"""The run folder.
+
+Files of a training, and of the evaluation and prediction after it.
 
 flags.cfg            the options, as a flag file: python -m trainers.train --flagfile=RUN/flags.cfg repeats the run
 partition.geojson    the cells the model chooses from
@@ -55,7 +57,9 @@ def claim(run_dir: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def start(run: train_options.RunOptions, flags: str, cells: partition.Partition, source: str = "") -> pathlib.Path:
-    """Makes a run folder with its flags and partition, or keeps one of an unfinished training of the same.
+    """Makes a run folder with its flags and partition, or keeps an unfinished one.
+
+    Unfinished and of the same training.
 
     Args:
         run: The folder, and whether an earlier run is replaced.
@@ -108,7 +112,7 @@ def _is_resumable(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
 
 
 def snapshot(folder: pathlib.Path, member: int = 0) -> pathlib.Path:
-    """Returns the file that the training of a run, or of a member of an ensemble, resumes from."""
+    """Returns the file that a training, or a member of an ensemble, resumes from."""
     return folder / UNFINISHED / f"member{member}.npz"
 
 
@@ -147,7 +151,10 @@ def finish(folder: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def resealing(folder: pathlib.Path, *names: str) -> Iterator[None]:
-    """Updates a run's seal with files that the block writes; a folder that is not sealed stays so."""
+    """Updates a run's seal with files that the block writes.
+
+    A folder that is not sealed stays so.
+    """
     seals.release(folder, names)
     yield
     seals.renew(folder, names)
@@ -160,7 +167,10 @@ def check_partition(folder: pathlib.Path) -> None:
 
 
 def options_of(folder: pathlib.Path) -> train_options.TrainOptions:
-    """Returns the options of a finished run; their paths may be URLs, which `dataset_of` and `cache_of` make local."""
+    """Returns the options of a finished run.
+
+    Their paths may be URLs, which `dataset_of` and `cache_of` make local.
+    """
     return cli_flags.from_flagfile(train_options.TrainOptions, folder / FLAGS)
 
 
@@ -170,12 +180,18 @@ def dataset_of(data: train_options.DataOptions) -> pathlib.Path:
 
 
 def cache_of(data: train_options.DataOptions, split: str = "") -> pathlib.Path:
-    """Returns the local folder of a run's feature cache, or of a split of it; downloads it if it is a URL."""
+    """Returns the local folder of a run's feature cache, or of a split of it.
+
+    Downloads it if it is a URL.
+    """
     return session.local_path(data.cache_dir, *filter(None, [split]))
 
 
 def cached_split(data: train_options.DataOptions, locations: evaluate_options.LocationOptions) -> pathlib.Path | None:
-    """Returns the feature cache to evaluate a run on; None if its images go through the encoder again."""
+    """Returns the feature cache to evaluate a run on.
+
+    None if its images go through the encoder again.
+    """
     if locations.from_images or not data.cache_dir:
         return None
     folder = cache_of(data, locations.split)

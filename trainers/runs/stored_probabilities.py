@@ -43,7 +43,10 @@ class Stored:
         return int(self.shape[0])
 
     def __getitem__(self, chosen: int | slice | np.ndarray) -> np.ndarray:
-        """Returns the row of one location, `[cells]`, or those of a slice or of numbers `[k]`, `[k, cells]`."""
+        """Returns the row of one location, `[cells]`, or several rows.
+
+        Those of a slice or of numbers `[k]`, `[k, cells]`.
+        """
         return np.array(self._mapped()[chosen])
 
     def _mapped(self) -> np.ndarray:

@@ -152,7 +152,7 @@ class FeatureSplits:
 
 
 def split_names(config: str, locations: Sequence[imagery_tree.Location]) -> np.ndarray:
-    """Returns the split of each location, `[n]` text, as the dataset's config of that name has it."""
+    """Returns the split of each location, `[n]` text, by the dataset's config."""
     if config == "blocked":
         return dataset_splits.blocked(imagery_tree.coords(locations))
     return dataset_splits.random([location.location_id for location in locations])

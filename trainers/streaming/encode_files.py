@@ -1,4 +1,7 @@
-"""Features of image files: views of imagery-tree locations through a frozen encoder, in batches."""
+"""Features of image files.
+
+Views of imagery-tree locations through a frozen encoder, in batches.
+"""
 
 import concurrent.futures
 import os
@@ -71,7 +74,10 @@ class Encoder:
 
 
 def _whole(locations: Sequence[imagery_tree.Location]) -> list[imagery_tree.Location]:
-    """Returns the locations whose images are whole; prints what is wrong with the others."""
+    """Returns the locations whose images are whole.
+
+    Prints what is wrong with the others.
+    """
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         problems = list(pool.map(_problem, locations))
     for location, problem in zip(locations, problems, strict=True):

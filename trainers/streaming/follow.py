@@ -83,7 +83,7 @@ class Follower:
         fit.conclude(measured, self._folder, before=f"{build} --data_dir={data.data_dir}\nthen: ")
 
     def follow(self) -> None:
-        """Trains in rounds until the feed is done or stalled, or its features fill the memory."""
+        """Trains in rounds until the feed is done or stalled, or memory is full."""
         streaming = self._settings.streaming
         while True:
             polled_s = time.monotonic()
@@ -103,7 +103,7 @@ class Follower:
             time.sleep(max(0.0, polled_s + streaming.follow_poll_s - time.monotonic()))
 
     def finish(self) -> callbacks.Validation | None:
-        """Trains a new head on all locations with the schedule of the flags, and writes the model.
+        """Trains a new head on all locations by the flags' schedule; writes the model.
 
         Raises:
             DatasetError: If there is nothing to train on.
@@ -121,7 +121,7 @@ class Follower:
         return measured
 
     def save_interrupted(self) -> None:
-        """Writes the model as far as it is trained, and prints the command that trains again."""
+        """Writes the model as trained so far, and prints the command to train again."""
         again = f"python -m trainers.train --flagfile={self._folder / run_folder.FLAGS}"
         parts = self._parts or self._rounds.parts
         checkpoint = self._folder / run_folder.CHECKPOINT

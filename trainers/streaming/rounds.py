@@ -1,4 +1,7 @@
-"""Online training: after each update of a tree, one epoch of a head on all locations so far."""
+"""Online training.
+
+After each update of a tree, one epoch of a head on all locations so far.
+"""
 
 import dataclasses
 import pathlib
@@ -46,7 +49,10 @@ class OnlineTraining:
         self.parts: fit.Parts | None = None
 
     def train(self, gathered: collection.FeatureSplits, new: int) -> None:
-        """Trains one epoch, measures it, prints and writes the figures; `new` locations came for it."""
+        """Trains one epoch, measures it, prints and writes the figures.
+
+        `new` locations came for it.
+        """
         parts = self._parts_on(gathered)
         network = parts.network
         measured = None

@@ -1,4 +1,6 @@
-"""Feeds of locations: an imagery tree that is complete, or one that a scraper fills.
+"""Feeds of locations.
+
+An imagery tree that is complete, or one that a scraper fills.
 
 feed = sources.open_feed(streaming, partition)   waits until a scraper has started
 feed.update().locations                          new locations since the last call
@@ -165,7 +167,9 @@ def _is_started(root: pathlib.Path, partition: str) -> bool:
 
 
 def _with_retries(read: Callable[[], _Result]) -> _Result:
-    """Calls `read`, which fails while a journal is being created or compacted, up to four times.
+    """Calls `read` up to four times.
+
+    It fails while a journal is being created or compacted.
 
     Raises:
         TreeError: If it fails every time.

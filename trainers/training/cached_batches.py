@@ -57,7 +57,7 @@ class CachedBatches(keras.utils.PyDataset):
         return len(self._order)
 
     def chunks(self, size: int) -> Iterator["CachedBatches"]:
-        """Yields the examples in their present order, `size` at a time, each chunk shuffled by itself."""
+        """Yields the examples in their order, `size` at a time, shuffled inside."""
         for start in range(0, len(self._order), size):
             chunk = copy.copy(self)
             chunk._order = self._order[start : start + size].copy()
@@ -68,7 +68,10 @@ class CachedBatches(keras.utils.PyDataset):
         return -(-len(self._order) // self._batch_size)
 
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Returns ({"features", "view_mask"}, truth) of one batch, in the cache's own type; missing views are zeros."""
+        """Returns ({"features", "view_mask"}, truth) of one batch.
+
+        In the cache's own type; missing views are zeros.
+        """
         examples = self._examples[self._order[number * self._batch_size : (number + 1) * self._batch_size]]
         mask = np.arange(self._width) < examples[:, 2:]
         # The network casts to float32: here that would take memory and time twice.

@@ -1,4 +1,7 @@
-"""Keras callbacks of a training: stop on NaN, validation in miles, progress, TensorBoard, stall detection."""
+"""Keras callbacks of a training.
+
+Stop on NaN, validation in miles, progress, TensorBoard, stall detection.
+"""
 
 import math
 import os
@@ -22,7 +25,7 @@ from trainers.training import inputs
 
 
 class EpochNumber(keras.callbacks.Callback):
-    """Hands the number of each epoch to the training split, whose order follows from it."""
+    """Sets the epoch number of the training split, which decides its order."""
 
     def __init__(self, split: inputs.Split) -> None:
         super().__init__()
@@ -54,7 +57,9 @@ class StopOnNaN(keras.callbacks.Callback):
 
 
 class Validation(keras.callbacks.Callback):
-    """Mean miles of the validation split after each epoch, with all views and the run's decoder.
+    """Mean miles of the validation split after each epoch.
+
+    With all views and the run's decoder.
 
     The best weights are kept in memory and in checkpoints/best.keras; training ends after `patience` epochs without
     improvement, and the best weights are restored.
@@ -116,7 +121,7 @@ class Validation(keras.callbacks.Callback):
         return figures_of | {f"val_within_{limit}_km": share for limit, share in measured["within_km"].items()}
 
     def _pieces(self) -> Iterator[np.ndarray]:
-        """Yields log-probabilities `[b, cells]` of the next locations, as many as are decoded at once."""
+        """Yields log-probabilities `[b, cells]` of as many locations as are decoded."""
         batches: list[np.ndarray] = []
         for batch in _batches_of(self._split.inputs):
             batches.append(np.asarray(self._predicted(batch[0])))
@@ -135,7 +140,10 @@ class Validation(keras.callbacks.Callback):
         return self._network.predict(values, batch_size=len(values["view_mask"]), verbose=0)
 
     def _guess(self, log_probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns points `[b, 2]`, degrees, and the most probable cells `[b, k]` of log-probabilities `[b, cells]`."""
+        """Returns points `[b, 2]`, degrees, and the top cells `[b, k]`.
+
+        Of log-probabilities `[b, cells]`.
+        """
         points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
         return points, distance_metrics.top_cells(log_probabilities).astype(np.int32)
 
@@ -145,7 +153,10 @@ class Validation(keras.callbacks.Callback):
             self._network.set_weights(self.best_weights)
 
     def _keep_best(self, epoch: int, miles: float) -> None:
-        """Keeps the weights if they are the best so far; ends the training after `patience` epochs without that."""
+        """Keeps the weights if they are the best so far.
+
+        Ends the training after `patience` epochs without that.
+        """
         self.improved = miles < self.best_miles
         if self.improved:
             self.best_miles, self.best_epoch = miles, epoch
@@ -156,7 +167,10 @@ class Validation(keras.callbacks.Callback):
 
 
 def _batches_of(batches: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - as inputs.Split has them
-    """Yields the batches of a split in order; iteration over a PyDataset does not end by itself."""
+    """Yields the batches of a split in order.
+
+    Iteration over a PyDataset does not end by itself.
+    """
     if isinstance(batches, keras.utils.PyDataset):
         yield from (batches[number] for number in range(len(batches)))
     else:
@@ -188,7 +202,10 @@ class Progress(keras.callbacks.Callback):
 
 
 class Board(keras.callbacks.Callback):
-    """Events for TensorBoard: metrics of each epoch, and a map of the errors whenever they improve."""
+    """Events for TensorBoard.
+
+    Metrics of each epoch, and a map of the errors whenever they improve.
+    """
 
     def __init__(self, folder: pathlib.Path, cells: partition.Partition, validation: Validation | None) -> None:
         super().__init__()
@@ -219,7 +236,7 @@ _EXIT_FAILED = 2
 
 
 class StallDetection(keras.callbacks.Callback):
-    """Ends the process with a message when no step of a training on a tf.data service has ended for a while.
+    """Ends a training on a tf.data service when no step has ended for a while.
 
     TensorFlow 2.21 waits for a missing worker until one listens under its port again, an hour at least, inside a call
     that no signal interrupts. So the process is ended as by a kill, after which the same command resumes with the last

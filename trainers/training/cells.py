@@ -11,7 +11,9 @@ from trainers.training import folds
 
 
 def for_run(cells: train_options.CellOptions, data: train_options.DataOptions) -> partition.Partition:
-    """Returns the partition of --partition, or else the dataset's; or what --cells or --cell_deg make of its area.
+    """Returns the partition of --partition, or else the dataset's.
+
+    Or what --cells or --cell_deg make of its area.
 
     Raises:
         DatasetError: If there is no such dataset.
@@ -31,7 +33,7 @@ def given(cells: train_options.CellOptions, data: train_options.DataOptions) -> 
 
 
 def finer(cells: train_options.CellOptions, whole: partition.Partition) -> partition.Partition:
-    """Returns the area of a partition in cells of --cell_deg, or the partition itself without that flag.
+    """Returns a partition's area in cells of --cell_deg, or the partition itself.
 
     Raises:
         OptionError: If --cells asks for more than that.
@@ -43,7 +45,10 @@ def finer(cells: train_options.CellOptions, whole: partition.Partition) -> parti
 
 
 def _training_coords(data: train_options.DataOptions) -> geometry.Array:
-    """Returns the training locations alone, `[n, 2]` (lat, lon) degrees: cells made of others would leak them."""
+    """Returns the training locations alone, `[n, 2]` (lat, lon) degrees.
+
+    Cells made of others would leak them.
+    """
     if data.folds:
         coords = joined_cache.open_all(data.cache_dir).rows.coords
         return coords[folds.parts(data, coords)[splits.TRAIN]]

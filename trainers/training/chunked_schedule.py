@@ -1,4 +1,6 @@
-"""The report's schedule: all epochs on one chunk of 1,000 examples, then on the next, and never back.
+"""The report's schedule.
+
+All epochs on one chunk of 1,000 examples, then on the next, and never back.
 
 The report had memory for 1,000 images. What a chunk taught is forgotten while the next is learnt, which
 `--schedule=plain` does not do; it is here to compare with. Nothing is chosen by validation, as in the report: the model
@@ -20,7 +22,9 @@ from trainers.training import callbacks, inputs, snapshots
 
 
 class ChunkLog(keras.callbacks.Callback):
-    """Logs the loss of one chunk after each epoch; after the last, saves the model and measures the validation split.
+    """Logs the loss of one chunk after each epoch.
+
+    After the last, saves the model and measures the validation split.
 
     Args:
         folder: The run folder; the model goes to checkpoints/chunk_<number>_loss_<loss>.keras, as the report named it.
@@ -81,7 +85,9 @@ def fit(
     folder: pathlib.Path,
     snapshot: pathlib.Path | None = None,
 ) -> None:
-    """Trains a compiled network chunk by chunk; afterwards it has the weights of the last chunk.
+    """Trains a compiled network chunk by chunk.
+
+    Afterwards it has the weights of the last chunk.
 
     Args:
         network: The model.

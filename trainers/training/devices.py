@@ -1,4 +1,4 @@
-"""Several devices that train one network together, each on its share of every batch.
+"""Several devices that train one network, each on its share of every batch.
 
     with devices.sharing(2):
         ...  # build, compile, fit, save
@@ -32,7 +32,9 @@ from trainers.training import cached_batches, inputs
 
 
 def sharing(count: int) -> contextlib.AbstractContextManager[object]:
-    """Returns a context in which what is built is trained on several devices; called before TensorFlow is used.
+    """Returns a context in which networks are trained on several devices.
+
+    Called before TensorFlow is used.
 
     Args:
         count: How many; 0 or 1 for one, where nothing is done.
@@ -52,7 +54,7 @@ def sharing(count: int) -> contextlib.AbstractContextManager[object]:
 
 
 def _mirrored(count: int) -> contextlib.AbstractContextManager[object]:
-    """Returns the scope of a TensorFlow strategy over the GPUs, or over parts of the CPU if there are none."""
+    """Returns the scope of a TensorFlow strategy over GPUs, else parts of the CPU."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -80,7 +82,10 @@ def _data_parallel(count: int) -> contextlib.AbstractContextManager[object]:
 
 
 def _check_count(count: int, present: int, what: str, step: str = "") -> None:
-    """Raises OptionError if there are fewer devices than asked for; `what` describes them."""
+    """Raises OptionError if there are fewer devices than asked for.
+
+    `what` describes them.
+    """
     if count > present:
         problem = f"--devices={count}: {what.format(present)}."
         raise errors.OptionError(problem, step or f"give --devices={present} at most")
@@ -157,7 +162,10 @@ class EpochLoss(keras.metrics.Mean):
 
 
 def padded(split: inputs.Split, batch_size: int) -> inputs.Split:
-    """Returns a split in batches of exactly `batch_size` rows; rows are added behind all others."""
+    """Returns a split in batches of exactly `batch_size` rows.
+
+    Rows are added behind all others.
+    """
     if isinstance(split.inputs, cached_batches.CachedBatches):
         batches: Any = PaddedBatches(split.inputs, batch_size)
     else:

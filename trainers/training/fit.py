@@ -1,4 +1,7 @@
-"""The training loop: a network is built on its inputs, compiled, fitted and saved; all ways to train share it."""
+"""The training loop.
+
+A network is built on its inputs, compiled, fitted and saved; all ways to train share it.
+"""
 
 import dataclasses
 import math
@@ -58,7 +61,10 @@ def classifier_of(
     cells: partition.Partition,
     train: inputs.Split,
 ) -> keras.Model:
-    """Returns a new classifier on the features of an encoder; one whose head is fitted has seen all of `train`."""
+    """Returns a new classifier on the features of an encoder.
+
+    One whose head is fitted has seen all of `train`.
+    """
     if head.is_fitted:
         return fitted_heads.classifier_of(head, len(spec.sizes_px), feature_shape, cells, train)
     return networks.classifier_of(head, unfreeze, spec, feature_shape, len(cells))
@@ -71,7 +77,10 @@ def on_features(
     validation: inputs.Split | None,
     backbone: keras.Model | None = None,
 ) -> Parts:
-    """Returns the parts of a training on features; `backbone` is the encoder they come from, if it is built."""
+    """Returns the parts of a training on features.
+
+    `backbone` is the encoder they come from, if it is built.
+    """
     return Parts(networks.on_features(changes, classifier), classifier, backbone, train, validation)
 
 
@@ -109,7 +118,9 @@ def fit(
     folder: pathlib.Path,
     snapshot: pathlib.Path | None = None,
 ) -> callbacks.Validation | None:
-    """Trains the network; afterwards it has the weights of its best epoch, or of its last chunk.
+    """Trains the network.
+
+    Afterwards it has the weights of its best epoch, or of its last chunk.
 
     Args:
         parts: The network and what to train it on.
@@ -163,21 +174,27 @@ def save(
     head: train_options.HeadOptions,
     folder: pathlib.Path,
 ) -> None:
-    """Writes the whole network, from images to a point, into the run folder, and finishes the run."""
+    """Writes the whole network, from images to a point, and finishes the run."""
     whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(head, cells))
     geolocator.save(whole, folder / run_folder.MODEL)
     run_folder.finish(folder)
 
 
 def conclude(measured: callbacks.Validation | None, folder: pathlib.Path, before: str = "") -> None:
-    """Prints the best epoch and the next command; `before` is a command that has to come before evaluation."""
+    """Prints the best epoch and the next command.
+
+    `before` is a command that has to come before evaluation.
+    """
     if measured:
         print(f"best epoch {measured.best_epoch + 1}: validation {measured.best_miles:,.1f} mean miles")
     print(f"wrote {folder / run_folder.MODEL}; next: {before}python -m trainers.evaluate --run_dir={folder}")
 
 
 def _optimizer(optimizer: train_options.OptimizerOptions, steps: int, slow: list[str]) -> keras.optimizers.Optimizer:
-    """Returns Adam, or AdamW if there is weight decay or a slower part, with the learning rate's schedule."""
+    """Returns Adam with its learning-rate schedule.
+
+    AdamW if there is weight decay or a slower part.
+    """
     rate: Any = optimizer.learning_rate
     if optimizer.lr_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(optimizer.learning_rate, steps)

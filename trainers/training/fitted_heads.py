@@ -1,4 +1,7 @@
-"""Heads fitted in one pass over the features: k-nearest neighbours and kernel regression."""
+"""Heads fitted in one pass over the features.
+
+K-nearest neighbours and kernel regression.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -116,7 +119,10 @@ def _moments_of(feature_shape: tuple[int, ...]) -> int:
 
 
 def _pooled_features(pool: Callable[..., Any], train: inputs.Split, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the pooled features `[n, d]` and the coordinates of the first `count` examples, in training order."""
+    """Returns pooled features `[n, d]` and coordinates of the first examples.
+
+    The first `count`, in training order.
+    """
     pooled, coords, end = np.zeros((count, 0), np.float32), np.zeros((count, 2)), 0
     for number in range(len(train.inputs)):
         if end == count:

@@ -1,4 +1,6 @@
-"""Inputs of a training: batches of (inputs, truth) from a feature cache, from features in memory or from images.
+"""Inputs of a training.
+
+Batches of (inputs, truth) from a feature cache, from features in memory or from images.
 
 Truth is float32 `[b, 3]`: latitude and longitude in degrees, and the cell of the run's partition. Inputs are a dict
 with `view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` uint8 `[b, v, h, w, 3]`.
@@ -106,7 +108,10 @@ def from_memory(
     train: bool,
     seed: int,
 ) -> Split:
-    """Returns all locations of features in memory by id, so that the order in which they came does not count."""
+    """Returns all locations of features in memory, ordered by id.
+
+    So the order in which they came does not count.
+    """
     rows = features.rows
     order = rows.location_ids.order()
     labels = cells.label(rows.coords[:, 0], rows.coords[:, 1])
@@ -178,7 +183,7 @@ def _batches(
     train: bool,
     seed: int,
 ) -> cached_batches.CachedBatches:
-    """Returns batches of some locations of a cache, drawn from it and its augmented copies."""
+    """Returns batches of some locations of a cache and its augmented copies."""
     source = joined_cache.AugmentedCache(caches, seed) if len(caches) > 1 else caches[0]
     truth = _truth(source.rows.coords, labels)
     views = data.train_views if train else "all"
@@ -192,7 +197,7 @@ def _split_of(
     labels: np.ndarray,
     caches: Sequence[feature_cache.FeatureCache | joined_cache.JoinedCache],
 ) -> Split:
-    """Returns a split of some locations whose batches come from caches, or from memory if there are none."""
+    """Returns a split of some locations, from caches or else from memory."""
     source = "\n".join(str(cache.key) for cache in caches)
     names, coords, labels = rows.location_ids[chosen], rows.coords[chosen], labels[chosen]
     storage_memory.release_free_memory(batches.examples)
@@ -200,7 +205,10 @@ def _split_of(
 
 
 def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:
-    """Returns (inputs, truth, weights) of a batch of the pipeline; locations outside every cell weigh nothing."""
+    """Returns (inputs, truth, weights) of a batch of the pipeline.
+
+    Locations outside every cell weigh nothing.
+    """
     coords = batch["coords"]
     labels = tf.numpy_function(lambda points: cells.label(points[:, 0], points[:, 1]), [coords], tf.int32)
     labels = tf.ensure_shape(labels, coords.shape[:1])
@@ -240,7 +248,9 @@ _BATCHES_AHEAD = 4
 def needed_bytes(
     data: train_options.DataOptions, size_px: tuple[int, int], builder: "DatasetBuilder", split: str, views: int
 ) -> float:
-    """Returns the memory of a split's images at most; `tests/soak/soak_memory.py` compares it with what is used.
+    """Returns the memory of a split's images at most.
+
+    `tests/soak/soak_memory.py` compares it with what is used.
 
     Args:
         data: The batch, and how many locations are shuffled at once.
@@ -256,7 +266,10 @@ def needed_bytes(
 def check_image_memory(
     data: train_options.DataOptions, size_px: tuple[int, int], builder: "DatasetBuilder", split: str, views: int
 ) -> None:
-    """Raises MemoryShortError if the shuffled and batched images do not fit; takes what `needed_bytes` does."""
+    """Raises MemoryShortError if the shuffled and batched images do not fit.
+
+    Takes what `needed_bytes` does.
+    """
     what = f"--shuffle_locations={data.shuffle_locations} and --batch_size={data.batch_size} images of "
     what += f"{size_px[0]} x {size_px[1]} pixels, {views} a location,"
     needed = needed_bytes(data, size_px, builder, split, views)

@@ -1,4 +1,7 @@
-"""Networks of a training: the classifier behind the encoder, and the augmentation around it."""
+"""Networks of a training.
+
+The classifier behind the encoder, and the augmentation around it.
+"""
 
 import keras
 
@@ -16,7 +19,9 @@ def classifier_of(
     feature_shape: tuple[int, ...],
     cells: int,
 ) -> keras.Model:
-    """Builds the network behind the features: unfrozen blocks if there are any, head, fusion of views.
+    """Builds the network behind the features.
+
+    Unfrozen blocks if there are any, head, fusion of views.
 
     Args:
         head: The head and its fusion.
@@ -39,13 +44,18 @@ def classifier_of(
 
 
 def unfrozen_paths(classifier: keras.Model) -> list[str]:
-    """Returns the paths of the weights in the unfrozen blocks of a classifier; none if nothing was unfrozen."""
+    """Returns the paths of the weights in the unfrozen blocks of a classifier.
+
+    None if nothing was unfrozen.
+    """
     blocks = [layer for layer in classifier.layers if layer.name == "blocks"]
     return [weight.path for layer in blocks for weight in layer.layer.trainable_weights]
 
 
 def on_features(changes: train_options.AugmentationOptions, classifier: keras.Model) -> keras.Model:
-    """Returns a network to train on cached features: the classifier behind the augmentation of features.
+    """Returns a network to train on cached features.
+
+    The classifier behind the augmentation of features.
 
     It shares the classifier's weights and is another model, because a compiled one inside the geolocator would take its
     loss and metrics along; and the augmentation would be saved with it.
@@ -60,7 +70,10 @@ def on_features(changes: train_options.AugmentationOptions, classifier: keras.Mo
 def on_images(
     changes: train_options.AugmentationOptions, backbone: backbones.Backbone, classifier: keras.Model
 ) -> keras.Model:
-    """Returns a network to train on images: augmentation of images, backbone, augmentation of features, classifier."""
+    """Returns a network to train on images.
+
+    Augmentation of images, backbone, augmentation of features, classifier.
+    """
     if not changes.changes_features and not changes.changes_images:
         return geolocator.build_trainable(backbone, classifier)
     image = keras.Input((None, *backbone.input_shape[1:]), dtype="uint8", name="image")
@@ -76,7 +89,7 @@ def on_images(
 def _augmented(
     changes: train_options.AugmentationOptions, features: tensors.Tensor, view_mask: tensors.Tensor
 ) -> dict[str, tensors.Tensor]:
-    """Returns the symbolic inputs of a classifier behind the augmentation of features."""
+    """Returns the symbolic inputs of a classifier with augmented features."""
     if changes.view_mixup:
         features = augmentation.ViewMixup(changes.view_mixup, name="view_mixup")(features, view_mask)
     if changes.view_dropout:

@@ -1,4 +1,7 @@
-"""Training of one run: its parts from a cache or from images, the fit, and the model that is saved."""
+"""Training of one run.
+
+Its parts from a cache or from images, the fit, and the model that is saved.
+"""
 
 import contextlib
 import dataclasses
@@ -44,7 +47,10 @@ class Training:
         self._cells = cells.for_run(settings.cells, settings.data)
 
     def train(self) -> None:
-        """Trains and saves the run; an ensemble of several --members is saved as the mean of its classifiers."""
+        """Trains and saves the run.
+
+        An ensemble of several --members is saved as the mean of its classifiers.
+        """
         settings, parts = self._settings, self._parts(self._settings.run)
         folder = run_folder.start(settings.run, flags.to_flagfile(settings), self._cells, parts.train.source)
         fit.announce(parts, self._cells)
@@ -138,7 +144,7 @@ class Training:
 def _check_not_stale(
     cache: feature_cache.FeatureCache | joined_cache.JoinedCache, data: train_options.DataOptions
 ) -> None:
-    """Raises CacheError if a cache was made of another dataset than the one at --data_dir."""
+    """Raises CacheError if a cache is of another dataset than --data_dir."""
     wanted = dataset_reader.fingerprint_of(dataset_reader.open_builder(data.data_dir, data.config))
     if cache.key.dataset != wanted:
         problem = f"{cache.folder}: was made of dataset {cache.key.dataset}, but {data.data_dir} holds {wanted}."

@@ -26,7 +26,9 @@ _PAUSE = 20
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Writes snapshots after epochs. The last of the callbacks, as it stores the results of the others.
+    """Writes snapshots after epochs.
+
+    The last of the callbacks, as it stores the results of the others.
 
     Attributes:
         epochs: Finished epochs, over all chunks.
@@ -94,7 +96,7 @@ class Snapshots(keras.callbacks.Callback):
             raise errors.RunError(problem, "start again with --overwrite") from error
 
     def _assign(self, values: list[np.ndarray]) -> None:
-        """Sets all variables, or none and raises ValueError if one is not of the shape that the network has now."""
+        """Sets all variables, or none and raises ValueError if a shape differs."""
         for variable, value in zip(self._variables, values, strict=True):
             if tuple(variable.shape) != value.shape:
                 raise ValueError(f"{variable.path} has shape {tuple(variable.shape)}, kept was {value.shape}")

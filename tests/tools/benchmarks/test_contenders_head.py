@@ -1,4 +1,4 @@
-"""Training steps on a cache are those with the encoder in the loop; who trains something else is refused."""
+"""Training steps on a cache equal those with the encoder; others are refused."""
 
 import json
 

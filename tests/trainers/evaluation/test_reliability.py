@@ -1,4 +1,4 @@
-"""What calibration is measured by: on worlds whose truth is known, on what was not fitted, some at a time."""
+"""Reliability where the truth is known, on held-out rows, some at a time."""
 
 import numpy as np
 import pytest

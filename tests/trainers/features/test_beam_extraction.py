@@ -1,4 +1,4 @@
-"""Extraction by the workers of a Beam runner gives the cache that one process gives, bit by bit."""
+"""Extraction by Beam's workers gives the cache of one process, bit by bit."""
 
 import json
 import shutil

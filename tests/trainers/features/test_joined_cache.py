@@ -1,4 +1,4 @@
-"""Changed copies of a cache: the same whatever was interrupted, drawn from in training, refused if of other images."""
+"""Augmented copies of a cache: repeatable, drawn in training, checked."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""An encoder in whole numbers of 8 bits is near that in float32, is made once, and is not taken for another."""
+"""An 8-bit encoder: near float32, made once, not taken for another."""
 
 import json
 import pathlib
@@ -54,7 +54,10 @@ def test_real_weights_too(tmp_path):
 
 @pytest.fixture(scope="module")
 def caches(extract_flags, tmp_path_factory):
-    """A folder with two splits in 8 bits, the second extracted by a later run; and what the first run said."""
+    """A folder with two splits in 8 bits, and the output of the first extraction.
+
+    The second is extracted by a later run.
+    """
     folder = tmp_path_factory.mktemp("int8")
     flags = [*extract_flags, f"--cache_dir={folder}", *OPENVINO]
     said = road.program("trainers.extract", *flags, "--splits=test").stdout

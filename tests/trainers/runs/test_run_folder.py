@@ -1,4 +1,4 @@
-"""Run folders: what is refused, what is kept, what is written down."""
+"""Run folders: refusals, kept files, written files."""
 
 import drawn_trees
 import pytest

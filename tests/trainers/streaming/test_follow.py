@@ -28,7 +28,10 @@ def matched(pattern, text):
 
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory):
-    """A run that followed a scraper from before its start, through its running out of money, to its end."""
+    """A run that followed a scraper from before its start to its end.
+
+    On the way the scraper runs out of money.
+    """
     folder = tmp_path_factory.mktemp("followed")
     root = folder / "tree"
     settings = settings_of(root, folder / "run", follow=True, config="random", data_dir=str(folder / "data"))

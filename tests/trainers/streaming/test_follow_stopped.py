@@ -1,4 +1,4 @@
-"""Trees whose scraper has stopped: how long it is waited for, what is picked up, and what is refused."""
+"""Trees whose scraper has stopped: waiting, resuming, refusing."""
 
 import os
 import shutil

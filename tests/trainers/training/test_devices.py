@@ -1,4 +1,4 @@
-"""Several devices learn what one learns, and a run does not tell on which backend it was trained."""
+"""Several devices learn the same as one; runs are the same on either backend."""
 
 import importlib.util
 import os
@@ -93,7 +93,7 @@ def on_tensorflow(flags, tmp_path_factory) -> tuple[pathlib.Path, pathlib.Path]:
 
 @pytest.fixture(scope="module")
 def on_jax(flags, on_tensorflow, tmp_path_factory) -> tuple[pathlib.Path, pathlib.Path]:
-    """The same on JAX, beside what all four runs predict there of a batch."""
+    """The same on JAX, with the predictions of all four runs for a batch."""
     folder = tmp_path_factory.mktemp("jax")
     np.savez(folder / "batch.npz", **batch())
     words = [*flags, f"--run_dir={folder / 'one'}", "--", *flags, "--devices=2", f"--run_dir={folder / 'two'}", "--"]

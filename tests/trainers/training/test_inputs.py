@@ -1,4 +1,4 @@
-"""What a training sees: every example once an epoch, with its own truth."""
+"""Training inputs: every example once an epoch, with its own truth."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Ways to train that the flags choose: unfrozen blocks, fusions, augmentation, chunks; each run in this process."""
+"""Networks of the flags: unfrozen blocks, fusions, augmentation, chunks."""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""Snapshots: what is put back, and which ones are refused. tests/system/test_kills.py compares whole trainings."""
+"""Snapshots: restored states and refusals.
+
+tests/system/test_kills.py compares whole trainings.
+"""
 
 import keras
 import numpy as np
