@@ -7,6 +7,7 @@ Positions: decimal degrees, `36 deg 48' 14.54" S` (exiftool), `36°48'14.54"S`, 
 contradict each other.
 """
 
+import contextlib
 import datetime
 import re
 
@@ -97,6 +98,10 @@ def heading_deg(text: str) -> float | None:
     Raises:
         ValueError: If it is something else.
     """
+    # Nearly all are plain numbers, which are read in a fifth of the time.
+    with contextlib.suppress(ValueError):
+        if -180 <= (plain_deg := float(text)) <= 360:
+            return round(plain_deg, 6) % 360
     word = text.strip().lower()
     if is_unknown(word):
         return None
