@@ -27,7 +27,7 @@ def collection_of(settings):
     """A collection whose features of a view are its mean colour."""
     image = keras.Input((HEIGHT_PX, WIDTH_PX, 3), dtype="uint8")
     colour = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
-    encoder = encode_files.Encoder(keras.Model(image, colour), settings.batch_size)
+    encoder = encode_files.Encoder(keras.Model(image, colour), settings.data.batch_size)
     return collection.FeatureSplits(settings.streaming, settings.data, scraped_tree.cells(), encoder, seed=0)
 
 
