@@ -146,7 +146,9 @@ def _await_scraper(root: pathlib.Path, streaming: train_options.StreamingOptions
     until = time.monotonic() + streaming.follow_timeout_s
     said = False
     while not _is_started(root, partition):
-        if root.is_dir() and any(imagery_tree.is_cell_name(path.name) for path in imagery_tree.subfolders(root)):
+        # A journal without tables is one that a scraper is just making.
+        is_scraped = not root.is_dir() or (root / scrape_journal.NAME).is_file()
+        if not is_scraped and any(imagery_tree.is_cell_name(path.name) for path in imagery_tree.subfolders(root)):
             raise errors.TreeError(f"{root}: holds images, but no scraper's journal to follow.", _WITHOUT_FOLLOW)
         if time.monotonic() >= until:
             problem = f"{root}: no scraper has started there within {streaming.follow_timeout_s:,.0f} s."
