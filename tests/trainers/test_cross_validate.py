@@ -34,6 +34,12 @@ def done(data_dir, cache_dir, tmp_path_factory):
     return folder, flags, road.program("trainers.cross_validate", *flags).stdout
 
 
+def changed(flags, *others):
+    """Flags with others in place of those of the same names."""
+    names = {flag.partition("=")[0] for flag in others}
+    return [*(flag for flag in flags if flag.partition("=")[0] not in names), *others]
+
+
 def test_every_location_is_predicted_once(done, cache_dir):
     folder, _, text = done
     cells = partition.read(folder / run_folder.PARTITION)
@@ -92,13 +98,15 @@ def test_finished_folds_stay_and_the_same_command_goes_on(done):
 
 def test_folds_of_other_flags_are_not_mixed(done):
     _, flags, _ = done
-    failed = road.program("trainers.cross_validate", *flags, "--epochs=5", expect=2)
+    failed = road.program("trainers.cross_validate", *changed(flags, "--epochs=5"), expect=2)
     assert "were trained with other flags" in failed.stderr
 
 
 def test_what_a_fold_says_when_it_fails_is_told(done, tmp_path):
     _, flags, _ = done
-    failed = road.program("trainers.cross_validate", *flags, "--head=report_6m", f"--run_dir={tmp_path}", expect=2)
+    failed = road.program(
+        "trainers.cross_validate", *changed(flags, "--head=report_6m", f"--run_dir={tmp_path}"), expect=2
+    )
     assert "needs a feature map" in failed.stderr
 
 
