@@ -102,10 +102,11 @@ def test_a_second_run_and_a_killed_one_end_with_the_same_tree(folder, service, s
     wanted, asked = scrape_journal.canonical(folder / "tree"), dict(service.asked)
     assert "0 images in this run" in run(command(service, folder, "tree", *TARGET)).stdout
     assert (scrape_journal.canonical(folder / "tree"), service.asked) == (wanted, asked)
-    words = command(service, folder, "killed", *TARGET, "--images_per_s=8")
+    words = [word for word in command(service, folder, "killed", *TARGET) if "images_per_s" not in word]
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(words, cwd=checkout.REPO, **pipes) as scraper:
+    with subprocess.Popen([*words, "--images_per_s=8"], cwd=checkout.REPO, **pipes) as scraper:
         while not list((folder / "killed").glob(".incoming/*/*.jpg")):
+            assert scraper.poll() is None
             time.sleep(0.02)
         scraper.send_signal(signal.SIGKILL)
     done = run(command(service, folder, "killed", *TARGET))
