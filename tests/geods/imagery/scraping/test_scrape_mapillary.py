@@ -44,7 +44,9 @@ def service():
 def command(service, folder, name, *flags):
     where = (f"--partition={folder / 'partition.geojson'}", f"--out={folder / name}")
     source = ("--source=mapillary", f"--mapillary_api_base={service.url}")
-    return [sys.executable, "-m", "tools.scrape", *where, *source, *QUICK, *flags]
+    # Of a flag that is in both, the one given here counts.
+    given = {flag.partition("=")[0]: flag for flag in (*QUICK, *flags)}
+    return [sys.executable, "-m", "tools.scrape", *where, *source, *given.values()]
 
 
 def run(words, token=mapillary_server.TOKEN):
