@@ -23,7 +23,7 @@ import shapely
 from geods import errors
 from geods.geo import partition
 from geods.imagery.scraping import scrape_journal
-from geods.tree import imagery_tree, labelling
+from geods.tree import imagery_tree, labelling, layouts
 from tools import scrape
 
 CAN_MOUNT = (
@@ -63,7 +63,7 @@ def test_every_image_is_of_the_place_its_name_says(folder, server, scraped):
         assert float(row["longitude"]) == pytest.approx(truth["location"]["lng"], abs=1e-7)
     for row in rows:
         assert row["pano_id"].encode() in (folder / "tree" / row["file"]).read_bytes()
-    locations = imagery_tree.read(folder / "tree")
+    locations = layouts.read(folder / "tree")
     labels = labelling.label(locations, partition.read(folder / "partition.geojson"))
     assert not labels.outside
     assert not labels.disagreements
