@@ -88,7 +88,7 @@ def service(folder: pathlib.Path, *flags: str, rate: float = 0.0) -> Iterator[Se
 
 
 def command(url: str, folder: pathlib.Path, out: str, *flags: str) -> list[str]:
-    """The command that scrapes; of a flag that is given several times, the last counts."""
+    """Command that scrapes; the last of several equal flags counts."""
     where = [f"--api_base={url}", f"--partition={folder / 'partition.geojson'}", f"--out={folder / out}"]
     given = {flag.partition("=")[0]: flag for flag in ("--lookups_per_s=2000", *flags)}
     return [sys.executable, "-m", "tools.scrape", *where, *given.values()]
