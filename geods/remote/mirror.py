@@ -17,8 +17,6 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-import tqdm
-
 from geods import errors
 from geods.remote import bucket, urls
 from geods.storage import databases, disk_errors, files, locks
@@ -174,6 +172,9 @@ def push(mirrors: list[Mirror], show: bool = True) -> None:
 
 def _for_each(work: Callable[[Any], None], items: Collection[Any], title: str = "") -> None:
     """Calls a function for each item in threads; after an error no more are started."""
+    # Not at the top: every program imports this for --help.
+    import tqdm
+
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         done = pool.map(work, items)
         for _ in tqdm.tqdm(done, title, len(items), delay=2, leave=False, unit=" files", disable=not title):

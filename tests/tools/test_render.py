@@ -104,7 +104,7 @@ def test_views_come_from_the_dataset_of_the_run(tmp_path, data_dir, tree_dir, ca
     probabilities = np.full(len(cells), 1 / len(cells), np.float16)
     found = [predictions.Prediction(name, place, place, probabilities) for name, place in zip(ids, coords, strict=True)]
     run = drawn_runs.write(tmp_path / "run", cells, found)
-    options = train_options.TrainOptions(str(data_dir), config="random")
+    options = flags.build(train_options.TrainOptions, data_dir=str(data_dir), config="random")
     (run / "flags.cfg").write_text(flags.to_flagfile(options), encoding="utf-8")
     (run / "metrics.json").write_text('{"on": "test"}', encoding="utf-8")
     render.main(render.Options(run_dir=str(run), images=True))

@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import functools
 import json
+import os
 import pathlib
 import re
 import xml.etree.ElementTree as ET
@@ -63,7 +64,8 @@ class Sidecars:
 
     def _of_xmp(self, path: pathlib.Path) -> exif.Facts:
         for sidecar in (path.with_name(f"{path.name}.xmp"), path.with_suffix(".xmp")):
-            if sidecar.is_file() and sidecar.stat().st_size <= _MOST_BYTES:
+            # With the suffix a name may be longer than the file system takes, which Path.is_file raises.
+            if os.path.isfile(sidecar) and sidecar.stat().st_size <= _MOST_BYTES:  # noqa: PTH113
                 return _facts_of_xmp(sidecar.read_bytes())
         return exif.Facts()
 

@@ -49,7 +49,7 @@ ON_ROAD = {
     ),
     "photograph missing": Mistake("tools.predict --run_dir={road}/run {here}/no.jpg", "does not exist", "JPEG"),
     "photograph is no JPEG": Mistake(
-        "tools.predict --run_dir={road}/run {here}/a.png", "is a PNG", ".", image("a.png", drawn_trees.png())
+        "tools.predict --run_dir={road}/run {here}/a.gif", "is a GIF", ".", image("a.gif", drawn_trees.gif())
     ),
     "folder without images": Mistake(
         "tools.predict --run_dir={road}/run {here}/empty", "no image", "<lat>", lambda here: (here / "empty").mkdir()

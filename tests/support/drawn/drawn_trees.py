@@ -31,6 +31,10 @@ def png() -> bytes:
     return encoded(Image.new("RGB", (32, 24), "green"), "PNG")
 
 
+def gif() -> bytes:
+    return encoded(Image.new("RGB", (32, 24), "green"), "GIF")
+
+
 def location_ids(count: int) -> list[str]:
     """Returns ids in the box of `cells`; a longer list starts with the shorter one."""
     coords = np.random.default_rng(7).uniform((30, -120), (48, -70), (count, 2)).round(6)

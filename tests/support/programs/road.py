@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+from collections.abc import Sequence
 
 import numpy as np
 import starts
@@ -28,14 +29,25 @@ ENCODER = (
 )
 
 
+def given_once(words: Sequence[object]) -> list[object]:
+    """Returns words with the last of each flag: tests give the flags they share first, and then those they change."""
+    last = {str(word).partition("=")[0]: number for number, word in enumerate(words)}
+    flags = [str(word).startswith("--") and "=" in str(word) for word in words]
+    return [
+        word
+        for number, (word, is_flag) in enumerate(zip(words, flags, strict=True))
+        if not is_flag or last[str(word).partition("=")[0]] == number or str(word).startswith("--where=")
+    ]
+
+
 def started(*words: object) -> contextlib.AbstractContextManager[starts.Started]:
     """Starts `python -m ...`, to be watched, interrupted or killed."""
-    return starts.started(starts.HEAVY, words, dict(os.environ))
+    return starts.started(starts.HEAVY, given_once(words), dict(os.environ))
 
 
 def program(*words: object, expect: int = 0) -> subprocess.CompletedProcess:
     """Runs `python -m ...` as a user would, and checks its exit code."""
-    done = starts.ended(starts.HEAVY, words, dict(os.environ))
+    done = starts.ended(starts.HEAVY, given_once(words), dict(os.environ))
     assert done.returncode == expect, f"{words}\n{done.stdout}\n{done.stderr}"
     return done
 

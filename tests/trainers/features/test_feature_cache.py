@@ -46,7 +46,7 @@ def test_blocks_are_mapped_and_not_loaded(tmp_path):
 
 def test_an_interrupted_cache_goes_on_with_what_is_missing(tmp_path):
     drawn_caches.write(tmp_path, blocks=[0, 2], finish=False)
-    with pytest.raises(errors.CacheError, match=r"not finished(.|\n)*goes on where it ended"):
+    with pytest.raises(errors.CacheError, match=r"not finished(.|\n)*resumes where it ended"):
         feature_cache.FeatureCache(tmp_path)
     kept = (tmp_path / "blocks" / "00000.npy").stat().st_mtime_ns
     writer = cache_writer.CacheWriter(tmp_path, drawn_caches.KEY, {}, drawn_caches.ROWS, drawn_caches.SHAPE, 4)

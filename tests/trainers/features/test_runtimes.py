@@ -86,4 +86,4 @@ def test_a_runtime_that_is_missing_is_refused(monkeypatch):
 def test_the_flag_knows_the_same_runtimes():
     from typing import get_args, get_type_hints
 
-    assert get_args(get_type_hints(extract_options.ExtractOptions)["runtime"]) == get_args(runtimes.Runtime)
+    assert get_args(get_type_hints(extract_options.RuntimeOptions)["runtime"]) == get_args(runtimes.Runtime)
