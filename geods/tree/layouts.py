@@ -30,6 +30,7 @@ _FILE = re.compile(r"\s*(-?\d+)\s*\+([^/]*,[^/]*)\+([^+/]*)", re.ASCII)
 _HEADING = re.compile(r"(\d+(\.\d+)?)?", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d{2})?", re.ASCII)
 _ACCEPTED = "name a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg, one of the report's layouts, or a CSV file"
+_HEMISPHERE = re.compile(r"(gps)?_?(lat|latitude|lon|lng|longitude)_?(ref|hemisphere|direction|dir)")
 
 
 def read(root: str | os.PathLike[str], layout: Layout = "auto") -> table.LocationTable:
@@ -197,9 +198,13 @@ def _find_csv(folder: pathlib.Path) -> pathlib.Path | None:
 
 def _missing_columns(path: pathlib.Path) -> list[str]:
     """Returns the columns that a CSV lacks."""
+    return [column for column in _CSV_COLUMNS if column not in _header(path)]
+
+
+def _header(path: pathlib.Path) -> list[str]:
+    """Returns the names of a CSV's columns, in lower case."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as source:
-        header = [column.strip().lower() for column in next(csv.reader(source), [])]
-    return [column for column in _CSV_COLUMNS if column not in header]
+        return [column.strip().lower() for column in next(csv.reader(source), [])]
 
 
 def _read_csv(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
@@ -211,6 +216,11 @@ def _read_csv(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
         )
     if missing := _missing_columns(path):
         raise errors.TreeError(f"{path}: has no column {', '.join(missing)}.", f"its first line names {_CSV_COLUMNS}")
+    # Left unread, a west longitude without a sign would be an east one.
+    if hemispheres := list(filter(_HEMISPHERE.fullmatch, _header(path))):
+        problem = f"{path}: has a column {hemispheres[0]} of hemispheres; this layout takes signed degrees alone."
+        step = f"python -m tools.import_images --source={path.parent} --csv={path} --out=TREE"
+        raise errors.TreeError(problem, step)
     groups: dict[str, list[imagery_tree.View]] = defaultdict(list)
     try:
         for location_id, view in _csv_rows(path):

@@ -227,3 +227,9 @@ def test_real_samples_read():
     assert {view.heading_deg for place in folders for view in place.views} == {0, 90, 180}
     with pytest.raises(errors.TreeError, match=r"its subfolder .*combined_files looks like one"):
         layouts.read(SAMPLES)
+
+
+def test_csv_with_a_column_of_hemispheres_is_refused_by_its_name(tmp_path):
+    (tmp_path / "t.csv").write_text("file,latitude,longitude,GPSLongitudeRef\na.jpg,51.5,0.5,W\n")
+    with pytest.raises(errors.TreeError, match=r"column gpslongituderef of hemispheres(.|\n)*tools\.import_images"):
+        layouts.read(tmp_path / "t.csv")
