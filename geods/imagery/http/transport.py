@@ -76,7 +76,8 @@ class Answer:
     content_type: str = ""
     content_length: int | None = None
     retry_after_s: float | None = None
-    location: str = ""
+    # A redirect may repeat the key of the request, which no repr in a crash report may show.
+    location: str = dataclasses.field(default="", repr=False)
 
 
 class Transport:

@@ -30,7 +30,10 @@ ENCODER = (
 
 
 def given_once(words: Sequence[object]) -> list[object]:
-    """Returns words with the last of each flag: tests give the flags they share first, and then those they change."""
+    """Returns words with the last of each flag.
+
+    Tests give the flags they share first, and then those they change.
+    """
     last = {str(word).partition("=")[0]: number for number, word in enumerate(words)}
     flags = [str(word).startswith("--") and "=" in str(word) for word in words]
     return [
