@@ -92,7 +92,7 @@ class Builder(dataset_builder.FileReaderBuilder):
     def download_and_prepare(self, **kwargs: Any) -> None:  # noqa: ANN401 - whatever the base class takes
         """Builds the dataset, unless it exists.
 
-        And was built of the same images and partition.
+        One that exists must have been built of the same images and partition.
 
         Raises:
             GeodsError: If the tree, its partition or an image cannot be used, the dataset there is of another tree,

@@ -42,7 +42,7 @@ def result_path(folder: str | os.PathLike[str], number: int) -> pathlib.Path:
 def version() -> str:
     """Returns a text that differs between two copies of this project.
 
-    Or between libraries that decide its bytes.
+    It also differs between versions of the libraries that decide its bytes.
     """
     # Only here: this module is imported for --help too, which would take 10 ms longer.
     from importlib import metadata

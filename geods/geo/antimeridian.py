@@ -141,7 +141,7 @@ def _unrolled(ring: shapely.LinearRing) -> _Ring:
 def _is_edge_of_map(points: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Returns whether each 360-degree step of a ring lies along a map's edge, `[n]`.
 
-    Or along a pole.
+    An edge along a pole counts as one.
 
     As a crossing, such a step would turn the meridians before and after it, at 180 and -180, into one line back and
     forth.

@@ -78,7 +78,7 @@ class Partition:
     def bounds(self) -> tuple[float, float, float, float]:
         """(lat_min, lat_max, lon_min, lon_max) in degrees.
 
-        Lon_min > lon_max if the cells cross the antimeridian.
+        With lon_min > lon_max, the cells cross the antimeridian.
         """
         boxes = shapely.bounds(shapely.get_parts(np.array(self.shapes)))
         lon_min, lon_max = polygons.lon_range((west, east) for west, _, east, _ in boxes.tolist())
@@ -145,9 +145,9 @@ class Partition:
 
     @functools.cached_property
     def _grid(self) -> box_grid.Grid | None:
-        """The boxes of a quadtree of the world, in which labels are found faster.
+        """The boxes of a quadtree of the world.
 
-        Than in its polygons.
+        Labels are found in them faster than in its polygons.
         """
         leaves = self.parameters.get("leaves")
         if not leaves:

@@ -1,6 +1,6 @@
 """Nearest-neighbour search over a service that answers for boxes.
 
-And not with all results.
+Such an answer need not hold all results.
 
 Boxes are asked for nearest first. One whose answer is full is cut in four, as more may be in it than came; the search
 ends when no box that is left can hold anything nearer.

@@ -91,7 +91,7 @@ def renew(folder: pathlib.Path, names: Iterable[str]) -> None:
 def release(folder: pathlib.Path, names: Iterable[str]) -> None:
     """Takes files out of the seal before they are rewritten.
 
-    So that a kill between leaves no false alarm.
+    A kill in between then leaves no false alarm.
     """
     if is_sealed(folder):
         gone = set(names)

@@ -23,7 +23,7 @@ _LSTM_UNITS = 64
 def head_shape(name: str, feature_shape: tuple[int, ...]) -> tuple[int, ...]:
     """Returns the input shape of a head.
 
-    That is the shape of one view's features, or the state of the LSTM.
+    It is the shape of one view's features, or the state of the LSTM.
 
     Raises:
         OptionError: If there is no such fusion.

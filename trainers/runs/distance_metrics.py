@@ -111,7 +111,7 @@ def constant_guess(guesses: Guesses, cells: partition.Partition) -> Guesses:
 def random_guess(guesses: Guesses, cells: partition.Partition, rng: np.random.Generator) -> Guesses:
     """Returns guesses uniform by area over the map, many for each location.
 
-    So that chance hardly moves the figures.
+    With so many, chance hardly moves the figures.
 
     They are 20 for each, fewer where there are more than 25,000 locations; of more than 500,000 locations every second,
     every third and so on is guessed once.

@@ -13,7 +13,7 @@ from trainers.training import folds
 def for_run(cells: train_options.CellOptions, data: train_options.DataOptions) -> partition.Partition:
     """Returns the partition of --partition, or else the dataset's.
 
-    Or what --cells or --cell_deg make of its area.
+    With --cells or --cell_deg, cells made of its area.
 
     Raises:
         DatasetError: If there is no such dataset.

@@ -204,7 +204,7 @@ class Journal:
     def views_alike(self, view: Waiting) -> int:
         """Returns the number of views of a location with the same heading and date.
 
-        Or with all unknown headings.
+        Without a heading, those of unknown heading are counted.
         """
         condition = "heading IS NULL" if view.heading_deg is None else "heading = ? AND date IS ?"
         values = () if view.heading_deg is None else (view.heading_deg, view.date)

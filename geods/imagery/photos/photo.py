@@ -1,7 +1,4 @@
-"""A photograph to import, and the files that are none.
-
-Which files in a folder are images, and what an image is that is no JPEG.
-"""
+"""A photograph to import, and the kinds of files that are none."""
 
 import dataclasses
 import math

@@ -71,7 +71,7 @@ class Gate:
     def _is_signed_right(self, key: str, target: str) -> bool:
         """Returns whether a request has the right signature.
 
-        That is none for a key without secret.
+        A key without a secret needs none.
         """
         found = _SIGNATURE.findall(target)
         signer: api_key.Secret | None = self._signers.get(key)
