@@ -8,48 +8,33 @@ the copy, and appends a line of JSON each to WORK_DIR/build.jsonl. Without --ima
 cores, 363 images and 2 rounds.
 """
 
-import contextlib
-import dataclasses
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
 from geods import errors
-from geods.cli import flags, program
+from geods.cli import program
 from tools.benchmarks import harness, results, trees
 
-_BUILDING, _REFERENCES = "tools.benchmarks.contenders_build", "tools.benchmarks.worker"
-_SIMULATED_PER_CELL = 5
+_BUILDING = "tools.benchmarks.contenders_build"
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Images and builds to measure."""
-
-    images: str = flags.option("", "Imagery tree; empty to draw a simulated one.", path="in")
-    work_dir: str = flags.option("benchmark", "Folder for what is written, and for the results.", path="out")
-    rounds: int = flags.option(5, "Clean readings of each.")
-
-    def __post_init__(self) -> None:
-        """Checks the number.
-
-        Raises:
-            OptionError: If it is below 1.
-        """
-        flags.check_at_least(self, 1, ("rounds",))
-
-
-def main(settings: Options) -> None:
+def main(settings: trees.ImageOptions) -> None:
     """Measures and prints."""
     work = pathlib.Path(settings.work_dir)
-    source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
+    source = settings.tree()
     images = len(list(source.glob("*/*/*.jpg")))
     size_bytes = sum(path.stat().st_size for path in source.glob("*/*/*.jpg"))
-    with contextlib.closing(harness.Worker(harness.Contender("hashing", f"{_REFERENCES}:Hashing", {}))) as reference:
-        measured = harness.measure(
-            reference, contenders(source, work / "build", images), settings.rounds, checker(size_bytes)
-        )
-    _report(measured, work)
+    hashing = harness.Contender("hashing", "tools.benchmarks.worker:Hashing", {})
+    chosen = contenders(source, work / "build", images)
+    measured = harness.measure(hashing, chosen, settings.rounds, checker(size_bytes))
+
+    def describe(result: harness.Result) -> tuple[list[str], dict[str, Any]]:
+        number = measured.index(result)
+        copy = measured[number - number % 2]
+        return [results.rate(result), results.against(result, copy), results.shares(result)], {}
+
+    results.report("build", work, measured, ["way", "images/s", "of the copy", "per MB/s of sha256"], describe)
 
 
 def checker(size_bytes: int) -> Callable[[harness.Contender, dict[str, Any]], None]:
@@ -75,24 +60,5 @@ def contenders(source: pathlib.Path, folder: pathlib.Path, images: int) -> list[
     return found
 
 
-def _report(measured: list[harness.Result], work: pathlib.Path) -> None:
-    """Prints the table and writes the lines."""
-    rows = [
-        [
-            result.contender.name,
-            results.rate(result),
-            results.against(result, measured[number - number % 2]),
-            results.shares(result),
-            f"{result.peak_rss_mb:,.0f}",
-            results.rounds(result),
-        ]
-        for number, result in enumerate(measured)
-    ]
-    results.append(work / "build.jsonl", [results.as_json("build", result) for result in measured])
-    columns = ["way", "images/s", "of the copy", "per MB/s of sha256", "peak MB", "clean, dropped, steady"]
-    print(results.table(columns, rows))
-    print(f"{results.legend(measured)}wrote {work / 'build.jsonl'}")
-
-
 if __name__ == "__main__":
-    program.run(Options, main)
+    program.run(trees.ImageOptions, main)

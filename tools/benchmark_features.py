@@ -9,7 +9,6 @@ is, and the least cosine of an image's features to that one's. Appends a line of
 Without --images it draws a simulated tree.
 """
 
-import contextlib
 import dataclasses
 import importlib.util
 import pathlib
@@ -25,28 +24,20 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-_ENCODERS, _REFERENCES = "tools.benchmarks.contenders_features", "tools.benchmarks.worker"
+_ENCODERS, _PRODUCT = "tools.benchmarks.contenders_features", "tools.benchmarks.worker:MatrixProduct"
 PLAIN = "tf.function float32"
 _PRODUCT_BF16 = "matrix product bfloat16"
-_SIMULATED_PER_CELL = 5
 # Below these, features are not those that were asked for: 8 bits of mantissa give 0.99, 8 bits in all 0.97.
 _LEAST_COSINE, _LEAST_COSINE_INT8 = 0.98, 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(trees.EncoderImageOptions):
     """Encoder, runtimes and images to measure."""
 
-    images: str = flags.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
-    work_dir: str = flags.option("benchmark", "Folder for what is drawn, and for the results.", path="out")
-    backbone: str = flags.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = flags.option("random", "imagenet, random, or the path of a weights file.", path="in")
     pooling: Literal["none", "avg", "max"] = flags.option("none", "How to pool the feature map; none keeps it.")
-    height_px: int = flags.option(300, "Height of the images.")
-    width_px: int = flags.option(600, "Width of the images.")
     batch_size: int = flags.option(16, "Images a batch.")
     batches: int = flags.option(1, "Batches a reading.")
-    rounds: int = flags.option(5, "Clean readings of each.")
     only: tuple[str, ...] = flags.option((), "Names of those to measure; all if not given.")
 
     def __post_init__(self) -> None:
@@ -55,7 +46,8 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        flags.check_at_least(self, 1, ("height_px", "width_px", "batch_size", "batches", "rounds"))
+        super().__post_init__()
+        flags.check_at_least(self, 1, ("batch_size", "batches"))
 
 
 def main(settings: Options) -> None:
@@ -63,16 +55,15 @@ def main(settings: Options) -> None:
     import numpy as np
 
     work = pathlib.Path(settings.work_dir)
-    source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
     folder = work / "features"
     folder.mkdir(parents=True, exist_ok=True)
-    batch = trees.pixels(source, settings.batch_size, settings.height_px, settings.width_px)
+    batch = trees.pixels(settings.tree(), settings.batch_size, *settings.size_px)
     np.save(folder / "images.npy", batch, allow_pickle=False)
     everyone = contenders(settings, folder)
     chosen = results.chosen(everyone, settings.only and (PLAIN, *settings.only))
     features: dict[str, np.ndarray] = {}
-    with contextlib.closing(harness.Worker(harness.Contender("peak", f"{_REFERENCES}:MatrixProduct", {}))) as peak:
-        measured = harness.measure(peak, chosen, settings.rounds, checker(features))
+    peak = harness.Contender("peak", _PRODUCT, {})
+    measured = harness.measure(peak, chosen, settings.rounds, checker(features))
     _report(measured, features, settings, work)
 
 
@@ -131,7 +122,7 @@ def contenders(settings: Options, folder: pathlib.Path) -> list[harness.Contende
         ]
         if importlib.util.find_spec("nncf"):
             found.append(one("geods openvino int8", "Ours", "int8", runtime="openvino"))
-    product = harness.Contender(_PRODUCT_BF16, f"{_REFERENCES}:MatrixProduct", {"dtype": "bfloat16"})
+    product = harness.Contender(_PRODUCT_BF16, _PRODUCT, {"dtype": "bfloat16"})
     return [*found, product]
 
 
@@ -150,33 +141,26 @@ def _report(
     """Prints the table and writes the lines."""
     product = next((one for one in measured if one.contender.name == _PRODUCT_BF16), None)
     faster = statistics.median(product.ratios) if product and product.ratios else None
-    rows, lines = [], []
-    for result in measured:
+
+    def describe(result: harness.Result) -> tuple[list[str], dict[str, Any]]:
         # The reference counts in 10^9 operations, so a ratio is images per 10^9 operations of the float32 product.
-        gflop = result.facts.get("gflop", 1.0)
+        gflop, name = result.facts.get("gflop", 1.0), result.contender.name
         of_bf16 = [ratio * gflop / faster for ratio in result.ratios] if faster else []
-        name = result.contender.name
         similar = cosine(features[name], features[PLAIN]) if name in features else None
-        rows.append(
-            [
-                name,
-                results.rate(result, 1) if name in features else "",
-                results.shares(result, gflop),
-                f"{statistics.median(of_bf16):.3f}" if of_bf16 else "",
-                results.against(result, measured[0]) if name in features else "",
-                "" if similar is None else f"{similar:.6f}",
-                f"{result.peak_rss_mb:,.0f}",
-                results.rounds(result),
-            ]
-        )
-        lines.append(results.as_json("features", result, encoder=settings.backbone, gflop=gflop, cosine=similar))
-    results.append(work / "features.jsonl", lines)
-    gflop = measured[0].facts["gflop"]
+        cells = [
+            results.rate(result, 1) if name in features else "",
+            results.shares(result, gflop),
+            f"{statistics.median(of_bf16):.3f}" if of_bf16 else "",
+            results.against(result, measured[0]) if name in features else "",
+            "" if similar is None else f"{similar:.6f}",
+        ]
+        return cells, {"encoder": settings.backbone, "gflop": gflop, "cosine": similar}
+
     size = f"{settings.height_px}x{settings.width_px}, {settings.batch_size} images a batch"
+    gflop = measured[0].facts["gflop"]
     print(f"{settings.backbone} ({settings.backbone_weights}) at {size}, {gflop:.2f} GFLOP an image")
     columns = ["runtime", "images/s", "share of f32 product", "of bf16 product", f"times {PLAIN}", "least cosine"]
-    print(results.table([*columns, "peak MB", "clean, dropped, steady"], rows))
-    print(f"{results.legend(measured)}wrote {work / 'features.jsonl'}")
+    results.report("features", work, measured, columns, describe)
 
 
 if __name__ == "__main__":

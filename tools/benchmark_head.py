@@ -18,9 +18,8 @@ from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import harness, results, stages, trees
 
-_STEPS, _REFERENCES = "tools.benchmarks.contenders_head", "tools.benchmarks.worker"
+_STEPS = "tools.benchmarks.contenders_head"
 _CONFIG = "random"
-_SIMULATED_PER_CELL = 5
 _CURVE_STEPS, _CURVE_BATCH = 6, 2
 # One seed, the same batches: what is left is the order of float32 sums.
 _CURVE_TOLERANCE = 1e-3
@@ -28,23 +27,14 @@ _PRECISIONS = {"float32": "float16", "mixed_bfloat16": "bfloat16"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(trees.EncoderImageOptions):
     """Head, encoder and images to measure."""
 
-    images: str = flags.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
-    work_dir: str = flags.option(
-        "benchmark", "Folder for what is drawn and extracted, and for the results.", path="out"
-    )
-    backbone: str = flags.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = flags.option("random", "imagenet, random, or the path of a weights file.", path="in")
     head: str = flags.option("report_6m", "Head, as for trainers.train.")
-    height_px: int = flags.option(300, "Height of the images.")
-    width_px: int = flags.option(600, "Width of the images.")
     locations: int = flags.option(120, "Places to take from the tree; each has up to three images.")
     batch_size: int = flags.option(32, "Examples a step, but for the report's one.")
     examples: int = flags.option(256, "Examples a reading of the fast ways.")
     report_images: int = flags.option(8, "Images a reading of the report's way.")
-    rounds: int = flags.option(5, "Clean readings of each.")
     only: tuple[str, ...] = flags.option((), "Names of those to measure; all if not given.")
 
     def __post_init__(self) -> None:
@@ -53,22 +43,21 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        flags.check_at_least(self, 1, ("height_px", "width_px", "locations", "batch_size", "examples"))
-        flags.check_at_least(self, 1, ("report_images", "rounds"))
+        super().__post_init__()
+        flags.check_at_least(self, 1, ("locations", "batch_size", "examples", "report_images"))
 
 
 def main(settings: Options) -> None:
     """Measures and prints."""
     work = pathlib.Path(settings.work_dir)
-    source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
     folder = work / f"head_{settings.backbone}"
-    _prepare(source, folder, settings)
+    _prepare(settings.tree(), folder, settings)
     chosen = results.chosen(contenders(folder, settings), settings.only)
     curves = [_losses(folder, settings, cached) for cached in (True, False)]
     furthest = check_same_losses(*curves)
     print(f"first {len(curves[0])} losses, cached and in the loop: within {furthest:.1e} of each other", flush=True)
-    with contextlib.closing(harness.Worker(harness.Contender("peak", f"{_REFERENCES}:MatrixProduct", {}))) as peak:
-        measured = harness.measure(peak, chosen, settings.rounds)
+    peak = harness.Contender("peak", "tools.benchmarks.worker:MatrixProduct", {})
+    measured = harness.measure(peak, chosen, settings.rounds)
     _report(measured, furthest, settings, work)
 
 
@@ -110,9 +99,8 @@ def _prepare(source: pathlib.Path, folder: pathlib.Path, settings: Options) -> N
     """Makes the dataset, the caches and the report's pixels, unless they are there."""
     import numpy as np
 
-    size = (settings.height_px, settings.width_px)
-    tree = trees.resized(source, folder / "tree", *size, most=settings.locations)
-    np.save(folder / "images.npy", trees.pixels(tree, settings.report_images, *size), allow_pickle=False)
+    tree = trees.resized(source, folder / "tree", *settings.size_px, most=settings.locations)
+    np.save(folder / "images.npy", trees.pixels(tree, settings.report_images, *settings.size_px), allow_pickle=False)
     if not (folder / "data").is_dir():
         print("building the dataset", flush=True)
         stages.run("build", trees.build_words(str(tree), str(folder / "data"), _CONFIG), folder / "build.log")
@@ -167,35 +155,16 @@ def _report(measured: list[harness.Result], furthest: float, settings: Options, 
     """Prints the table and writes the lines."""
     by_name = {result.contender.name: result for result in measured}
     others = ["in the loop float32", "report's fit"]
-    rows, lines = [], []
-    for result in measured:
-        synthetic = by_name.get(
-            result.contender.name.replace("cached", "synthetic").replace("in the loop", "synthetic")
-        )
-        compared = [results.against(result, by_name[name]) if name in by_name else "" for name in others]
-        rows.append(
-            [
-                result.contender.name,
-                results.rate(result, 1),
-                *compared,
-                results.against(result, synthetic) if synthetic else "",
-                results.shares(result),
-                f"{result.peak_rss_mb:,.0f}",
-                results.rounds(result),
-            ]
-        )
-        more = {"encoder": settings.backbone, "head": settings.head, "loss_difference": furthest}
-        lines.append(results.as_json("head", result, batch_size=settings.batch_size, **more))
-    results.append(work / "head.jsonl", lines)
-    columns = [
-        "step",
-        "examples/s",
-        *(f"times {name}" for name in others),
-        "of synthetic",
-        "per GFLOP/s of f32 product",
-    ]
-    print(results.table([*columns, "peak MB", "clean, dropped, steady"], rows))
-    print(f"{results.legend(measured)}wrote {work / 'head.jsonl'}")
+
+    def describe(result: harness.Result) -> tuple[list[str], dict[str, Any]]:
+        name = result.contender.name.replace("cached", "synthetic").replace("in the loop", "synthetic")
+        compared = [results.against(result, by_name[one]) if one in by_name else "" for one in (*others, name)]
+        more = {"batch_size": settings.batch_size, "encoder": settings.backbone, "head": settings.head}
+        return [results.rate(result, 1), *compared, results.shares(result)], more | {"loss_difference": furthest}
+
+    times = [f"times {name}" for name in others]
+    columns = ["step", "examples/s", *times, "of synthetic", "per GFLOP/s of f32 product"]
+    results.report("head", work, measured, columns, describe)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ simulated tree. With --data_service it also measures what that service's workers
 Disks are not measured: the files are in the page cache after the first pass.
 """
 
-import contextlib
 import dataclasses
 import importlib.util
 import os
@@ -20,15 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from geods import errors
 from geods.cli import flags, program
-from tools.benchmarks import harness, results
+from tools.benchmarks import harness, results, trees
 
 if TYPE_CHECKING:
     from tools.benchmarks import image_sets
 
 
-_LOADERS, _PEERS = "tools.benchmarks.contenders_input", "tools.benchmarks.contenders_input"
+_LOADERS = "tools.benchmarks.contenders_input"
 _BURST_IMAGES = 600
-_SIMULATED_PER_CELL = 5
 OURS, OURS_ALONE = "geods with simplejpeg", "geods with TensorFlow alone"
 OURS_ELSEWHERE = "geods from a tf.data service"
 # What must have Pillow's pixels to the last bit.
@@ -36,17 +34,12 @@ _EXACT = (OURS, OURS_ALONE, OURS_ELSEWHERE)
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(trees.SizedImageOptions):
     """Loaders and images to measure."""
 
-    images: str = flags.option("", "Imagery tree, as for tfds build; empty to draw a simulated one.", path="in")
-    work_dir: str = flags.option("benchmark", "Folder for the images in each form, and for the results.", path="out")
-    height_px: int = flags.option(300, "Height of the images; those of another size are resized beforehand.")
-    width_px: int = flags.option(600, "Width of the images.")
     locations: int = flags.option(
         0, "Places to take, each with up to three images; 0 for all. Few make short readings."
     )
-    rounds: int = flags.option(5, "Clean readings of each loader.")
     data_service: str = flags.option("", "host:port of a tf.data service to measure too; its workers decode.")
     only: tuple[str, ...] = flags.option((), "Names of the loaders to measure; all if not given.")
 
@@ -56,13 +49,13 @@ class Options:
         Raises:
             OptionError: If one is below 1.
         """
-        flags.check_at_least(self, 1, ("height_px", "width_px", "rounds"))
+        super().__post_init__()
         flags.check_at_least(self, 0, ("locations",))
 
 
 def main(settings: Options) -> None:
     """Measures and prints."""
-    from tools.benchmarks import checks, image_sets, trees
+    from tools.benchmarks import checks, image_sets
 
     if importlib.util.find_spec("simplejpeg") is None:
         problem = "simplejpeg, which gives the limit, is not installed."
@@ -72,16 +65,13 @@ def main(settings: Options) -> None:
 
         input_data_service.check_reachable(settings.data_service)
     work = pathlib.Path(settings.work_dir)
-    source = trees.given_or_simulated(settings.images, work, _SIMULATED_PER_CELL)
-    found = image_sets.prepare(source, work / "input", settings.height_px, settings.width_px, settings.locations)
+    found = image_sets.prepare(settings.tree(), work / "input", *settings.size_px, settings.locations)
     chosen = results.chosen(contenders(found, settings.data_service), settings.only)
     print(f"{len(found.paths):,} images of {found.height_px}x{found.width_px}, {settings.rounds} rounds", flush=True)
     expected = checks.of_files(found.paths)
     arguments = {"paths": found.paths[:_BURST_IMAGES], "images": _BURST_IMAGES}
     limit = harness.Contender("limit", "tools.benchmarks.worker:Decoding", arguments)
-
-    with contextlib.closing(harness.Worker(limit)) as reference:
-        measured = harness.measure(reference, chosen, settings.rounds, checker(found, expected))
+    measured = harness.measure(limit, chosen, settings.rounds, checker(found, expected))
     _report(measured, expected, work)
 
 
@@ -124,11 +114,11 @@ def contenders(found: "image_sets.ImageSet", service: str = "") -> list[harness.
         one("report's like for like", f"{_LOADERS}:ReportLikeForLike", **listed),
     ]
     peers = [
-        one("grain threads simplejpeg", f"{_PEERS}:GrainThreads", decode="simplejpeg", threads=cores + 1, **listed),
-        one("torch DataLoader Pillow", f"{_PEERS}:TorchLoader", decode="pillow", workers=cores, **listed),
-        one("torch DataLoader simplejpeg", f"{_PEERS}:TorchLoader", decode="simplejpeg", workers=cores, **listed),
-        one("webdataset simplejpeg", f"{_PEERS}:WebDataset", tars=found.tars, decode="simplejpeg"),
-        one("Hugging Face datasets", f"{_PEERS}:HuggingFace", **listed),
+        one("grain threads simplejpeg", f"{_LOADERS}:GrainThreads", decode="simplejpeg", threads=cores + 1, **listed),
+        one("torch DataLoader Pillow", f"{_LOADERS}:TorchLoader", decode="pillow", workers=cores, **listed),
+        one("torch DataLoader simplejpeg", f"{_LOADERS}:TorchLoader", decode="simplejpeg", workers=cores, **listed),
+        one("webdataset simplejpeg", f"{_LOADERS}:WebDataset", tars=found.tars, decode="simplejpeg"),
+        one("Hugging Face datasets", f"{_LOADERS}:HuggingFace", **listed),
     ]
     return ours + tensorflows + [peer for peer in peers if _is_installed(peer)]
 
@@ -144,27 +134,20 @@ def _report(measured: list[harness.Result], expected: dict[str, Any], work: path
     """Prints the table and writes the lines."""
     from tools.benchmarks import checks
 
-    rows, lines = [], []
-    for result in measured:
+    def describe(result: harness.Result) -> tuple[list[str], dict[str, Any]]:
         identical = checks.identical(result.facts, expected)
-        rows.append(
-            [
-                result.contender.name,
-                results.shares(result),
-                results.against(measured[0], result),
-                results.rate(result),
-                f"{result.first:,.0f}",
-                f"{result.items_per_cpu_s:,.0f}",
-                f"{identical:.0%}",
-                f"{result.peak_rss_mb:,.0f}",
-                results.rounds(result),
-            ]
-        )
-        lines.append(results.as_json("input", result, identical=identical, dtype=result.facts["dtype"]))
-    results.append(work / "input.jsonl", lines)
+        cells = [
+            results.shares(result),
+            results.against(measured[0], result),
+            results.rate(result),
+            f"{result.first:,.0f}",
+            f"{result.items_per_cpu_s:,.0f}",
+            f"{identical:.0%}",
+        ]
+        return cells, {"identical": identical, "dtype": result.facts["dtype"]}
+
     columns = ["loader", "share of the limit", "times ours", "images/s", "first pass", "images/CPU s", "as Pillow"]
-    print(results.table([*columns, "peak MB", "clean, dropped, steady"], rows))
-    print(f"{results.legend(measured)}wrote {work / 'input.jsonl'}")
+    results.report("input", work, measured, columns, describe)
 
 
 if __name__ == "__main__":

@@ -22,20 +22,12 @@ from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import contenders_job, results, stages, trees
 
-_SIMULATED_PER_CELL = 5
-
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(trees.EncoderImageOptions):
     """Images, encoder and recipes to measure."""
 
-    images: str = flags.option("", "Imagery tree; empty to draw a simulated one.", path="in")
-    work_dir: str = flags.option("benchmark", "Folder for what the jobs make, and for the results.", path="out")
     locations: int = flags.option(0, "Places to take from the tree, spread over it; 0 for all.")
-    backbone: str = flags.option("resnet50", "Encoder of both: any of keras.applications, such as mobilenet_v2.")
-    backbone_weights: str = flags.option("random", "imagenet, random, or the path of a weights file.", path="in")
-    height_px: int = flags.option(300, "Height of the images; those of another size are resized beforehand.")
-    width_px: int = flags.option(600, "Width of the images.")
     runtime: Literal["auto", "tensorflow", "openvino"] = flags.option(
         "auto", "Of our trainers.extract; auto takes OpenVINO where it is installed."
     )
@@ -56,7 +48,8 @@ class Options:
         Raises:
             OptionError: If one is too small.
         """
-        flags.check_at_least(self, 1, ("height_px", "width_px", "epochs", "stretch_steps", "rounds"))
+        super().__post_init__()
+        flags.check_at_least(self, 1, ("epochs", "stretch_steps"))
         if min((self.locations, *self.grow)) < 0:
             raise errors.OptionError("--locations and --grow must not be below 0.", "give larger numbers")
 
@@ -64,9 +57,7 @@ class Options:
 def main(settings: Options) -> None:
     """Measures and prints."""
     work = pathlib.Path(settings.work_dir) / "job"
-    source = trees.given_or_simulated(settings.images, pathlib.Path(settings.work_dir), _SIMULATED_PER_CELL)
-    size = (settings.height_px, settings.width_px)
-    root = trees.resized(source, work / "tree", *size, most=settings.locations)
+    root = trees.resized(settings.tree(), work / "tree", *settings.size_px, most=settings.locations)
     encoder = encoder_of(settings)
     tensorflow = stages.run("TensorFlow alone", stages.TENSORFLOW, work / "tensorflow.log")
     built = contenders_job.build(root, work)
@@ -100,8 +91,7 @@ def encoder_of(settings: Options) -> contenders_job.Encoder:
         runtime = "openvino" if importlib.util.find_spec("openvino") else "tensorflow"
     if precision == "auto":
         precision = "mixed_bfloat16" if results.has_fast_bfloat16() else "float32"
-    size = (settings.height_px, settings.width_px)
-    return contenders_job.Encoder(settings.backbone, settings.backbone_weights, *size, runtime, precision)
+    return contenders_job.Encoder(settings.backbone, settings.backbone_weights, *settings.size_px, runtime, precision)
 
 
 def _stretch(
@@ -200,8 +190,6 @@ def _grow(
     root: pathlib.Path, count: int, encoder: contenders_job.Encoder, settings: Options, tensorflow: stages.Measured
 ) -> None:
     """Runs our job on `count` images and prints what each takes."""
-    from tools.benchmarks import trees
-
     work = pathlib.Path(settings.work_dir) / "job" / f"grown{count}"
     grown, images = trees.repeated(root, work / "tree", count)
     done = _ours(grown, work, encoder, settings)

@@ -10,11 +10,68 @@ cores for the default sizes.
 """
 
 import dataclasses
+import os
 import pathlib
+from collections.abc import Iterator, Sequence
 
 from geods import errors
 from geods.cli import flags, program
-from tools.benchmarks import results, stages
+from tools.benchmarks import results, stages, trees
+
+_SOUTH, _NORTH, _WEST, _EAST = 30.0, 48.0, -120.0, -70.0
+_CELL_DEG = 2.0
+# A file takes at most 65,000 links on ext4.
+_PICTURES = 64
+# As the pictures are: one that must be resized takes 6 ms, far more than all the rest.
+_SIZE = ("--height_px=32", "--width_px=32")
+_ENCODER = ("--backbone=mobilenet_v2", "--backbone_weights=random", "--layer=block_1_expand_relu", "--pooling=avg")
+
+# What is measured, by the name that --programs takes.
+PROGRAMS = {
+    "build": "build",
+    "compare": "build where it is there",
+    "extract": "extract",
+    "epoch": "an epoch of images",
+    "train": "train, one epoch on features",
+    "evaluate": "evaluate the train split",
+    "calibrate": "calibrate on it",
+    "render": "its maps",
+    "imagery": "evaluate --imagery",
+    "report": "build, config report",
+    "beam": "build on Beam, two workers",
+}
+
+_BEAM = "runner=DirectRunner,direct_num_workers=2,direct_running_mode=multi_processing"
+
+_EPOCH = """
+import sys
+from geods.dataset import dataset_reader
+from geods.input import pipeline
+shape = pipeline.PipelineOptions(32, 32, batch_size=64, views="single", shuffle=True, deterministic=False)
+builder = dataset_reader.open_builder(sys.argv[1], "random")
+print(sum(len(batch["cell"]) for batch in pipeline.batches(builder, "train", shape)))
+"""
+_LABEL = """
+import sys
+import numpy as np
+from geods.geo import partition
+cells = partition.read(sys.argv[1])
+rng = np.random.default_rng(0)
+for _ in range(int(sys.argv[2]) // 1_000_000):
+    print((cells.label(rng.uniform(30, 48, 1_000_000), rng.uniform(-120, -70, 1_000_000)) >= 0).mean())
+"""
+_SCORE = """
+import sys
+import numpy as np
+from geods.geo import partition
+from trainers.runs import distance_metrics
+cells, count = partition.read(sys.argv[1]), int(sys.argv[2])
+rng = np.random.default_rng(0)
+truth = np.column_stack([rng.uniform(30, 48, count), rng.uniform(-120, -70, count)])
+top = rng.integers(len(cells), size=(count, 5))
+guesses = distance_metrics.Guesses(truth, cells.label(truth[:, 0], truth[:, 1]), cells.centroids[top[:, 0]], top)
+print(distance_metrics.evaluate(guesses, cells)["mean_miles"])
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +103,11 @@ class Options:
 
 def main(settings: Options) -> None:
     """Measures and prints."""
-    from tools.benchmarks import scale
-
     work = pathlib.Path(settings.work_dir)
     before: dict[str, stages.Measured] = {}
     rows, last = [], 0
     for size in settings.sizes:
-        for measured in scale.programs(work, size, settings.programs):
+        for measured in programs(work, size, settings.programs):
             line = dataclasses.asdict(measured) | {"benchmark": "scale", "locations": size}
             if measured.name in before:
                 more_s = measured.processor_s - before[measured.name].processor_s
@@ -60,7 +115,7 @@ def main(settings: Options) -> None:
             rows.append(_record(line, work))
             before[measured.name] = measured
         last = size
-    for measured in scale.lookups(work, settings.points, settings.predictions):
+    for measured in lookups(work, settings.points, settings.predictions):
         rows.append(_record(dataclasses.asdict(measured) | {"benchmark": "scale", "locations": 0}, work))
     print(results.table(["program", "locations", "s", "processor s", "ms a further location", "peak MB"], rows))
     print(f"wrote {work / 'scale.jsonl'}")
@@ -78,6 +133,89 @@ def _record(line: dict[str, object], work: pathlib.Path) -> list[str]:
     row = [str(line["name"]), locations, *times, further, f"{line['peak_rss_mb']:,.0f}"]
     print(" | ".join(row), flush=True)
     return row
+
+
+def tiny_tree(folder: pathlib.Path, count: int) -> pathlib.Path:
+    """Writes a tree of `count` locations of one 32 x 32 image each, unless it exists."""
+    import numpy as np
+    import shapely
+    from PIL import Image
+
+    from geods.geo import boundary, fishnet, partition
+    from geods.tree import companions, imagery_tree
+
+    done = folder / companions.PARTITION_NAME
+    if done.is_file():
+        return folder
+    box = shapely.box(_WEST, _SOUTH, _EAST, _NORTH)
+    cells = fishnet.make(boundary.Boundary(box, "", "box"), _CELL_DEG)
+    rng = np.random.default_rng(0)
+    coords = rng.uniform((_SOUTH, _WEST), (_NORTH, _EAST), (count, 2)).round(6)
+    pictures = folder / ".pictures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for number in range(_PICTURES):
+        noise = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+        noise.resize((32, 32)).save(pictures / f"{number}.jpg")
+    for number, ((lat_deg, lon_deg), cell) in enumerate(zip(coords, cells.label(*coords.T), strict=True)):
+        place = folder / str(cell) / f"{lat_deg},{lon_deg}"
+        place.mkdir(parents=True, exist_ok=True)
+        view = place / imagery_tree.view_name(0.0, "2012-05")
+        if not view.exists():
+            os.link(pictures / f"{number % _PICTURES}.jpg", view)
+    partition.write(cells, done)
+    return folder
+
+
+def programs(work: pathlib.Path, count: int, wanted: Sequence[str] = ()) -> Iterator[stages.Measured]:
+    """Runs all steps on `count` locations; yields the cost of each program.
+
+    Args:
+        work: Folder for what they make.
+        count: How many locations.
+        wanted: Names of PROGRAMS that are run, all if empty; each needs what those before it made.
+
+    Raises:
+        OptionError: If there is no such program.
+        BenchmarkError: If one fails.
+    """
+    if unknown := sorted(set(wanted) - set(PROGRAMS)):
+        raise errors.OptionError(f"--programs: {unknown[0]} is none of them.", f"choose from {', '.join(PROGRAMS)}")
+    root = tiny_tree(work / f"tree{count}", count)
+    for name, words in _commands(work, root, count).items():
+        if name in wanted or not wanted:
+            yield stages.run(PROGRAMS[name], words, work / "log.txt")
+
+
+def _commands(work: pathlib.Path, root: pathlib.Path, count: int) -> dict[str, Sequence[str]]:
+    """Returns the words of each of PROGRAMS."""
+    data, cache, run, away = (str(work / f"{name}{count}") for name in ("data", "cache", "run", "away"))
+    of_data = (f"--data_dir={data}", "--config=random")
+    of_run, evaluate = (f"--run_dir={run}",), ("-m", "trainers.evaluate", f"--run_dir={run}")
+    build = trees.build_words(str(root), data, "random")
+    train = ("-m", "trainers.train", *of_data, f"--cache_dir={cache}", *of_run, "--overwrite", "--head=linear")
+    return {
+        "build": build,
+        # Without --overwrite what is there is compared with its tree.
+        "compare": [word for word in build if word != "--overwrite"],
+        "extract": ("-m", "trainers.extract", *of_data, *_ENCODER, *_SIZE, f"--cache_dir={cache}", "--overwrite"),
+        "epoch": ("-c", _EPOCH, data),
+        "train": (*train, "--epochs=1"),
+        "evaluate": (*evaluate, "--split=train"),
+        "calibrate": ("-m", "trainers.calibrate", *of_run),
+        "render": ("-m", "tools.render", *of_run, f"--out={away}"),
+        "imagery": (*evaluate, f"--imagery={root}", f"--out={away}"),
+        "report": trees.build_words(str(root), data, "report"),
+        "beam": (*build, f"--beam_pipeline_options={_BEAM}"),
+    }
+
+
+def lookups(work: pathlib.Path, points: int, predictions: int) -> Iterator[stages.Measured]:
+    """Labels points and scores predictions, each in a process of its own."""
+    from geods.tree import companions
+
+    cells, log = str(tiny_tree(work / "tree100", 100) / companions.PARTITION_NAME), work / "log.txt"
+    yield stages.run(f"labels of {points:,} points", ("-c", _LABEL, cells, str(points)), log)
+    yield stages.run(f"figures of {predictions:,} predictions", ("-c", _SCORE, cells, str(predictions)), log)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ import pytest
 from geods import errors
 from geods.tree import imagery_tree
 from tools import benchmark_scale
-from tools.benchmarks import scale
 
 
 def test_a_tiny_tree_is_a_tree_of_so_many_locations(tmp_path):
-    places = imagery_tree.read(scale.tiny_tree(tmp_path / "tree", 130))
+    places = imagery_tree.read(benchmark_scale.tiny_tree(tmp_path / "tree", 130))
     assert len(places) == 130
     assert {len(place.views) for place in places} == {1}
 
@@ -21,7 +20,7 @@ def test_sizes_must_grow():
 
 
 def test_lookups_and_figures_are_measured_in_processes_of_their_own(tmp_path):
-    few, many = (list(scale.lookups(tmp_path, points, 2000)) for points in (1_000_000, 3_000_000))
+    few, many = (list(benchmark_scale.lookups(tmp_path, points, 2000)) for points in (1_000_000, 3_000_000))
     assert [one.name for one in many] == ["labels of 3,000,000 points", "figures of 2,000 predictions"]
     assert all(one.seconds > 0 for one in few + many)
     # Three times the points, in the memory of one part of them.

@@ -169,7 +169,7 @@ class Worker:
 
 
 def measure(
-    reference: Worker,
+    reference: Contender,
     contenders: Sequence[Contender],
     rounds: int,
     check: Callable[[Contender, dict[str, Any]], None] | None = None,
@@ -189,15 +189,15 @@ def measure(
     """
     import tqdm
 
-    workers: list[Worker] = []
-    try:
-        for contender in contenders:
-            workers.append(Worker(contender))
+    with contextlib.ExitStack() as stack:
+        burst, *workers = [
+            stack.enter_context(contextlib.closing(Worker(contender))) for contender in (reference, *contenders)
+        ]
         firsts = [worker.run()[0] for worker in workers]
         # Before the facts, for which some contenders hold more than for their work.
         peaks = [worker.peak_rss_mb for worker in workers]
         facts = [_checked(worker, check) for worker in workers] if check else [{}] * len(workers)
-        reference.run()
+        burst.run()
         readings: list[list[Reading]] = [[] for _ in workers]
         with tqdm.tqdm(total=rounds * len(workers), desc="clean readings", unit="") as bar:
             for number in range(_TRIES * rounds):
@@ -205,15 +205,12 @@ def measure(
                 best = _best(readings)
                 for index in order:
                     if len(_clean(readings[index], best)) < rounds:
-                        readings[index].append(_reading(reference, workers[index], rest_s))
+                        readings[index].append(_reading(burst, workers[index], rest_s))
                 best = _best(readings)
                 bar.update(sum(len(_clean(some, best)) for some in readings) - bar.n)
         best = _best(readings)
         about = zip(workers, firsts, peaks, facts, readings, strict=True)
         return [_result(*each, best) for each in about]
-    finally:
-        for worker in workers:
-            worker.close()
 
 
 def _checked(worker: Worker, check: Callable[[Contender, dict[str, Any]], None]) -> dict[str, Any]:
@@ -223,12 +220,12 @@ def _checked(worker: Worker, check: Callable[[Contender, dict[str, Any]], None])
     return facts
 
 
-def _reading(reference: Worker, worker: Worker, rest_s: float) -> Reading:
+def _reading(burst: Worker, worker: Worker, rest_s: float) -> Reading:
     """Takes one reading."""
     time.sleep(rest_s)
-    before = reference.run()[0]
+    before = burst.run()[0]
     rate, per_cpu_s = worker.run()
-    return Reading(rate, (before, reference.run()[0]), per_cpu_s)
+    return Reading(rate, (before, burst.run()[0]), per_cpu_s)
 
 
 def _best(readings: Sequence[Sequence[Reading]]) -> float:

@@ -1,7 +1,4 @@
-"""Output of the benchmarks: a table to read, a line of JSON a contender.
-
-What the processor can do that decides which runtime is fast.
-"""
+"""Output of the benchmarks: a table to read, a line of JSON a contender."""
 
 import json
 import os
@@ -9,7 +6,7 @@ import pathlib
 import platform
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from geods import errors
@@ -74,6 +71,33 @@ def chosen(contenders: Sequence[harness.Contender], names: Sequence[str]) -> lis
     if strange := [name for name in names if name not in known]:
         raise errors.OptionError(f"--only={','.join(strange)}: there is no such.", f"choose from {', '.join(known)}")
     return [one for one in contenders if not names or one.name in names]
+
+
+def report(
+    benchmark: str,
+    work: pathlib.Path,
+    measured: Sequence[harness.Result],
+    columns: Sequence[str],
+    describe: Callable[[harness.Result], tuple[list[str], dict[str, Any]]],
+) -> None:
+    """Prints a table of all results and appends a line of JSON each to a file.
+
+    Args:
+        benchmark: Name of the benchmark and of its file.
+        work: Folder of the file.
+        measured: The results.
+        columns: Titles between the first, which names the contender, and the last two, which all benchmarks have.
+        describe: Returns the cells of these columns and further fields for JSON.
+    """
+    described = [describe(result) for result in measured]
+    rows = [
+        [one.contender.name, *cells, f"{one.peak_rss_mb:,.0f}", rounds(one)]
+        for one, (cells, _) in zip(measured, described, strict=True)
+    ]
+    path = work / f"{benchmark}.jsonl"
+    append(path, [as_json(benchmark, one, **more) for one, (_, more) in zip(measured, described, strict=True)])
+    print(table([*columns, "peak MB", "clean, dropped, steady"], rows))
+    print(f"{legend(measured)}wrote {path}")
 
 
 def rate(result: harness.Result, digits: int = 0) -> str:

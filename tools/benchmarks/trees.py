@@ -4,6 +4,7 @@ Larger trees, made by repeating the images of one at places nearby.
 """
 
 import concurrent.futures
+import dataclasses
 import io
 import itertools
 import json
@@ -12,6 +13,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from geods import errors
+from geods.cli import flags
 from geods.storage import files
 from tools.benchmarks import stages
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _ROOT = pathlib.Path(__file__).parent.parent.parent
 _QUALITY = 75
+_LOCATIONS_PER_CELL = 5  # Of a tree that is drawn.
+# 1e-5 degrees are 1 m; no location is moved out of its cell but at an edge, which changes nothing that is measured.
+_STEP_DEG = 1e-5
 _MADE_OF = "made_of.json"
 
 
@@ -31,26 +36,73 @@ def build_words(root: str, data_dir: str, config: str) -> tuple[str, ...]:
     return (*program, f"--config={config}", f"--manual_dir={root}", f"--data_dir={data_dir}", "--overwrite")
 
 
-def given_or_simulated(images: str, work: pathlib.Path, locations_per_cell: int) -> pathlib.Path:
-    """Returns the tree at `images`, or draws one below `work` if that is empty.
+@dataclasses.dataclass(frozen=True)
+class ImageOptions:
+    """Images to measure on, and how often."""
 
-    Raises:
-        MissingFileError: If there is no such tree, or no partition that goes with it.
-    """
-    from geods.tree import companions
+    images: str = flags.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
+    work_dir: str = flags.option("benchmark", "Folder for what is drawn and made, and for the results.", path="out")
+    rounds: int = flags.option(5, "Clean readings of each.")
 
-    if images:
-        root = files.check_folder(images, "name an imagery tree, or leave --images out to draw one")
-        companions.TreeFolder(root).find_partition()
+    def __post_init__(self) -> None:
+        """Checks the number.
+
+        Raises:
+            OptionError: If it is below 1.
+        """
+        flags.check_at_least(self, 1, ("rounds",))
+
+    def tree(self) -> pathlib.Path:
+        """Returns the tree, drawn in the working folder if none is given.
+
+        Raises:
+            MissingFileError: If there is no such tree, or no partition that goes with it.
+        """
+        from geods.tree import companions
+
+        if self.images:
+            root = files.check_folder(self.images, "name an imagery tree, or leave --images out to draw one")
+            companions.TreeFolder(root).find_partition()
+            return root
+        work = pathlib.Path(self.work_dir)
+        root = work / f"simulated{_LOCATIONS_PER_CELL}"
+        cells = root / companions.PARTITION_NAME
+        if not cells.is_file():
+            words = ("-m", "tools.make_partition", "--boundary=demo", f"--out={cells}")
+            stages.run("partition", words, work / "partition.log")
+        words = ("-m", "tools.simulate_tree", f"--partition={cells}", f"--out={root}")
+        stages.run("images", (*words, f"--locations_per_cell={_LOCATIONS_PER_CELL}"), work / "images.log")
         return root
-    root = work / f"simulated{locations_per_cell}"
-    cells = root / companions.PARTITION_NAME
-    if not cells.is_file():
-        words = ("-m", "tools.make_partition", "--boundary=demo", f"--out={cells}")
-        stages.run("partition", words, work / "partition.log")
-    words = ("-m", "tools.simulate_tree", f"--partition={cells}", f"--out={root}")
-    stages.run("images", (*words, f"--locations_per_cell={locations_per_cell}"), work / "images.log")
-    return root
+
+
+@dataclasses.dataclass(frozen=True)
+class SizedImageOptions(ImageOptions):
+    """Images of one size."""
+
+    height_px: int = flags.option(300, "Height of the images; those of another size are resized beforehand.")
+    width_px: int = flags.option(600, "Width of the images.")
+
+    def __post_init__(self) -> None:
+        """Checks the numbers.
+
+        Raises:
+            OptionError: If one is below 1.
+        """
+        super().__post_init__()
+        flags.check_at_least(self, 1, ("height_px", "width_px"))
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.height_px, self.width_px
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderImageOptions(SizedImageOptions):
+    """Images of one size and the encoder that they go through."""
+
+    backbone: str = flags.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
+    backbone_weights: str = flags.option("random", "imagenet, random, or the path of a weights file.", path="in")
 
 
 def resized(source: pathlib.Path, target: pathlib.Path, height_px: int, width_px: int, most: int = 0) -> pathlib.Path:
@@ -132,10 +184,6 @@ def _copy(path: pathlib.Path, target: pathlib.Path, size: tuple[int, int]) -> No
         content = written.getvalue()
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
-
-
-# 1e-5 degrees are 1 m; no place is moved out of its cell but at an edge, which changes nothing that is measured.
-_STEP_DEG = 1e-5
 
 
 def repeated(source: pathlib.Path, target: pathlib.Path, images: int) -> tuple[pathlib.Path, int]:

@@ -87,7 +87,7 @@ def test_what_cannot_be_measured_is_refused(tmp_path):
     with pytest.raises(errors.OptionError, match="--rounds=0: must be at least 1"):
         benchmark_input.Options(rounds=0)
     with pytest.raises(errors.MissingFileError, match="name an imagery tree"):
-        trees.given_or_simulated(str(tmp_path / "nothing"), tmp_path, 1)
+        trees.ImageOptions(images=str(tmp_path / "nothing")).tree()
 
 
 def test_pixels_are_spread_over_a_tree_and_never_repeated(work):

@@ -139,7 +139,7 @@ def test_negative_numbers_are_refused():
     with pytest.raises(errors.OptionError, match="--grow must not be below 0"):
         benchmark_job.Options(grow=(-1,))
     with pytest.raises(errors.OptionError, match="--rounds=0"):
-        benchmark_build.Options(rounds=0)
+        trees.ImageOptions(rounds=0)
 
 
 def test_recipes_name_flag_files_that_are_there():

@@ -1,6 +1,5 @@
 """Readings between bursts: counted, dropped and refused."""
 
-import contextlib
 import json
 
 import pytest
@@ -20,8 +19,7 @@ def contender(kind: str, expected: int = 0, **arguments) -> harness.Contender:
 
 
 def measured(*contenders, rounds=1, check=None) -> list[harness.Result]:
-    with contextlib.closing(harness.Worker(contender("Talker"))) as burst:
-        return harness.measure(burst, contenders, rounds, check, rest_s=0)
+    return harness.measure(contender("Talker"), contenders, rounds, check, rest_s=0)
 
 
 def of(*readings, best: float = 100.0) -> harness.Result:
