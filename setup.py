@@ -60,6 +60,8 @@ EXTRAS = {
     "openvino": ["openvino>=2025.0"],
     # Extraction in whole numbers of 8 bits: --runtime=openvino --precision=int8.
     "int8": ["nncf>=3.0", "openvino>=2025.0"],
+    # Hexagons as cells: tools.make_partition --cells=h3.
+    "h3": ["h3>=4.1"],
     # Another backend for training and prediction: KERAS_BACKEND=jax.
     "jax": ["jax>=0.6"],
     # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
@@ -75,6 +77,7 @@ EXTRAS = {
         "s3fs>=2025.3",
         # tfds.testing needs dill and does not declare it.
         "dill>=0.3.9",
+        "h3>=4.1",
         "hypothesis>=6.100",
         "mypy>=1.15",
         "nncf>=3.0",

@@ -3,10 +3,12 @@
     python -m tools.make_partition --boundary=us --out=partition.geojson
     python -m tools.make_partition --boundary=countries.zip --where=NAME=France,Spain --part=near:200 --cell_deg=0.5
     python -m tools.make_partition --boundary=states.zip --cells=features --name_field=NAME
+    python -m tools.make_partition --boundary=world --cells=equal_area --out=world.geojson
 
 The first command gives the 243 cells of the course report from the US Census Bureau's file, in a few seconds after the
-download of 0.4 MB. The last one makes each feature of a map a cell. docs/boundaries.md lists the formats that are read.
-Before the file is written, its cells are read back and their area is compared with the boundary's.
+download of 0.4 MB. The third makes each feature of a map a cell, the last 10,312 cells of one area all over the world.
+docs/boundaries.md lists the formats that are read. Before the file is written, its cells are read back and their area
+is compared with the boundary's, or with that of the grid they are taken from.
 
 Prints the number of cells, the area, the diagonal of the bounding box (GeoGuessr's D), the smallest and the largest
 cell, what was skipped or could be read in two ways, the seconds taken, and the file.
@@ -30,13 +32,18 @@ class Options:
     """Map, cells and output of a partition."""
 
     boundary: str = flags.option(
-        "us", "us (downloaded once), demo, or the path of a map: .zip, .shp, .geojson, .gpkg and others.", path="in"
+        "us",
+        "us (downloaded once), demo, world, or the path of a map: .zip, .shp, .geojson, .gpkg and others.",
+        path="in",
     )
     out: str = flags.option("partition.geojson", "File to write.", path="out")
-    cells: Literal["fishnet", "features"] = flags.option(
-        "fishnet", "Cells: boxes of --cell_deg cut along the boundary, or one for each feature of the map."
+    cells: Literal["fishnet", "features", "equal_area", "h3"] = flags.option(
+        "fishnet",
+        "Cells: boxes of --cell_deg cut along the boundary, one for each feature of the map, or whole boxes of equal "
+        "area or hexagons of H3 that reach into the boundary.",
     )
-    cell_deg: float = flags.option(2.0, "Side of a box in degrees.")
+    cell_deg: float = flags.option(2.0, "Side of a box in degrees; of one of equal area, at the equator.")
+    h3_resolution: int = flags.option(3, "With --cells=h3: from 0 to 15; 2 gives the world 5,882 cells, 3 41,162.")
     merge_below: float = flags.option(0.1, "Pieces below this share of the largest one's area join a neighbour.")
     join_within_km: float = flags.option(
         0.0, "Small pieces that touch no other (islands) join the nearest one within so many km."
@@ -50,8 +57,8 @@ class Options:
     )
     part: str = flags.option(
         "containing",
-        "Polygons to take, with --cells=fishnet: the one containing --center, the largest, near:KM (the largest and "
-        "those within so many km of it), or all.",
+        "Polygons to take, unless --cells=features: the one containing --center, the largest, near:KM (the largest "
+        "and those within so many km of it), or all.",
     )
     center: tuple[str, ...] = flags.option(("39.50", "-98.35"), "LAT,LON in degrees, for --part=containing.")
     figure: str = flags.option("", "PNG file to draw boundary, boxes and cells to, side by side.", path="out")
@@ -71,10 +78,11 @@ class Options:
             CoordinateError: If `center` is no location on Earth.
         """
         # Here and below: importing numpy before the flags are parsed would double the time of --help.
-        from geods.geo import boundary, fishnet, geometry, regions
+        from geods.geo import boundary, fishnet, geometry, regions, world_cells
 
         fishnet.check_options(self.cell_deg, self.merge_below, self.join_within_km)
         regions.check_options(self.max_sliver)
+        world_cells.check_resolution(self.h3_resolution)
         if not 0 <= self.nearest_km <= fishnet.MOST_JOIN_KM:
             problem = f"nearest_km={self.nearest_km:g} must be from 0 to {fishnet.MOST_JOIN_KM:g}."
             raise errors.OptionError(problem, "0 is the report's; 25 suits most coasts")
@@ -132,12 +140,16 @@ def main(options: Options) -> None:
 def make(options: Options) -> "tuple[partition.Partition, float, tuple[str, ...]]":
     """Returns the partition, the area to cover (square km) and notes on its source."""
     from geods.geo import boundary as boundaries
-    from geods.geo import fishnet, polygons, regions
+    from geods.geo import fishnet, polygons, regions, world_cells
 
     if options.cells == "features":
         cells, notes = regions.make(options.source, options.name_field, options.max_sliver)
         return cells, float(cells.areas_km2.sum()), notes
     covered = boundaries.load(options.source, options.part, options.center_deg)
+    if options.cells == "equal_area":
+        return *world_cells.equal_area(covered, options.cell_deg), covered.notes
+    if options.cells == "h3":
+        return *world_cells.h3(covered, options.h3_resolution), covered.notes
     made = fishnet.make(covered, options.cell_deg, options.merge_below, options.join_within_km)
     return made, polygons.area_km2(covered.shape), covered.notes
 

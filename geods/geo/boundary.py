@@ -1,7 +1,8 @@
 """The polygon to cover, from any file fiona opens.
 
 `load("us")` downloads the US Census Bureau's nation file once and takes its mainland; `load("demo")` takes the coarse
-outline that comes with geods; anything else is the path of a map in a format of docs/boundaries.md.
+outline that comes with geods, `load("world")` all land and sea; anything else is the path of a map in a format of
+docs/boundaries.md.
 """
 
 import dataclasses
@@ -19,6 +20,8 @@ from geods import errors
 from geods.geo import antimeridian, geometry, nearest, polygons, vector_files, vector_sources
 from geods.storage import files
 
+# Boundaries without a file.
+DRAWN = ("demo", "world")
 PARTS = ("containing", "largest", "all")
 # Lebanon, Kansas: near the geographic centre of the contiguous United States.
 US_CENTER = (39.50, -98.35)
@@ -48,7 +51,7 @@ class Source:
     """A map file and the selection of its features.
 
     Attributes:
-        boundary: `us`, `demo` or a path.
+        boundary: `us`, `demo`, `world` or a path.
         where: Each `FIELD=VALUE` or `FIELD=VALUE,VALUE`: keeps the features with one of these values in each field.
         layer: Layer of a file that holds several.
         member: Map of an archive that holds several.
@@ -63,11 +66,11 @@ class Source:
         """Checks what can be checked without the file.
 
         Raises:
-            OptionError: If something is to be chosen from the demo outline.
+            OptionError: If something is to be chosen from a boundary without a file.
         """
-        if self.boundary == "demo" and (self.where or self.layer or self.member):
+        if self.boundary in DRAWN and (self.where or self.layer or self.member):
             chosen = ", ".join(self.where) or self.layer or self.member
-            problem = f"where={chosen}: the demo outline has no fields, layers or members."
+            problem = f"where={chosen}: boundary={self.boundary} is one polygon without fields, layers or members."
             raise errors.OptionError(problem, "leave it out, or give a file")
 
     @property
@@ -133,7 +136,7 @@ def load(
     chosen = Source(source) if isinstance(source, str) else source
     reach_km = check_part(part)
     geometry.check_coords(center, "center")
-    name, sha256, whole, notes = _demo() if chosen.boundary == "demo" else _from_file(chosen)
+    name, sha256, whole, notes = _drawn(chosen.boundary) if chosen.boundary in DRAWN else _from_file(chosen)
     pieces: Sequence[shapely.Polygon] = polygons.parts(whole)
     selection: dict[str, Any] = {"part": part} | chosen.selection
     if part == "containing":
@@ -163,13 +166,15 @@ def shapes_within_180(features: vector_files.Features, path: pathlib.Path) -> tu
     return shapes, notes
 
 
-def _demo() -> tuple[str, str, polygons.Shape, tuple[str, ...]]:
-    """Returns name, hash, shape and notes of the outline that comes with geods."""
+def _drawn(name: str) -> tuple[str, str, polygons.Shape, tuple[str, ...]]:
+    """Returns name, hash, shape and notes of a boundary that needs no file."""
     from geods.geo import demo_outline
 
+    if name == "world":
+        return name, "", polygons.canonical(antimeridian.WORLD), ()
     points = [(float(lat), float(lon)) for lat, lon in demo_outline.coarse_us()]
     sha256 = hashlib.sha256(repr(points).encode()).hexdigest()
-    return "demo", sha256, polygons.canonical(shapely.Polygon([(lon, lat) for lat, lon in points])), ()
+    return name, sha256, polygons.canonical(shapely.Polygon([(lon, lat) for lat, lon in points])), ()
 
 
 def _from_file(source: Source) -> tuple[str, str, polygons.Shape, tuple[str, ...]]:

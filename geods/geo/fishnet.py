@@ -50,12 +50,7 @@ def make(
         PartitionError: If there would be more than `MOST_CELLS` cells.
     """
     check_options(cell_deg, merge_below, join_within_km)
-    about = boundary.shape.area / cell_deg**2
-    if about > MOST_CELLS:
-        problem = f"cell_deg={cell_deg:g} would give about {about:,.0f} cells; at most {MOST_CELLS:,} are made."
-        # A tenth more than just enough, so that the number is still enough when shown with two digits.
-        enough = 1.1 * math.sqrt(boundary.shape.area / MOST_CELLS)
-        raise errors.PartitionError(problem, f"take cell_deg={enough:.2g} or more")
+    check_cell_count(boundary, cell_deg)
     pieces = _pieces(boundary.shape, cell_deg)
     areas = [piece.area for piece in pieces]
     groups = merge(pieces, areas, merge_below * max(areas), join_within_km)
@@ -87,6 +82,16 @@ def check_options(cell_deg: float, merge_below: float, join_within_km: float = 0
     if not 0 <= join_within_km <= MOST_JOIN_KM:
         problem = f"join_within_km={join_within_km:g} must be from 0 to {MOST_JOIN_KM:g}."
         raise errors.OptionError(problem, "0 is the report's; 50 suits most coasts")
+
+
+def check_cell_count(boundary: boundaries.Boundary, cell_deg: float) -> None:
+    """Raises PartitionError if boxes of this side would be more than `MOST_CELLS`."""
+    about = boundary.shape.area / cell_deg**2
+    if about > MOST_CELLS:
+        problem = f"cell_deg={cell_deg:g} would give about {about:,.0f} cells; at most {MOST_CELLS:,} are made."
+        # A tenth more than just enough, so that the number is still enough when shown with two digits.
+        enough = 1.1 * math.sqrt(boundary.shape.area / MOST_CELLS)
+        raise errors.PartitionError(problem, f"take cell_deg={enough:.2g} or more")
 
 
 def _pieces(shape: polygons.Shape, cell_deg: float) -> list[shapely.Polygon]:

@@ -13,6 +13,7 @@ from geods import errors
 
 EARTH_RADIUS_KM = 6371.0088
 EARTH_KM2 = 4 * np.pi * EARTH_RADIUS_KM**2
+KM_PER_DEG = EARTH_RADIUS_KM * np.pi / 180
 KM_PER_MILE = 1.609344
 # The radius of the course report's metric; its published miles can only be compared on this sphere.
 REPORT_RADIUS_MILES = 3958.8

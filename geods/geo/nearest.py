@@ -8,7 +8,6 @@ import shapely
 
 from geods.geo import geometry, polygons
 
-_KM_PER_DEG = geometry.EARTH_RADIUS_KM * np.pi / 180
 _POINTS_AT_ONCE = 4096
 
 
@@ -82,7 +81,7 @@ class Borders:
 
         The rotation brings the point near the edge.
         """
-        reach_lat = within_km / _KM_PER_DEG * 1.01 + 1e-6
+        reach_lat = within_km / geometry.KM_PER_DEG * 1.01 + 1e-6
         nearest_pole = np.minimum(np.abs(points[:, 0]) + reach_lat, 90)
         reach_lon = np.minimum(reach_lat / np.maximum(np.cos(np.radians(nearest_pole)), 1e-3), 180)
         found: list[list[np.ndarray]] = [[], [], []]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import shapely
 
 from geods import errors
-from geods.geo import box_grid, geometry, nearest, partition_geojson, polygons
+from geods.geo import geometry, grids, nearest, partition_geojson, polygons
 from geods.storage import files
 
 # Rejection sampling in a polygon that fills less of its box than this would take minutes a point.
@@ -32,8 +32,8 @@ class Partition:
 
     Attributes:
         shapes: One polygon or multipolygon a cell, x = longitude and y = latitude in degrees; kept in canonical form.
-        kind: `fishnet`, `quadtree`, `world_quadtree` or `features` for what those modules made, `polygons` for cells
-            from elsewhere.
+        kind: `fishnet`, `quadtree`, `features`, or one of `grids.from_parameters`, whose polygons are only drawn;
+            `polygons` for cells from elsewhere.
         parameters: What the cells were made with, as JSON can hold it.
         boundary_sha256: Hash of the boundary's source, or "".
         names: One a cell, or none.
@@ -135,8 +135,7 @@ class Partition:
         edge = np.flatnonzero((np.abs(coords[:, 1]) == 180) & (np.abs(coords[:, 0]) < 90))
         if edge.size:
             other = self._label_as_written(coords[edge] * [1, -1])
-            both = np.stack([labels[edge], other])
-            labels[edge] = np.where((both >= 0).all(axis=0), both.min(axis=0), both.max(axis=0))
+            labels[edge] = grids.lowest(labels[edge], other)
         outside = np.flatnonzero(labels < 0)
         within_km = float(self.parameters.get("nearest_km", 0)) if nearest_km is None else nearest_km
         if within_km > 0 and outside.size:
@@ -144,16 +143,13 @@ class Partition:
         return labels
 
     @functools.cached_property
-    def _grid(self) -> box_grid.Grid | None:
-        """The boxes of a quadtree of the world.
-
-        Labels are found in them faster than in its polygons.
-        """
-        leaves = self.parameters.get("leaves")
-        if not leaves:
-            return None
-        boxes = [(level, column, row) for group in leaves for level, column, row in group]
-        return box_grid.Grid(boxes, np.repeat(np.arange(len(leaves)), [len(group) for group in leaves]))
+    def _grid(self) -> grids.Grid | None:
+        """The grid that labels points, of a kind that has one."""
+        try:
+            return grids.from_parameters(self.kind, self.parameters)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            problem = f"the parameters of this partition of kind {self.kind} are damaged."
+            raise errors.PartitionError(problem, partition_geojson.MAKE_ONE) from error
 
     @functools.cached_property
     def _borders(self) -> nearest.Borders:

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from geods import errors
-from geods.geo import fishnet, geometry, partition, polygons, world_quadtree
+from geods.geo import fishnet, geometry, partition, polygons, world_cells
 
 # A box of 180 degrees halved so often is 3 km wide.
 _DEEPEST = 13
@@ -20,7 +20,7 @@ WORLD_KM2 = 50e6
 def make(cells: partition.Partition, coords: geometry.Array, most: int = 50, least: int = 5) -> partition.Partition:
     """Divides the area of a partition into a quadtree over locations.
 
-    An area of more than `WORLD_KM2` is taken for the world's land: see `world_quadtree.make`.
+    An area of more than `WORLD_KM2` is taken for the world's land: see `world_cells.quadtree`.
 
     The bounding box is quartered, and so is each quarter that holds more than `most` locations. What the area leaves of
     a box falls into connected pieces; a piece with fewer than `least` locations joins the first piece it shares a
@@ -44,7 +44,7 @@ def make(cells: partition.Partition, coords: geometry.Array, most: int = 50, lea
         raise errors.OptionError(problem, "most is at least 1, and least from 0 to most; 50 and 5 are usual")
     coords = geometry.check_coords(coords, "coords")
     if cells.areas_km2.sum() > WORLD_KM2:
-        return world_quadtree.make(coords, most, least, cells.boundary_sha256)
+        return world_cells.quadtree(coords, most, least, cells.boundary_sha256)
     area = polygons.canonical(shapely.union_all(cells.shapes))
     west, south, east, north = area.bounds
     pieces = [

@@ -35,8 +35,10 @@ def make(
         PartitionError: If two cells overlap by more than a sliver.
     """
     check_options(max_sliver)
-    if source.boundary == "demo":
-        raise errors.OptionError("the demo outline is one polygon without features.", "give a map of regions")
+    if source.boundary in boundaries.DRAWN:
+        raise errors.OptionError(
+            f"boundary={source.boundary} is one polygon without features.", "give a map of regions"
+        )
     path, features = source.path(), source.read()
     shapes, notes = boundaries.shapes_within_180(features, path)
     cells = [polygons.canonical(shape) for shape in shapes]

@@ -61,10 +61,19 @@ def test_flags_choose_feature_part_and_size(squares, tmp_path):
     assert partition.read(out).bounds == (0, 4, 0, 4)
 
 
-def test_the_demo_needs_no_file(tmp_path):
-    done = run("--boundary=demo", f"--out={tmp_path / 'out.geojson'}")
+@pytest.mark.parametrize(
+    ("words", "kind", "cells"),
+    [
+        (["--boundary=demo"], "fishnet", 245),
+        (["--boundary=world", "--cells=equal_area", "--cell_deg=10"], "equal_area", 412),
+        (["--boundary=demo", "--cells=h3", "--h3_resolution=1"], "h3", 25),
+    ],
+)
+def test_no_file_is_needed(tmp_path, words, kind, cells):
+    done = run(*words, f"--out={tmp_path / 'out.geojson'}")
     assert done.returncode == 0, done.stderr
-    assert 200 < len(partition.read(tmp_path / "out.geojson")) < 280
+    made = partition.read(tmp_path / "out.geojson")
+    assert (made.kind, len(made)) == (kind, cells)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +93,7 @@ def test_the_demo_needs_no_file(tmp_path):
         (["--max_sliver=2"], "max_sliver=2 must be from 0"),
         (["--name_field=NAME"], "boxes have no names"),
         (["--cells=features", "--name_field=QQ"], "has no field 'QQ'"),
+        (["--cells=h3", "--h3_resolution=-1"], "h3_resolution=-1 must be from 0"),
         (["--layer=QQ"], "has no layer 'QQ'"),
         (["--boundary=us"], "cb_2018_us_nation_5m.zip: not downloaded"),
         (["word"], "unexpected words: word"),

@@ -138,7 +138,7 @@ def test_other_words_for_options_are_refused(country):
         with pytest.raises(errors.OptionError, match=f"part='{part}' is unknown") as caught:
             boundary.load(country, part=part)
         assert "near:200" in caught.value.next_step
-    with pytest.raises(errors.OptionError, match="where=a=b: the demo outline has no fields"):
+    with pytest.raises(errors.OptionError, match="where=a=b: boundary=demo is one polygon"):
         boundary.Source("demo", ("a=b",))
 
 

@@ -96,7 +96,7 @@ def test_a_share_out_of_range_is_refused(states, max_sliver):
 
 
 def test_what_has_no_features_is_refused(states):
-    with pytest.raises(errors.OptionError, match="the demo outline is one polygon"):
+    with pytest.raises(errors.OptionError, match="boundary=demo is one polygon"):
         regions.make(boundary.Source("demo"))
     with pytest.raises(errors.BoundaryError, match="holds no polygon with an area"):
         regions.make(states(shapely.Point(0, 0)))
