@@ -115,7 +115,7 @@ class EqualAreaGrid:
     """
 
     def __init__(self, cell_deg: float, numbers: npt.ArrayLike | None = None) -> None:
-        """Divides the world into boxes of about the area of `cell_deg` x `cell_deg` at the equator."""
+        """Divides the world into boxes as large as `cell_deg` squared at the equator."""
         bands = max(2, round(180 / cell_deg))
         ideal = np.diff(np.sin(np.radians(np.linspace(-90, 90, bands + 1))))
         counts = np.maximum(np.round(2 * bands**2 / np.pi * ideal), 1)
@@ -171,11 +171,12 @@ class EqualAreaGrid:
 class H3Grid:
     """Hexagons of one resolution, labelled by the library h3 itself.
 
-    Twelve of them are pentagons. Their edges are great circles: polygons with edges straight in degrees label 0.1 to 0.2 % of points otherwise.
+    Twelve of them are pentagons. Their edges are great circles: polygons with edges straight in degrees label 0.1 to
+    0.2 % of points otherwise.
     """
 
     def __init__(self, resolution: int, ids: Sequence[str]) -> None:
-        """Indexes the cells `ids`, hexadecimal as h3 writes them, in the order of the partition."""
+        """Indexes cells by their `ids`, hexadecimal as h3 writes them, in order."""
         self._resolution = resolution
         numbers = np.array([int(one, 16) for one in ids], np.int64)
         self._order = np.argsort(numbers).astype(np.int32)
