@@ -65,7 +65,9 @@ def main(options: Options) -> None:
     copied = tree_copies.copy_images(locations, numbers, options.to, out)
     if lists is not None:
         split_lists.write(out, lists, dict(zip(locations.ids, numbers, strict=True)))
-    tree_copies.copy_companions(pathlib.Path(options.source), options.partition, out)
+    source = pathlib.Path(options.source)
+    names = tree_copies.names_in(locations, numbers, options.to, source)
+    tree_copies.copy_companions(source, options.partition, out, names)
     there = locations.views - copied
     print(f"{len(locations):,} locations: {copied:,} images copied to {out}, {there:,} were there")
     for line in labelling.number_line(locations) + layouts.unnamed_line(options.source, locations):
@@ -73,9 +75,9 @@ def main(options: Options) -> None:
     if cells is not None:
         print(labelling.summary(labelling.label(locations, cells), len(cells)))
     if lists is not None:
-        source = f"drawn with --seed={options.seed}" if options.test_share else f"from {lists.path}"
+        drawn = f"drawn with --seed={options.seed}" if options.test_share else f"from {lists.path}"
         counts = f"{split_lists.TRAIN_NAME} ({len(lists.train):,}) and {split_lists.TEST_NAME} ({len(lists.test):,})"
-        print(f"  split lists: {counts}, {source}")
+        print(f"  split lists: {counts}, {drawn}")
 
 
 if __name__ == "__main__":

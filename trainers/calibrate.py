@@ -2,7 +2,7 @@
 
     python -m trainers.calibrate --run_dir=runs/mlp
 
-Reads what trainers.evaluate or trainers.cross_validate wrote, divides those locations by 1-degree blocks, and fits a
+Reads what trainers.evaluate or trainers.cross_validate wrote, divides those locations by blocks, and fits a
 temperature and the size of the regions on some to measure them on the others. Takes seconds. Prints calibration error
 before and after, the coverage and the size of the regions, and the error of the most confident guesses; writes
 calibration.json, with which tools.predict gives a region too, and calibration.png.

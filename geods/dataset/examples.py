@@ -80,7 +80,7 @@ def record_of(
         "location_id": [place.location_id],
         "views/date": [view.date or "" for view in place.views],
         "views/sha256": [sha256 for _, sha256 in found],
-        "source": [provenance.source],
+        "source": [provenance.source_of(place.location_id)],
         "licence": [provenance.licence_of(place.location_id)],
     }
     for name, values in texts.items():

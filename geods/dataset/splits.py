@@ -125,6 +125,23 @@ def choose(request: Request, parts: Callable[[], Iterable[np.ndarray]]) -> Rule:
     return nearest[1]
 
 
+def choose_by_extent(request: Request, bounds: tuple[float, float, float, float]) -> Rule:
+    """Chooses the rule of a tree that still grows, whose locations are not all known.
+
+    Blocks are of the first half, quarter and so on of 1 degree of which 40 fit into the extent.
+
+    Args:
+        request: Policy, and the values that are given.
+        bounds: South, north, west and east edge of the partition, degrees.
+    """
+    first = request.filled(Rule(request.policy))
+    if request.policy != "blocked" or request.block_deg is not None:
+        return first
+    south, north, west, east = bounds
+    sizes = (size for size in _SIZES_DEG if (north - south) * (east - west) >= _ENOUGH_BLOCKS * size**2)
+    return dataclasses.replace(first, block_deg=next(sizes, _SIZES_DEG[-1]))
+
+
 def _block_counts(parts: Iterable[np.ndarray], block_deg: float) -> dict[tuple[int, int], int]:
     """Returns the number of locations in each block."""
     counts: dict[tuple[int, int], int] = {}
@@ -192,7 +209,7 @@ def folds(coords: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     Raises:
         DatasetError: If there are fewer blocks than folds.
     """
-    unique, inverse = _fold_blocks(coords, count)
+    unique, inverse = fold_blocks(coords, count)
     if len(unique) < count:
         problem = f"{count} folds of {len(unique)} blocks of {BLOCK_DEG:g} degree, and of no more smaller ones."
         raise errors.DatasetError(problem, "take fewer folds, or more places")
@@ -205,8 +222,16 @@ def folds(coords: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     return fold_of[inverse]
 
 
-def _fold_blocks(coords: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the different blocks and the number of the block of each location."""
+def fold_blocks(coords: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the different blocks of `folds`, and the block of each location.
+
+    Args:
+        coords: `[n, 2]` float64 degrees, (lat, lon).
+        count: Number of folds, at least.
+
+    Returns:
+        `[blocks, 2]` int64 and `[n]` int64.
+    """
     found = np.unique(blocks_of(coords), axis=0, return_inverse=True)
     if len(found[0]) >= count:
         return found

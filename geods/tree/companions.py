@@ -4,17 +4,19 @@ import csv
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 
 from geods import errors
 from geods.remote import session
 from geods.storage import files
+from geods.tree import layouts
 
 PARTITION_NAME = "partition.geojson"
 PARTITION_VARIABLE = "GEODS_PARTITION"
 PROVENANCE_NAME = "provenance.json"
-# A table of all views, with their licences: a scraper writes it.
-VIEWS_NAME = "views.csv"
+# Tables of all views with their licences: of a scrape or of joined trees, and of an import.
+VIEWS_NAME, CREDITS_NAME = "views.csv", "credits.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +27,17 @@ class Provenance:
         source: Maker of the images, such as "Google Street View Static API".
         licence: Their licence or terms, such as "CC-BY-SA-4.0".
         licences: Licences by location id, where they differ; `licence` is that of the others.
+        sources: Sources by location id, likewise.
     """
 
     source: str = "unknown"
     licence: str = "unknown"
     licences: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def source_of(self, location_id: str) -> str:
+        """Returns the source of the images of a location."""
+        return self.sources.get(location_id, self.source)
 
     def licence_of(self, location_id: str) -> str:
         """Returns the licence of the images of a location."""
@@ -85,6 +93,8 @@ class TreeFolder:
             return Provenance()
         try:
             return _provenance_of(files.parse_json(path.read_bytes()), self.root)
+        except errors.TreeError:
+            raise
         except (ValueError, TypeError, KeyError) as error:
             rule = 'is not a JSON object with the texts "source" and "licence"'
             raise errors.TreeError(f"{path}: {rule}.", "correct it or delete it") from error
@@ -103,19 +113,43 @@ class TreeFolder:
         return path if path.is_file() else None
 
 
+def rows(path: pathlib.Path) -> Iterator[dict[str, str]]:
+    """Yields the rows of a table of views; none without the file."""
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as table:
+            yield from csv.DictReader(table)
+
+
 def _provenance_of(content: dict[str, str], root: pathlib.Path) -> Provenance:
     source, licence = content["source"], content["licence"]
     if not isinstance(source, str) or not isinstance(licence, str):
         raise TypeError
-    return Provenance(source, licence, _licences(root / VIEWS_NAME) if content.get("licences") == VIEWS_NAME else {})
+    tables = {name: content.get(name, "") for name in ("licences", "sources")}
+    if tables["sources"] and not (root / VIEWS_NAME).is_file():
+        problem = f"{root}: was joined of several trees, and not to the end ({VIEWS_NAME} is missing)."
+        raise errors.TreeError(problem, "run the same command of tools.join_trees again")
+    licences = _by_location(root, tables["licences"], "licence", licence)
+    return Provenance(source, licence, licences, _by_location(root, tables["sources"], "source", source))
 
 
-def _licences(path: pathlib.Path) -> dict[str, str]:
-    """Returns the licence of each location in a views.csv; empty without the file."""
-    if not path.is_file():
+def _by_location(root: pathlib.Path, name: str, column: str, default: str) -> dict[str, str]:
+    """Returns the values of a column of a table of views by location id, without those of the default.
+
+    Different ones of one location are joined by semicolons.
+    """
+    if name not in (VIEWS_NAME, CREDITS_NAME):
         return {}
-    with path.open(encoding="utf-8", newline="") as table:
-        return {f"{row['latitude']},{row['longitude']}": row["licence"] for row in csv.DictReader(table)}
+
+    def values() -> Iterator[tuple[str, str]]:
+        pairs = ((row["file"], row[column] or default) for row in rows(root / name))
+        return ((layouts.split_name(file, str(root / name))[0], value) for file, value in pairs)
+
+    # Read twice, so that a million locations of the default take no memory.
+    found: dict[str, dict[str, None]] = {one: {} for one, value in values() if value != default}
+    for location_id, value in values() if found else ():
+        if location_id in found:
+            found[location_id][sys.intern(value)] = None
+    return {location_id: "; ".join(texts) for location_id, texts in found.items()}
 
 
 def _pairs(folder: pathlib.Path) -> list[tuple[pathlib.Path, pathlib.Path]]:

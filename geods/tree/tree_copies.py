@@ -1,8 +1,12 @@
 """Copies of an imagery tree in another layout, resumable."""
 
+import csv
+import hashlib
+import itertools
+import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tqdm
@@ -10,7 +14,7 @@ import tqdm
 from geods import errors
 from geods.geo import partition as partitions
 from geods.storage import files
-from geods.tree import companions, labelling, layouts, table
+from geods.tree import companions, jpeg, labelling, layouts, table
 
 
 def cell_numbers(locations: table.LocationTable, cells: partitions.Partition | None) -> list[int]:
@@ -48,30 +52,56 @@ def copy_images(
     with tqdm.tqdm(total=locations.views, desc="copying", unit=" images") as bar:
         for location, number in zip(locations, numbers, strict=True):
             for view in location.views:
-                copied += _copy(view.path, out / layouts.name(to, number, location, view))
+                copied += put(view.path, out / layouts.name(to, number, location, view))
                 bar.update()
     return copied
 
 
-def _copy(source: pathlib.Path, target: pathlib.Path) -> bool:
-    """Copies one file whole; returns False if it was there.
+def put(source: pathlib.Path, target: pathlib.Path, link: bool = False, content: bytes | None = None) -> bool:
+    """Links or copies a file, whole or not at all; returns False if it was there.
+
+    Args:
+        source: The file.
+        target: Where it goes.
+        link: Make a hard link.
+        content: What is written instead of the file's bytes.
 
     Raises:
-        TreeError: If other bytes are there.
+        TreeError: If other bytes are there, or it cannot be written.
     """
-    content = source.read_bytes()
-    if target.exists():
-        if target.read_bytes() != content:
-            raise errors.TreeError(f"{target}: is there with other bytes than {source}.", "name an empty --out")
+    if os.path.lexists(target):
+        # A run that was killed before it noted the file, or the same command again.
+        is_same = target.exists() and source.samefile(target)
+        if not is_same and files.sha256_of_file(target) != hashlib.sha256(content or source.read_bytes()).hexdigest():
+            problem = f"{target}: is there with other bytes than {source}."
+            raise errors.TreeError(problem, "move it away, or name an empty --out")
         return False
-    files.write_bytes(target, content)
+    try:
+        if link:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Resolved, because a hard link to a symbolic link is another symbolic link.
+            target.hardlink_to(source.resolve())
+        else:
+            files.write_bytes(target, source.read_bytes() if content is None else content)
+    except OSError as error:
+        step = "leave --link out" if link else "make room or name another folder"
+        raise errors.TreeError(f"{target}: cannot be written ({error.strerror}).", step) from error
     return True
 
 
-def copy_companions(source: pathlib.Path, partition_path: str, out: pathlib.Path) -> None:
-    """Copies partition and provenance into the new tree.
+def copy_companions(
+    source: pathlib.Path,
+    partition_path: str,
+    out: pathlib.Path,
+    names: Mapping[str, str],
+) -> None:
+    """Copies partition, provenance and tables of views into the new tree.
 
-    The source's own partition, if none is named.
+    Args:
+        source: The tree, whose own partition is copied if none is named.
+        partition_path: File of the partition; empty for that of the source.
+        out: The new tree.
+        names: Path of each image below the new tree by its path below the source.
     """
     found = [(pathlib.Path(partition_path or source / companions.PARTITION_NAME), companions.PARTITION_NAME)]
     found.append((source / companions.PROVENANCE_NAME, companions.PROVENANCE_NAME))
@@ -79,3 +109,25 @@ def copy_companions(source: pathlib.Path, partition_path: str, out: pathlib.Path
         if path.is_file():
             with files.atomic_path(out / name) as temporary:
                 shutil.copyfile(path, temporary)
+    for name in (companions.VIEWS_NAME, companions.CREDITS_NAME):
+        rows = companions.rows(source / name)
+        if first := next(rows, None):
+            with (
+                files.atomic_path(out / name) as temporary,
+                temporary.open("w", encoding="utf-8", newline="") as target,
+            ):
+                sheet = csv.DictWriter(target, first, lineterminator="\n")
+                sheet.writeheader()
+                of_images = (row for row in itertools.chain([first], rows) if row["file"] in names)
+                sheet.writerows(row | {"file": names[row["file"]]} for row in of_images)
+
+
+def names_in(
+    locations: table.LocationTable, numbers: Sequence[int], to: layouts.WritableLayout, source: pathlib.Path
+) -> dict[str, str]:
+    """Returns the path of each image in the new layout by its path below the source."""
+    return {
+        jpeg.name_below(str(view.path), source): layouts.name(to, number, location, view).as_posix()
+        for location, number in zip(locations, numbers, strict=True)
+        for view in location.views
+    }

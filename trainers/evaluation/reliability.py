@@ -3,7 +3,7 @@
 Calibration error, coverage of credible regions, risk by confidence.
 
 Everything is fitted on some locations and measured on others; `cross_fitted` does both on one set of predictions, by
-whole blocks of 1 degree.
+whole blocks of 1 degree, or smaller ones in small areas.
 """
 
 import dataclasses

@@ -1,7 +1,8 @@
 """Features of an imagery tree by split, as its locations arrive.
 
-A location's split follows from itself (geods.dataset.splits), so it never changes as the tree grows, and a dataset
-that is built of the tree later with the same --config has the same splits. What falls into test is not even encoded.
+A location's split follows from itself and a rule (geods.dataset.splits), so it never changes as the tree grows. The
+rule is that of `tfds build`; of a tree that is followed it depends on the extent of the partition alone, and is printed
+where a later build needs to be given it. What falls into test is not even encoded.
 """
 
 from collections.abc import Sequence
@@ -46,6 +47,7 @@ class FeatureSplits:
         self._streaming, self._data, self._cells, self._encoder, self._seed = streaming, data, cells, encoder, seed
         names = [dataset_splits.TRAIN, *([dataset_splits.VALIDATION] if data.validation_split else [])]
         self._stores = {name: feature_store.GrowingFeatures(encoder.feature_shape) for name in names}
+        self._rule: dataset_splits.Rule | None = None
         self.outside = self.test = 0
         self.is_full = False
 
@@ -114,20 +116,37 @@ class FeatureSplits:
         """Returns the counts as text."""
         train, validation = self.count(dataset_splits.TRAIN), self.count(dataset_splits.VALIDATION)
         text = f"{train:,} locations to train on, {validation:,} for validation"
-        return f"{text}, {self.test:,} kept for the test" + (f", {self.outside:,} outside" if self.outside else "")
+        text += f", {self.test:,} kept for the test" + (f", {self.outside:,} outside" if self.outside else "")
+        if self._rule and self._rule not in (dataset_splits.Rule("blocked"), dataset_splits.Rule("random")):
+            names = f"{dataset_splits.BLOCK_VARIABLE}={self._rule.block_deg!r} {dataset_splits.SEED_VARIABLE}"
+            text += f" (tfds build divides so with {names}={self._rule.seed})"
+        return text
 
     def _by_split(self, locations: Sequence[imagery_tree.Location]) -> dict[str, list[imagery_tree.Location]]:
         """Returns the locations of each split that is kept in memory; counts the others."""
         coords = imagery_tree.coords(locations)
         labels = self._cells.label(coords[:, 0], coords[:, 1])
         inside = [location for location, label in zip(locations, labels, strict=True) if label >= 0]
-        names = split_names(self._data.config, inside)
+        names = self._split_names(inside)
         self.outside += len(locations) - len(inside)
         self.test += int(np.sum(names == dataset_splits.TEST))
         return {
             split: [location for location, name in zip(inside, names, strict=True) if name == split]
             for split in self._stores
         }
+
+    def _split_names(self, locations: Sequence[imagery_tree.Location]) -> np.ndarray:
+        """Returns the split of each location, `[n]` text, by the dataset's config."""
+        coords = imagery_tree.coords(locations)
+        if self._rule is None:
+            request = dataset_splits.Request.from_environment("blocked" if self._data.config == "blocked" else "random")
+            if self._streaming.follow:
+                self._rule = dataset_splits.choose_by_extent(request, self._cells.bounds)
+            else:
+                self._rule = dataset_splits.choose(request, lambda: [coords])
+        if self._rule.policy == "blocked":
+            return dataset_splits.blocked(coords, self._rule.seed, self._rule.block_deg)
+        return dataset_splits.random([location.location_id for location in locations], self._rule.seed)
 
     def _check(self, wanted: Sequence[imagery_tree.Location]) -> None:
         """Raises if an image is not whole, or the features would not fit."""
@@ -149,10 +168,3 @@ class FeatureSplits:
         kept = int(np.searchsorted(totals, self.capacity, side="right"))
         self.is_full = self.is_full or kept < len(wanted)
         return list(wanted[:kept])
-
-
-def split_names(config: str, locations: Sequence[imagery_tree.Location]) -> np.ndarray:
-    """Returns the split of each location, `[n]` text, by the dataset's config."""
-    if config == "blocked":
-        return dataset_splits.blocked(imagery_tree.coords(locations))
-    return dataset_splits.random([location.location_id for location in locations])

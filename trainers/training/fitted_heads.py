@@ -17,6 +17,9 @@ from model.heads import kernel_regression, knn
 from trainers.options import train_options
 from trainers.training import inputs
 
+# Blocks that are left out in turn; where 1 degree leaves fewer, smaller ones are taken.
+_LEAST_BLOCKS = 5
+
 
 def classifier_of(
     head: train_options.HeadOptions,
@@ -70,8 +73,9 @@ def _kernel_regression(
     features, coords = _pooled_features(
         lambda views, mask: pool({"features": views, "view_mask": mask}), train, locations
     )
+    _, blocks = splits.fold_blocks(coords, _LEAST_BLOCKS)
     print(f"fitting a kernel regression of {locations:,} locations; 10,000 take a minute", flush=True)
-    fitted = kernel_regression.fit(features, coords, _blocks(coords), cells.centroids, head.nearness_km)
+    fitted = kernel_regression.fit(features, coords, blocks.reshape(-1), cells.centroids, head.nearness_km)
     regression.remember(features, fitted)
     print(
         f"kernel width {fitted.width:g}, ridge {fitted.ridge:g}, spread {fitted.spread_km:g} km: "
@@ -136,8 +140,3 @@ def _pooled_features(pool: Callable[..., Any], train: inputs.Split, count: int) 
         coords[end : end + len(rows)] = truth[: len(rows), :2]
         end += len(rows)
     return pooled[:end], coords[:end]
-
-
-def _blocks(coords: np.ndarray) -> np.ndarray:
-    """Returns the number of the 1-degree block of each location `[n, 2]`."""
-    return np.unique(splits.blocks_of(coords), axis=0, return_inverse=True)[1].reshape(-1)

@@ -1,6 +1,6 @@
 """Cross-validation.
 
-The caches of all splits as one, divided into folds by whole blocks of 1 x 1 degree.
+The caches of all splits as one, divided into folds by whole blocks (of 1 degree, or smaller in small areas).
 
 Each location is in the test part of exactly one fold, and the model that predicts it has seen no location of its block.
 """

@@ -72,7 +72,8 @@ class ImportSettings:
             PartitionError: If nothing can be written there.
         """
         partition.write(self.cells, self.root / companions.PARTITION_NAME)
-        note = {"source": source_name, "licence": licence, "imported_with": self._values()}
+        note: dict[str, Any] = {"source": source_name, "licence": licence, "licences": companions.CREDITS_NAME}
+        note |= {"imported_with": self._values()}
         files.write_json(self.root / companions.PROVENANCE_NAME, note)
 
     def remove(self) -> None:

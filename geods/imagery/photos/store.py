@@ -21,9 +21,8 @@ import tqdm
 from geods import errors
 from geods.imagery.photos import exif, import_journal, photo, sphere_views
 from geods.storage import files
-from geods.tree import imagery_tree, jpeg, panorama
+from geods.tree import companions, imagery_tree, jpeg, panorama, tree_copies
 
-CREDITS_NAME = "credits.csv"
 _HEADING_STEP_DEG = 1e-6
 _AT_ONCE = 64
 
@@ -107,7 +106,7 @@ def place(
 def write_credits(journal: import_journal.Journal, root: pathlib.Path) -> None:
     """Writes credits.csv, one row for each image in the tree."""
     with (
-        files.atomic_path(root / CREDITS_NAME) as temporary,
+        files.atomic_path(root / companions.CREDITS_NAME) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as target,
     ):
         writer = csv.writer(target, lineterminator="\n")
@@ -166,7 +165,10 @@ def _place_one(
     if checked.views:
         return _place_views(journal, view, checked, root)
     target = view.target or _free_target(journal, view)
-    _put(facts, root / target, link)
+    if not link and (root / target).parent.is_dir():
+        # Of this very image, if a run was killed while it was copied.
+        files.sweep((root / target).parent)
+    tree_copies.put(facts.path, root / target, link)
     journal.placed(view.number, facts.sha256, target)
     return 1
 
@@ -178,7 +180,7 @@ def _place_views(
     for heading_deg, content in checked.views:
         target = _free_target(journal, view._replace(heading_deg=heading_deg))
         digest = hashlib.sha256(content).hexdigest()
-        _put(jpeg.ImageFacts(checked.facts.path, digest, len(content), 0, 0), root / target, False, content)
+        tree_copies.put(checked.facts.path, root / target, False, content)
         journal.placed_view(view.number, heading_deg, digest, target)
     journal.cut(view.number, checked.facts.sha256)
     return len(checked.views)
@@ -206,38 +208,3 @@ def _free_target(journal: import_journal.Journal, view: import_journal.Waiting) 
         if not journal.is_taken(target):
             return target
         number += 1
-
-
-def _put(facts: jpeg.ImageFacts, target: pathlib.Path, link: bool, content: bytes | None = None) -> None:
-    """Links or copies a checked file, whole or not at all.
-
-    A file with the same bytes is kept.
-
-    Args:
-        facts: Of the file.
-        target: Where it goes.
-        link: Make a hard link.
-        content: What is written instead of the file's bytes.
-
-    Raises:
-        ImageError: If the file changed after it was checked.
-        TreeError: If other bytes are there, or it cannot be written.
-    """
-    if os.path.lexists(target):
-        # A run that was killed between the file and the note of it in the journal.
-        if files.sha256_of_file(target) != facts.sha256:
-            raise errors.TreeError(f"{target}: is there with other bytes than {facts.path}.", "move it away")
-        return
-    try:
-        if link:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            # Resolved, because a hard link to a symbolic link is another symbolic link.
-            target.hardlink_to(facts.path.resolve())
-        else:
-            if target.parent.is_dir():
-                # Of this very image, if a run was killed while it was copied.
-                files.sweep(target.parent)
-            files.write_bytes(target, facts.path.read_bytes() if content is None else content)
-    except OSError as error:
-        step = "leave --link out" if link else "make room or name another folder"
-        raise errors.TreeError(f"{target}: cannot be written ({error.strerror}).", step) from error

@@ -165,3 +165,18 @@ def test_the_environment_gives_seed_and_blocks(monkeypatch):
     monkeypatch.setenv(splits.SEED_VARIABLE, "x")
     with pytest.raises(errors.OptionError, match=r"GEODS_SPLIT_SEED=x, .* is not a number"):
         splits.Request.from_environment("blocked")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "given", "block_deg"),
+    [
+        ((24, 50, -125, -66), {}, 1.0),
+        ((48.05, 48.35, 11.35, 11.65), {}, 0.03125),
+        ((48.05, 48.35, 11.35, 11.65), {"block_deg": 0.25}, 0.25),
+        ((48, 48, 11, 11), {"seed": 3}, 1 / 1024),
+    ],
+)
+def test_the_extent_alone_gives_the_blocks_of_a_tree_that_grows(bounds, given, block_deg):
+    rule = splits.choose_by_extent(splits.Request("blocked", **given), bounds)
+    assert rule == splits.Rule("blocked", given.get("seed", 0), block_deg)
+    assert splits.choose_by_extent(splits.Request("random", 1), bounds) == splits.Rule("random", 1)
