@@ -133,7 +133,7 @@ def _provenance_of(content: dict[str, str], root: pathlib.Path) -> Provenance:
 
 
 def _by_location(root: pathlib.Path, name: str, column: str, default: str) -> dict[str, str]:
-    """Returns the values of a column of a table of views by location id, without those of the default.
+    """Returns the values of a column of a table, other than the default, by location.
 
     Different ones of one location are joined by semicolons.
     """
