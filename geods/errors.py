@@ -32,8 +32,6 @@ expect, so `except ValueError` goes on working:
 The cause of a lower library's exception, short enough to stand in a message of ours.
 """
 
-import pathlib
-
 
 class GeodsError(Exception):
     """Base of all errors here.
@@ -96,19 +94,6 @@ class ImageRefused(ImageError):  # noqa: N818 - a verdict, named as the scraper 
 
 class DatasetError(GeodsError, ValueError):
     """A TFDS dataset, config or split is not there."""
-
-    @classmethod
-    def damaged(cls, folder: pathlib.Path, problem: str) -> "DatasetError":
-        """Returns the error for a dataset that has to be built again.
-
-        Args:
-            folder: `<data_dir>/geods/<config>/<version>`.
-            problem: As in GeodsError.
-        """
-        config, data_dir = folder.parent.name, folder.parent.parent.parent
-        # Not --overwrite, which keeps a folder that TFDS no longer recognises as a dataset.
-        build = f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
-        return cls(problem, f"rm -r {folder} && {build}")
 
 
 class BackboneError(GeodsError, ValueError):

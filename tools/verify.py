@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from geods import errors
 from geods.cli import flags, program
-from geods.dataset import dataset_folder
+from geods.dataset import dataset_folder, record_files
 from geods.storage import seals
 
 Kind = Literal["dataset", "cache", "encoder", "run"]
@@ -97,7 +97,7 @@ def _kind_of(files: set[str], folders: set[str]) -> Kind | None:
 
     if not files.isdisjoint(cache_format.ENCODER_FILES):
         return "encoder"
-    if dataset_folder.INFO in files or any(".tfrecord-" in name for name in files):
+    if dataset_folder.INFO in files or any(f".{kind}-" in name for name in files for kind in record_files.FORMATS):
         return "dataset"
     if cache_format.INDEX in files or (cache_format.ARRAYS in files and "blocks" in folders):
         return "cache"
@@ -112,7 +112,11 @@ def _dataset(folder: pathlib.Path) -> Verdict:
         return Verdict(
             (), "", "was built before datasets were sealed, so nothing is known of its bytes; build it again"
         )
-    return _sealed(folder, errors.DatasetError.damaged(folder, "").next_step)
+    kinds = [kind for kind in dataset_folder.converted_to(folder) if kind in record_files.FORMATS]
+    damage = dataset_folder.damage_in(folder)
+    damage += [] if damage else [one for kind in kinds for one in record_files.converted_damage(folder, kind)]
+    note = f"{' and '.join(kinds)} of tfds convert_format hold the same records" if kinds and not damage else ""
+    return dataclasses.replace(_sealed(folder, dataset_folder.damaged(folder, "").next_step, damage), note=note)
 
 
 def _encoder(folder: pathlib.Path) -> Verdict:
@@ -136,10 +140,10 @@ def _run(folder: pathlib.Path) -> Verdict:
     return dataclasses.replace(verdict, note=f"{', '.join(loose)}: not sealed; evaluate again" if loose else "")
 
 
-def _sealed(folder: pathlib.Path, next_step: str) -> Verdict:
-    """Verifies a folder with a seal."""
+def _sealed(folder: pathlib.Path, next_step: str, damage: list[seals.Damage] | None = None) -> Verdict:
+    """Verifies a folder with a seal, unless its damage is known."""
     sizes = [(folder / name).stat().st_size for name in seals.names_in(folder) if (folder / name).is_file()]
-    return Verdict(tuple(seals.verify(folder)), next_step, size_bytes=sum(sizes))
+    return Verdict(tuple(seals.verify(folder) if damage is None else damage), next_step, size_bytes=sum(sizes))
 
 
 def _cache(folder: pathlib.Path) -> Verdict:

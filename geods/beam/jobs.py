@@ -118,6 +118,25 @@ def flags_of(text: str) -> tuple[str, ...]:
     return tuple(f"--{word}" for word in words)
 
 
+def flags_of_config(download_config: Any) -> tuple[str, ...]:  # noqa: ANN401 - of TFDS
+    """Returns the words of --beam_pipeline_options; none where Beam is not asked for.
+
+    Raises:
+        OptionError: If it holds a runner, which the workers are not started by.
+    """
+    if download_config.beam_runner is not None:
+        problem = f"beam_runner={download_config.beam_runner!r}: workers are started by options alone."
+        raise errors.OptionError(problem, "name it in beam_options, as runner=DirectRunner")
+    options = download_config.beam_options
+    if options is None:
+        return ()
+    # As they were given: parsed, they lose those of runners that are not imported yet, and Beam cannot write lists or
+    # False as flags again. Only options made without words have none.
+    if options._flags is None:
+        options = options.from_dictionary(options.get_all_options(drop_default=True))
+    return tuple(options._flags)
+
+
 def _with_defaults(flags: Sequence[str]) -> Iterator[str]:
     """Yields flags and defaults: short timeouts and little output of workers."""
     yield from flags

@@ -126,16 +126,26 @@ def printable(text: str) -> str:
     )
 
 
-def hide_traceback_of_user_errors() -> None:
+def is_verbose() -> bool:
+    """Returns whether --verbosity or --logtostderr asks this process for more output."""
+    return flags.FLAGS.is_parsed() and any(flags.FLAGS[name].present for name in ("verbosity", "logtostderr"))
+
+
+def hide_traceback_of_user_errors(
+    as_user_error: Callable[[BaseException], errors.GeodsError | None] = lambda _: None,
+) -> None:
     """Makes an uncaught GeodsError print as its message.
 
     For programs whose main is not ours (the tfds command).
+
+    Args:
+        as_user_error: Returns the GeodsError to print for another exception, None to show its traceback.
     """
     earlier = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: types.TracebackType | None) -> None:
-        if isinstance(error, errors.GeodsError):
-            show_error(error)
+        if shown := error if isinstance(error, errors.GeodsError) else as_user_error(error):
+            show_error(shown)
         else:
             earlier(kind, error, trace)
 

@@ -36,7 +36,7 @@ class Plan:
         provenance: Source and licence of the images.
         sources: Lineage of the dataset.
         metadata: Content of metadata.json.
-        summary: Lines that count locations by cell and split.
+        summary: Lines that count locations by cell and split, and bad images that are left out.
         facts: Facts of all images, by the row of their view.
     """
 
@@ -47,13 +47,6 @@ class Plan:
     metadata: dict[str, Any]
     summary: str
     facts: table.ImageTable
-
-    def at_most(self, count: int | None) -> "Plan":
-        """Returns the plan with at most `count` locations of each split; all for None.
-
-        The first ones.
-        """
-        return dataclasses.replace(self, by_split={name: some[:count] for name, some in self.by_split.items()})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -78,7 +71,11 @@ def _check_tree(tree: companions.TreeFolder, policy: splits.Policy, check: Check
 
 
 def make(
-    tree: companions.TreeFolder, request: splits.Request, on_bad: bad_images.Policy, check: Check = jpeg.checked
+    tree: companions.TreeFolder,
+    request: splits.Request,
+    on_bad: bad_images.Policy,
+    check: Check = jpeg.checked,
+    at_most: int | None = None,
 ) -> Plan:
     """Reads and checks a whole tree.
 
@@ -87,6 +84,7 @@ def make(
         request: Rule of the split as far as it is given.
         on_bad: Policy for bad images.
         check: Function that reads and checks files.
+        at_most: Locations of each split, the first ones of the tree; None for all.
 
     Raises:
         GeodsError: If the tree, its partition or an image cannot be used.
@@ -103,28 +101,37 @@ def make(
     inside = table.LabelledLocations(locations, labels.cells, np.flatnonzero(labels.cells >= 0))
     rule = split_lists.choose(inside, request)
     by_split = split_lists.by_split(inside, rule, checked.lists)
+    by_split = {name: some[:at_most] for name, some in by_split.items()}
     images = lineage.ImageHashes(tree.root, facts, moved)
-    made_of = lineage.from_tree(tree, images, [] if moved else bad, cells, rule, checked.lists)
+    made_of = lineage.from_tree(tree, images, [] if moved else bad, cells, rule, checked.lists, at_most)
+    count = len({place for some in by_split.values() for place in some.ids()}) if at_most else len(inside)
     metadata = {
         # As text, which is fast to write and read; TFDS writes nested JSON number by number, in Python.
         "partition": cells.to_geojson().decode(),
         "source_fingerprint": fingerprint.fingerprint(images.items()),
         "content_fingerprint": lineage.content_fingerprint(by_split, facts),
         "sources": made_of.to_metadata(),
-        "locations": len(inside),
-        "views": len(inside.rows()),
-        "folder_disagreements": len(labels.disagreements),
-        "outside": len(labels.outside),
+        # As text: tfds.show_examples of TFDS 4.9.10 iterates over every value.
+        "locations": str(count),
+        "views": str(sum(len(some.rows()) for some in by_split.values()) if at_most else len(inside.rows())),
+        "folder_disagreements": str(len(labels.disagreements)),
+        "outside": str(len(labels.outside)),
     }
     lines = [f"{tree.root} on {checked.cells_path}", labelling.summary(labels, len(cells))]
     lines += labelling.number_line(locations) + layouts.unnamed_line(tree.root, checked.locations)
     lines += jpeg.turned_line(facts.turned) + jpeg.panorama_line(facts.panoramas)
+    lines += [f"  bad images left out: {len(bad):,}"] * bool(bad)
+    lines += [f"  cut to the first {at_most} locations of each split (--max_examples_per_split)"] * bool(at_most)
     lines += [split_lists.summary(inside, by_split, checked.lists), *split_lists.advice(by_split, rule)]
     return Plan(by_split, len(cells), tree.provenance(), made_of, metadata, "\n".join(lines), facts)
 
 
 def sources_now(
-    tree: companions.TreeFolder, rule: splits.Rule, on_bad: bad_images.Policy, check: Check = jpeg.checked
+    tree: companions.TreeFolder,
+    rule: splits.Rule,
+    on_bad: bad_images.Policy,
+    at_most: int | None = None,
+    check: Check = jpeg.checked,
 ) -> lineage.Lineage:
     """Returns the lineage of a dataset built now.
 
@@ -133,7 +140,7 @@ def sources_now(
     checked = _check_tree(tree, rule.policy, check)
     bad = checked.facts.bad() if on_bad.on_bad_image == "skip" else []
     images = lineage.ImageHashes(tree.root, checked.facts)
-    return lineage.from_tree(tree, images, bad, checked.cells, rule, checked.lists)
+    return lineage.from_tree(tree, images, bad, checked.cells, rule, checked.lists, at_most)
 
 
 def _checked_images(locations: table.LocationTable, check: Check) -> table.ImageTable:
@@ -157,8 +164,8 @@ def forget_checks() -> None:
     _checked.clear()
 
 
-# About half a minute for one worker.
-_PART = 10_000
+# About 3 seconds for one worker: small trees keep several workers busy too.
+_PART = 1_000
 
 
 def check_files(paths: table.Paths, crew: jobs.Workers) -> Iterator[jpeg.ImageFacts]:

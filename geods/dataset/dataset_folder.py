@@ -2,14 +2,16 @@
 
 <data_dir>/geods/<config>/<version>/
 dataset_info.json, features.json, cell.labels.txt    read by TFDS
-geods-<split>.tfrecord-<n>-of-<m>                    the shards
+geods-<split>.tfrecord-<n>-of-<m>                    the shards; .array_record of --file_format=array_record
 metadata.json                                        the partition and the lineage
 images.sha256                                        the images of the lineage
 seal.json                                            size and SHA-256 of all of these
 """
 
+import json
 import os
 import pathlib
+import shlex
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -20,6 +22,39 @@ NAME, INFO, METADATA, FEATURES = "geods", "dataset_info.json", "metadata.json", 
 # Copied from the builder, which is not imported, so that a dataset can be read where it cannot be built.
 CONFIGS = ("blocked", "random", "report")
 _SHOWN, _OURS = 5, "tensorflow_datasets."
+_CONVERTED = "alternativeFileFormats"
+
+
+def build_command() -> str:
+    """Returns the command that builds, as it works in the current folder.
+
+    TFDS finds a builder by its folder; elsewhere it must be given the module.
+    """
+    is_checkout = pathlib.Path(NAME, "geods_dataset_builder.py").is_file()
+    return f"tfds build {NAME}" + ("" if is_checkout else " --imports=geods.geods_dataset_builder")
+
+
+def config_flag(config: str, policy: str = "", seed: int | None = None) -> str:
+    """Returns the flag for a config, as JSON where it is none of the three."""
+    if config in CONFIGS:
+        return f"--config={config}"
+    content = {"name": config, "policy": policy} | ({} if seed is None else {"seed": seed})
+    return shlex.quote(f"--config={json.dumps(content)}")
+
+
+def damaged(folder: pathlib.Path, problem: str) -> errors.DatasetError:
+    """Returns the error for a dataset that has to be built again.
+
+    Args:
+        folder: `<data_dir>/geods/<config>/<version>`.
+        problem: As in GeodsError.
+    """
+    config, data_dir = folder.parent.name, folder.parent.parent.parent
+    sources = metadata_in(folder).get("sources") or {}
+    flag = config_flag(config, sources.get("policy", "blocked"), sources.get("seed"))
+    # Not --overwrite, which keeps a folder that TFDS no longer recognises as a dataset.
+    build = f"{build_command()} {flag} --manual_dir=TREE --data_dir={data_dir}"
+    return errors.DatasetError(problem, f"rm -r {folder} && {build}")
 
 
 def folders(data_dir: pathlib.Path, config: str = "*") -> list[pathlib.Path]:
@@ -45,9 +80,9 @@ def check_built(data_dir: str | os.PathLike[str], config: str, splits: Iterable[
     if not versions:
         there = sorted({path.parent.name for path in folders(pathlib.Path(data_dir))})
         problem = f"{root / config}: no dataset there; configs built: {', '.join(there) or 'none'}."
-        step = f"tfds build geods --config={config} --manual_dir=TREE --data_dir={data_dir}"
+        step = f"{build_command()} --config={config} --manual_dir=TREE --data_dir={data_dir}"
         if config not in CONFIGS:
-            step = f"give --config as one of {', '.join(CONFIGS)}"
+            step = f"give --config as one of {', '.join(dict.fromkeys((*CONFIGS, *there)))}"
         raise errors.DatasetError(problem, step)
     check_undamaged(versions[-1])
     _check_foreign(versions[-1])
@@ -72,11 +107,11 @@ def _check_foreign(folder: pathlib.Path) -> None:
         try:
             content = files.parse_json(path.read_bytes()) if path.is_file() else {}
         except ValueError as error:
-            raise errors.DatasetError.damaged(folder, f"{path}: is damaged ({error}).") from error
+            raise damaged(folder, f"{path}: is damaged ({error}).") from error
         for entry in files.objects_in(content):
             if not is_ours(str(entry.get(key, _OURS))):
                 problem = f"{path}: names {entry[key]}, which tfds build geods never writes."
-                raise errors.DatasetError.damaged(folder, problem)
+                raise damaged(folder, problem)
 
 
 def check_split(name: str, there: Collection[str], split: str) -> None:
@@ -106,10 +141,36 @@ def check_undamaged(folder: pathlib.Path) -> None:
     """
     if not folder.is_dir() or lacks_seal(folder):
         return
-    if damaged := seals.verify(folder, read=False):
-        lines = [f"  {damage.path.name}: {damage.problem}" for damage in damaged[:_SHOWN]]
-        problem = "\n".join([f"{folder}: is damaged, {len(damaged)} of its files:", *lines])
-        raise errors.DatasetError.damaged(folder, problem)
+    if damage := damage_in(folder, read=False):
+        lines = [f"  {one.path.name}: {one.problem}" for one in damage[:_SHOWN]]
+        problem = "\n".join([f"{folder}: is damaged, {len(damage)} of its files:", *lines])
+        raise damaged(folder, problem)
+
+
+def damage_in(folder: pathlib.Path, read: bool = True) -> list[seals.Damage]:
+    """Returns the damaged files of a sealed dataset, by size unless `read`.
+
+    `tfds convert_format` in place adds shards and names their format in dataset_info.json, which is no damage.
+    """
+    found = seals.verify(folder, read=read)
+    return [one for one in found if one.path.name != INFO or not _is_converted(folder)]
+
+
+def converted_to(folder: pathlib.Path) -> list[str]:
+    """Returns the formats that `tfds convert_format` has added in place."""
+    try:
+        return list(files.parse_json((folder / INFO).read_bytes()).get(_CONVERTED, []))
+    except (OSError, ValueError, AttributeError):
+        return []
+
+
+def _is_converted(folder: pathlib.Path) -> bool:
+    """Returns whether dataset_info.json differs from the sealed one by formats alone."""
+    if not converted_to(folder):
+        return False
+    content = files.parse_json((folder / INFO).read_bytes())
+    del content[_CONVERTED]
+    return seals.is_sealed_content(folder, INFO, json.dumps(content, indent=2).encode())
 
 
 def _splits(folder: pathlib.Path) -> list[str]:
@@ -117,7 +178,7 @@ def _splits(folder: pathlib.Path) -> list[str]:
     try:
         return sorted(split["name"] for split in files.parse_json((folder / INFO).read_bytes())["splits"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise errors.DatasetError.damaged(folder, f"{folder / INFO}: is damaged ({error}).") from error
+        raise damaged(folder, f"{folder / INFO}: is damaged ({error}).") from error
 
 
 def metadata_in(folder: pathlib.Path) -> dict[str, Any]:

@@ -7,12 +7,13 @@ import collections
 import dataclasses
 import functools
 import os
+import pathlib
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from geods.dataset import split_lists, splits
 from geods.geo import partition as partitions
-from geods.storage import files
+from geods.storage import checksums, files
 from geods.tree import companions, fingerprint, jpeg, table
 
 _SHOWN = 3
@@ -32,6 +33,7 @@ class Lineage:
         seed: Seed of the split.
         block_deg: Edge of the blocks of the split, degrees.
         lists: SHA-256 of the lists of the split, by name; empty without lists.
+        at_most: Locations that each split was cut to (--max_examples_per_split); None if it holds all.
     """
 
     images: Mapping[str, str]
@@ -43,11 +45,14 @@ class Lineage:
     seed: int
     block_deg: float
     lists: Mapping[str, str]
+    at_most: int | None = None
 
     def to_metadata(self) -> dict[str, Any]:
         """Returns all but the images, for metadata.json."""
         content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del content["images"]
+        if self.at_most is None:
+            del content["at_most"]
         return content | {"provenance": list(self.provenance)}
 
     @classmethod
@@ -60,8 +65,8 @@ class Lineage:
         """
         names = [field.name for field in dataclasses.fields(cls) if field.name not in ("images", "provenance")]
         source, licence = content["provenance"]
-        # Datasets of blocks of 1 degree alone do not name their size.
-        content = {"block_deg": splits.BLOCK_DEG, **content}
+        # Datasets of blocks of 1 degree alone do not name their size, and whole ones no cap.
+        content = {"block_deg": splits.BLOCK_DEG, "at_most": None, **content}
         return cls(image_hashes, provenance=(source, licence), **{name: content[name] for name in names})
 
     def changes(self, now: "Lineage") -> list[str]:
@@ -77,6 +82,7 @@ class Lineage:
             ("split: policy", self.policy, now.policy),
             ("split: seed", self.seed, now.seed),
             ("split: block size in degrees", self.block_deg, now.block_deg),
+            ("cap: --max_examples_per_split", self.at_most or "none", now.at_most or "none"),
         ):
             if then != today:
                 lines.append(f"{name} {then!r} then, {today!r} now")
@@ -141,6 +147,7 @@ def from_tree(
     cells: partitions.Partition,
     rule: splits.Rule,
     lists: split_lists.SplitLists | None,
+    at_most: int | None = None,
 ) -> Lineage:
     """Returns the lineage of a dataset of a tree.
 
@@ -151,6 +158,7 @@ def from_tree(
         cells: The partition.
         rule: The rule of the split.
         lists: Lists of the split, if there are any.
+        at_most: As in `Lineage`.
     """
     given = tree.provenance()
     return Lineage(
@@ -163,6 +171,7 @@ def from_tree(
         seed=rule.seed,
         block_deg=rule.block_deg,
         lists={path.name: files.sha256_of_file(path) for path in (lists.files if lists else ())},
+        at_most=at_most,
     )
 
 
@@ -173,6 +182,25 @@ def rule_in(metadata: Mapping[str, Any]) -> splits.Rule | None:
         return splits.Rule(sources["policy"], sources["seed"], sources.get("block_deg", splits.BLOCK_DEG))
     except (AttributeError, KeyError, TypeError):
         return None
+
+
+def changes_since(folder: pathlib.Path, metadata: Any, now: Lineage) -> list[str]:  # noqa: ANN401 - TFDS' dict
+    """Returns a line for each change since a dataset was built.
+
+    Args:
+        folder: Of the dataset.
+        metadata: Content of its metadata.json.
+        now: Lineage of one that is built now.
+    """
+    try:
+        images_then = now.images
+        if metadata["source_fingerprint"] != fingerprint.fingerprint(now.images.items()):
+            # To say which; a million take 0.5 GB here.
+            images_then = checksums.read(folder / checksums.NAME)
+        then = Lineage.from_metadata(metadata["sources"], images_then)
+    except (KeyError, TypeError, ValueError):
+        return ["sources: it holds no list of them"]
+    return then.changes(now)
 
 
 def content_fingerprint(by_split: split_lists.BySplit, facts: table.ImageTable) -> str:

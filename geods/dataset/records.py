@@ -6,29 +6,18 @@
 TFDS parses one record at a time and names every feature of it: 0.4 ms of processor time an image of 28 kB on the cores
 at hand, a quarter of what decoding it takes. Here it is 0.1 ms, and what is not asked for is not copied.
 
-The records of one TFRecord file, each compared with its checksums.
-
-    for record in tfrecords.read("geods-train.tfrecord-00000-of-00016"):    # bytes
-
-An image of 30 kB takes 4 microseconds of the processor; TensorFlow's reader outside tf.data takes 14 and tf.data 130 (2
-cores, AVX-512). Format: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+TFRecord files are read by tf.data; ArrayRecord files by their own library, some records at a time.
 """
 
-import itertools
-import os
-import pathlib
-import struct
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
-import google_crc32c
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from etils import epath
 
 from geods import errors
-from geods.dataset import dataset_folder
+from geods.dataset import dataset_folder, record_files
 
 SHUFFLE_LOCATIONS = 4096
 _SHARDS_AT_ONCE = 16
@@ -63,9 +52,14 @@ def read(
             does.
 
     Raises:
-        DatasetError: If there is no such split, or its shards are no TFRecords.
+        DatasetError: If there is no such split, or its shards are of a kind that geods does not read.
+        OptionError: If other processes are to read ArrayRecord files.
     """
     parts = _parts(builder, split)
+    is_array = any(record_files.is_array_record(part.filename) for part in parts)
+    if is_array and at_once:
+        problem = f"{builder.info.full_name}: its shards are {record_files.ARRAY_RECORD}."
+        raise errors.OptionError(problem, "a tf.data service reads TFRecords: leave out --data_service")
     # As int64 also where there is none, or a list of nothing would be of floats.
     takes = [np.array([getattr(part, name) for part in parts], np.int64) for name in ("skip", "take")]
     shards = tf.data.Dataset.from_tensor_slices(([str(part.filename) for part in parts], *takes))
@@ -73,7 +67,7 @@ def read(
         shards = shards.shuffle(len(parts), seed=seed)
     # Shards read side by side come in one order only if asked for.
     found = shards.interleave(
-        lambda path, skip, take: tf.data.TFRecordDataset(path).skip(skip).take(take),
+        _array_records if is_array else lambda path, skip, take: tf.data.TFRecordDataset(path).skip(skip).take(take),
         cycle_length=at_once or (_SHARDS_AT_ONCE if shuffle else 1),
         block_length=16,
         num_parallel_calls=tf.data.AUTOTUNE,
@@ -94,13 +88,30 @@ def stream(builder: tfds.core.DatasetBuilder, split: str) -> Iterator[bytes]:
         split: Split, or part of one as TFDS writes it.
 
     Raises:
-        DatasetError: If there is no such split, its shards are no TFRecords, or one is damaged.
+        DatasetError: If there is no such split, its shards are of a kind that geods does not read, or one is damaged.
     """
     return (
         record
         for part in _parts(builder, split)
-        for record in itertools.islice(read_file(part.filename), part.skip, part.skip + part.take)
+        for record in record_files.read(part.filename, part.skip, part.skip + part.take)
     )
+
+
+_ARRAY_AT_ONCE = 32
+
+
+def _array_records(path: tf.Tensor, skip: tf.Tensor, take: tf.Tensor) -> tf.data.Dataset:
+    """Returns `take` records of an ArrayRecord file after the first `skip`."""
+
+    def some(first: tf.Tensor) -> tf.Tensor:
+        stop = tf.minimum(first + _ARRAY_AT_ONCE, skip + take)
+        return tf.ensure_shape(tf.numpy_function(_read_array, (path, first, stop), tf.string), (None,))
+
+    return tf.data.Dataset.range(skip, skip + take, _ARRAY_AT_ONCE).map(some).unbatch()
+
+
+def _read_array(path: bytes, first: int, stop: int) -> np.ndarray:
+    return np.array(record_files.read_array(path.decode(), first, stop), np.object_)
 
 
 def parse(serialized: tf.Tensor, of_view: Sequence[str] = ("image", "heading")) -> dict[str, Any]:
@@ -153,67 +164,12 @@ def _parts(builder: tfds.core.DatasetBuilder, split: str) -> Sequence[Any]:
     """Returns the shards of a split, with the records to skip and to read in each.
 
     Raises:
-        DatasetError: If there is no such split, or its shards are no TFRecords.
+        DatasetError: If there is no such split, or its shards are of a kind that geods does not read.
     """
     dataset_folder.check_split(builder.info.full_name, builder.info.splits, split)
-    _check_tfrecords(builder)
+    kind = builder.info.file_format.value
+    if kind not in record_files.FORMATS:
+        problem = f"{builder.info.full_name}: its shards are {kind}; geods reads {' and '.join(record_files.FORMATS)}."
+        command = f"{dataset_folder.build_command()} --overwrite --file_format={record_files.FORMATS[0]}"
+        raise errors.DatasetError(problem, f"build it again: {command} --manual_dir=TREE")
     return builder.info.splits[split].file_instructions
-
-
-def _check_tfrecords(builder: tfds.core.DatasetBuilder) -> None:
-    """Refuses shards of another kind.
-
-    Raises:
-        DatasetError: If they are none of TFRecords.
-    """
-    kind = builder.info.file_format
-    if kind is not tfds.core.FileFormat.TFRECORD:
-        problem = f"{builder.info.full_name}: its shards are {kind.value}; geods reads TFRecords."
-        raise errors.DatasetError(problem, "build it without --file_format: tfds build geods --overwrite")
-
-
-_HEAD = struct.Struct("<QI")
-_CRC = struct.Struct("<I")
-_LENGTH_BYTES = 8
-_MASK_DELTA = 0xA282EAD8
-
-
-def read_file(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Yields the records of a file in their order.
-
-    Args:
-        path: An uncompressed TFRecord file.
-
-    Raises:
-        DatasetError: If a record is not what was written, or the file ends inside one.
-    """
-    file_path = epath.Path(path)
-    with file_path.open("rb") as file:
-        start = 0
-        while head := file.read(_HEAD.size):
-            record = _body(file, head)
-            if record is None:
-                problem = f"{path}: the record at byte {start:,} is damaged: it does not have its checksum."
-                raise errors.DatasetError.damaged(pathlib.Path(file_path.parent), problem)
-            yield record
-            start += len(head) + len(record) + _CRC.size
-
-
-def _body(file: BinaryIO, head: bytes) -> bytes | None:
-    """Reads the record after a head; None if either is damaged or cut short."""
-    if len(head) < _HEAD.size:
-        return None
-    length, crc_of_length = _HEAD.unpack(head)
-    # First of all, or a damaged length would ask for all memory.
-    if _masked_crc(head[:_LENGTH_BYTES]) != crc_of_length:
-        return None
-    content = file.read(length)
-    tail = file.read(_CRC.size)
-    whole = len(content) == length and len(tail) == _CRC.size
-    return content if whole and _CRC.unpack(tail) == (_masked_crc(content),) else None
-
-
-def _masked_crc(content: bytes) -> int:
-    """Returns a TFRecord checksum: CRC-32C, rotated by 15 bits, plus a constant."""
-    crc = google_crc32c.value(content)
-    return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

@@ -86,17 +86,35 @@ def write(
 def shards_of(
     plan: build_plan.Plan, split: str, template: naming.ShardedFileTemplate, config: shard_utils.ShardConfig
 ) -> list[Shard]:
-    """Returns the shards of a split, filled as TFDS' Writer fills them."""
+    """Returns the shards of a split, filled as TFDS' Writer fills them.
+
+    Raises:
+        OptionError: If there are more shards to fill than locations.
+    """
     found = plan.by_split[split]
     order = _order(split, found)
-    size_bytes = 0 if config.num_shards else _size_bytes(plan, found)
-    count = config.get_number_shards(size_bytes, len(order))
+    count = config.num_shards or _count(config, _size_bytes(plan, found), len(order))
+    if count > len(order):
+        problem = f"--num_shards={count}: split {split} has {len(order)} locations, and no shard may be empty."
+        raise errors.OptionError(problem, f"give at most --num_shards={min(map(len, plan.by_split.values()))}")
     shards, start = [], 0
     for number, end in enumerate(shard_utils.get_shard_boundaries(len(order), count)):
         path = template.sharded_filepath(shard_index=number, num_shards=count)
         shards.append(Shard(os.fspath(path), found[order[start:end]]))
         start = end
     return shards
+
+
+def _count(config: shard_utils.ShardConfig, size_bytes: int, locations: int) -> int:
+    """Returns the number of shards of a split of some bytes, as TFDS means it.
+
+    TFDS 4.9.10 reads the limits of its class, not those of the object, so that --max_shard_size_mb does nothing there.
+    """
+    # The number is a power of two between both limits: with a maximum near the minimum of 64 MB there would be none.
+    least = min(config.min_shard_size, config.max_shard_size // 4)
+    limits = {"max_shard_size": config.max_shard_size, "min_shard_size": least}
+    counted: Any = type("Limits", (shard_utils.ShardConfig,), limits)
+    return int(counted.calculate_number_shards(size_bytes, locations))
 
 
 def _order(split: str, found: table.LabelledLocations) -> np.ndarray:

@@ -111,6 +111,14 @@ def names_in(folder: pathlib.Path) -> list[str]:
         return []
 
 
+def is_sealed_content(folder: pathlib.Path, name: str, content: bytes) -> bool:
+    """Returns whether a file of a folder was sealed with this content."""
+    try:
+        return _read(folder).get(name) == (len(content), hashlib.sha256(content).hexdigest())
+    except errors.SealError:
+        return False
+
+
 def verify(folder: pathlib.Path, names: Iterable[str] | None = None, read: bool = True) -> list[Damage]:
     """Returns the damaged sealed files, all or those named; by size unless `read`."""
     try:

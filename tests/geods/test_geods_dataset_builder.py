@@ -112,7 +112,7 @@ def test_metadata_tells_partition_source_and_counts(root, built):
     assert metadata["source_fingerprint"] == hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
     inside = [place for place in imagery_tree.read(root) if place.location_id != drawn_datasets.OUTSIDE]
     wrong = sum(drawn_trees.cells().label(place.lat_deg, place.lon_deg)[0] != 0 for place in inside)
-    counts = {key: metadata[key] for key in ("locations", "views", "folder_disagreements", "outside")}
+    counts = {key: int(metadata[key]) for key in ("locations", "views", "folder_disagreements", "outside")}
     assert counts == {"locations": 40, "views": 120, "folder_disagreements": wrong, "outside": 1}
     assert again.info.features["cell"].num_classes == 15
 
@@ -234,7 +234,7 @@ def test_bad_images_are_left_out_where_the_environment_says_so(root, tmp_path, m
     monkeypatch.setenv(bad_images.ACTION_VARIABLE, "skip")
     monkeypatch.setenv(bad_images.FRACTION_VARIABLE, "0.1")
     built = drawn_datasets.build(tmp_path / "tree", tmp_path / "ds")
-    assert built.info.metadata["views"] == 120 - 4
+    assert built.info.metadata["views"] == str(120 - 4)
     assert len(built.info.metadata["sources"]["left_out"]) == 4
     drawn_datasets.build(tmp_path / "tree", tmp_path / "ds")
     monkeypatch.setenv(bad_images.FRACTION_VARIABLE, "0.01")

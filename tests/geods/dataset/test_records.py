@@ -61,6 +61,8 @@ def test_splits_that_are_not_there_and_shards_of_another_kind_are_refused(builde
     with pytest.raises(errors.DatasetError, match=r"no split 'dev'; it has"):
         records.read(builder, "dev")
     other = dataset_reader.open_builder(data_dir, "random")
-    other.info.set_file_format("array_record", override=True, override_if_initialized=True)
-    with pytest.raises(errors.DatasetError, match=r"array_record; geods reads TFRecords(.|\n)*tfds build geods"):
+    other.info.set_file_format("riegeli", override=True, override_if_initialized=True)
+    with pytest.raises(
+        errors.DatasetError, match=r"riegeli; geods reads tfrecord and array_record(.|\n)*tfds build geods"
+    ):
         records.read(other, "train")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geods import errors
-from geods.dataset import records as dataset_records
+from geods.dataset import record_files
 
 RECORDS = [b"", b"first", bytes(range(256)) * 3, b"last"]
 
@@ -26,13 +26,13 @@ def written(folder: pathlib.Path, records: list[bytes]) -> pathlib.Path:
 @given(st.lists(st.binary(max_size=3000), max_size=8))
 def test_what_tensorflow_writes_is_read(tmp_path_factory, records):
     path = written(tmp_path_factory.mktemp("written"), records)
-    assert list(dataset_records.read_file(path)) == records
+    assert list(record_files.read(path)) == records
 
 
 def test_a_shard_is_read_as_tensorflow_reads_it(data_dir):
     shard = next(pathlib.Path(data_dir).glob("**/*-train.tfrecord*"))
     theirs = inspect.unwrap(tf.compat.v1.io.tf_record_iterator)(str(shard))
-    found = list(dataset_records.read_file(shard))
+    found = list(record_files.read(shard))
     assert len(found) > 10
     assert found == list(theirs)
 
@@ -45,7 +45,7 @@ def test_no_damaged_byte_is_passed_over(tmp_path):
         damaged[number] ^= 1 << number % 8
         path.write_bytes(damaged)
         with pytest.raises(errors.DatasetError, match=r"some.tfrecord: the record at byte [\d,]+ is damaged"):
-            list(dataset_records.read_file(path))
+            list(record_files.read(path))
 
 
 def test_a_file_that_ends_inside_a_record_is_refused(tmp_path):
@@ -55,7 +55,7 @@ def test_a_file_that_ends_inside_a_record_is_refused(tmp_path):
     for size in range(len(content)):
         path.write_bytes(content[:size])
         if size in starts:
-            assert list(dataset_records.read_file(path)) == RECORDS[: starts.index(size)]
+            assert list(record_files.read(path)) == RECORDS[: starts.index(size)]
         else:
             with pytest.raises(errors.DatasetError, match="is damaged"):
-                list(dataset_records.read_file(path))
+                list(record_files.read(path))

@@ -78,7 +78,7 @@ def test_bad_images_are_left_out_or_moved_and_all_are_named(tmp_path, capsys):
     views = [view for places in made.by_split.values() for place, _ in places for view in place.views]
     assert len(views) == 14
     assert not {view.path.relative_to(skipped) for view in views} & set(bad)
-    assert made.metadata["locations"] == 5
+    assert made.metadata["locations"] == "5"
     assert set(made.metadata["sources"]["left_out"]) == set(map(str, bad))
     plan(moved, "quarantine")
     aside = tmp_path / "moved.quarantine"
