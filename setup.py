@@ -34,6 +34,8 @@ REQUIREMENTS = [
     "ml_dtypes>=0.4",
     "numpy>=2.0",
     "pillow>=11",
+    # Mapillary's vector tiles; TensorFlow brings it.
+    "protobuf>=5.26",
     "psutil>=5.9",
     # GeoParquet, which the GDAL of fiona's wheel does not read.
     "pyarrow>=18",

@@ -11,11 +11,15 @@ Google's console too: what others spend with the same key is not counted here.
 Exit codes: 0 complete, 1 a fault of geods, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or
 service not there, 5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130
 interrupted. After 3, 4, 7 and 130 the same command goes on; after 5 with a higher --max_cost; after 6 with a higher
---lookups_per_location.
+--lookups_per_location. A scrape in which no cell found anything at --lookups_in_vain points stops with 6 too.
 
 Instead of sampling, --points=FILE takes points or panorama ids from a CSV (lat, lon, heading, pano_id), from GeoJSON or
 from a GeoGuessr map (customCoordinates); tree/points.csv says row by row what was found. Without a partition all is one
-cell.
+cell. --near=FILE samples more densely near such points, --spread_km keeps locations apart.
+
+--headings=road,road+180 looks along the road, where the source knows its direction (Panoramax, Mapillary);
+--headings=random in a direction drawn for each location. --dates=newest, oldest, newest,oldest or all takes the
+pictures of other months at the same place too, into the folder of its location.
 
 Panoramax's images are free, need no key and may be kept and shared: --source=panoramax asks the federation of its
 instances, --api_base any one of them. Licences (CC BY-SA 4.0, Etalab 2.0) differ picture by picture; views.csv has the
@@ -44,6 +48,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geods import errors
 from geods.cli import flags, program
+from geods.imagery import acceptance
 from geods.imagery.http import api_key, url_policy
 from geods.imagery.mapillary import mapillary_options
 from geods.imagery.panoramax import panoramax_options
@@ -63,6 +68,7 @@ _STREET_VIEW_ONLY = ("api_key_file", "allow_user_photos", "source_outdoor")
 _SOURCES_OF = {
     **dict.fromkeys(_STREET_VIEW_ONLY, ("street_view",)),
     **dict.fromkeys(("api_base", "radius_m"), ("street_view", "panoramax")),
+    "dates": ("panoramax", "mapillary"),
     "any_licence": ("panoramax",),
 }
 _ATTRIBUTIONS = {
@@ -70,6 +76,11 @@ _ATTRIBUTIONS = {
     " the API's terms: https://www.mapillary.com/terms",
     "panoramax": "Panoramax's images are CC BY-SA 4.0 or Etalab 2.0: name their producers (views.csv), and share alike"
     " what is CC BY-SA",
+}
+_OPTIONS: dict[str, type[acceptance.SourceOptions]] = {
+    "mapillary": mapillary_options.MapillaryOptions,
+    "panoramax": panoramax_options.PanoramaxOptions,
+    "street_view": street_view_options.StreetViewOptions,
 }
 _TERMS = "https://cloud.google.com/maps-platform/terms"
 
@@ -99,26 +110,26 @@ class Options(
             OptionError: If one is out of range, or the terms are not accepted.
         """
         scraping_options.ScrapeOptions.__post_init__(self)
-        if self.source == "panoramax":
-            self.of_panoramax()
-        else:
-            street_view_options.StreetViewOptions.__post_init__(self)
+        self.of_source()
         self._check_flags_of_other_sources()
+        if self.source == "street_view" and any(heading.base == "road" for heading in self.parsed_headings):
+            problem = f"--headings={','.join(self.headings)}: Street View's API does not say where roads lead."
+            raise errors.OptionError(problem, "give degrees or random, or --source=panoramax or mapillary")
         if self.source == "street_view" and not self.accept_terms and not url_policy.is_loopback(self.api_base):
             problem = f"--accept_terms is not given; the terms of the service ({_TERMS}) restrict downloads in bulk."
             raise errors.OptionError(problem, "read them, and give --accept_terms if you may")
 
-    def of_panoramax(self) -> panoramax_options.PanoramaxOptions:
-        """Returns the options of Panoramax, whose --api_base has its own default.
+    def of_source(self) -> acceptance.SourceOptions:
+        """Returns the options of the source alone; --api_base has a default for each.
 
         Raises:
             OptionError: If one is out of range.
         """
-        names = [field.name for field in dataclasses.fields(panoramax_options.PanoramaxOptions)]
-        values = {name: getattr(self, name) for name in names}
-        if self.api_base == street_view_options.GOOGLE:
+        options = _OPTIONS[self.source]
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(options)}
+        if self.source == "panoramax" and self.api_base == street_view_options.GOOGLE:
             del values["api_base"]
-        return panoramax_options.PanoramaxOptions(**values)
+        return options(**values)
 
     @property
     def is_flat(self) -> bool:
@@ -145,6 +156,7 @@ def main(settings: Options) -> None:
     from geods.imagery.scraping import outcome, points, scrape, tables
 
     listed = points.read(settings.points) if settings.points else []
+    near = points.positions(points.read(settings.near), settings.near) if settings.near else []
     if listed and not pathlib.Path(settings.partition).exists():
         cells = points.partition_around(listed)
     else:
@@ -158,7 +170,9 @@ def main(settings: Options) -> None:
     with _Bar(settings, len(listed) or len(cells) * settings.locations_per_cell) as bar:
         stop = _stop_on_signal()
         try:
-            result = scrape.scrape(settings, client, cells, _config(settings), stop=stop, watch=bar.show, listed=listed)
+            result = scrape.scrape(
+                settings, client, cells, _config(settings), stop=stop, watch=bar.show, listed=listed, near=near
+            )
         except errors.DiskFullError as error:
             program.show_error(error)
             sys.exit(outcome.EXIT_CODES["disk"])
@@ -177,6 +191,15 @@ def _hints(settings: Options, cells: "partition.Partition", listed: int) -> list
             f"  the smallest cell is about {side_m:,.0f} m wide, less than --{flag}={getattr(settings, flag)}: pictures"
             f" found will often lie in another cell; --{flag}={max(1, int(side_m / 4))} finds nearer ones"
         )
+    if side_m < 4000 * settings.spread_km:
+        lines.append(
+            f"  the smallest cell is about {side_m:,.0f} m wide: --spread_km={settings.spread_km:g} leaves room for few"
+            " locations in it"
+        )
+    if not listed and settings.lookups_in_vain:
+        lines.append(
+            f"  stops if no cell has found anything after {settings.lookups_in_vain:,} points (--lookups_in_vain)"
+        )
     if settings.dry_run:
         lookups = listed or len(cells) * settings.lookups_per_cell
         asks = f"  a dry run asks for at most {lookups:,} points, {settings.lookups_per_s:g} a second, and for no image"
@@ -189,27 +212,28 @@ def _as_planned(settings: Options) -> Options:
 
     A flat picture has one.
     """
-    return dataclasses.replace(settings, headings=(0,)) if settings.is_flat else settings
+    return dataclasses.replace(settings, headings=("0",)) if settings.is_flat else settings
 
 
 def _client(settings: Options) -> "imagery_source.Source":
     """Returns the source, with its key."""
+    options: Any = settings.of_source()
     if settings.source == "mapillary":
         token = api_key.read_secret(
             mapillary_options.TOKEN_ENV, settings.mapillary_token_file, "--mapillary_token_file"
         )
         from geods.imagery.mapillary import mapillary_api
 
-        return mapillary_api.Mapillary(settings, token)
+        return mapillary_api.Mapillary(options, token)
     if settings.source == "panoramax":
         from geods.imagery.panoramax import panoramax_api
 
-        return panoramax_api.Panoramax(settings.of_panoramax())
+        return panoramax_api.Panoramax(options)
     key = api_key.read_secret(street_view_options.KEY_ENV, settings.api_key_file, "--api_key_file")
     signer = api_key.find_secret(street_view_options.SIGNING_SECRET_ENV)
     from geods.imagery.street_view import street_view_api
 
-    return street_view_api.StreetView(settings, key, signer)
+    return street_view_api.StreetView(options, key, signer)
 
 
 def _config(settings: Options) -> dict[str, Any]:
@@ -217,15 +241,10 @@ def _config(settings: Options) -> dict[str, Any]:
 
     Not the service's address, which a simulated one changes.
     """
-    options: type = {
-        "mapillary": mapillary_options.MapillaryOptions,
-        "panoramax": panoramax_options.PanoramaxOptions,
-        "street_view": street_view_options.StreetViewOptions,
-    }[settings.source]
     # Of Panoramax the address counts, as instances have different pictures.
-    addresses = {"mapillary_api_base", "mapillary_image_hosts", "panoramax_hosts"}
+    addresses = {"mapillary_api_base", "mapillary_tile_base", "mapillary_image_hosts", "panoramax_hosts"}
     addresses |= set() if settings.source == "panoramax" else {"api_base"}
-    names = {field.name for field in dataclasses.fields(options)} - addresses
+    names = {field.name for field in dataclasses.fields(_OPTIONS[settings.source])} - addresses
     return {name: getattr(settings, name) for name in sorted(names)}
 
 

@@ -1,42 +1,49 @@
-"""Which of the panoramas a service names are fit to train on.
-
-Street View's `radius` is a hint (one query with a radius of 25 m returned a place 3,498.5 km away) and its
-`source=outdoor` lets photographs of users through, so both are checked here. That a panorama lies inside the cell and
-has not been seen before is the scraper's to check.
-
-The rules by which `acceptance` takes panoramas.
-"""
+"""Options that all sources of imagery share: months, and the view of a picture."""
 
 import dataclasses
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from geods import errors
 from geods.cli import flags
 from geods.imagery import source
 
+if TYPE_CHECKING:
+    from geods.imagery import perspective
+
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 @dataclasses.dataclass(frozen=True)
-class MonthOptions:
-    """When a picture must have been taken.
+class SourceOptions:
+    """Time and view of a picture; the defaults of the view are the course report's.
 
     Attributes:
         min_date: First month to take, "YYYY-MM"; empty for any.
         max_date: Last month to take, likewise.
         allow_undated: Whether min_date and max_date let panoramas without a date pass.
+        width_px: Width of a view.
+        height_px: Height of a view.
+        fov_deg: Horizontal field of view, degrees, at most 120.
+        pitch_deg: Angle above the horizon, degrees.
     """
+
+    MOST_PX: ClassVar[int] = 4096
 
     min_date: str = flags.option("", "First month to take, as YYYY-MM; empty for any.")
     max_date: str = flags.option("", "Last month to take, as YYYY-MM; empty for any.")
     allow_undated: bool = flags.option(False, "Whether to take panoramas without a date when months are given.")
+    width_px: int = flags.option(600, "Width of an image; of Street View at most 640.")
+    height_px: int = flags.option(300, "Height of an image; of Street View at most 640.")
+    fov_deg: float = flags.option(100.0, "Horizontal field of view, degrees, at most 120.")
+    pitch_deg: float = flags.option(10.0, "Angle of the camera above the horizon, degrees.")
 
     def __post_init__(self) -> None:
         """Checks the values.
 
         Raises:
-            OptionError: If a month is malformed, or the last is before the first.
+            OptionError: If a month is malformed, the last is before the first, or the view is out of range.
         """
         for name in ("min_date", "max_date"):
             value = getattr(self, name)
@@ -45,99 +52,42 @@ class MonthOptions:
         if self.min_date and self.max_date and self.min_date > self.max_date:
             problem = f"--min_date={self.min_date} is after --max_date={self.max_date}."
             raise errors.OptionError(problem, "exchange them")
+        pixels = (1, self.MOST_PX)
+        self.check_ranges({"width_px": pixels, "height_px": pixels, "fov_deg": (1, 120), "pitch_deg": (-90, 90)})
 
+    def check_ranges(self, ranges: Mapping[str, tuple[float, float]]) -> None:
+        """Raises OptionError for the first option outside its range (least, most)."""
+        for name, (least, most) in ranges.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise errors.OptionError(f"--{name}={value}: is not from {least} to {most}.", "see --help")
 
-@dataclasses.dataclass(frozen=True)
-class AcceptanceOptions(MonthOptions):
-    """Which panoramas to take.
-
-    Attributes:
-        radius_m: Farthest from the point asked for, metres.
-        allow_user_photos: Whether to take what was not made by Google.
-    """
-
-    radius_m: int = flags.option(10_000, "Farthest a panorama may be from the sampled point, metres.")
-    allow_user_photos: bool = flags.option(False, "Whether to take panoramas that were not made by Google.")
-
-    def __post_init__(self) -> None:
-        """Checks the values.
+    def camera(self, heading_deg: float) -> "perspective.Camera":
+        """Returns the camera of a view.
 
         Raises:
-            OptionError: If the radius is not above 0, or a month is wrong.
+            OptionError: If the heading is not a finite number.
         """
-        super().__post_init__()
-        if not self.radius_m > 0:
-            raise errors.OptionError(f"--radius_m={self.radius_m}: must be above 0.", "the report used 10000")
+        # Not at the top: programs whose options these are answer --help without NumPy.
+        from geods.imagery import perspective
 
+        return perspective.Camera(heading_deg, self.pitch_deg, self.fov_deg, self.height_px, self.width_px)
 
-def check_ranges(options: object, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Raises OptionError for the first attribute outside its range (least, most)."""
-    for name, (least, most) in ranges.items():
-        value = getattr(options, name)
-        if not least <= value <= most:
-            raise errors.OptionError(f"--{name}={value}: is not from {least} to {most}.", "see --help")
-
-
-# "© Google", "© 2017 Google", "© 2016 Google Inc." are all official.
-_OFFICIAL = re.compile(r"©\s*(\d{4}\s+)?Google(,? (Inc|LLC)\.?)?")
-# What the rounding of a query's seven decimals and of the sphere may add.
-_TOLERANCE_KM = 0.001
-
-
-def refusal(
-    lat_deg: float, lon_deg: float, panorama: source.Panorama, options: AcceptanceOptions
-) -> source.Miss | None:
-    """Returns why a panorama is not taken, or None if it is.
-
-    Args:
-        lat_deg: Latitude of the point asked for, degrees.
-        lon_deg: Longitude of the point asked for, degrees.
-        panorama: What the service named.
-        options: The rules.
-    """
-    # Not at the top: programs whose options these are answer --help without NumPy.
-    from geods.geo import geometry
-
-    distance_km = float(geometry.haversine_km((lat_deg, lon_deg), (panorama.lat_deg, panorama.lon_deg)))
-    if distance_km > options.radius_m / 1000 + _TOLERANCE_KM:
-        return source.Miss("too_far", f"{distance_km:.3f} km from the point asked for")
-    if not options.allow_user_photos and not _OFFICIAL.fullmatch(panorama.copyright.strip()):
-        return source.Miss("not_official", panorama.copyright)
-    return date_refusal(panorama.date, options)
+    def date_refusal(self, date: str | None) -> source.Miss | None:
+        """Returns why a picture's month is not taken, or None if it is."""
+        if not self.min_date and not self.max_date:
+            return None
+        if date is None:
+            return None if self.allow_undated else source.Miss("undated")
+        # Months of four and two digits are in the order of their text.
+        if self.min_date and date < self.min_date:
+            return source.Miss("too_old", date)
+        if self.max_date and date > self.max_date:
+            return source.Miss("too_new", date)
+        return None
 
 
 def month(text: object) -> str | None:
     """Returns the "YYYY-MM" at the start of a date, or None if there is none."""
     found = MONTH.match(text) if isinstance(text, str) else None
     return found.group() if found else None
-
-
-def time_span(options: MonthOptions) -> tuple[str, str]:
-    """Returns the first moment of the first month and the one after the last.
-
-    As ISO 8601 in UTC; "" where open.
-
-    Whole times, as services read bare months and days in ways of their own. Both are "" if undated pictures are taken,
-    which a service that is asked for a span leaves out.
-    """
-    if options.allow_undated:
-        return "", ""
-    end = ""
-    if options.max_date:
-        year, month_number = map(int, options.max_date.split("-"))
-        end = f"{year + month_number // 12:04d}-{month_number % 12 + 1:02d}-01T00:00:00Z"
-    return f"{options.min_date}-01T00:00:00Z" if options.min_date else "", end
-
-
-def date_refusal(date: str | None, options: MonthOptions) -> source.Miss | None:
-    """Returns why a date is not taken, or None if it is."""
-    if not options.min_date and not options.max_date:
-        return None
-    if date is None:
-        return None if options.allow_undated else source.Miss("undated")
-    # Months of four and two digits are in the order of their text.
-    if options.min_date and date < options.min_date:
-        return source.Miss("too_old", date)
-    if options.max_date and date > options.max_date:
-        return source.Miss("too_new", date)
-    return None

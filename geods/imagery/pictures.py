@@ -1,20 +1,20 @@
-"""Whole pictures of a source and their views, for Mapillary and Panoramax.
+"""Whole pictures and their views, for the clients of Mapillary and Panoramax.
 
 A picture is fetched once for all the views of a location: each thread keeps the last one.
 """
 
 import dataclasses
 import io
-import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from geods import errors
-from geods.imagery import image_checks, perspective
+from geods.geo import geometry
+from geods.imagery import acceptance, image_checks, perspective, source
 from geods.imagery.http import status, transport, url_policy
 
 Value = TypeVar("Value")
@@ -22,6 +22,10 @@ Value = TypeVar("Value")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _UNUSABLE = "no usable URL"
 _GONE = (400, 401, 403, 404, 410)
+# Pictures of other dates count as of the same place up to here: the width of a road, and twice a receiver's error.
+SAME_PLACE_KM = 0.025
+# An original of 64 million pixels has up to 40 MB, Panoramax's largest 60 MB.
+_LIMITS = transport.Limits(answer_s=120.0, max_bytes=60_000_000)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,6 +61,12 @@ class LastOfThread(Generic[Value]):
         """Keeps a value in the place of the last one."""
         self._of_thread.kept = (name, value)
 
+    def take(self, name: str) -> Value | None:
+        """Returns the last value if it has this name, and forgets it."""
+        kept: tuple[str, Value] | None = getattr(self._of_thread, "kept", None)
+        self._of_thread.kept = None
+        return kept[1] if kept and kept[0] == name else None
+
     def get(self, name: str, load: Callable[[], Value]) -> Value:
         """Returns a value, loading it if it is not the last one of this thread."""
         kept: tuple[str, Value] | None = getattr(self._of_thread, "kept", None)
@@ -64,6 +74,66 @@ class LastOfThread(Generic[Value]):
             kept = (name, load())
             self.put(*kept)
         return kept[1]
+
+
+class PictureClient:
+    """The part of a source.Source that is the same for all that give whole pictures.
+
+    Args:
+        options: Time and view.
+        limits: How long and how large an answer may be.
+    """
+
+    units_per_image = 0
+
+    def __init__(self, options: acceptance.SourceOptions, limits: transport.Limits | None) -> None:
+        """Opens no connection yet."""
+        self._view_options = options
+        self._transport = transport.Transport(limits or _LIMITS)
+        self._last_picture = LastOfThread[Picture]()
+
+    def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
+        """Returns one view as JPEG bytes, a flat picture's at its own heading.
+
+        See source.Source.fetch.
+        """
+        camera, name = self._view_options.camera(heading_deg), f"picture {panorama.pano_id}"
+        picture = self._last_picture.get(panorama.pano_id, lambda: self._picture(panorama.pano_id, name))
+        return view(picture, camera, name)
+
+    def close(self) -> None:
+        """Closes all connections."""
+        self._transport.close()
+
+    def _picture(self, pano_id: str, name: str) -> Picture:
+        """Downloads a picture."""
+        raise NotImplementedError
+
+
+def main_miss(misses: Iterable[source.Miss]) -> source.Miss:
+    """Returns the miss that says most about a place, in whatever order they came."""
+    ranked = sorted(misses, key=lambda miss: (miss.reason == "zero_results", miss.reason, miss.detail))
+    return ranked[0] if ranked else source.Miss("zero_results")
+
+
+def distance_km(point: tuple[float, float], panorama: source.Panorama) -> float:
+    """Returns the distance of a panorama from a point (lat, lon)."""
+    return float(geometry.haversine_km(point, (panorama.lat_deg, panorama.lon_deg)))
+
+
+def one_a_month(panorama: source.Panorama, others: Iterable[source.Panorama]) -> list[source.Panorama]:
+    """Returns the nearest of the others for each other month, oldest first.
+
+    Args:
+        panorama: Decides the place and the month that is left out.
+        others: Candidates; those without a date or farther than SAME_PLACE_KM are left out.
+    """
+    point, nearest = (panorama.lat_deg, panorama.lon_deg), dict[str, tuple[float, str, source.Panorama]]()
+    for other in others:
+        ranked = (distance_km(point, other), other.pano_id, other)
+        if other.date and other.date != panorama.date and ranked[0] <= SAME_PLACE_KM:
+            nearest[other.date] = min(nearest.get(other.date, ranked), ranked, key=lambda one: one[:2])
+    return [nearest[date][2] for date in sorted(nearest)]
 
 
 def download(
@@ -138,12 +208,6 @@ def view(picture: Picture, camera: perspective.Camera, name: str) -> bytes:
         problem = f"{name}: {share:.0%} of the view to {camera.heading_deg:g} degrees is of one colour, {colour}."
         raise errors.ImageRefused("error_image", problem)
     return content
-
-
-def check_heading(heading_deg: float) -> None:
-    """Raises OptionError if a heading is not a finite number of degrees."""
-    if not math.isfinite(heading_deg):
-        raise errors.OptionError(f"heading {heading_deg} is not a number of degrees.", "give 0 to 360")
 
 
 def is_allowed(url: str, domains: Sequence[str], from_this_machine: bool) -> bool:

@@ -20,6 +20,7 @@ MissReason = Literal[
     "too_old",
     "too_new",
     "no_heading",
+    "no_road",
     "licence",
     "other_host",
 ]
@@ -110,6 +111,30 @@ class Source(Protocol):
 
         Args:
             pano_id: The source's own name of it.
+
+        Raises:
+            SourceStop: If asking is useless.
+            SourceRetry: If there was no answer.
+        """
+        ...
+
+    def road_deg(self, panorama: Panorama) -> float | None:
+        """Returns the bearing of the road at a panorama, degrees, or None if unknown.
+
+        Args:
+            panorama: What `look_up` returned.
+
+        Raises:
+            SourceStop: If asking is useless.
+            SourceRetry: If there was no answer.
+        """
+        ...
+
+    def other_dates(self, panorama: Panorama) -> list[Panorama]:
+        """Returns fit panoramas of the same place, one for each other month, oldest first.
+
+        Args:
+            panorama: What `look_up` returned.
 
         Raises:
             SourceStop: If asking is useless.

@@ -1,10 +1,13 @@
-"""HTTP statuses of map services and the reaction that each asks of a client.
+"""HTTP statuses and JSON of map services, and the reaction to each.
 
 https://developers.google.com/maps/documentation/streetview/error-messages
 """
 
+import json
+import math
 import re
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeGuard
 
 from geods import errors
 from geods.imagery.http import api_key, transport
@@ -69,6 +72,51 @@ def malform(text: str, said: str) -> NoReturn:
         SourceStop: Always, "request".
     """
     raise errors.SourceStop("request", f"{said}: {text}", _REQUEST_NEXT)
+
+
+def parse(answer: transport.Answer) -> Mapping[str, Any] | None:
+    """Returns the JSON object of an answer, without API keys, or None."""
+    try:
+        record = json.loads(api_key.redact(answer.content.decode("utf-8-sig", errors="replace")))
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def json_object(answer: transport.Answer, what: str) -> Mapping[str, Any]:
+    """Returns the JSON object of an answer.
+
+    Raises:
+        SourceRetry: If it is none, as of a login page; without a cause, as a JSONDecodeError carries the whole text.
+    """
+    record = parse(answer)
+    if record is None:
+        start = shown(api_key.redact(answer.content.decode("utf-8-sig", errors="replace"))[:80])
+        raise errors.SourceRetry("network", f"{what}: the answer is no JSON object, but begins: {start!r}.")
+    return record
+
+
+def mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Returns an object inside an answer, empty if there is none."""
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def is_within(value: object, most: float) -> TypeGuard[float]:
+    """Returns whether a value of an answer is a number from -most to most."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and -most <= value <= most  # type: ignore[arg-type, operator]
+
+
+def position(shape: object) -> tuple[float, float] | None:
+    """Returns (lat_deg, lon_deg) of a GeoJSON point, or None.
+
+    Also of 0, 0, which receivers without a fix say: a place in the Gulf of Guinea.
+    """
+    point = shape.get("coordinates") if isinstance(shape, dict) else None
+    if not isinstance(point, list) or len(point) < 2 or not is_within(point[1], 90) or not is_within(point[0], 180):
+        return None
+    return (float(point[1]), float(point[0])) if point[0] or point[1] else None
 
 
 def text_of(answer: transport.Answer) -> str:

@@ -17,20 +17,21 @@ from collections.abc import Sequence
 
 from geods import errors
 from geods.geo import geometry
-from geods.imagery import acceptance, nearest_search, perspective, pictures, source
-from geods.imagery.http import transport, url_policy
+from geods.imagery import nearest_search, pictures, source
+from geods.imagery.http import status, transport, url_policy
 from geods.imagery.panoramax import panoramax_options, responses
 
 NAME = "panoramax"
 LICENCE = "CC-BY-SA-4.0 or etalab-2.0, as views.csv says picture by picture"
 # An item has about 4 kB; a box in a town holds thousands, of which the nearest come first.
 MOST_RESULTS = 50
-_LIMITS = transport.Limits(answer_s=120.0, max_bytes=60_000_000)
+# Within 25 m; the server itself drops what is within 1 m and 60 degrees of another picture of the same upload.
+_MOST_OTHERS = 1000
 _FIRST_RADIUS_KM, _GROWTH = 0.15, 8
 _KM_PER_DEG = math.radians(1) * geometry.EARTH_RADIUS_KM
 
 
-class Panoramax:
+class Panoramax(pictures.PictureClient):
     """A source.Source over HTTP.
 
     A look-up sends as many searches as it takes, mostly one, and is one attempt.
@@ -47,7 +48,7 @@ class Panoramax:
         units_per_image: 0.
     """
 
-    name, licence, has_own_licences, units_per_image = NAME, LICENCE, True, 0
+    name, licence, has_own_licences = NAME, LICENCE, True
 
     def __init__(
         self,
@@ -56,11 +57,10 @@ class Panoramax:
         most_results: int = MOST_RESULTS,
     ) -> None:
         """Opens no connection yet."""
+        super().__init__(options, limits)
         self._options, self._most_results = options, most_results
         self._api = f"{options.api_base.rstrip('/')}/api"
-        self._transport = transport.Transport(limits or _LIMITS)
         self._last_item = pictures.LastOfThread[responses.Item]()
-        self._last_picture = pictures.LastOfThread[pictures.Picture]()
 
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
         """Returns the nearest picture that is fit, or why there is none.
@@ -80,8 +80,7 @@ class Panoramax:
             if radius_km >= end_km:
                 break
             radius_km, most = min(radius_km * _GROWTH, end_km), self._most_results * _GROWTH
-        ranked = sorted(misses.values(), key=lambda miss: (miss.reason == "zero_results", miss.reason, miss.detail))
-        return ranked[0] if ranked else source.Miss("zero_results")
+        return pictures.main_miss(misses.values())
 
     def _ask(
         self, point: tuple[float, float], most: int, misses: dict[str, source.Miss], box: nearest_search.Box
@@ -96,8 +95,7 @@ class Panoramax:
             if isinstance(judged, source.Miss):
                 misses[judged.detail] = judged
                 continue
-            at = (judged.panorama.lat_deg, judged.panorama.lon_deg)
-            away_km = float(geometry.haversine_km(point, at))
+            away_km = pictures.distance_km(point, judged.panorama)
             fit.append(nearest_search.Found(away_km, judged.panorama.pano_id, judged))
         return fit, _more_km(box, records, point) if len(records) >= most else math.inf
 
@@ -113,29 +111,42 @@ class Panoramax:
         self._last_item.put(pano_id, found)
         return found.panorama
 
-    def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
-        """Returns one view as JPEG bytes, a flat picture's at its own heading.
+    def road_deg(self, panorama: source.Panorama) -> float | None:
+        """Returns the bearing from the picture before to the one after it, or None.
 
-        See source.Source.fetch.
+        See source.Source.road_deg.
         """
-        pictures.check_heading(heading_deg)
-        options, name = self._options, f"picture {panorama.pano_id}"
-        picture = self._last_picture.get(panorama.pano_id, lambda: self._picture(panorama.pano_id, name))
-        shape = (options.pitch_deg, options.fov_deg, options.height_px, options.width_px)
-        return pictures.view(picture, perspective.Camera(heading_deg, *shape), name)
+        name = f"picture {panorama.pano_id}"
+        return self._last_item.get(panorama.pano_id, lambda: self._found_again(panorama.pano_id, name)).road_deg
 
-    def close(self) -> None:
-        """Closes all connections."""
-        self._transport.close()
+    def other_dates(self, panorama: source.Panorama) -> list[source.Panorama]:
+        """Returns pictures of the same place, one for each other month, oldest first.
+
+        See source.Source.other_dates.
+        """
+        point = (panorama.lat_deg, panorama.lon_deg)
+        found = []
+        for box in nearest_search.tiles(*point, pictures.SAME_PLACE_KM, side_deg=360.0):
+            params = {"bbox": box.text, "limit": str(_MOST_OTHERS)} | self._months()
+            found += [self._judged(record) for record in self._search(params, "search")]
+        return pictures.one_a_month(panorama, (one.panorama for one in found if isinstance(one, responses.Item)))
 
     def _search(self, params: dict[str, str], what: str) -> list[responses.Record]:
         """Sends one search."""
         return responses.items(self._transport.get(f"{self._api}/search", params), what)
 
     def _months(self) -> dict[str, str]:
-        """Returns the `datetime` parameter."""
-        first, end = acceptance.time_span(self._options)
-        return {"datetime": f"{first or '..'}/{end or '..'}"} if first or end else {}
+        """Returns the `datetime` parameter; none if undated pictures are taken.
+
+        A search for a span leaves those out. Whole ISO times, as servers read bare months in ways of their own.
+        """
+        options, end = self._options, ".."
+        if options.allow_undated or not (options.min_date or options.max_date):
+            return {}
+        if options.max_date:
+            year, month = map(int, options.max_date.split("-"))
+            end = f"{year + month // 12:04d}-{month % 12 + 1:02d}-01T00:00:00Z"
+        return {"datetime": f"{f'{options.min_date}-01T00:00:00Z' if options.min_date else '..'}/{end}"}
 
     def _judged(self, record: responses.Record) -> responses.Item | source.Miss:
         """Returns a picture, or why it is not taken."""
@@ -145,7 +156,7 @@ class Panoramax:
         url = found.urls.get(self._asset(found), "")
         if not self._is_allowed(url):
             return source.Miss("other_host", f"{found.panorama.pano_id}: {pictures.shown_host(url)}")
-        return acceptance.date_refusal(found.panorama.date, self._options) or found
+        return self._options.date_refusal(found.panorama.date) or found
 
     def _asset(self, item: responses.Item) -> responses.Asset:
         """Returns the smaller of a picture's files that has enough pixels for a view.
@@ -154,7 +165,7 @@ class Panoramax:
         """
         options, frame = self._options, item.frame_px
         if item.crop is not None:
-            needed_px = perspective.Camera(0, 0, options.fov_deg, options.height_px, options.width_px).sphere_width_px
+            needed_px = options.camera(0).sphere_width_px
             shown_px = responses.SD_WIDTH_PX / (1 - item.crop.left - item.crop.right)
         else:
             if frame is None:
@@ -195,7 +206,7 @@ def _more_km(box: nearest_search.Box, records: Sequence[responses.Record], point
     middle = ((box.south + box.north) / 2, (box.west + box.east) / 2)
     if math.dist(middle, point) > 1e-6:
         return 0.0
-    places = [place for place in map(responses.position, records) if place]
+    places = [place for place in (status.position(record.get("geometry")) for record in records) if place]
     away_deg = [math.hypot(lat - middle[0], (lon - middle[1] + 180) % 360 - 180) for lat, lon in places]
     if any(near > far + 1e-9 for near, far in itertools.pairwise(away_deg)) or not away_deg:
         return 0.0

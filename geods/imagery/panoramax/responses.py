@@ -5,13 +5,13 @@ object {"message", "status_code"}.
 """
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
 from geods import errors
+from geods.geo import geometry
 from geods.imagery import acceptance, perspective, source
 from geods.imagery.http import status, transport
 
@@ -41,6 +41,7 @@ class Item:
         crop: What a panorama lacks of the sphere; None of a flat picture.
         urls: Where its files are.
         frame_px: (height, width) of the picture as it was uploaded, the frame of a panorama; None if not given.
+        road_deg: Bearing of the road or path, along its collection; None if not known.
     """
 
     panorama: source.Panorama
@@ -48,6 +49,7 @@ class Item:
     crop: perspective.Crop | None
     urls: Mapping[Asset, str]
     frame_px: tuple[int, int] | None
+    road_deg: float | None
 
 
 def items(answer: transport.Answer, what: str) -> list[Mapping[str, Any]]:
@@ -61,16 +63,19 @@ def items(answer: transport.Answer, what: str) -> list[Mapping[str, Any]]:
         said = f"{what}: HTTP status {answer.status}: {status.text_of(answer)}"
         raise errors.SourceStop("request", said, _BASE_NEXT)
     status.check(answer, what)
-    text = answer.content.decode("utf-8-sig", errors="replace")
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
-        record = None
-    features = record.get("features") if isinstance(record, dict) else None
+    features = status.json_object(answer, what).get("features")
     if not isinstance(features, list):
-        start = status.shown(text[:80])
-        raise errors.SourceRetry("network", f"{what}: the answer is no list of pictures, but begins: {start!r}.")
+        raise errors.SourceRetry("network", f"{what}: the answer has no list of pictures.")
     return [feature for feature in features if isinstance(feature, dict)]
+
+
+def road_deg(record: Record) -> float | None:
+    """Returns the bearing from the picture before to the one after, or None."""
+    links = record.get("links")
+    beside = {link.get("rel"): link for link in links if isinstance(link, dict)} if isinstance(links, list) else {}
+    found = (beside.get("prev", {}).get("geometry"), record.get("geometry"), beside.get("next", {}).get("geometry"))
+    places = [place for place in map(status.position, found) if place]
+    return float(geometry.bearing_deg(places[0], places[-1])) if len(set(places)) > 1 else None
 
 
 def item(record: Mapping[str, Any], kind: Kind, name: str, any_licence: bool) -> Item | source.Miss:
@@ -82,10 +87,11 @@ def item(record: Mapping[str, Any], kind: Kind, name: str, any_licence: bool) ->
         name: Name of the source.
         any_licence: Whether to take pictures whose licence is not known to be free.
     """
-    pano_id, place, properties = identity(record), position(record), _mapping(record, "properties")
+    pano_id, place = identity(record), status.position(record.get("geometry"))
+    properties = status.mapping(record, "properties")
     if not pano_id or not place:
         return source.Miss("no_position", f"id {status.shown(str(record.get('id')))}")
-    optics = _mapping(properties, "pers:interior_orientation")
+    optics = status.mapping(properties, "pers:interior_orientation")
     if (optics.get("field_of_view") == 360) != (kind == "panorama"):
         return source.Miss("zero_results", f"{pano_id} is no {kind} picture")
     licence = _licence(record, properties)
@@ -111,6 +117,7 @@ def item(record: Mapping[str, Any], kind: Kind, name: str, any_licence: bool) ->
         _crop(optics) if kind == "panorama" else None,
         _urls(record),
         _frame_px(optics),
+        road_deg(record),
     )
 
 
@@ -118,15 +125,6 @@ def identity(record: Mapping[str, Any]) -> str:
     """Returns the id of an item, or "" if it is none that may stand in a URL."""
     found = str(record.get("id", ""))
     return found if _ID.fullmatch(found) else ""
-
-
-def position(record: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Returns (lat_deg, lon_deg) of an item, or None without a position."""
-    point = _mapping(record, "geometry").get("coordinates")
-    if not isinstance(point, list) or len(point) < 2 or not _is_within(point[1], 90) or not _is_within(point[0], 180):
-        return None
-    # GPS receivers without a fix say 0, 0, a place in the Gulf of Guinea.
-    return (float(point[1]), float(point[0])) if point[0] or point[1] else None
 
 
 def _heading_deg(properties: Mapping[str, Any], kind: Kind) -> float | None:
@@ -137,9 +135,9 @@ def _heading_deg(properties: Mapping[str, Any], kind: Kind) -> float | None:
     Without GPSImgDirection, or with 0, the server puts the direction of travel into view:azimuth, or 0, and does not
     say so. Azimuths are whole degrees: the field is used where the two agree, so that no half degree is lost.
     """
-    exif, azimuth = _mapping(properties, "exif"), properties.get("view:azimuth")
+    exif, azimuth = status.mapping(properties, "exif"), properties.get("view:azimuth")
     written = _rational(exif.get("Exif.GPSInfo.GPSImgDirection"))
-    if written and _is_within(azimuth, 360):
+    if written and status.is_within(azimuth, 360):
         agrees = abs((written - azimuth + 180) % 360 - 180) <= 1
         return (written if agrees else float(azimuth)) % 360
     posed = _rational(exif.get("Xmp.GPano.PoseHeadingDegrees"))
@@ -152,7 +150,7 @@ def _tilt_deg(properties: Mapping[str, Any], kind: Kind) -> tuple[float, float]:
     A flat picture is taken as it is.
     """
     values = (properties.get("pers:pitch"), properties.get("pers:roll"))
-    pitch, roll = (float(value) if _is_within(value, 180) else 0.0 for value in values)
+    pitch, roll = (float(value) if status.is_within(value, 180) else 0.0 for value in values)
     return (pitch, roll) if kind == "panorama" else (0.0, 0.0)
 
 
@@ -166,7 +164,7 @@ def _crop(optics: Mapping[str, Any]) -> perspective.Crop:
         return perspective.WHOLE
     height_px, width_px = frame
     sides = (width_px, height_px, width_px, height_px)
-    shares = [part / side if _is_within(part, side) else -1.0 for part, side in zip(missing, sides, strict=True)]
+    shares = [part / side if status.is_within(part, side) else -1.0 for part, side in zip(missing, sides, strict=True)]
     left, top, right, bottom = shares
     possible = min(shares) >= 0 and left + right < 1 and top + bottom < 1
     return perspective.Crop(left, top, right, bottom) if possible else perspective.WHOLE
@@ -175,15 +173,19 @@ def _crop(optics: Mapping[str, Any]) -> perspective.Crop:
 def _frame_px(optics: Mapping[str, Any]) -> tuple[int, int] | None:
     """Returns (height_px, width_px) of the picture as it was uploaded, or None."""
     sides = optics.get("sensor_array_dimensions")
-    if not isinstance(sides, list) or len(sides) != 2 or not all(_is_within(side, 1e6) and side >= 1 for side in sides):
+    if (
+        not isinstance(sides, list)
+        or len(sides) != 2
+        or not all(status.is_within(side, 1e6) and side >= 1 for side in sides)
+    ):
         return None
     return int(sides[1]), int(sides[0])
 
 
 def _urls(record: Mapping[str, Any]) -> dict[Asset, str]:
     """Returns where the files of an item are."""
-    assets = _mapping(record, "assets")
-    found = {name: _mapping(assets, name).get("href") for name in ("hd", "sd")}
+    assets = status.mapping(record, "assets")
+    found = {name: status.mapping(assets, name).get("href") for name in ("hd", "sd")}
     return {name: href for name, href in found.items() if isinstance(href, str)}  # type: ignore[misc]
 
 
@@ -218,15 +220,3 @@ def _rational(text: object) -> float | None:
 def _text(value: object) -> str:
     """Returns a text of the answer as one short line; empty if it is no text."""
     return status.shown(value)[:_LONGEST_TEXT] if isinstance(value, str) else ""
-
-
-def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Returns an object of the answer, empty if there is none."""
-    value = record.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _is_within(value: object, most: float) -> TypeGuard[float]:
-    """Returns whether a value is a number from -most to most."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and -most <= value <= most  # type: ignore[arg-type, operator]

@@ -2,21 +2,16 @@
 
 The points of a cell are worked on strictly in order, and a panorama must lie in the cell that was sampled, so no two
 cells can claim the same one: what a tree gets does not depend on threads, restarts or which cell came first.
-
-Where to look: a stream of points for each cell that depends on nothing but the seed.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from geods import errors
 from geods.geo import partition
 from geods.imagery import source as imagery_source
 from geods.imagery.scraping import budget as scraping_budget
-from geods.imagery.scraping import journal_writer, options, outcome, points, retry, staging
+from geods.imagery.scraping import journal_writer, options, outcome, points, retry, sampling, staging
 
 _PROBES = 3
 
@@ -33,8 +28,10 @@ class ScrapeContext:
         budget: What may be spent.
         look_up: How to look up.
         fetch: How to fetch.
-        images: Counts the images that came.
+        sampler: Points of the cells.
         listed: The listed points of each stream; empty where points are sampled.
+        images: Counts the images that came.
+        locations: Counts the points of all cells where a location was "found", those of earlier runs too, or "missed".
     """
 
     settings: options.ScrapeOptions
@@ -44,8 +41,10 @@ class ScrapeContext:
     budget: scraping_budget.Budget
     look_up: retry.Retries
     fetch: retry.Retries
-    images: retry.Tally
-    listed: Mapping[int, Sequence[points.Point]] = dataclasses.field(default_factory=dict)
+    sampler: sampling.Sampler
+    listed: Mapping[int, Sequence[points.Point]]
+    images: retry.Tally = dataclasses.field(default_factory=retry.Tally)
+    locations: retry.Tally = dataclasses.field(default_factory=retry.Tally)
 
 
 @dataclasses.dataclass
@@ -99,12 +98,21 @@ class CellWork:
                 # What is spent is told at the end, as other locations are being finished.
                 raise outcome.StopScrapeError(outcome.Outcome("budget")) from None
             self.finished += 1
+            self._check_found(self.accepted > before)
+
+    def _check_found(self, found: bool) -> None:
+        """Ends a scrape in which no cell finds anything."""
+        most = self.tools.settings.lookups_in_vain
+        self.tools.locations.add("found" if found else "missed")
+        counts = self.tools.locations.counts()
+        if not self.tools.listed and not counts.get("found") and counts["missed"] >= most > 0:
+            raise outcome.StopScrapeError(outcome.nothing_found(counts["missed"]))
 
     def _point(self, ordinal: int) -> tuple[float, float]:
         """Returns where a query asks; 0, 0 if it is for a panorama id alone."""
         if self.tools.listed:
             return self.tools.listed[self.cell][ordinal].position or (0.0, 0.0)
-        return query_point(self.tools.cells, self.tools.settings.seed, self.cell, ordinal)
+        return self.tools.sampler.point(self.cell, ordinal)
 
     def _settle(self, ordinal: int, point: tuple[float, float]) -> None:
         """Finds out all about one point."""
@@ -136,36 +144,69 @@ class CellWork:
         if isinstance(found, imagery_source.Miss):
             self.tools.journal.miss(self.cell, ordinal, point, found.reason, found.detail)
             return None
-        location_id = f"{found.lat_deg:.7f},{found.lon_deg:.7f}"
+        chosen = self._of_dates(found)
+        location_id = f"{chosen[0].lat_deg:.7f},{chosen[0].lon_deg:.7f}"
         # Of the name, not of the position: rounding may lead over a border, and the name is what readers label.
         lat_deg, lon_deg = map(float, location_id.split(","))
         cell = int(self.tools.cells.label(lat_deg, lon_deg)[0])
+        headings, reason = self._headings(chosen[0], listed), ""
         if cell < 0 or (self.cell < len(self.tools.cells) and cell != self.cell):
-            self.tools.journal.miss(self.cell, ordinal, point, "other_cell", found.pano_id)
+            reason = "other_cell"
+        elif not headings:
+            reason = "no_road"
+        elif spread_km := self.tools.settings.spread_km:
+            there = self.tools.journal.locations(self.cell)
+            reason = sampling.crowding((lat_deg, lon_deg), cell, self.tools.cells, there, spread_km)
+        if reason:
+            self.tools.journal.miss(self.cell, ordinal, point, reason, chosen[0].pano_id)
             return None
-        asked = self.tools.settings.headings
-        if listed and listed.heading_deg is not None:
-            asked = (listed.heading_deg,)
-        headings = asked if found.heading_deg is None else (found.heading_deg,)
-        claim = journal_writer.Reservation(cell, ordinal, location_id, found, headings, self.cell, bool(listed))
+        others = tuple(other for other in chosen[1:] if not self.tools.journal.is_taken(other.pano_id))
+        claim = journal_writer.Reservation(
+            cell, ordinal, location_id, chosen[0], headings, self.cell, bool(listed), others
+        )
         if self.tools.journal.claim(claim, point):
             return None
         return claim
 
+    def _of_dates(self, found: imagery_source.Panorama) -> list[imagery_source.Panorama]:
+        """Returns the panoramas of --dates; the first gives the location its position."""
+        dates = self.tools.settings.dates
+        if not dates:
+            return [found]
+        others = self.tools.look_up.call(lambda: self.tools.source.other_dates(found))
+        by_date = sorted((one for one in (found, *others) if one.date), key=lambda one: one.date or "")
+        if not by_date or dates == ("all",):
+            return [found, *others]
+        ends = {"newest": by_date[-1], "oldest": by_date[0]}
+        return list(dict.fromkeys(ends[date] for date in dates))
+
+    def _headings(self, found: imagery_source.Panorama, listed: points.Point | None) -> tuple[int, ...]:
+        """Returns the headings of a location's views; none if its road is unknown."""
+        if found.heading_deg is not None:
+            return (found.heading_deg,)
+        if listed and listed.heading_deg is not None:
+            return (listed.heading_deg,)
+        wanted, road_deg = self.tools.settings.parsed_headings, None
+        if any(heading.base == "road" for heading in wanted):
+            road_deg = self.tools.look_up.call(lambda: self.tools.source.road_deg(found))
+            if road_deg is None:
+                return ()
+        return sampling.headings(wanted, self.tools.settings.seed, found.pano_id, road_deg)
+
     def _get(self, claim: journal_writer.Reservation) -> None:
         """Fetches all views of a claim and puts the location into the tree."""
         tools, place = self.tools, staging.StagedLocation(self.tools.settings.out, claim)
-        missing = [heading for heading in claim.headings if not place.has(heading)]
+        missing = [(shot, heading) for shot, heading in claim.views if not place.has(shot, heading)]
         with tools.budget.holding(len(missing) * tools.source.units_per_image) as hold:
-            for heading in missing:
+            for shot, heading in missing:
                 try:
-                    content = self._fetch(claim, heading, hold)
+                    content = self._fetch(shot, heading, hold)
                 except errors.ImageRefused as error:
                     self._fail(claim, place, f"image_{error.reason}", f"{heading}: {error.problem}")
                     return
-                place.write(heading, content)
+                place.write(shot, heading, content)
                 tools.images.add("whole")
-        facts = place.facts(claim.headings)
+        facts = place.facts()
         hashes = [digest for _, digest in facts.values()]
         twin = tools.journal.twin(claim.cell, hashes)
         if twin or len(set(hashes)) < len(hashes):
@@ -175,9 +216,9 @@ class CellWork:
         tools.journal.complete(claim, facts)
         self.accepted += 1
 
-    def _fetch(self, claim: journal_writer.Reservation, heading: int, hold: scraping_budget.Hold) -> bytes:
+    def _fetch(self, shot: imagery_source.Panorama, heading: int, hold: scraping_budget.Hold) -> bytes:
         """Returns the bytes of one view; every request is paid before it is sent."""
-        tools, pano_id = self.tools, claim.panorama.pano_id
+        tools, pano_id = self.tools, shot.pano_id
         units = tools.source.units_per_image
 
         def pay() -> None:
@@ -190,7 +231,7 @@ class CellWork:
                 hold.take_back(units)
                 tools.journal.reserve(pano_id, heading, -units)
 
-        return tools.fetch.call(lambda: tools.source.fetch(claim.panorama, heading), pay, unpay)
+        return tools.fetch.call(lambda: tools.source.fetch(shot, heading), pay, unpay)
 
     def _fail(self, claim: journal_writer.Reservation, place: staging.StagedLocation, reason: str, detail: str) -> None:
         """Writes down that a claim gave no location."""
@@ -204,7 +245,7 @@ class CellWork:
             HaltError: If the service answers nothing.
         """
         settings = self.tools.settings
-        beside = query_point(self.tools.cells, settings.seed, min(self.cell, len(self.tools.cells) - 1), ordinal + 1)
+        beside = self.tools.sampler.point(min(self.cell, len(self.tools.cells) - 1), ordinal + 1)
         try:
             dataclasses.replace(self.tools.look_up, attempts=_PROBES).call(lambda: self.tools.source.look_up(*beside))
         except retry.GaveUpError:
@@ -219,26 +260,3 @@ class CellWork:
             self.claim = None
         else:
             self.tools.journal.miss(self.cell, ordinal, point, "no_answer", error.problem)
-
-
-def query_point(cells: partition.Partition, seed: int, cell: int, ordinal: int) -> tuple[float, float]:
-    """Returns point number `ordinal` of a cell as (lat_deg, lon_deg).
-
-    Uniform by area inside the cell.
-
-    Each point has a generator of its own, so any can be drawn without those before it, in any order, on any thread.
-
-    Args:
-        cells: The partition.
-        seed: Another seed gives other points.
-        cell: Number of the cell.
-        ordinal: 0, 1, 2 ...
-
-    Raises:
-        PartitionError: If there is no such cell.
-    """
-    digest = hashlib.blake2b(f"geods query {seed} {cell} {ordinal}".encode(), digest_size=16).digest()
-    rng = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
-    # Seven decimals are a centimetre: what is sent to a service is what the journal keeps.
-    lat_deg, lon_deg = cells.sample(cell, 1, rng)[0].round(7).tolist()
-    return lat_deg, lon_deg

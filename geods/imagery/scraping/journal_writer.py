@@ -26,6 +26,7 @@ class Reservation:
         headings: Headings of its views.
         stream: Number under which the query is kept; that of the cell if None.
         is_listed: Whether it was asked for by a list of points, which may have several of one sequence.
+        others: Panoramas of the same place from other months, for the same headings.
     """
 
     cell: int
@@ -35,6 +36,16 @@ class Reservation:
     headings: tuple[int, ...] = ()
     stream: int | None = None
     is_listed: bool = False
+    others: tuple[source.Panorama, ...] = ()
+
+    @property
+    def views(self) -> list[tuple[source.Panorama, int]]:
+        """All views, as panorama and heading; a flat picture has its own."""
+        found = [(self.panorama, heading) for heading in self.headings]
+        for other in self.others:
+            own = self.headings if other.heading_deg is None else (other.heading_deg,)
+            found += [(other, heading) for heading in own]
+        return found
 
     @property
     def query(self) -> tuple[int, int]:
@@ -128,18 +139,43 @@ class Writer:
         From an earlier run.
         """
         row = self._one(
-            "SELECT panorama.cell, ordinal, location_id, pano_id, date, copyright, source, licence, sequence FROM query"
-            " JOIN panorama USING (pano_id) WHERE query.cell = ? AND outcome = ?",
+            "SELECT ordinal, location_id FROM query JOIN panorama USING (pano_id) WHERE query.cell = ? AND outcome = ?",
             (stream, scrape_journal.OPEN),
         )
         if row is None:
             return None
-        cell, ordinal, location_id, pano_id, date, copyright_text, name, licence, sequence = row
+        ordinal, location_id = row
         lat_deg, lon_deg = map(float, location_id.split(","))
-        panorama = source.Panorama(pano_id, lat_deg, lon_deg, date, copyright_text, name, licence, sequence)
         with self._lock:
-            rows = self._connection.execute("SELECT heading_deg FROM image WHERE pano_id = ?", (pano_id,)).fetchall()
-        return Reservation(cell, ordinal, location_id, panorama, tuple(heading for (heading,) in rows), stream)
+            rows = self._connection.execute(
+                "SELECT panorama.cell, panorama.pano_id, panorama.date, panorama.copyright, panorama.source,"  # noqa: S608 - constants
+                " panorama.licence, panorama.sequence, heading_deg FROM panorama AS place"
+                f" {scrape_journal.SHOTS} JOIN image ON image.pano_id = panorama.pano_id"
+                " WHERE place.location_id = ? ORDER BY panorama.location_id, heading_deg",
+                (location_id,),
+            ).fetchall()
+        headings: dict[source.Panorama, tuple[int, ...]] = {}
+        for _, name, date, *about, heading in rows:
+            shot = source.Panorama(name, lat_deg, lon_deg, date, *about)
+            headings[shot] = (*headings.get(shot, ()), heading)
+        (panorama, own), *others = headings.items()
+        # Of flat pictures each has a heading of its own.
+        kept = [shot if found == own else dataclasses.replace(shot, heading_deg=found[0]) for shot, found in others]
+        return Reservation(rows[0][0], ordinal, location_id, panorama, own, stream, others=tuple(kept))
+
+    def locations(self, stream: int) -> list[tuple[float, float]]:
+        """Returns the positions of a cell's locations, complete or open."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT location_id FROM query JOIN panorama USING (pano_id)"
+                " WHERE query.cell = ? AND outcome IN (?, ?)",
+                (stream, scrape_journal.OPEN, scrape_journal.ACCEPTED),
+            ).fetchall()
+        return [tuple(map(float, location_id.split(","))) for (location_id,) in rows]  # type: ignore[misc]
+
+    def is_taken(self, pano_id: str) -> bool:
+        """Returns whether a panorama is in the journal already."""
+        return self._one("SELECT 1 FROM panorama WHERE pano_id = ?", (pano_id,)) is not None
 
     def miss(self, cell: int, ordinal: int, point: tuple[float, float], reason: str, detail: str) -> None:
         """Writes down that a query gave no panorama."""
@@ -158,16 +194,10 @@ class Writer:
             about_query = (*found.query, *point, outcome, panorama.pano_id if reason else "", pano_id)
             run.execute("INSERT INTO query VALUES (?, ?, ?, ?, ?, ?, ?)", about_query)
             if not reason:
-                sequence, listed = panorama.sequence, None
-                if found.is_listed:
-                    sequence, listed = listed, sequence
-                about = (panorama.date, panorama.copyright, panorama.source, panorama.licence, sequence)
-                about_panorama = (panorama.pano_id, found.cell, found.location_id, *about)
-                run.execute("INSERT INTO panorama VALUES (?, ?, ?, ?, ?, ?, ?, ?)", about_panorama)
-                if panorama.original_name or listed:
-                    about_original = (panorama.pano_id, panorama.original_name, listed)
-                    run.execute("INSERT INTO original VALUES (?, ?, ?)", about_original)
-                rows = [(panorama.pano_id, heading) for heading in found.headings]
+                self._insert(run, found, panorama, found.location_id, found.is_listed)
+                for other in found.others:
+                    self._insert(run, found, other, f"{found.location_id}/{other.date}", True)
+                rows = [(shot.pano_id, heading) for shot, heading in found.views]
                 run.executemany("INSERT INTO image (pano_id, heading_deg) VALUES (?, ?)", rows)
         return reason
 
@@ -191,19 +221,18 @@ class Writer:
         )
         return None if row is None else str(row[0])
 
-    def complete(self, claim: Reservation, images: Mapping[int, tuple[int, str]]) -> None:
+    def complete(self, claim: Reservation, images: Mapping[tuple[str, int], tuple[int, str]]) -> None:
         """Writes down that all views of a claim are in place.
 
         Args:
             claim: The claim.
-            images: By heading, the bytes and the SHA-256 of each image.
+            images: By panorama and heading, the bytes and the SHA-256 of each image.
         """
-        pano_id = claim.panorama.pano_id
         with self._transaction() as run:
-            rows = [(size, digest, pano_id, heading) for heading, (size, digest) in images.items()]
+            rows = [(*about, *view) for view, about in images.items()]
             run.executemany("UPDATE image SET bytes = ?, sha256 = ? WHERE pano_id = ? AND heading_deg = ?", rows)
             self._finish(run, claim, scrape_journal.ACCEPTED, "")
-            run.execute("INSERT INTO arrival (pano_id) VALUES (?)", (pano_id,))
+            run.execute("INSERT INTO arrival (pano_id) VALUES (?)", (claim.panorama.pano_id,))
 
     def fail(self, claim: Reservation, reason: str, detail: str) -> None:
         """Writes down that a claim gave no location; its panorama is not tried again."""
@@ -214,6 +243,18 @@ class Writer:
         """Sets the outcome of a claim's query."""
         values = (outcome, detail, *claim.query)
         run.execute("UPDATE query SET outcome = ?, detail = ? WHERE cell = ? AND ordinal = ?", values)
+
+    def _insert(
+        self, run: sqlite3.Connection, found: Reservation, panorama: source.Panorama, location_id: str, many: bool
+    ) -> None:
+        """Inserts a panorama; `many` of one sequence have that in another table."""
+        own, listed = (None, panorama.sequence) if many else (panorama.sequence, None)
+        about = (panorama.date, panorama.copyright, panorama.source, panorama.licence, own)
+        row = (panorama.pano_id, found.cell, location_id, *about)
+        run.execute("INSERT INTO panorama VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        if panorama.original_name or listed:
+            original = (panorama.pano_id, panorama.original_name, listed)
+            run.execute("INSERT INTO original VALUES (?, ?, ?)", original)
 
     def _taken(self, found: Reservation) -> str:
         """Returns why a panorama may not be taken, or ""."""

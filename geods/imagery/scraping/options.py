@@ -1,12 +1,36 @@
 """The options of a scrape."""
 
 import dataclasses
+import re
+from typing import Literal
 
 from geods import errors
 from geods.cli import flags
 from geods.imagery.scraping import budget
 
 SAVED_NAME = "scrape.cfg"
+_HEADING = re.compile(r"(road|random)?\+?(\d{1,3})?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """Heading of one view.
+
+    Attributes:
+        base: From where it is counted: north, the road, or a direction drawn at random.
+        offset_deg: Whole degrees from 0 to 359, clockwise.
+    """
+
+    base: Literal["north", "road", "random"]
+    offset_deg: int
+
+    @classmethod
+    def parse(cls, word: object) -> "Heading | None":
+        """Returns the heading of 90, road, road+180, random; None of another word."""
+        found = _HEADING.fullmatch(str(word).strip())
+        if not found or not any(found.groups()) or int(found[2] or 0) > 359 or (found[1] == "random" and found[2]):
+            return None
+        return cls(found[1] or "north", int(found[2] or 0))  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +51,22 @@ class ScrapeOptions:
     lookups_per_location: int = flags.option(
         10, "Points looked up before a cell is given up, times locations_per_cell."
     )
-    headings: tuple[int, ...] = flags.option((0, 90, 180), "Headings of a location's views, degrees from north.")
+    lookups_in_vain: int = flags.option(
+        300, "Points looked up before a scrape stops in which no cell found anything; 0 for all of them."
+    )
+    headings: tuple[str, ...] = flags.option(
+        ("0", "90", "180"),
+        "Headings of a location's views: degrees from north; road, along the road, or road+90 and the like, where the"
+        " source says where it leads; random, once for each view.",
+    )
+    dates: tuple[str, ...] = flags.option(
+        (), "Of the pictures at one place: newest, oldest, both, or all, one a month; the nearest if empty."
+    )
+    spread_km: float = flags.option(0.0, "Least distance between locations, km.")
+    near: str = flags.option(
+        "", "File of points, such as towns (as --points), near which to sample more densely.", path="in"
+    )
+    near_km: float = flags.option(10.0, "Distance from the points of --near at which density falls to 1/e, km.")
     seed: int = flags.option(0, "Another seed samples other points.")
     workers: int = flags.option(8, "Requests under way at once, at most.")
     images_per_s: float = flags.option(10.0, "Images asked for a second, at most.")
@@ -53,9 +92,35 @@ class ScrapeOptions:
             self._require(name, 0 < getattr(self, name) < float("inf"), "must be above 0")
         for name in ("max_cost", "price_per_1000", "free_images"):
             self._require(name, 0 <= getattr(self, name) < float("inf"), "must be 0 or more")
-        whole = all(0 <= heading < 360 for heading in self.headings)
-        different = len(set(self.headings)) == len(self.headings) > 0
-        self._require("headings", whole and different, "must be different whole degrees from 0 to 359")
+        for name in ("spread_km", "lookups_in_vain"):
+            self._require(name, 0 <= getattr(self, name) < float("inf"), "must be 0 or more")
+        self._require("near_km", 0 < self.near_km < float("inf"), "must be above 0")
+        self._check_lists()
+
+    def _check_lists(self) -> None:
+        """Raises OptionError for headings or dates that cannot be."""
+        fixed = [heading for heading in map(Heading.parse, self.headings) if heading and heading.base != "random"]
+        possible = self.headings and all(map(Heading.parse, self.headings)) and len(set(fixed)) == len(fixed)
+        if not possible:
+            problem = f"--headings={','.join(map(str, self.headings))}: must be different whole degrees from 0 to 359,"
+            raise errors.OptionError(f"{problem} or road, road+180, random.", "give such as 0,90,180 or road,road+180")
+        dates = ",".join(self.dates)
+        if tuple(sorted(self.dates)) not in {(), ("all",), ("newest",), ("oldest",), ("newest", "oldest")}:
+            raise errors.OptionError(f"--dates={dates}: must be newest, oldest, both or all.", "give --dates=all")
+        for name in ("dates", "spread_km", "near"):
+            if self.points and getattr(self, name):
+                problem = f"--{name}: has no effect with --points, whose points are taken as they are."
+                raise errors.OptionError(problem, "leave one of them out")
+
+    @property
+    def parsed_headings(self) -> tuple[Heading, ...]:
+        """The headings of a location's views."""
+        return tuple(heading for heading in map(Heading.parse, self.headings) if heading)
+
+    @property
+    def plain_headings(self) -> list[int | str]:
+        """The headings as the journal keeps them, degrees as numbers."""
+        return [int(word) if str(word).isdigit() else str(word) for word in self.headings]
 
     @property
     def prices(self) -> budget.Prices:

@@ -4,7 +4,16 @@ import dataclasses
 from typing import Literal
 
 Reason = Literal[
-    "complete", "under_target", "denied", "quota", "request", "unavailable", "budget", "disk", "interrupted"
+    "complete",
+    "under_target",
+    "nothing_found",
+    "denied",
+    "quota",
+    "request",
+    "unavailable",
+    "budget",
+    "disk",
+    "interrupted",
 ]
 
 EXIT_CODES: dict[Reason, int] = {
@@ -15,6 +24,7 @@ EXIT_CODES: dict[Reason, int] = {
     "request": 1,
     "budget": 5,
     "under_target": 6,
+    "nothing_found": 6,
     "disk": 7,
     "interrupted": 130,
 }
@@ -49,3 +59,13 @@ class Outcome:
     def exit_code(self) -> int:
         """Exit code of the program; tools.scrape says how to go on after each."""
         return EXIT_CODES[self.reason]
+
+
+def nothing_found(lookups: int) -> Outcome:
+    """Returns the end of a scrape in which no cell found anything."""
+    detail = (
+        f"no cell found anything at {lookups:,} points; the reasons are counted above.\nNext: check that the source"
+        " has imagery there (another --source or --api_base), enlarge its radius, or relax what is refused;"
+        " --lookups_in_vain=0 asks for all points"
+    )
+    return Outcome("nothing_found", detail)

@@ -96,15 +96,27 @@ def by_stream(found: Sequence[Point], cells: partition.Partition) -> dict[int, l
     return streams
 
 
+def positions(found: Sequence[Point], path: str | os.PathLike[str]) -> list[tuple[float, float]]:
+    """Returns the positions of points, (lat_deg, lon_deg).
+
+    Raises:
+        PointsError: If one has a panorama id alone.
+    """
+    for point in found:
+        if point.position is None:
+            raise errors.PointsError(f"{path}, row {point.row}: has no lat and lon.", "name a file of places")
+    return [point.position for point in found if point.position]
+
+
 def partition_around(found: Sequence[Point]) -> partition.Partition:
     """Returns one cell that holds all points with a margin.
 
     The whole world if a row has no position.
     """
-    positions = [point.position for point in found if point.position]
-    if len(positions) < len(found):
+    places = [point.position for point in found if point.position]
+    if len(places) < len(found):
         return partition.Partition((shapely.box(-180, -90, 180, 90),))
-    lats, lons = zip(*positions, strict=True)
+    lats, lons = zip(*places, strict=True)
     west, south = max(min(lons) - _MARGIN_DEG, -180), max(min(lats) - _MARGIN_DEG, -90)
     east, north = min(max(lons) + _MARGIN_DEG, 180), min(max(lats) + _MARGIN_DEG, 90)
     return partition.Partition((shapely.box(west, south, east, north),))

@@ -15,7 +15,10 @@ _LOOK_S = 0.2
 
 
 def work_all(
-    works: Sequence[cell_scraper.CellWork], workers: int, stop: threading.Event, look: Callable[[], None]
+    works: Sequence[cell_scraper.CellWork],
+    workers: int,
+    stop: threading.Event,
+    look: Callable[[], None],
 ) -> outcome.Outcome | None:
     """Advances all cells by one location, again and again.
 

@@ -60,10 +60,10 @@ class Tally:
         self._lock = threading.Lock()
         self._counts: collections.Counter[str] = collections.Counter()
 
-    def add(self, name: str) -> None:
-        """Adds 1 to a name."""
+    def add(self, name: str, count: int = 1) -> None:
+        """Adds to a name."""
         with self._lock:
-            self._counts[name] += 1
+            self._counts[name] += count
 
     def total(self) -> int:
         """Returns the sum of all."""

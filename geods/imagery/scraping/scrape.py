@@ -27,6 +27,7 @@ from geods.imagery.scraping import (
     points,
     pool,
     retry,
+    sampling,
     scrape_journal,
     staging,
     tables,
@@ -86,18 +87,20 @@ def scrape(
     watch: Callable[[Progress], None] = lambda progress: None,
     delay_factor: float = 1.0,
     listed: Sequence[points.Point] = (),
+    near: Sequence[tuple[float, float]] = (),
 ) -> Result:
     """Scrapes until every cell has its locations or its points are used up.
 
     Args:
         settings: How much, how fast, for how much.
-        client: Where from.
-        cells: Where.
+        client: The source.
+        cells: The partition.
         client_config: What the client was told that decides which images it gives; another is refused on an old tree.
         stop: Set it to end early: what is under way is finished.
         watch: Called several times a second.
         delay_factor: Scales the waits between attempts.
         listed: Points to get instead of sampled ones; the number of locations is then theirs.
+        near: Points (lat, lon) near which to sample more densely.
 
     Raises:
         OptionError: If the images cost something and nothing may be spent.
@@ -107,7 +110,7 @@ def scrape(
     """
     workspace.check_budget(settings, client)
     stop = stop or threading.Event()
-    config = _config(settings, client, cells, listed) | dict(client_config)
+    config = _config(settings, client, cells, listed, near) | dict(client_config)
     with workspace.journal_of(settings, client, cells, config) as journal:
         money = budget.Budget(settings.prices, journal.units())
         again = retry.Tally()
@@ -119,17 +122,17 @@ def scrape(
             money,
             retry.Retries(retry.Rate(settings.lookups_per_s), settings.lookup_attempts, stop, again, delay_factor),
             retry.Retries(retry.Rate(settings.images_per_s), settings.image_attempts, stop, again, delay_factor),
-            retry.Tally(),
+            sampling.Sampler(cells, settings.seed, near, settings.near_km),
             points.by_stream(listed, cells),
         )
         works = _works(tools)
+        tools.locations.add("found", sum(work.accepted for work in works))
         found = pool.work_all(works, settings.workers, stop, lambda: watch(_progress(works, tools)))
         got = scrape_journal.OPEN if settings.dry_run else scrape_journal.ACCEPTED
         targets = {work.cell: work.target for work in works}
         rows = tables.rows(journal.outcomes(), targets, got)
+        found = _budget_reached(money) if found and found.reason == "budget" else found
         found = found or _ended(works, stop, len(listed))
-        if found.reason == "budget":
-            found = _budget_reached(money)
         _note(journal, found, settings)
         watch(_progress(works, tools))
         said = _point_outcomes(tools)
@@ -139,12 +142,23 @@ def scrape(
 
 
 def _config(
-    settings: options.ScrapeOptions, client: source.Source, cells: partition.Partition, listed: Sequence[points.Point]
+    settings: options.ScrapeOptions,
+    client: source.Source,
+    cells: partition.Partition,
+    listed: Sequence[points.Point],
+    near: Sequence[tuple[float, float]],
 ) -> dict[str, Any]:
     """Returns the options on which a tree's images depend, beside the client's."""
     config: dict[str, Any] = {"partition": cells.fingerprint, "seed": settings.seed}
-    config |= {"headings": list(settings.headings), "source": client.name}
-    return config | ({"points": hashlib.sha256(repr(list(listed)).encode()).hexdigest()} if listed else {})
+    config |= {"headings": settings.plain_headings, "source": client.name}
+    # Only what is given, as older journals know nothing of these.
+    config |= {"dates": list(settings.dates)} if settings.dates else {}
+    config |= {"spread_km": settings.spread_km} if settings.spread_km else {}
+    config |= {"near_km": settings.near_km} if near else {}
+    lists = {"points": listed, "near": near}
+    return config | {
+        name: hashlib.sha256(repr(list(found)).encode()).hexdigest() for name, found in lists.items() if found
+    }
 
 
 def _works(tools: cell_scraper.ScrapeContext) -> list[cell_scraper.CellWork]:
@@ -165,6 +179,8 @@ def _ended(works: list[cell_scraper.CellWork], stop: threading.Event, listed: in
         return outcome.Outcome("interrupted", "stopped; what was under way is finished")
     if sum(work.target for work in works) >= listed and all(work.accepted >= work.target for work in works):
         return outcome.Outcome("complete")
+    if not listed and not any(work.accepted for work in works):
+        return outcome.nothing_found(sum(work.finished for work in works))
     if listed:
         return outcome.Outcome("under_target", f"some points have no location of their own; see {points.NAME}")
     detail = "some cells stay under their target.\nNext: raise --lookups_per_location, or accept it"

@@ -2,7 +2,8 @@
 
 run        what was asked for, and how the last run ended (name, value)
 query      one row a point looked up; `outcome` is "open" until all is known
-panorama   one row a panorama taken for a query; its id is taken once in the whole tree
+panorama   one row a panorama taken for a query; its id is taken once in the whole tree; pictures of other months at the
+           same place have the location_id "<lat>,<lng>/<YYYY-MM>"
 image      one row a view; `units` counts the requests sent for it, before they are sent
 arrival    the locations that are complete, in that order
 original   name of the uploaded file, and the sequence where a list of points may take several of one
@@ -29,6 +30,10 @@ from geods.tree import imagery_tree
 NAME, LOCK_NAME, INCOMING_NAME = "journal.sqlite", ".scrape.lock", ".incoming"
 FORMAT = 1
 OPEN, ACCEPTED = "open", "accepted"
+
+# Joins all panoramas of a location `place`, those of other months too. "0" follows "/", and positions have seven
+# decimals, so the index of the ids serves this.
+SHOTS = "JOIN panorama ON panorama.location_id >= place.location_id AND panorama.location_id < place.location_id || '0'"
 
 _TABLES = """
 BEGIN;
@@ -194,8 +199,10 @@ def complete_locations(tree_dir: str | os.PathLike[str], after: int = 0) -> list
         return []
     with open_to_read(path) as connection:
         rows = connection.execute(
-            "SELECT number, cell, location_id, date, heading_deg FROM arrival JOIN panorama USING (pano_id)"
-            " JOIN image USING (pano_id) WHERE number > ? ORDER BY number, heading_deg",
+            "SELECT number, place.cell, place.location_id, panorama.date, heading_deg"  # noqa: S608 - constants
+            " FROM arrival JOIN panorama AS place USING (pano_id)"
+            f" {SHOTS} JOIN image ON image.pano_id = panorama.pano_id"
+            " WHERE number > ? ORDER BY number, heading_deg, panorama.date",
             (after,),
         ).fetchall()
     groups = itertools.groupby(rows, key=operator.itemgetter(0))

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping
 
 from geods import errors
+from geods.imagery import source
 from geods.imagery.scraping import journal_writer, scrape_journal
 from geods.storage import files
 from geods.tree import imagery_tree, jpeg
@@ -28,16 +29,15 @@ class StagedLocation:
 
     def __init__(self, tree_dir: str | os.PathLike[str], claim: journal_writer.Reservation) -> None:
         """Touches nothing yet."""
-        panorama = claim.panorama
+        panorama, self._claim = claim.panorama, claim
         # By hash, because ids differ in case alone where file systems do not.
         name = hashlib.sha256(panorama.pano_id.encode()).hexdigest()[:32]
         self._folder = pathlib.Path(tree_dir, scrape_journal.INCOMING_NAME, name)
         self._final = pathlib.Path(tree_dir, str(claim.cell), claim.location_id)
-        self._date = panorama.date
 
-    def has(self, heading_deg: int) -> bool:
-        """Says whether a view is there; one that is damaged is removed."""
-        path = self._path(self._place(), heading_deg)
+    def has(self, panorama: source.Panorama, heading_deg: int) -> bool:
+        """Returns whether a view is there; one that is damaged is removed."""
+        path = self._place() / imagery_tree.view_name(heading_deg, panorama.date)
         try:
             jpeg.check_jpeg(path.read_bytes(), str(path))
         except FileNotFoundError:
@@ -47,14 +47,17 @@ class StagedLocation:
             return False
         return True
 
-    def write(self, heading_deg: int, content: bytes) -> None:
+    def write(self, panorama: source.Panorama, heading_deg: int, content: bytes) -> None:
         """Keeps the bytes of a view; they are on disk when this returns."""
-        files.write_bytes(self._path(self._folder, heading_deg), content)
+        files.write_bytes(self._folder / imagery_tree.view_name(heading_deg, panorama.date), content)
 
-    def facts(self, headings: tuple[int, ...]) -> dict[int, tuple[int, str]]:
-        """Returns the bytes and the SHA-256 of each view."""
-        contents = {heading: self._path(self._place(), heading).read_bytes() for heading in headings}
-        return {heading: (len(content), hashlib.sha256(content).hexdigest()) for heading, content in contents.items()}
+    def facts(self) -> dict[tuple[str, int], tuple[int, str]]:
+        """Returns the bytes and the SHA-256 of each view, by panorama and heading."""
+        found = {}
+        for panorama, heading in self._claim.views:
+            content = (self._place() / imagery_tree.view_name(heading, panorama.date)).read_bytes()
+            found[panorama.pano_id, heading] = (len(content), hashlib.sha256(content).hexdigest())
+        return found
 
     def publish(self) -> None:
         """Moves all views into their place in the tree; does nothing if they are there."""
@@ -73,10 +76,6 @@ class StagedLocation:
     def _place(self) -> pathlib.Path:
         """Returns the folder the views are in: the final one after `publish`."""
         return self._final if self._final.is_dir() else self._folder
-
-    def _path(self, folder: pathlib.Path, heading_deg: int) -> pathlib.Path:
-        """Returns the file of a view."""
-        return folder / imagery_tree.view_name(heading_deg, self._date)
 
 
 def sweep(tree_dir: str | os.PathLike[str], kept: Mapping[int, journal_writer.Reservation]) -> None:

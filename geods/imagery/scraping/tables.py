@@ -180,11 +180,14 @@ def write_views(tree_dir: str | os.PathLike[str]) -> pathlib.Path:
     """
     with scrape_journal.open_to_read(scrape_journal.path_in(tree_dir)) as connection:
         found = connection.execute(
-            "SELECT panorama.cell, location_id, heading_deg, date, pano_id, copyright, source, licence,"
-            " COALESCE(panorama.sequence, original.sequence),"
+            "SELECT place.cell, place.location_id, heading_deg, panorama.date, panorama.pano_id, panorama.copyright,"  # noqa: S608 - constants
+            " panorama.source, panorama.licence, COALESCE(panorama.sequence, original.sequence),"
             " bytes, sha256, lat_deg, lon_deg, name"
-            " FROM arrival JOIN panorama USING (pano_id) JOIN image USING (pano_id) JOIN query USING (pano_id)"
-            " LEFT JOIN original USING (pano_id) ORDER BY panorama.cell, location_id, heading_deg"
+            " FROM arrival JOIN panorama AS place USING (pano_id) JOIN query USING (pano_id)"
+            f" {scrape_journal.SHOTS}"
+            " JOIN image ON image.pano_id = panorama.pano_id"
+            " LEFT JOIN original ON original.pano_id = panorama.pano_id"
+            " ORDER BY place.cell, place.location_id, heading_deg, panorama.date"
         ).fetchall()
     text = io.StringIO(newline="")
     sheet = csv.writer(text, lineterminator="\n")

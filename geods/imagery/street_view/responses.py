@@ -3,14 +3,13 @@
 https://developers.google.com/maps/documentation/streetview/metadata; only `status` is sure to be there.
 """
 
-import json
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any
 
 from geods import errors
 from geods.imagery import acceptance, source
-from geods.imagery.http import api_key, transport
 from geods.imagery.http import status as http_status
+from geods.imagery.http import transport
 
 _LONGEST_ID = 256
 _REJECTION = "server rejected your request"
@@ -24,7 +23,7 @@ def metadata(answer: transport.Answer) -> Mapping[str, Any] | source.Miss:
         SourceRetry: If the service failed, was asked too fast, or something else answered in its place.
     """
     http_status.check(answer, "metadata")
-    record = _parse(answer)
+    record = http_status.json_object(answer, "metadata")
     status = record.get("status")
     said = f"metadata: {http_status.shown(str(status))}"
     message = http_status.shown(str(record.get("error_message", "no further message")))
@@ -54,7 +53,7 @@ def panorama(record: Mapping[str, Any], name: str, licence: str) -> source.Panor
     """
     pano_id, place = record.get("pano_id"), record.get("location")
     lat_deg, lon_deg = (place.get("lat"), place.get("lng")) if isinstance(place, dict) else (None, None)
-    if not _is_within(lat_deg, 90) or not _is_within(lon_deg, 180):
+    if not http_status.is_within(lat_deg, 90) or not http_status.is_within(lon_deg, 180):
         return source.Miss("no_position", f"location {http_status.shown(repr(place))}")
     if not isinstance(pano_id, str) or not 0 < len(pano_id) <= _LONGEST_ID or not pano_id.isprintable():
         return source.Miss("no_position", f"pano_id {http_status.shown(repr(pano_id))}")
@@ -91,22 +90,3 @@ def image(answer: transport.Answer, what: str) -> bytes:
         if _REJECTION in text:
             http_status.deny(text, what)
     return answer.content
-
-
-def _parse(answer: transport.Answer) -> Mapping[str, Any]:
-    """Returns the JSON object of a metadata answer, without keys it may echo."""
-    text = api_key.redact(answer.content.decode("utf-8-sig", errors="replace"))
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):
-        record = None
-    # Out here, because a JSONDecodeError carries the whole text along.
-    if not isinstance(record, dict):
-        start = http_status.shown(text[:80])
-        raise errors.SourceRetry("network", f"metadata: the answer is no JSON object, but begins: {start!r}.")
-    return record
-
-
-def _is_within(value: object, most: float) -> TypeGuard[float]:
-    """Says whether a value is a number from -most to most."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -most <= value <= most

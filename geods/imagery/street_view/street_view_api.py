@@ -10,14 +10,19 @@ panorama, as asking by position again may snap to another. Downloading in bulk i
 """
 
 import math
+import re
 
 from geods import errors
 from geods.geo import geometry
-from geods.imagery import acceptance, image_checks, source
+from geods.imagery import image_checks, source
 from geods.imagery.http import api_key, signing, transport, url_policy
 from geods.imagery.street_view import responses, street_view_options
 
 _PATH = "/maps/api/streetview"
+# "© Google", "© 2017 Google", "© 2016 Google Inc." are all official.
+_OFFICIAL = re.compile(r"©\s*(\d{4}\s+)?Google(,? (Inc|LLC)\.?)?")
+# What the rounding of a query's seven decimals and of the sphere may add.
+_TOLERANCE_KM = 0.001
 
 
 class StreetView:
@@ -60,16 +65,7 @@ class StreetView:
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
         """Returns the panorama nearest to a point if it is fit, or why there is none.
 
-        As source.Source.
-
-        Args:
-            lat_deg: Latitude, degrees.
-            lon_deg: Longitude, degrees.
-
-        Raises:
-            CoordinateError: If it is no place on Earth.
-            SourceStop: If asking is useless.
-            SourceRetry: If there was no answer.
+        See source.Source.look_up.
         """
         lat_deg, lon_deg = geometry.check_coords((lat_deg, lon_deg), "point").tolist()
         # Seven decimals are a centimetre.
@@ -79,7 +75,7 @@ class StreetView:
         found = self._panorama(params)
         if isinstance(found, source.Miss):
             return found
-        return acceptance.refusal(lat_deg, lon_deg, found, self._options) or found
+        return refusal((lat_deg, lon_deg), found, self._options) or found
 
     def find(self, pano_id: str) -> source.Panorama | source.Miss:
         """Returns the panorama of an id if it is fit, or why there is none.
@@ -89,20 +85,23 @@ class StreetView:
         found = self._panorama({"pano": pano_id})
         if isinstance(found, source.Miss):
             return found
-        return acceptance.refusal(found.lat_deg, found.lon_deg, found, self._options) or found
+        return refusal((found.lat_deg, found.lon_deg), found, self._options) or found
+
+    def road_deg(self, panorama: source.Panorama) -> float | None:
+        """Returns None: the API says nothing of roads."""
+        return None
+
+    def other_dates(self, panorama: source.Panorama) -> list[source.Panorama]:
+        """Returns none: the API names one panorama for a place."""
+        return []
 
     def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
-        """Returns one view as JPEG bytes, as they came; as source.Source.
+        """Returns one view as JPEG bytes, as they came.
 
-        Args:
-            panorama: What `look_up` returned.
-            heading_deg: Where the camera looks, degrees clockwise from north.
+        See source.Source.fetch.
 
         Raises:
             OptionError: If the heading is not a finite number.
-            SourceStop: If asking is useless.
-            SourceRetry: If there was no answer.
-            ImageRefused: If what came is no view of the place.
         """
         if not math.isfinite(heading_deg):
             raise errors.OptionError(f"heading {heading_deg} is not a number of degrees.", "give 0 to 360")
@@ -139,3 +138,25 @@ class StreetView:
             secret_params={"key": self._key},
             signing_secret=self._signing_secret,
         )
+
+
+def refusal(
+    point: tuple[float, float], panorama: source.Panorama, options: street_view_options.StreetViewOptions
+) -> source.Miss | None:
+    """Returns why a panorama is not taken, or None if it is.
+
+    Street View's `radius` is a hint (one query with a radius of 25 m returned a place 3,498.5 km away) and its
+    `source=outdoor` lets photographs of users through, so both are checked here. That a panorama lies inside the cell
+    and has not been seen before is the scraper's to check.
+
+    Args:
+        point: The point asked for, (lat, lon), degrees.
+        panorama: What the service named.
+        options: The rules.
+    """
+    distance_km = float(geometry.haversine_km(point, (panorama.lat_deg, panorama.lon_deg)))
+    if distance_km > options.radius_m / 1000 + _TOLERANCE_KM:
+        return source.Miss("too_far", f"{distance_km:.3f} km from the point asked for")
+    if not options.allow_user_photos and not _OFFICIAL.fullmatch(panorama.copyright.strip()):
+        return source.Miss("not_official", panorama.copyright)
+    return options.date_refusal(panorama.date)

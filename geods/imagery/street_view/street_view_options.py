@@ -1,35 +1,34 @@
 """The flags of the Street View client, in a module that imports no HTTP library."""
 
 import dataclasses
+from typing import ClassVar
 
+from geods import errors
 from geods.cli import flags
 from geods.imagery import acceptance
 from geods.imagery.http import url_policy
 
 KEY_ENV, SIGNING_SECRET_ENV = "GOOGLE_MAPS_API_KEY", "GOOGLE_MAPS_SIGNING_SECRET"
 GOOGLE = "https://maps.googleapis.com"
-# "Anything over will default to 640", as the reference says, and so would be refused as of a wrong size.
-_MOST_PX = 640
 
 
 @dataclasses.dataclass(frozen=True)
-class StreetViewOptions(acceptance.AcceptanceOptions):
-    """Options of the images; the defaults are the course report's.
+class StreetViewOptions(acceptance.SourceOptions):
+    """Which panoramas to take; the defaults are the course report's.
 
     Attributes:
         api_base: Scheme and host of the service.
-        width_px: Width of an image, at most 640.
-        height_px: Height of an image, at most 640.
-        fov_deg: Horizontal field of view, degrees, at most 120.
-        pitch_deg: Angle above the horizon, degrees.
+        radius_m: Farthest from the point asked for, metres.
+        allow_user_photos: Whether to take what was not made by Google.
         source_outdoor: Whether to leave out indoor collections.
     """
 
+    # "Anything over will default to 640", as the reference says, and so would be refused as of a wrong size.
+    MOST_PX: ClassVar[int] = 640
+
     api_base: str = flags.option(GOOGLE, "Scheme and host of the Street View API, or of Panoramax or a simulation.")
-    width_px: int = flags.option(600, "Width of an image, at most 640.")
-    height_px: int = flags.option(300, "Height of an image, at most 640.")
-    fov_deg: float = flags.option(100.0, "Horizontal field of view, degrees, at most 120.")
-    pitch_deg: float = flags.option(10.0, "Angle of the camera above the horizon, degrees.")
+    radius_m: int = flags.option(10_000, "Farthest a panorama may be from the sampled point, metres.")
+    allow_user_photos: bool = flags.option(False, "Whether to take panoramas that were not made by Google.")
     source_outdoor: bool = flags.option(True, "Whether to leave out indoor collections.")
 
     def __post_init__(self) -> None:
@@ -39,6 +38,6 @@ class StreetViewOptions(acceptance.AcceptanceOptions):
             OptionError: If one is out of range.
         """
         super().__post_init__()
+        if not self.radius_m > 0:
+            raise errors.OptionError(f"--radius_m={self.radius_m}: must be above 0.", "the report used 10000")
         url_policy.check_base(self.api_base, "--api_base", GOOGLE)
-        ranges = {"width_px": (1, _MOST_PX), "height_px": (1, _MOST_PX), "fov_deg": (1, 120), "pitch_deg": (-90, 90)}
-        acceptance.check_ranges(self, ranges)

@@ -5,12 +5,13 @@ import pytest
 from geods import errors
 from geods.geo import geometry
 from geods.imagery import acceptance, source
+from geods.imagery.street_view import street_view_api, street_view_options
 
 HERE = (46.4, 10.0)
 
 
-def options(**changes) -> acceptance.AcceptanceOptions:
-    return acceptance.AcceptanceOptions(**changes)
+def options(**changes) -> street_view_options.StreetViewOptions:
+    return street_view_options.StreetViewOptions(**changes)
 
 
 def panorama(distance_km=0.0, date="2014-04", copyright_text="© Google") -> source.Panorama:
@@ -19,7 +20,7 @@ def panorama(distance_km=0.0, date="2014-04", copyright_text="© Google") -> sou
 
 
 def reason(found: source.Panorama, **changes) -> str | None:
-    miss = acceptance.refusal(*HERE, found, options(**changes))
+    miss = street_view_api.refusal(HERE, found, options(**changes))
     return miss and miss.reason
 
 
@@ -40,7 +41,7 @@ def test_the_radius_holds_with_a_metre_of_tolerance(radius_m, distance_km, expec
 
 
 def test_a_miss_says_how_far():
-    miss = acceptance.refusal(*HERE, panorama(3498.5), options(radius_m=25))
+    miss = street_view_api.refusal(HERE, panorama(3498.5), options(radius_m=25))
     assert miss == source.Miss("too_far", "3498.500 km from the point asked for")
 
 
@@ -56,7 +57,7 @@ def test_official_copyright(text):
     ["", "Google", "© Carlos Chavez", "© Googleplex", "© Jane Google", "© Google Maps user", "© 17 Google", "© google"],
 )
 def test_copyright_of_others_is_taken_only_if_allowed(text):
-    assert acceptance.refusal(*HERE, panorama(copyright_text=text), options()) == source.Miss("not_official", text)
+    assert street_view_api.refusal(HERE, panorama(copyright_text=text), options()) == source.Miss("not_official", text)
     assert reason(panorama(copyright_text=text), allow_user_photos=True) is None
 
 
@@ -106,16 +107,3 @@ def test_a_date_is_a_month_or_nothing(text, expected):
 def test_options_are_checked(changes, words):
     with pytest.raises(errors.OptionError, match=words):
         options(**changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "span"),
-    [
-        ({}, ("", "")),
-        ({"min_date": "2015-02", "max_date": "2015-11"}, ("2015-02-01T00:00:00Z", "2015-12-01T00:00:00Z")),
-        ({"max_date": "2015-12"}, ("", "2016-01-01T00:00:00Z")),
-        ({"min_date": "2015-02", "allow_undated": True}, ("", "")),
-    ],
-)
-def test_the_span_of_time_is_whole_months_in_full_times(changes, span):
-    assert acceptance.time_span(options(**changes)) == span

@@ -16,9 +16,9 @@ def settings(out, **changes):
     return options.ScrapeOptions(out=str(out), **(usual | changes))
 
 
-def run(out, client=None, stop=None, cells=CELLS, config=None, listed=(), **changes):
+def run(out, client=None, stop=None, cells=CELLS, config=None, listed=(), near=(), **changes):
     client, options = client or drawn_source.DrawnSource(), settings(out, **changes)
-    return scrape.scrape(options, client, cells, config or {}, stop=stop, delay_factor=0.01, listed=listed)
+    return scrape.scrape(options, client, cells, config or {}, stop=stop, delay_factor=0.01, listed=listed, near=near)
 
 
 @pytest.fixture(scope="module")

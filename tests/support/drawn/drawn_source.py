@@ -40,6 +40,19 @@ class DrawnSource:
         row, column = map(int, pano_id.removeprefix("pano").split("_"))
         return self.look_up(row * self.step_deg, column * self.step_deg)
 
+    def road_deg(self, panorama):
+        """The roads of even rows lead north-east; of the others nothing is known."""
+        row = int(panorama.pano_id.removeprefix("pano").split("_")[0])
+        return 44.6 if row % 2 == 0 else None
+
+    def other_dates(self, panorama):
+        lat, lon = panorama.lat_deg, panorama.lon_deg
+        about = ("© Google", self.name, self.licence, f"drive of {panorama.pano_id}")
+        return [
+            source.Panorama(f"{panorama.pano_id}:{date}", lat + shift, lon, date, *about)
+            for date, shift in (("2009-01", 1e-4), ("2021-11", -1e-4))
+        ]
+
     def fetch(self, panorama, heading_deg):
         told = self._told("fetch", (panorama.pano_id, heading_deg))
         if told is not None:

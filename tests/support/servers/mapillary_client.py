@@ -10,10 +10,10 @@ PLACES = [(40.0 + row * 0.05, -100.0 + column * 0.05) for row in range(4) for co
 QUICK = transport.Limits(connect_s=1, read_s=2, answer_s=4, max_bytes=2_000_000)
 
 
-def client_of(service, token=mapillary_server.TOKEN, most_results=2000, **changes):
+def client_of(service, token=mapillary_server.TOKEN, **changes):
     options = {"mapillary_api_base": service.url, "height_px": 60, "width_px": 120} | changes
     settings = mapillary_options.MapillaryOptions(**options)
-    return mapillary_api.Mapillary(settings, api_key.Secret(token), QUICK, most_results)
+    return mapillary_api.Mapillary(settings, api_key.Secret(token), QUICK)
 
 
 def found_with(client):

@@ -1,8 +1,10 @@
-"""A simulated Mapillary: its API and its image host, over a simulated world."""
+"""A simulated Mapillary: API, vector tiles and image host."""
 
 import contextlib
 import hashlib
 import io
+import math
+import struct
 import threading
 import urllib.parse
 from datetime import datetime, timezone
@@ -17,42 +19,45 @@ TOKEN = "MLY|1234567890123456|0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # noqa: S105 - 
 SPHERE_PX = (256, 512)
 FLAT_PX = (192, 256)
 DENIED = {"message": "Invalid OAuth 2.0 Access Token", "type": "MLYApiException", "code": 190}
-TOO_LARGE = {"message": "(#100) bbox must be smaller than 0.01 degrees square", "type": "MLYApiException", "code": 100}
-TOO_MUCH = {"message": "Please reduce the amount of data you're asking for, then retry", "code": 1}
 MISSING = {"message": "Object with ID does not exist", "type": "MLYApiException", "code": 100, "error_subcode": 33}
 
 
 class Service:
     """Answers as Mapillary does; `fault(kind, number)` may name a fault."""
 
-    def __init__(self, fault=lambda kind, number: None, most_results=2000, most_in_box=10**9):
+    def __init__(self, fault=lambda kind, number: None, town=None):
+        """A `town` is ((lat, lon), half a side in degrees, pictures), and then all."""
         self.world = worlds.World(0, 0.2)
         self.coverage = panoramas.Coverage(self.world, lambda lat, lon: True)
-        self.fault, self.most_results, self.most_in_box = fault, most_results, most_in_box
-        self.known, self.served, self.asked = {}, {}, {"search": 0, "entity": 0, "image": 0}
+        self.fault, self.town = fault, drawn_town(*town) if town else None
+        self.known, self.served, self.asked = {}, {}, {"tile": 0, "entity": 0, "image": 0}
         self.strange = []
         self.lock = threading.Lock()
 
     def __call__(self, exchange):
         parts = urllib.parse.urlsplit(exchange.path)
-        kind = "image" if parts.path.startswith("/cdn/") else "search" if parts.path == "/images" else "entity"
+        first = parts.path.split("/")[1]
+        kind = {"cdn": "image", "maps": "tile"}.get(first, "entity")
         with self.lock:
             self.asked[kind] += 1
             number = self.asked[kind]
         authorization = exchange.headers.get("Authorization")
-        if "access_token" in exchange.path or "MLY" in exchange.path or (kind == "image" and authorization):
+        # Tiles take the token as a parameter, entities take it in the header, images take none.
+        token = exchange.params.get("access_token") if kind == "tile" else (authorization or "").removeprefix("OAuth ")
+        if (kind != "tile" and "access_token" in exchange.path) or (kind == "image" and authorization):
             self.strange.append(exchange.path)
         if self.spoilt(exchange, kind, self.fault(kind, number)):
             return
         if kind == "image":
             self.image(exchange, parts.path.split("/")[2])
-        elif authorization != f"OAuth {TOKEN}":
+        elif token != TOKEN:
             # As measured: a missing or refused token comes with 500, not with 401.
             exchange.reply_json({"error": DENIED}, 500)
-        elif kind == "search":
-            self.search(exchange)
+        elif kind == "tile":
+            self.tile(exchange, *map(int, parts.path.split("/")[-3:]))
         else:
-            self.entity(exchange, parts.path[1:])
+            # The official SDK asks with a slash.
+            self.entity(exchange, parts.path.strip("/"))
 
     def spoilt(self, exchange, kind, fault):
         """Answers with a fault; says whether it did."""
@@ -77,24 +82,29 @@ class Service:
             answers[fault]()
         return bool(fault)
 
-    def search(self, exchange):
-        params = exchange.params
-        west, south, east, north = map(float, params["bbox"].split(","))
-        if east - west >= 0.01 or north - south >= 0.01 or not west < east:
-            return exchange.reply_json({"error": TOO_LARGE}, 400)
-        fields = params["fields"].split(",")
-        found = [self.record(pano) for pano in self.coverage.within((south, west, north, east))]
-        found = [record for record in found if record["is_pano"] == (params["is_pano"] == "true")]
-        for name, is_within in (("start_captured_at", int.__ge__), ("end_captured_at", int.__le__)):
-            if name in params:
-                end_ms = int(datetime.fromisoformat(params[name].replace("Z", "+00:00")).timestamp() * 1000)
-                found = [record for record in found if is_within(record.get("captured_at", -1), end_ms)]
-        if len(found) > self.most_in_box:
-            return exchange.reply_json({"error": TOO_MUCH}, 500)
-        # No order, and no more than there may be.
-        found.sort(key=lambda record: record["id"])
-        found = found[: min(int(params["limit"]), self.most_results)]
-        return exchange.reply_json({"data": [{name: r[name] for name in r if name in fields} for r in found]})
+    def within(self, south, west, north, east):
+        """The panoramas of a box."""
+        panos = self.coverage.within((south, west, north, east)) if self.town is None else self.town
+        return [pano for pano in panos if south <= pano.lat_deg <= north and west <= pano.lon_deg <= east]
+
+    def tile(self, exchange, zoom, column, row):
+        assert zoom == 14
+        if exchange.path.split("/")[3:5] != ["mly1_public", "2"]:
+            return exchange.reply(404, b"", "text/plain")
+        west, east = (360 * edge / 2**14 - 180 for edge in (column, column + 1))
+        north, south = (latitude(edge) for edge in (row, row + 1))
+        # `record` moves pictures a little.
+        records = [self.record(pano) for pano in self.within(south - 0.001, west - 0.001, north + 0.001, east + 0.001)]
+        features = []
+        for record in records:
+            lon, lat = record["geometry"]["coordinates"]
+            across, down = (lon - west) / (east - west), (mercator(lat) - row)
+            if 0 <= across < 1 and 0 <= down < 1:
+                names = {"captured_at": "captured_at", "compass_angle": "compass_angle", "is_pano": "is_pano"}
+                about = {name: record[key] for name, key in names.items() if key in record}
+                about |= {"id": int(record["id"]), "sequence_id": record["sequence"]}
+                features.append(((round(across * 4096), round(down * 4096)), about))
+        return exchange.reply(200, vector_tile(features), "application/x-protobuf") if features else exchange.reply(204)
 
     def entity(self, exchange, name):
         if name not in self.known:
@@ -126,12 +136,14 @@ class Service:
         digest = hashlib.sha256(pano.pano_id.encode()).digest()
         name = str(int.from_bytes(digest[:6], "big"))
         self.known[name] = pano
+        in_town = pano.pano_id.startswith("town")
+        sequence = pano.pano_id.partition("_")[0] if in_town else f"{pano.lat_deg:.2f},{pano.lon_deg:.2f}"
         record = {
             "id": name,
             "geometry": point(pano.lat_deg + 0.0001, pano.lon_deg),
             "is_pano": digest[6] < 170,
             "camera_type": "spherical" if digest[6] < 170 else "perspective",
-            "sequence": hashlib.sha256(f"{pano.lat_deg:.2f},{pano.lon_deg:.2f}".encode()).hexdigest()[:22],
+            "sequence": hashlib.sha256(sequence.encode()).hexdigest()[:22],
         }
         if digest[7] < 128:
             record |= {
@@ -144,8 +156,77 @@ class Service:
             record["creator"] = {"username": f"user{digest[11]}", "id": str(digest[11])}
         if pano.date:
             year, month = map(int, pano.date.split("-"))
-            record["captured_at"] = int(datetime(year, month, 15, tzinfo=timezone.utc).timestamp() * 1000)
+            step = int(pano.pano_id.partition("_")[2]) if in_town else 0
+            record["captured_at"] = int(datetime(year, month, 15, tzinfo=timezone.utc).timestamp() * 1000) + step
         return record
+
+
+def mercator(lat_deg):
+    """The row of a latitude among tiles of zoom 14."""
+    return (1 - math.log(math.tan(math.pi / 4 + math.radians(lat_deg) / 2)) / math.pi) / 2 * 2**14
+
+
+def latitude(row):
+    return math.degrees(2 * math.atan(math.exp(math.pi * (1 - 2 * row / 2**14))) - math.pi / 2)
+
+
+def vector_tile(features):
+    """Returns a Mapbox Vector Tile 2.1 with a layer "image" between two others.
+
+    Args:
+        features: ((column, row), properties) of each point.
+    """
+    keys, values, shapes = {}, {}, []
+    for (column, row), about in features:
+        tags = []
+        for name, value in about.items():
+            # True and 1 are two values.
+            tags += [keys.setdefault(name, len(keys)), values.setdefault((type(value), value), len(values))]
+        geometry = [9, column << 1, row << 1]
+        packed = [b"".join(map(varint, numbers)) for numbers in (tags, geometry)]
+        shapes.append(field(2, field(2, packed[0]) + varint(3 << 3) + varint(1) + field(4, packed[1])))
+    image = b"".join(
+        [
+            *(field(1, b"image"), *shapes, *(field(3, name.encode()) for name in keys)),
+            *(value_field(value) for _, value in values),
+        ]
+    )
+    empty = [field(3, field(1, name) + varint(15 << 3) + varint(2)) for name in (b"sequence", b"overview")]
+    return empty[0] + field(3, image + varint(5 << 3) + varint(4096) + varint(15 << 3) + varint(2)) + empty[1]
+
+
+def value_field(value):
+    if isinstance(value, bool):
+        return field(4, varint(7 << 3) + varint(int(value)))
+    if isinstance(value, int):
+        return field(4, varint(4 << 3) + varint(value))
+    if isinstance(value, float):
+        return field(4, varint(3 << 3 | 1) + struct.pack("<d", value))
+    return field(4, field(1, value.encode()))
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def varint(number):
+    groups = bytearray()
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*groups, number])
+
+
+def drawn_town(middle, half_deg, pictures):
+    """Returns a town's panoramas: drives of ten pictures, 12 m apart, of two dates."""
+    rng, panos = np.random.default_rng(7), []
+    for drive in range(pictures // 10):
+        lat, lon = np.array(middle) + rng.uniform(-half_deg, half_deg, 2)
+        for step in range(10):
+            name, date = f"town{drive}_{step}", ("2016-05", "2021-09")[drive % 2]
+            at = (round(lat + step * 12 / 111_195, 7), round(lon, 7))
+            panos.append(panoramas.CoveredPano(name, *at, date, "", True, False))
+    return panos
 
 
 def point(lat_deg, lon_deg):

@@ -3,7 +3,7 @@
     python tests/support/servers/panoramax_recorder.py http://127.0.0.1:5000 tests/support/servers/panoramax_items.json
 
 Needs an empty instance (geovisio 2.15.1 was asked). No image is kept: the suite draws them again. Left out of each item
-is what no client of ours reads: links but that of the licence, tiles, semantics.
+is what no client of ours reads: links but the licence and the pictures beside, tiles, semantics.
 """
 
 import json
@@ -47,7 +47,9 @@ def search(api: str, limit: int = 10_000) -> list[dict]:
 def reduced(item: dict, base: str) -> dict:
     """Returns an item without unused fields and the address of the server."""
     kept = {name: value for name, value in item.items() if name not in _UNREAD}
-    kept["links"] = [link for link in item["links"] if link["rel"] == "license"]
+    read = {"license": ("href", "rel", "title"), "prev": ("rel", "geometry"), "next": ("rel", "geometry")}
+    kept["links"] = [{name: link[name] for name in read[link["rel"]]} for link in item["links"] if link["rel"] in read]
+    kept["links"].sort(key=lambda link: link["rel"])
     kept["properties"] = {name: v for name, v in item["properties"].items() if name not in _UNREAD_PROPERTIES}
     kept["providers"] = [{"name": one["name"], "roles": one["roles"]} for one in item["providers"]]
     for asset in kept["assets"].values():

@@ -32,13 +32,14 @@ def client(service):
 
 
 def truth(service, kind, lat_deg, lon_deg, radius_km):
-    """The nearest fit picture, computed from the world itself."""
+    """The nearest fit picture by recorded position, computed from the world."""
     near = []
-    for pano in service.coverage.within((lat_deg - 0.2, lon_deg - 0.2, lat_deg + 0.2, lon_deg + 0.2)):
-        told = responses.panorama(service.record(pano), kind, "", "")
+    for pano in service.within(lat_deg - 0.2, lon_deg - 0.2, lat_deg + 0.2, lon_deg + 0.2):
+        record = service.record(pano)
+        told = responses.panorama(record, kind, "", "")
         if isinstance(told, source.Panorama):
-            away_km = float(geometry.haversine_km((lat_deg, lon_deg), (told.lat_deg, told.lon_deg)))
-            near.append((away_km, told.pano_id))
+            at = record["geometry"]["coordinates"][::-1]
+            near.append((float(geometry.haversine_km((lat_deg, lon_deg), at)), told.pano_id))
     return min((item for item in near if item[0] <= radius_km), default=None)
 
 
@@ -68,17 +69,40 @@ def test_what_is_told_about_a_picture(service, client):
     assert [found.lon_deg, found.lat_deg] == shape["coordinates"]
 
 
-@pytest.mark.parametrize("limits", [{"most_results": 2}, {"most_in_box": 2}])
-def test_a_full_answer_and_one_that_is_too_much_are_asked_for_in_parts(service, limits):
-    with mapillary_server.serving(**limits) as small:
-        some = mapillary_client.client_of(small, most_results=limits.get("most_results", 2000))
-        all_of_it = mapillary_client.client_of(service)
-        for place in mapillary_client.PLACES[:8]:
-            few, whole = some.look_up(*place), all_of_it.look_up(*place)
-            assert few == whole
-        some.close()
-        all_of_it.close()
-        assert small.asked["search"] > 8 * 9
+@pytest.mark.parametrize("kind", ["panorama", "flat"])
+def test_in_a_town_a_look_up_takes_one_and_a_half_requests(kind):
+    middle, half_deg = (48.2, 16.37), 0.02
+    with mapillary_server.serving(town=(middle, half_deg, 3000)) as town:
+        client = mapillary_client.client_of(town, mapillary_kind=kind)
+        points = np.array(middle) + np.random.default_rng(0).uniform(-half_deg, half_deg, (60, 2))
+        for place in points.tolist():
+            found, wanted = client.look_up(*place), truth(town, kind, *place, 1.5)
+            assert found.pano_id == wanted[1]
+        assert town.asked["tile"] + town.asked["entity"] <= 1.5 * len(points)
+        client.close()
+
+
+def test_the_road_and_other_dates(service):
+    with mapillary_server.serving(town=((48.2, 16.37), 0.00008, 60)) as town:
+        client = mapillary_client.client_of(town, mapillary_radius_m=500)
+        found = client.look_up(48.2, 16.37)
+        # Drives go north.
+        assert client.road_deg(found) == pytest.approx(0, abs=3) or client.road_deg(found) > 357
+        others = client.other_dates(found)
+        assert {found.date, *(other.date for other in others)} == {"2016-05", "2021-09"}
+        assert [client.fetch(other, 0)[:2] for other in others] == [b"\xff\xd8"]
+        assert client.road_deg(source.Panorama("1", 48.2, 16.37)) is None
+        assert mapillary_client.client_of(town, max_date=found.date, min_date=found.date).other_dates(found) == []
+        client.close()
+
+
+@pytest.mark.parametrize("content", [b"\x1a\xff", b"<html>", b"\x00"])
+def test_bytes_that_are_no_tile(content):
+    with scripted_server.serving(lambda exchange: exchange.reply(200, content, "text/html")) as it:
+        client = mapillary_client.client_of(it)
+        with pytest.raises(errors.SourceRetry, match="no vector tile"):
+            client.look_up(*mapillary_client.PLACES[0])
+        client.close()
 
 
 def test_views_show_the_world_in_the_direction_asked_for(service, client):
@@ -131,12 +155,10 @@ def test_what_was_answered_before_a_failure_is_not_asked_for_again():
                 assert client.look_up(*place).reason
                 break
             except errors.SourceRetry:
-                assert it.asked["search"] == 3 * attempt
-        boxes = it.asked["search"] - (attempt - 1)
-        asked = it.asked["search"]
-        it.fault = lambda kind, number: None
+                assert it.asked["tile"] == 3 * attempt
+        tiles = it.asked["tile"]
         client.look_up(*place)
-        assert it.asked["search"] - asked == boxes > 3
+        assert it.asked["tile"] == tiles > 3
         client.close()
 
 
@@ -182,19 +204,19 @@ def test_a_token_that_the_service_repeats_never_shows():
         with pytest.raises(errors.SourceStop) as caught:
             client.look_up(*mapillary_client.PLACES[0])
         canary.assert_clean(canary.whole_text(caught.value))
-        assert not any("canary" in path for path in it.requests)
-        assert it.headers[0]["Authorization"] == f"OAuth {canary.CANARY}"
+        with pytest.raises(errors.SourceStop):
+            client.find("1")
+        assert it.headers[1]["Authorization"] == f"OAuth {canary.CANARY}"
+        assert canary.CANARY not in it.requests[1]
         client.close()
 
 
 def test_months(service):
     place = next(place for place in mapillary_client.PLACES if truth(service, "panorama", *place, 1.5))
-    # The service leaves out what is not of that time, or has none, unless undated pictures are taken.
     for months, reason in (
-        ({"min_date": "2098-01"}, "zero_results"),
-        ({"max_date": "2001-01"}, "zero_results"),
+        ({"min_date": "2098-01"}, "too_old"),
+        ({"max_date": "2001-01"}, "too_new"),
         ({"min_date": "2098-01", "allow_undated": True}, "too_old"),
-        ({"max_date": "2001-01", "allow_undated": True}, "too_new"),
         ({"min_date": "2001-01", "max_date": "2098-12"}, None),
     ):
         client = mapillary_client.client_of(service, **months)
@@ -251,15 +273,6 @@ def test_the_real_service_has_its_licence_and_a_heading_must_be_a_number():
     with pytest.raises(errors.OptionError, match="heading nan"):
         client.fetch(source.Panorama("1", 40.0, -100.0), float("nan"))
     client.close()
-
-
-def test_a_place_too_dense_to_answer_for_is_asked_again_later():
-    with mapillary_server.serving(most_in_box=-1) as it:
-        client = mapillary_client.client_of(it, mapillary_radius_m=100)
-        with pytest.raises(errors.SourceRetry, match="reduce the amount"):
-            client.look_up(*mapillary_client.PLACES[0])
-        assert 5 < it.asked["search"] < 100
-        client.close()
 
 
 def test_a_picture_is_found_by_its_id(service, client):

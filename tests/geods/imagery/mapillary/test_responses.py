@@ -84,8 +84,8 @@ def test_a_refused_token_is_known_by_its_code(status, code):
 def test_other_refusals():
     with pytest.raises(errors.SourceStop, match="HTTP status 403: Forbidden"):
         responses.parse(transport.Answer(403, b"Forbidden", "text/plain"), "search")
-    large = json.dumps({"error": mapillary_server.TOO_LARGE}).encode()
-    with pytest.raises(errors.SourceStop, match=r"smaller than 0\.01 degrees") as caught:
+    large = json.dumps({"error": {"message": "(#100) fields must be a list", "code": 100}}).encode()
+    with pytest.raises(errors.SourceStop, match="fields must be a list") as caught:
         responses.parse(transport.Answer(400, large), "search")
     assert caught.value.reason == "request"
 

@@ -108,6 +108,35 @@ def test_what_is_told_about_a_picture(service, client):
     assert client.units_per_image == 0
 
 
+def test_the_road_leads_along_the_collection(service, client):
+    for part in ("_0_", "_1_", "_2_"):
+        item = next(one for one in service.named(part) if "_sphere_plain" in one["properties"]["original_file:name"])
+        # The town's drives go north, and the ends have one neighbour each.
+        road_deg = client.road_deg(client.find(item["id"]))
+        assert off_deg(road_deg, 0) < 0.5
+        fresh = panoramax_server.client_of(service)
+        assert fresh.road_deg(client.find(item["id"])) == road_deg
+    item["links"] = [link for link in item["links"] if link["rel"] == "license"]
+    assert client.road_deg(client.find(item["id"])) is None
+
+
+def test_other_dates_are_one_a_month_at_the_same_place(service, client):
+    (item, shot), *_ = fit(service, "panorama")
+    near, far = panoramax_server.lat(item) + 1e-4, panoramax_server.lat(item) + 4e-4
+    for number, (lat, month) in enumerate(
+        [(near, "2019-05"), (near + 5e-5, "2019-05"), (near, "2023-01"), (far, "2018-01")]
+    ):
+        service.items.append(panoramax_server.moved(item, lat, panoramax_server.lon(item), f"other-{number}"))
+        service.items[-1]["properties"]["datetime"] = f"{month}-15T12:00:00+00:00"
+    found = client.look_up(shot.lat_deg, shot.lon_deg)
+    others = client.other_dates(found)
+    assert [(other.pano_id, other.date) for other in others] == [("other-0", "2019-05"), ("other-2", "2023-01")]
+    assert client.fetch(others[0], 90) == client.fetch(found, 90)
+    assert [one.date for one in panoramax_server.client_of(service, min_date="2022-01").other_dates(found)] == [
+        "2023-01"
+    ]
+
+
 def test_a_direction_that_nothing_bears_out_is_unknown(service):
     for part, kind in (("_zero", "panorama"), ("_zero", "flat"), ("_unknown", "flat")):
         client = panoramax_server.client_of(service, panoramax_kind=kind, radius_m=5)
@@ -215,7 +244,7 @@ def test_a_picture_that_was_deleted_between_search_and_fetch_is_gone(service, cl
 @pytest.mark.parametrize(
     ("fault", "error", "says"),
     [
-        ("html", errors.SourceRetry, "the answer is no list of pictures, but begins: '<!doctype"),
+        ("html", errors.SourceRetry, "the answer is no JSON object, but begins: '<!doctype"),
         ("broken", errors.SourceRetry, "no list of pictures"),
         ("503", errors.SourceRetry, "HTTP status 503"),
         ("429", errors.SourceRetry, "HTTP status 429"),

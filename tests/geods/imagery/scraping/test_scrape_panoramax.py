@@ -166,7 +166,7 @@ def test_unknown_licences_are_left_out_and_said(folder, tmp_path):
 
 def test_flags_of_other_sources_are_not_passed_over():
     options = {"out": "tree", "source": "panoramax"}
-    assert scrape.Options(**options).of_panoramax().api_base == "https://api.panoramax.xyz"
+    assert scrape.Options(**options).of_source().api_base == "https://api.panoramax.xyz"
     for flag, value in {"mapillary_radius_m": 500, "allow_user_photos": True, "api_key_file": "key"}.items():
         with pytest.raises(errors.OptionError, match=f"--{flag}=.* has no effect on --source=panoramax"):
             scrape.Options(**options, **{flag: value})
