@@ -131,7 +131,7 @@ class Source(Protocol):
         ...
 
     def other_dates(self, panorama: Panorama) -> list[Panorama]:
-        """Returns fit panoramas of the same place, one for each other month, oldest first.
+        """Returns fit panoramas of the place, one for each other month, oldest first.
 
         Args:
             panorama: What `look_up` returned.

@@ -109,11 +109,10 @@ def scrape(
         DiskFullError: If there is no room to begin.
     """
     workspace.check_budget(settings, client)
-    stop = stop or threading.Event()
+    stop, again = stop or threading.Event(), retry.Tally()
     config = _config(settings, client, cells, listed, near) | dict(client_config)
     with workspace.journal_of(settings, client, cells, config) as journal:
         money = budget.Budget(settings.prices, journal.units())
-        again = retry.Tally()
         tools = cell_scraper.ScrapeContext(
             settings,
             cells,
@@ -129,8 +128,7 @@ def scrape(
         tools.locations.add("found", sum(work.accepted for work in works))
         found = pool.work_all(works, settings.workers, stop, lambda: watch(_progress(works, tools)))
         got = scrape_journal.OPEN if settings.dry_run else scrape_journal.ACCEPTED
-        targets = {work.cell: work.target for work in works}
-        rows = tables.rows(journal.outcomes(), targets, got)
+        rows = tables.rows(journal.outcomes(), {work.cell: work.target for work in works}, got)
         found = _budget_reached(money) if found and found.reason == "budget" else found
         found = found or _ended(works, stop, len(listed))
         _note(journal, found, settings)
