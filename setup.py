@@ -59,6 +59,8 @@ EXTRAS = {
     ],
     # Paths that are URLs, s3:// and gs://; fsspec, which both stand on, comes with TFDS already.
     "cloud": ["s3fs>=2025.3", "gcsfs>=2025.3"],
+    # Builds and extraction on the workers of a cluster: --beam_pipeline_options=runner=DaskRunner.
+    "dask": ["distributed>=2026.8"],
     "openvino": ["openvino>=2025.0"],
     # Extraction in whole numbers of 8 bits: --runtime=openvino --precision=int8.
     "int8": ["nncf>=3.0", "openvino>=2025.0"],
@@ -79,6 +81,7 @@ EXTRAS = {
         "s3fs>=2025.3",
         # tfds.testing needs dill and does not declare it.
         "dill>=0.3.9",
+        "distributed>=2026.8",
         "h3>=4.1",
         "hypothesis>=6.100",
         "mypy>=1.15",

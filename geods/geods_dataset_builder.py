@@ -255,7 +255,8 @@ class Builder(dataset_builder.FileReaderBuilder):
         is_other = not isinstance(builder_config, str) and known.get(name, builder_config) is not builder_config
         if is_other or (isinstance(builder_config, str) and name not in known):
             problem = f"config {name!r}: is not one of {', '.join(known)}."
-            step = f"take one of these, or your own: {dataset_folder.config_flag('mine', 'random', 7)}"
+            own = dataset_folder.config_flag("mine", "random", 7)
+            step = f"write {', '.join(f'--config={name}' for name in known)}, or one of your own: {own}"
             if is_other:
                 problem, step = f"config {name!r}: is one of geods' own.", "give yours another name"
             raise errors.DatasetError(problem, step)

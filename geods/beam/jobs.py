@@ -11,9 +11,11 @@ no image goes through Beam, no runner needs to hand results back, and what is do
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import signal
@@ -35,6 +37,7 @@ _POLL_S = 0.5
 # Attempts that bring nothing; the local runner waits for ever for a worker process that is gone.
 _ATTEMPTS = 3
 _WORKER = ["-m", "apache_beam.runners.worker.sdk_worker_main"]
+_DASK = re.compile(rf"--runner=(dask(runner)?|{re.escape(beam_worker.DASK)})", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,11 +141,23 @@ def flags_of_config(download_config: Any) -> tuple[str, ...]:  # noqa: ANN401 - 
 
 
 def _with_defaults(flags: Sequence[str]) -> Iterator[str]:
-    """Yields flags and defaults: short timeouts and little output of workers."""
-    yield from flags
-    for default in ("--job_server_timeout=20", "--default_sdk_harness_log_level=ERROR"):
-        if not any(flag.startswith(default.partition("=")[0]) for flag in flags):
-            yield default
+    """Yields flags and defaults: short timeouts, little output of workers, and a part for each task on Dask.
+
+    Raises:
+        OptionError: If the flags name Dask and it is not installed.
+    """
+    defaults = ["--job_server_timeout=20", "--default_sdk_harness_log_level=ERROR"]
+    names = {flag.partition("=")[0] for flag in flags}
+    if is_dask := any(_DASK.fullmatch(flag) for flag in flags):
+        if importlib.util.find_spec("distributed") is None:
+            raise errors.OptionError("runner=DaskRunner: Dask is not installed.", 'pip install "geods[dask]"')
+        defaults.append("--dask_connection_timeout=10")
+        # Beam 2.77 would hand up to 128 tasks to one worker, and its Reshuffle does nothing there.
+        if not {"--dask_npartitions", "--dask_partition_size"} & names:
+            defaults.append("--dask_partition_size=1")
+    # Beam does not know this one by its short name.
+    yield from (f"--runner={beam_worker.DASK}" if is_dask and _DASK.fullmatch(flag) else flag for flag in flags)
+    yield from (default for default in defaults if default.partition("=")[0] not in names)
 
 
 def _drive(folder: pathlib.Path, bar: "tqdm.tqdm") -> int:

@@ -24,6 +24,7 @@ from geods import errors
 from geods.storage import files
 
 JOB, LOG = "job.json", "log.txt"
+DASK = "apache_beam.runners.dask.dask_runner.DaskRunner"
 _CODE = ("geods", "model", "trainers")
 _FOLDER = pathlib.Path(__file__).parents[2]
 
@@ -82,6 +83,9 @@ def main(folder: str) -> None:
 
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     job = json.loads(pathlib.Path(folder, JOB).read_text(encoding="utf-8"))
+    if f"--runner={DASK}" in job["flags"]:
+        # Or Beam would not know its options, and start a cluster of its own instead of asking the one that is named.
+        importlib.import_module(DASK.rpartition(".")[0])
     left = [number for number in range(job["tasks"]) if not result_path(folder, number).is_file()]
     with beam.Pipeline(options=pipeline_options.PipelineOptions(flags=job["flags"])) as pipeline:
         numbers = pipeline | beam.Create(left) | beam.Reshuffle()

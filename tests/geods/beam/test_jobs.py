@@ -1,5 +1,6 @@
-"""Work divided among Beam's own local workers, one of them killed."""
+"""Work divided among Beam's own local workers or Dask's, one of them killed."""
 
+import json
 import os
 import pathlib
 import re
@@ -11,10 +12,14 @@ import threading
 import time
 
 import checkout
+import drawn_datasets
 import pytest
+import rebuilt_datasets
 import road
+import tensorflow_datasets as tfds
+from apache_beam.options import pipeline_options
 
-from geods import errors
+from geods import errors, geods_dataset_builder
 from geods.beam import jobs, worker
 from geods.storage import files
 
@@ -94,3 +99,68 @@ def test_options_are_written_as_tfds_takes_them():
     for text in ("", "--runner=DirectRunner", "runner=x,,y"):
         with pytest.raises(errors.OptionError, match="is not a list of name=value"):
             jobs.flags_of(text)
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory):
+    """Address of a Dask scheduler, and its two worker processes of one thread each."""
+    folder = tmp_path_factory.mktemp("dask")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(road.REPO), HELPERS])}
+    quiet = {"env": environment, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0"]
+    started = [subprocess.Popen([*scheduler, "--no-dashboard", "--scheduler-file=file"], **quiet)]
+    words = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file=file", "--nthreads=1"]
+    started += [subprocess.Popen([*words, "--no-nanny", "--no-dashboard"], **quiet) for _ in range(2)]
+    try:
+        while not (folder / "file").exists() or not (folder / "file").read_text().endswith("}"):
+            time.sleep(0.05)
+        yield json.loads((folder / "file").read_text())["address"], started[1:]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def test_dask_builds_the_same_bytes_and_a_killed_worker_costs_its_task(dask, tmp_path):
+    address, workers = dask
+    words = jobs.flags_of(f"runner=DaskRunner,dask_client_address={address}")
+    root = drawn_datasets.make_tree(tmp_path / "tree")
+
+    def built(data_dir: str, **more) -> dict[str, str]:
+        config = tfds.download.DownloadConfig(manual_dir=root, num_shards=2, **more)
+        geods_dataset_builder.Builder(data_dir=tmp_path / data_dir, config="random").download_and_prepare(
+            download_config=config
+        )
+        return rebuilt_datasets.hashes(tmp_path / data_dir)
+
+    assert built("dask", beam_options=pipeline_options.PipelineOptions(list(words))) == built("here")
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    killed = []
+    killer = threading.Thread(target=kill_one, args=(notes, killed))
+    killer.start()
+    with jobs.workers(words, tmp_path) as crew:
+        assert list(crew.map("beam_tasks:slowly", range(12), {"folder": str(notes)}, "")) == [10 * n for n in range(12)]
+    killer.join()
+    doers = [path.name.split(".") for path in notes.iterdir()]
+    assert {int(task) for task, _ in doers} == set(range(12))
+    assert {int(process) for _, process in doers} == {worker.pid for worker in workers}
+    assert len(doers) <= 13
+
+
+def test_a_dask_cluster_that_is_not_there_is_named_in_one_line(tmp_path):
+    words = jobs.flags_of("runner=dask,dask_client_address=tcp://127.0.0.1:9,dask_connection_timeout=1")
+    with (
+        jobs.workers(words, tmp_path) as crew,
+        pytest.raises(errors.BeamError, match=r"Beam's runner ended with code 1: .*tcp://127\.0\.0\.1:9 after 1 s"),
+    ):
+        list(crew.map("beam_tasks:refused", [0], {}, ""))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dask_gets_a_part_for_each_task_and_a_short_timeout():
+    found = list(jobs._with_defaults(["--runner=DaskRunner"]))
+    assert found[0] == f"--runner={worker.DASK}"
+    assert {"--dask_partition_size=1", "--dask_connection_timeout=10"} <= set(found)
+    given = ["--runner=DaskRunner", "--dask_npartitions=4", "--dask_connection_timeout=60"]
+    assert not {"--dask_partition_size=1", "--dask_connection_timeout=10"} & set(jobs._with_defaults(given))
