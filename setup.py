@@ -40,6 +40,7 @@ REQUIREMENTS = [
     # GeoParquet, which the GDAL of fiona's wheel does not read.
     "pyarrow>=18",
     "requests>=2.32",
+    "scipy>=1.11",
     "shapely>=2.1",
     "tensorboard>=2.19",
     "tensorflow>=2.19",

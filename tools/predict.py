@@ -11,8 +11,9 @@ seconds; then 2 CPU cores do about 70 images of 150 x 300 pixels a second with M
      "top_cells": [{"cell": 12, "probability": 0.31, "lat_deg": 39.0, "lon_deg": -105.0}, ...], "elsewhere": 0.2}
 
 After trainers.calibrate it also holds "region": the level, area and number of cells of the credible region.
-`lat_deg` and `lon_deg` are the predicted point, those of a cell its centroid. The probabilities of the top cells and
-`elsewhere` add up to 1; --all_cells adds `probabilities`, one for each cell in order, which add up to 1 as well.
+`lat_deg` and `lon_deg` are the predicted point, those of a cell its centroid; cells that are regions have a "name" too.
+The probabilities of the top cells and `elsewhere` add up to 1; --all_cells adds `probabilities`, one for each cell in
+order, which add up to 1 as well.
 """
 
 import dataclasses

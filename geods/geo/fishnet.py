@@ -20,7 +20,8 @@ from geods.geo import nearest, partition, polygons
 MOST_CELLS = 100_000
 # Distances are good to 1 % up to there.
 MOST_JOIN_KM = 500.0
-_OWN_PARAMETERS = ("cell_deg", "merge_below", "join_within_km")
+# What a finer partition keeps of another's parameters: the choice of the area, and how labels reach beyond it.
+_KEPT_PARAMETERS = ("part", "center", "where", "layer", "member", "nearest_km")
 
 
 def make(
@@ -69,7 +70,7 @@ def refine(cells: partition.Partition, cell_deg: float) -> partition.Partition:
         PartitionError: If there would be more than `MOST_CELLS` cells.
     """
     area = polygons.canonical(shapely.union_all(cells.shapes))
-    selection = {name: value for name, value in cells.parameters.items() if name not in _OWN_PARAMETERS}
+    selection = {name: value for name, value in cells.parameters.items() if name in _KEPT_PARAMETERS}
     return make(boundaries.Boundary(area, cells.boundary_sha256, "the cells of a partition", selection), cell_deg)
 
 

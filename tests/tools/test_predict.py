@@ -1,5 +1,6 @@
 """Predictions as JSON, from images, folders and trees, and bad images."""
 
+import dataclasses
 import io
 import json
 import pathlib
@@ -74,6 +75,11 @@ def test_an_image_is_a_line(model, plain, cells):
     assert sum(top) + line["elsewhere"] == pytest.approx(1, abs=1e-9)
     best = line["top_cells"][0]
     np.testing.assert_allclose([best["lat_deg"], best["lon_deg"]], cells.centroids[best["cell"]], atol=1e-5)
+    assert "name" not in best
+    regions = dataclasses.replace(cells, names=tuple(f"region {cell}" for cell in range(len(cells))))
+    location = named_images.find(str(plain / "photo 0.jpg"))[0]
+    named = answers.describe(location, np.full(len(cells), 1 / len(cells)), np.zeros(2), regions, 2)
+    assert [cell["name"] for cell in named["top_cells"]] == ["region 0", "region 1"]
 
 
 def test_a_folder_of_images_is_a_line_an_image(model, plain):

@@ -44,7 +44,7 @@ def predict(
     lines = []
     for location, row, point in zip(locations, log_probabilities, points, strict=True):
         probabilities = probabilities_of(row)
-        line = describe(location, probabilities, point, model.partition.centroids, top)
+        line = describe(location, probabilities, point, model.partition, top)
         if all_cells:
             line["probabilities"] = probabilities.tolist()
         lines.append(line | (_region(probabilities, model.partition, fitted) if fitted else {}))
@@ -68,7 +68,7 @@ def probabilities_of(log_probabilities: np.ndarray) -> np.ndarray:
 
 
 def describe(
-    location: imagery_tree.Location, probabilities: np.ndarray, point: np.ndarray, centroids: np.ndarray, top: int
+    location: imagery_tree.Location, probabilities: np.ndarray, point: np.ndarray, cells: partition.Partition, top: int
 ) -> dict[str, Any]:
     """Returns the JSON object of one prediction.
 
@@ -76,7 +76,7 @@ def describe(
         location: What was predicted; its coordinates are NaN if they are not known.
         probabilities: `[cells]`, adding up to 1.
         point: (lat, lon) predicted, degrees.
-        centroids: `[cells, 2]`, (lat, lon) degrees.
+        cells: The run's partition, whose cells may have names.
         top: How many of the most probable cells to name.
     """
     known = not math.isnan(location.lat_deg)
@@ -84,7 +84,9 @@ def describe(
     line |= _place(point)
     best = np.argsort(-probabilities, kind="stable")[:top].tolist()
     line["top_cells"] = [
-        {"cell": cell, "probability": round(float(probabilities[cell]), _PROBABILITY_DIGITS), **_place(centroids[cell])}
+        {"cell": cell}
+        | ({"name": cells.names[cell]} if cells.names else {})
+        | {"probability": round(float(probabilities[cell]), _PROBABILITY_DIGITS), **_place(cells.centroids[cell])}
         for cell in best
     ]
     printed = sum(cell["probability"] for cell in line["top_cells"])

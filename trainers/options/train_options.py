@@ -57,10 +57,15 @@ class CellOptions:
     most_per_cell: int = flags.option(50, "Training places a box of --cells=quadtree may hold.")
     least_per_cell: int = flags.option(5, "Training places a cell of --cells=quadtree holds, or it joins a neighbour.")
     cell_deg: float = flags.option(0.0, "Side of finer cells to divide the partition's area into; 0 takes it as it is.")
+    nearest_km: float | None = flags.option(
+        None, "Locations outside all cells get the nearest one within so many km; as the partition says if not given."
+    )
 
     def __post_init__(self) -> None:
-        """Checks the side of the cells."""
+        """Checks the side of the cells and the reach of their labels."""
         flags.check_at_least(self, 0, ("cell_deg",))
+        if self.nearest_km is not None:
+            flags.check_at_least(self, 0, ("nearest_km",))
 
 
 @dataclasses.dataclass(frozen=True)

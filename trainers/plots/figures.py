@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapely
-from matplotlib import cm, collections, colors, path
+from matplotlib import cm, collections, colors, path, patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -26,6 +26,8 @@ _WIDTH_IN, _TOP_IN, _BOTTOM_IN, _SIDE_IN = 10.0, 0.45, 0.75, 0.25
 _DPI = 150
 # More dots only cover one another: 100,000 of them took 5 s and 63 MB to draw.
 _ERRORS_DRAWN = 2000
+# More names cover one another and the points.
+_NAMES_DRAWN = 3
 _PALE, _BORDER, _INK, _BAR = "#f2f0ed", "#9a9a9a", "#222222", "#8fbbdc"
 
 Mapper = Callable[[np.ndarray], np.ndarray]
@@ -42,7 +44,7 @@ def location_map(
     """Draws one prediction (the report's Figure 7).
 
     Every cell is as red as its share of the highest probability; the true point is green, the predicted point yellow,
-    and the great circle between them blue, with its length.
+    and the great circle between them blue, with its length. Of cells with names the most probable ones show them.
 
     Args:
         cells: The partition.
@@ -65,6 +67,10 @@ def location_map(
     figure, axes, to_paper = _map_axes(atlas, line, title)
     shading = colors.LinearSegmentedColormap.from_list("reds", projection.REDS)
     _draw_cells(axes, atlas, to_paper, shading(weights))
+    if cells.names:
+        best = np.argsort(-weights, kind="stable")[:_NAMES_DRAWN]
+        for cell, (x, y) in zip(best.tolist(), to_paper(atlas.beside(cells.centroids[best])), strict=True):
+            _write_name(axes, (x, y), cells.names[cell])
     _draw_line(axes, to_paper(line), projection.distance_text(float(geometry.haversine_km(*ends))))
     _legend(figure, axes)
     _bar(
@@ -227,6 +233,13 @@ def _rings(shape: polygons.Shape, to_paper: Mapper) -> list[path.Path]:
     """Returns the rings of a shape as closed paths, holes reversed."""
     rings = [ring for piece in polygons.parts(shape) for ring in (piece.exterior, *piece.interiors)]
     return [path.Path(to_paper(np.asarray(ring.coords)[:, 1::-1]), closed=True) for ring in rings]
+
+
+def _write_name(axes: Axes, place: tuple[float, float], name: str) -> None:
+    """Writes a cell's name at a place of the map, readable on any red."""
+    rim = [patheffects.withStroke(linewidth=2.5, foreground="white")]
+    style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "color": _INK, "zorder": 2.5}
+    axes.annotate(name, place, path_effects=rim, parse_math=False, annotation_clip=True, **style)
 
 
 def _draw_line(axes: Axes, line: np.ndarray, text: str) -> None:

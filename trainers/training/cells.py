@@ -1,5 +1,6 @@
 """The cells that a run chooses from."""
 
+import dataclasses
 import pathlib
 
 from geods import errors
@@ -21,7 +22,8 @@ def for_run(cells: train_options.CellOptions, data: train_options.DataOptions) -
     """
     whole = given(cells, data)
     if cells.cells == "quadtree":
-        return quadtree.make(whole, _training_coords(data), cells.most_per_cell, cells.least_per_cell)
+        adaptive = quadtree.make(whole, _training_coords(data), cells.most_per_cell, cells.least_per_cell)
+        return _reaching(adaptive, cells.nearest_km)
     return finer(cells, whole)
 
 
@@ -41,7 +43,14 @@ def finer(cells: train_options.CellOptions, whole: partition.Partition) -> parti
     if cells.cells != "partition":
         problem = f"--cells={cells.cells}: needs all training locations before the first is trained on."
         raise errors.OptionError(problem, "build a dataset, or use --cell_deg")
-    return fishnet.refine(whole, cells.cell_deg) if cells.cell_deg else whole
+    return _reaching(fishnet.refine(whole, cells.cell_deg) if cells.cell_deg else whole, cells.nearest_km)
+
+
+def _reaching(made: partition.Partition, nearest_km: float | None) -> partition.Partition:
+    """Returns a partition whose cells also take locations within so many kilometres."""
+    if nearest_km is None or nearest_km == made.parameters.get("nearest_km", 0):
+        return made
+    return dataclasses.replace(made, parameters={**made.parameters, "nearest_km": nearest_km})
 
 
 def _training_coords(data: train_options.DataOptions) -> geometry.Array:

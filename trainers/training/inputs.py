@@ -70,7 +70,7 @@ def from_cache(
     """
     cache = feature_cache.FeatureCache(pathlib.Path(data.cache_dir, split))
     labels = cells.label(cache.rows.coords[:, 0], cache.rows.coords[:, 1])
-    rows = _usable(split, labels) if train else np.arange(len(labels))
+    rows = _usable(split, cells, cache.rows.coords, labels) if train else np.arange(len(labels))
     caches = [cache]
     if train:
         folders = (cache_format.folder_of(data.cache_dir, split, n + 1) for n in range(data.variants))
@@ -96,7 +96,7 @@ def from_fold(
     rows = folds.parts(data, coords)[part]
     caches = [cache]
     if train:
-        rows = rows[_usable(part, labels[rows])]
+        rows = rows[_usable(part, cells, coords[rows], labels[rows])]
         caches += [joined_cache.open_all(data.cache_dir, n + 1) for n in range(data.variants)]
     return _split_of(_batches(data, caches, labels, rows, train, seed), cache.rows, rows, labels, caches)
 
@@ -147,7 +147,7 @@ def from_images(
     service = data.data_service if train else ""
     shuffled, epoch = None, None
     if train:
-        _usable(split, labels)
+        _usable(split, cells, index.coords, labels)
         check_image_memory(data, size_px, builder, split, 1 if single else int(index.views.max()))
     if train and not service:
         # A variable holds the number of the epoch, and workers elsewhere do not have it.
@@ -226,8 +226,8 @@ def _truth(coords: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return truth
 
 
-def _usable(split: str, labels: np.ndarray) -> np.ndarray:
-    """Returns the locations inside the partition, and prints how many are not.
+def _usable(split: str, cells: partition.Partition, coords: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the locations that have a cell; prints how many lie outside all.
 
     Raises:
         DatasetError: If there is none.
@@ -236,6 +236,12 @@ def _usable(split: str, labels: np.ndarray) -> np.ndarray:
     if not inside.size:
         problem = f"none of the {len(labels)} locations of split {split!r} lies in a cell of the partition."
         raise errors.DatasetError(problem, "give the --partition these locations belong to")
+    if reach_km := cells.parameters.get("nearest_km", 0):
+        outside = int((cells.label(coords[:, 0], coords[:, 1], nearest_km=0) < 0).sum())
+        nearest = outside - (len(labels) - inside.size)
+        print(
+            f"{split}: {nearest} of {len(labels)} locations outside every cell get the nearest within {reach_km:g} km"
+        )
     if inside.size < len(labels):
         print(f"{split}: {len(labels) - inside.size} of {len(labels)} locations lie outside every cell; not trained on")
     return inside

@@ -1,5 +1,6 @@
 """Contents and refusals of the figures."""
 
+import dataclasses
 import io
 
 import drawn_runs
@@ -44,6 +45,14 @@ def test_each_cell_is_as_red_as_its_rescaled_probability(island, shown):
     # The less green and blue in it, the redder.
     np.testing.assert_array_equal(np.argsort(faces[:, 1], kind="stable")[0], best)
     assert faces[worst, 1] > 0.9
+
+
+def test_the_most_probable_regions_are_named(island, shown):
+    named = dataclasses.replace(island, names=tuple(f"Region ${cell}" for cell in range(len(island))))
+    figure = figures.location_map(named, shown.probabilities, shown.truth, shown.predicted)
+    best = np.argsort(-shown.probabilities, kind="stable")[:3]
+    assert {text for text in texts_of(figure) if text.startswith("Region")} == {f"Region ${cell}" for cell in best}
+    figures.to_png(figure)
 
 
 def test_both_points_the_line_and_the_distance_are_drawn(island, shown):

@@ -11,6 +11,7 @@ from geods.dataset import dataset_reader
 from geods.geo import partition
 from trainers.features import feature_cache
 from trainers.options import train_options
+from trainers.training import cells as training_cells
 from trainers.training import inputs
 
 
@@ -80,6 +81,11 @@ def test_places_outside_the_partition_are_left_out_of_training_and_counted(setti
     )
     kept, _ = from_cache(settings, "validation", west, train=False)
     assert kept.examples == len(kept.coords)
+    near = training_cells.finer(train_options.CellOptions(nearest_km=400), west)
+    reached, _ = from_cache(settings, "train", near, train=True)
+    assert inside < reached.examples < len(cache.rows.coords)
+    said = f"{reached.examples - inside} of {len(cache.rows.coords)} locations outside every cell get the nearest"
+    assert f"train: {said} within 400 km" in capsys.readouterr().out
 
 
 def test_a_partition_of_elsewhere_is_refused(settings):
