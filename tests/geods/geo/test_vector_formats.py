@@ -120,26 +120,28 @@ def kmz(tmp_path):
     return tmp_path / "a.kmz"
 
 
-# What the first column of the table says: how to write it, the field of names, the layer if several.
+# The first and last column of the table; how to write such a file, the field of names, the layer if several, and bytes
+# that only this version of the format has.
 ROWS = {
-    "Shapefile (.shp, .shx, .dbf, .prj)": (shapefile, "NAME", None),
-    "zip of any of these": (archive, "NAME", None),
-    "GeoJSON (.geojson, .json)": (geojson, "NAME", None),
-    "GeoPackage (.gpkg)": (geopackage, "NAME", "ADM_ADM_1"),
-    "FlatGeobuf (.fgb)": (flatgeobuf, "NAME", None),
-    "File geodatabase (.gdb folder)": (geodatabase, "NAME", None),
-    "zip of a .gdb": (geodatabase_zip, "NAME", None),
-    "TopoJSON (.json, .topojson)": (topojson, "NAME", "countries"),
-    "GML (.gml)": (gml, "NAME", None),
-    "KML (.kml)": (kml, "Name", None),
-    "KMZ (.kmz)": (kmz, "Name", None),
-    "GeoParquet (.parquet)": (geoparquet, "NAME", None),
+    ("Shapefile (.shp, .shx, .dbf, .prj)", "1998"): (shapefile, "NAME", None, b"\xe8\x03\0\0\5\0\0\0"),
+    ("zip of any of these", "PKZIP 2"): (archive, "NAME", None, b"PK\3\4"),
+    ("GeoJSON (.geojson, .json)", "RFC 7946, 2008"): (geojson, "NAME", None, b"urn:ogc:def:crs:OGC:1.3:CRS84"),
+    ("GeoPackage (.gpkg)", "1.2"): (geopackage, "NAME", "ADM_ADM_1", b"\0\0\x27\xd8\0\0\0\0GPKG"),
+    ("FlatGeobuf (.fgb)", "3"): (flatgeobuf, "NAME", None, b"fgb\3fgb"),
+    ("File geodatabase (.gdb folder)", "10"): (geodatabase, "NAME", None, b"\3\0\0\0"),
+    ("zip of a .gdb", "10"): (geodatabase_zip, "NAME", None, b"PK\3\4"),
+    ("TopoJSON (.json, .topojson)", "1.0"): (topojson, "NAME", "countries", b'"Topology"'),
+    ("GML (.gml)", "3.2"): (gml, "NAME", None, b"http://www.opengis.net/gml/3.2"),
+    ("KML (.kml)", "2.2"): (kml, "Name", None, b"http://www.opengis.net/kml/2.2"),
+    ("KMZ (.kmz)", "2.2"): (kmz, "Name", None, b"PK\3\4"),
+    ("GeoParquet (.parquet)", "1.0, 1.1"): (geoparquet, "NAME", None, b'"version": "1.1.0"'),
 }
 
 
-@pytest.mark.parametrize(("write", "field", "layer"), ROWS.values(), ids=ROWS)
-def test_each_format_gives_shapes_and_names(tmp_path, write, field, layer):
+@pytest.mark.parametrize(("write", "field", "layer", "version"), ROWS.values(), ids=[name for name, _ in ROWS])
+def test_each_format_gives_shapes_and_names(tmp_path, write, field, layer, version):
     path = write(tmp_path)
+    assert version in (path / "a00000001.gdbtable" if path.is_dir() else path).read_bytes()
     before = sorted(part.name for part in tmp_path.rglob("*"))
     if layer:
         with pytest.raises(errors.BoundaryError, match="holds 2 layers") as caught:
@@ -163,7 +165,8 @@ def test_the_table_has_these_rows():
     lines = (checkout.REPO / "docs" / "boundaries.md").read_text(encoding="utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("| format"))
     table = [line for line in lines[start + 2 :] if line.startswith("|")]
-    assert [line.split("|")[1].strip() for line in table[: len(ROWS)]] == list(ROWS)
+    cells = [[cell.strip() for cell in line.split("|")] for line in table[: len(ROWS)]]
+    assert [(row[1], row[5]) for row in cells] == list(ROWS)
 
 
 def test_extended_data_of_kml_is_lost(tmp_path):
