@@ -1,4 +1,4 @@
-"""Measures what grows with the number of cells: labels, evaluation, maps.
+"""Measures cost by number of cells: partition, labels, evaluation, maps.
 
     python -m tools.benchmark_cells --work_dir=benchmark/cells
 
