@@ -3,8 +3,8 @@
     python -m tools.simulated_street_view --port=0
 
 Needs no key and no network, costs nothing, and runs until Ctrl-C. First prints its address, which is what --api_base of
-tools.scrape takes (with GOOGLE_MAPS_API_KEY=simulated-street-view-demo-key); then how to look at its ledger. Only this
-machine can reach it. Draws about 80 images of 600 x 300 a second; with --picture=tiled it answers some 2,000 from a
+tools.scrape takes, the line that sets its made-up key, and where its ledger is. Its world covers every country, so any
+partition will do. Only this machine can reach it. Draws about 80 images of 600 x 300 a second; with --picture=tiled it answers some 2,000 from a
 few drawings, for load tests. --faults names a JSON file with the faults it shall have, as
 geods.simulation.server.faults describes them.
 """
@@ -15,6 +15,7 @@ import threading
 
 from geods import errors
 from geods.cli import flags, program
+from geods.imagery.street_view import street_view_options
 from geods.simulation.server import server_options
 
 
@@ -47,6 +48,8 @@ def main(options: Options) -> None:
         signal.signal(number, lambda *_: stop.set())
     with street_view_server.serving(options, planned, port=options.port) as server:
         print(f"simulated Street View at {server.url}", flush=True)
+        for key in options.keys[:1]:
+            print(f"export {street_view_options.KEY_ENV}={key}")
         print(f"ledger: {server.url}/__fake__/stats", flush=True)
         stop.wait()
         stats = server.stats()

@@ -28,6 +28,10 @@ _UNCOVERED_SHARE, _BOX_SHARE = 0.04, 0.55
 _PHOTOSPHERE_SHARE, _INDOOR_SHARE, _UNDATED_SHARE = 0.02, 0.01, 0.05
 _OFFICIAL_NAMES = ("© Google", "© Google", "© 2016 Google", "© 2011 Google")
 _USER_NAMES = ("© Jane Doe", "© Max Mustermann", "© Tourist Office")
+# South, west, north, east: parts of the Pacific, the Atlantic and the Indian Ocean.
+_OPEN_SEA = ((-8.0, -150.0, 15.0, -95.0), (20.0, -55.0, 35.0, -35.0), (-50.0, 80.0, -15.0, 105.0))
+# Wider than the 10 km within which a point of the demo finds its panorama, up to 49 degrees north.
+_STRIP_DEG = 0.15
 # Rounding of positions and of the boxes' edges, generously.
 _SLACK_KM = 0.01
 
@@ -60,7 +64,7 @@ class Coverage:
 
     Args:
         world: Whose; its seed is that of the lattice.
-        land: Says whether there is land at (lat_deg, lon_deg); by default, on the coarse outline of the mainland US.
+        land: Says whether there is land at (lat_deg, lon_deg); by default `is_land`.
         density: Factor of the number of boxes with panoramas.
     """
 
@@ -68,7 +72,7 @@ class Coverage:
         self, world: worlds.World, land: Callable[[float, float], bool] | None = None, density: float = 1.0
     ) -> None:
         self._world = world
-        self._land = land or _on_coarse_us
+        self._land = land or is_land
         self._density = density
         self._box = functools.lru_cache(maxsize=1 << 16)(self._make_box)
 
@@ -201,12 +205,25 @@ def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 
 @functools.lru_cache(maxsize=1)
-def _coarse_us() -> shapely.Polygon:
-    """Returns the coarse outline, prepared for fast point queries."""
+def _coarse_us() -> tuple[shapely.Polygon, shapely.Polygon]:
+    """Returns the coarse outline, alone and with its strip, prepared for fast point queries."""
     shape = shapely.Polygon([(lon_deg, lat_deg) for lat_deg, lon_deg in demo_outline.coarse_us()])
-    shapely.prepare(shape)
-    return shape
+    wide = shape.buffer(_STRIP_DEG)
+    shapely.prepare([shape, wide])
+    return shape, wide
 
 
-def _on_coarse_us(lat_deg: float, lon_deg: float) -> bool:
-    return bool(shapely.contains_xy(_coarse_us(), lon_deg, lat_deg))
+def is_land(lat_deg: float, lon_deg: float) -> bool:
+    """Returns whether the simulated world has land: on the coarse mainland US, and in the rest of the world.
+
+    Not in the open sea, nor in a strip around that outline, so that its scrapes find the same panoramas as if there
+    were nothing else.
+
+    Args:
+        lat_deg: Latitude, degrees.
+        lon_deg: Longitude, degrees.
+    """
+    shape, wide = _coarse_us()
+    if shapely.contains_xy(wide, lon_deg, lat_deg):
+        return bool(shapely.contains_xy(shape, lon_deg, lat_deg))
+    return not any(s <= lat_deg <= n and w <= lon_deg <= e for s, w, n, e in _OPEN_SEA)

@@ -50,6 +50,7 @@ def test_it_serves_until_it_is_told_to_stop(number):
         server.send_signal(number)
         assert server.wait(timeout=10) == 0
         assert server.stdout.read().splitlines() == [
+            f"export GOOGLE_MAPS_API_KEY={server_options.DEMO_KEY}",
             f"ledger: http://127.0.0.1:{port}/__fake__/stats",
             "2 requests, 1 different images sent, 1 billable",
         ]

@@ -11,6 +11,7 @@ import sys
 
 import hypothesis
 import pytest
+import shapely
 from hypothesis import strategies
 
 from geods.geo import geometry
@@ -80,6 +81,23 @@ def test_a_point_at_sea_has_none(coverage):
 def test_most_points_on_land_have_one_within_the_radius_of_the_report(coverage):
     hits = [coverage.nearest(lat, lon, 10_000, outdoor=True) for lat in range(34, 42) for lon in range(-110, -85)]
     assert sum(pano is not None for pano in hits) / len(hits) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("lat_deg", "lon_deg"), [(48.2, 16.4), (-33.5, 150.0), (9.0, 38.7), (-15.0, -60.0), (65.0, 179.9), (61.2, -149.9)]
+)
+def test_every_country_is_covered(coverage, lat_deg, lon_deg):
+    points = [(lat_deg + 0.3 * row, lon_deg + 0.02 * row) for row in range(-6, 7)]
+    found = [coverage.nearest(lat, lon, 10_000, outdoor=True) for lat, lon in points]
+    assert sum(pano is not None for pano in found) > 9
+
+
+def test_what_is_around_the_coarse_outline_is_out_of_reach_from_it(coverage):
+    outline = panoramas._coarse_us()[0]
+    alone = panoramas.Coverage(worlds.World(seed=0), land=lambda lat, lon: outline.contains(shapely.Point(lon, lat)))
+    for lon, lat in outline.exterior.coords[::12]:
+        assert coverage.nearest(lat, lon, 10_000, outdoor=False) == alone.nearest(lat, lon, 10_000, outdoor=False)
+    assert coverage.nearest(49.3, -110.0, 10_000, outdoor=True) is not None
 
 
 def test_neighbours_of_a_panorama_find_the_same_one(degree, coverage):
