@@ -7,11 +7,17 @@ outside every cell); without a partition the source's numbers stay. Lists of the
 names; --test_share=0.05 draws such lists: 27,702 and 1,458 of the report's 29,160 images. The same command resumes a
 run that was cut off; an existing file with other bytes is never replaced. 3,000 images of 25 kB take 3 s. The last
 lines count the images that were copied and their cells.
+
+    python -m tools.convert_tree --source=TREE --to=geoguessr --out=map.json
+    python -m tools.convert_tree --source=RUN --to=geoguessr --worst=50 --out=worst.json
+
+write a GeoGuessr map (customCoordinates): of the locations of a tree, with their panorama ids where views.csv has them;
+or of the 50 locations that an evaluated run missed by most. tools.scrape --points reads such a map.
 """
 
 import dataclasses
 import pathlib
-from typing import Literal
+from typing import Any, Literal
 
 from geods import errors
 from geods.cli import flags, program
@@ -23,7 +29,10 @@ class Options:
 
     source: str = flags.option("", "Folder of images in any layout, or a CSV file.", path="in")
     out: str = flags.option("", "Folder to write to; made if need be.", path="out")
-    to: Literal["tree", "combined_files", "combined_folders"] = flags.option("tree", "Layout to write.")
+    to: Literal["tree", "combined_files", "combined_folders", "geoguessr"] = flags.option(
+        "tree", "Layout to write, or a GeoGuessr map."
+    )
+    worst: int = flags.option(0, "With --to=geoguessr and a run as --source: its worst misses to write; 0 for a tree.")
     layout: Literal["auto", "tree", "combined_files", "combined_folders", "csv"] = flags.option(
         "auto", "Layout of the source; auto looks at the names."
     )
@@ -39,7 +48,13 @@ class Options:
         for name, value in (("source", self.source), ("out", self.out)):
             if not value:
                 raise errors.OptionError(f"--{name}: is empty.", f"name a folder: --{name}=FOLDER")
+        if self.worst < 0 or (self.worst and self.to != "geoguessr"):
+            raise errors.OptionError(f"--worst={self.worst}: is for --to=geoguessr, 1 or more.", "leave it out")
         source, out = pathlib.Path(self.source).resolve(), pathlib.Path(self.out).resolve()
+        if self.to == "geoguessr":
+            if out.is_dir():
+                raise errors.OptionError(f"--out={self.out}: is a folder.", "name the file to write: --out=map.json")
+            return
         if source == out or source in out.parents or out in source.parents:
             raise errors.OptionError(f"--out={self.out}: is the source, inside it or around it.", "name another folder")
         if not 0 <= self.test_share < 1:
@@ -47,7 +62,14 @@ class Options:
 
 
 def main(options: Options) -> None:
-    """Copies the images and prints a summary."""
+    """Copies the images, or writes a map, and prints a summary."""
+    if options.to == "geoguessr":
+        from geods.storage import files
+
+        coordinates = _worst_misses(options.source, options.worst) if options.worst else _locations(options)
+        files.write_json(options.out, {"name": pathlib.Path(options.out).stem, "customCoordinates": coordinates})
+        print(f"{len(coordinates):,} locations written to {options.out}")
+        return
     from geods.dataset import split_lists
     from geods.geo import partition as partitions
     from geods.tree import companions, labelling, layouts, tree_copies
@@ -78,6 +100,36 @@ def main(options: Options) -> None:
         drawn = f"drawn with --seed={options.seed}" if options.test_share else f"from {lists.path}"
         counts = f"{split_lists.TRAIN_NAME} ({len(lists.train):,}) and {split_lists.TEST_NAME} ({len(lists.test):,})"
         print(f"  split lists: {counts}, {drawn}")
+
+
+def _locations(options: Options) -> list[dict[str, Any]]:
+    """Returns the coordinates of a tree's locations, each with the heading of its first view."""
+    from geods.tree import companions, layouts
+
+    table = pathlib.Path(options.source, companions.VIEWS_NAME)
+    rows = companions.rows(table) if table.is_file() else ()
+    pano_ids = {row["file"].split("/")[1]: row["pano_id"] for row in rows if row.get("pano_id")}
+    return [
+        _coordinate(one.lat_deg, one.lon_deg, one.views[0].heading_deg or 0.0)
+        | ({"panoId": pano_ids[one.location_id]} if one.location_id in pano_ids else {})
+        for one in layouts.read(options.source, options.layout)
+    ]
+
+
+def _worst_misses(run_dir: str, count: int) -> list[dict[str, Any]]:
+    """Returns the coordinates of the locations that a run missed by most, the worst first."""
+    from trainers.runs import predictions
+
+    found = predictions.read(run_dir, len(predictions.read_partition(run_dir)))
+    worst = found[predictions.by_distance(found)[::-1][:count]]
+    return [
+        _coordinate(*one.truth, 0.0) | {"extra": {"tags": [f"missed by {one.distance_km:,.0f} km"]}} for one in worst
+    ]
+
+
+def _coordinate(lat_deg: float, lon_deg: float, heading_deg: float) -> dict[str, Any]:
+    """Returns an entry of customCoordinates."""
+    return {"lat": lat_deg, "lng": lon_deg, "heading": heading_deg, "pitch": 0, "zoom": 0}
 
 
 if __name__ == "__main__":

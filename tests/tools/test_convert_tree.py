@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import checkout
+import drawn_runs
 import drawn_trees
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from geods import errors
 from geods.dataset import split_lists, splits
 from geods.geo import partition
+from geods.imagery.scraping import points
 from geods.tree import companions, layouts
 from tools import convert_tree
 
@@ -66,6 +68,29 @@ def test_partition_numbers_the_cells_and_comes_along(source, tmp_path, cells_pat
     assert (tmp_path / "out" / "partition.geojson").read_bytes() == cells_path.read_bytes()
     assert (tmp_path / "out" / "provenance.json").read_bytes() == (source / "provenance.json").read_bytes()
     assert "3 locations: 9 images copied" in capsys.readouterr().out
+
+
+def test_a_geoguessr_map_of_a_tree_and_of_worst_misses(source, tmp_path, capsys):
+    (source / "views.csv").write_text(f'file,pano_id\n"7/{FIRST}/0_2012-05.jpg",abc\n', encoding="utf-8")
+    convert(source, tmp_path / "map.json", to="geoguessr")
+    assert f"3 locations written to {tmp_path / 'map.json'}" in capsys.readouterr().out
+    found = points.read(tmp_path / "map.json")
+    assert sorted(point.position for point in found) == [(31.5, -115.25), (31.5, -105.25), (60.5, -115.25)]
+    assert {point.position: point.pano_id for point in found}[31.5, -115.25] == "abc"
+    entries = drawn_runs.predict(drawn_runs.island(200), 40)
+    run = drawn_runs.write(tmp_path / "run", drawn_runs.island(200), entries)
+    convert(run, run / "worst.json", to="geoguessr", worst=3)
+    worst = sorted(entries, key=lambda one: one.distance_km)[:-4:-1]
+    assert [point.position for point in points.read(run / "worst.json")] == [
+        pytest.approx(one.truth, abs=1e-6) for one in worst
+    ]
+    assert f"missed by {worst[0].distance_km:,.0f} km" in (run / "worst.json").read_text(encoding="utf-8")
+    with pytest.raises(errors.OptionError, match="is a folder"):
+        convert(source, tmp_path, to="geoguessr")
+    with pytest.raises(errors.OptionError, match="--worst=3: is for --to=geoguessr"):
+        convert(source, tmp_path / "out", worst=3)
+    with pytest.raises(errors.RunError, match=r"holds no partition\.geojson, so it is no run folder"):
+        convert(source, tmp_path / "worst.json", to="geoguessr", worst=3)
 
 
 def split_of_views(root: pathlib.Path) -> list[str]:
