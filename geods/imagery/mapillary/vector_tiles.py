@@ -143,7 +143,7 @@ class Tiles:
 
     def road_deg(self, pano_id: str, point: tuple[float, float]) -> float | None:
         """Returns the bearing from the picture before to the one after it, or None."""
-        features = self[_tile_at(*point)]
+        features = self[tile_at(*point)]
         own = next((feature for feature in features if feature.pano_id == pano_id), None)
         if own is None or not own.sequence:
             return None
@@ -218,7 +218,7 @@ def _around(point: tuple[float, float], radius_km: float) -> Iterator[Tile]:
     lat_deg, lon_deg = point
     half_lat = radius_km / _KM_PER_DEG
     half_lon = min(half_lat / math.cos(math.radians(min(abs(lat_deg) + half_lat, _MOST_LAT_DEG))), 180.0)
-    rows = range(_tile_at(lat_deg + half_lat, 0).row, _tile_at(lat_deg - half_lat, 0).row + 1)
+    rows = range(tile_at(lat_deg + half_lat, 0).row, tile_at(lat_deg - half_lat, 0).row + 1)
     columns = (math.floor((lon + 180) / 360 * _TILES) for lon in (lon_deg - half_lon, lon_deg + half_lon))
     first, last = columns
     for column, row in itertools.product(range(first, last + 1), rows):
@@ -227,7 +227,7 @@ def _around(point: tuple[float, float], radius_km: float) -> Iterator[Tile]:
             yield tile
 
 
-def _tile_at(lat_deg: float, lon_deg: float) -> Tile:
+def tile_at(lat_deg: float, lon_deg: float) -> Tile:
     """Returns the tile of a place; beyond the ends of Web Mercator, the last one."""
     lat = math.radians(min(max(lat_deg, -_MOST_LAT_DEG), _MOST_LAT_DEG))
     row = math.floor((1 - math.asinh(math.tan(lat)) / math.pi) / 2 * _TILES)

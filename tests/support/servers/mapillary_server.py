@@ -42,8 +42,8 @@ class Service:
             self.asked[kind] += 1
             number = self.asked[kind]
         authorization = exchange.headers.get("Authorization")
-        # Tiles take the token as a parameter, entities take it in the header, images take none.
-        token = exchange.params.get("access_token") if kind == "tile" else (authorization or "").removeprefix("OAuth ")
+        # Tiles take the token as a parameter, entities in either place, where logs must not see it; images take none.
+        token = exchange.params.get("access_token") or (authorization or "").removeprefix("OAuth ")
         if (kind != "tile" and "access_token" in exchange.path) or (kind == "image" and authorization):
             self.strange.append(exchange.path)
         if self.spoilt(exchange, kind, self.fault(kind, number)):
@@ -54,7 +54,7 @@ class Service:
             # As measured: a missing or refused token comes with 500, not with 401.
             exchange.reply_json({"error": DENIED}, 500)
         elif kind == "tile":
-            self.tile(exchange, *map(int, parts.path.split("/")[-3:]))
+            self.tile(exchange, *map(int, parts.path.strip("/").split("/")[-3:]))
         else:
             # The official SDK asks with a slash.
             self.entity(exchange, parts.path.strip("/"))
@@ -114,7 +114,7 @@ class Service:
             serial = len(self.served)
             self.served[str(serial)] = name
         url = f"http://127.0.0.1:{exchange.server.server_port}/cdn/{serial}/p.jpg?oh=signature"
-        wanted = exchange.params["fields"].split(",")
+        wanted = ["id", *exchange.params.get("fields", "").split(",")]
         urls = {field: url for field in wanted if field.startswith("thumb_")}
         return exchange.reply_json({name: value for name, value in record.items() if name in wanted} | urls)
 

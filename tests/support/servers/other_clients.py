@@ -12,15 +12,15 @@ import requests
 
 def redirect(url: str) -> None:
     """Sends to `url` what is meant for the real services."""
-    whole = requests.sessions.Session.request
+    whole = requests.sessions.Session.send
     hosts = ("https://graph.mapillary.com", "https://tiles.mapillary.com", "https://maps.googleapis.com")
 
-    def request(self, method, target, *args, **keywords):
+    def send(self, request, **keywords):
         for host in hosts:
-            target = target.replace(host, url)
-        return whole(self, method, target, *args, **keywords)
+            request.url = request.url.replace(host, url)
+        return whole(self, request, **keywords)
 
-    requests.sessions.Session.request = request
+    requests.sessions.Session.send = send
 
 
 def mapillary(token: str, lat: float, lon: float, folder: str) -> dict:
@@ -32,7 +32,7 @@ def mapillary(token: str, lat: float, lon: float, folder: str) -> dict:
     features = sdk.get_image_close_to(longitude=lon, latitude=lat, radius=400).to_dict()["features"]
     found = {str(feature["properties"]["id"]): feature for feature in features}
     nearest = min(found, key=lambda name: abs(found[name]["geometry"]["coordinates"][1] - lat))
-    fields = ["id", "geometry", "is_pano", "sequence", "captured_at"]
+    fields = ["geometry", "sequence", "captured_at", "compass_angle"]
     record = sdk.image_from_key(int(nearest), fields=fields)
     thumbnail = sdk.image_thumbnail(nearest, 2048)
     return {"features": found, "nearest": nearest, "record": str(record), "thumbnail": thumbnail}
@@ -59,7 +59,7 @@ def streetview(token: str, lat: float, lon: float, folder: str) -> dict:
     ).json()
     meta = package.get_panorama_meta(pano_id=answer["pano_id"], api_key=token)
     image = package.get_streetview(pano_id=meta.pano_id, api_key=token, width=200, height=100)
-    image.save(os.path.join(folder, "view.png"))
+    image.save(f"{folder}/view.png")
     return {"metadata": [json.loads(meta.model_dump_json() if hasattr(meta, "model_dump_json") else meta.json())]}
 
 
