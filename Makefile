@@ -2,7 +2,7 @@
 # make test     lint, types and all tests
 # make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
 # make bench-scale  what grows with the number of locations: SIZES=1000,10000,100000,1000000 for more, hours
-# make soak     hours of tests: a scrape of the whole country, 100,000 requests with faults, 200 kills of a scrape; 100,000 changed
+# make soak     hours of tests: a scrape of the whole country, 100,000 requests with faults, 200 kills of a scrape, 60 of one from a real Panoramax where it is installed; 100,000 changed
 #               images and damage at 1,900 places; 1,000 kills of building, extracting, training and evaluating; full disks;
 #               memory against its estimate; mistakes of users, a million cases of the properties, an environment for each extra
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (the others run it when needed)
@@ -40,6 +40,7 @@ bench-scale: install
 soak: install
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_country.py --boundary=$(BOUNDARY)
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_panoramax.py
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_trust.py
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_kills.py
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_disk.py

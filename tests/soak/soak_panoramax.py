@@ -5,7 +5,10 @@ The installation stands in tests/support/servers/geovisio_server.py.
     GEODS_GEOVISIO=geovisio/bin python tests/soak/soak_panoramax.py --sequences=150 --spheres=16 --kills=20
 
 Every view's direction is compared with the one that was drawn, to a degree; each kill is followed by the same command,
-until the tree is that of an undisturbed run. Then the rate on loopback, at limits up to 50 images a second.
+until the tree is that of an undisturbed run; so too for a list of points. Then the rate on loopback, at limits up to 50
+images a second. Without a real Panoramax, the rate alone, from the recorded one:
+
+    python tests/soak/soak_panoramax.py --rate
 """
 
 import argparse
@@ -23,6 +26,7 @@ import checkout
 import geovisio_server
 import numpy as np
 import panoramax_recorder
+import panoramax_server
 import panoramax_town
 import scraper_soak
 import shapely
@@ -35,8 +39,14 @@ QUICK = ("--source=panoramax", "--lookups_per_s=1000", "--height_px=60", "--widt
 
 def command(base: str, folder: pathlib.Path, name: str, kind: str, *flags: str) -> list[str]:
     where = (f"--api_base={base}", f"--partition={folder / 'partition.geojson'}", f"--out={folder / name}")
-    amount = ("--locations_per_cell=4", "--lookups_per_location=40", "--radius_m=1000", f"--panoramax_kind={kind}")
-    return [sys.executable, "-m", "tools.scrape", *where, *QUICK, *amount, *flags]
+    amount = (
+        "--locations_per_cell=4",
+        "--lookups_per_location=40",
+        "--radius_m=1000",
+        f"--panoramax_kind={'flat' if kind == 'flat' else 'panorama'}",
+    )
+    given = {flag.partition("=")[0]: flag for flag in (*QUICK, *amount, *flags)}
+    return [sys.executable, "-m", "tools.scrape", *where, *given.values()]
 
 
 def run(words: list[str]) -> tuple[str, float]:
@@ -84,29 +94,52 @@ def kills(words: list[str], tree: pathlib.Path, count: int, whole_s: float) -> i
 
 
 def main(options: argparse.Namespace) -> None:
+    if options.rate or geovisio_server.missing():
+        if not options.rate:
+            print(f"the rate alone: {geovisio_server.missing()}")
+        with tempfile.TemporaryDirectory() as made, panoramax_server.serving() as service:
+            write_cells(pathlib.Path(made))
+            show_rates(service.url, pathlib.Path(made))
+        return
     shots = panoramax_town.town(options.sequences, options.spheres)
     named = {shot.name: shot for shot in shots}
     with tempfile.TemporaryDirectory() as made:
         folder = pathlib.Path(made)
         (folder / "server").mkdir()
-        west, south, half = panoramax_town.WEST, panoramax_town.SOUTH, panoramax_town.WIDTH_DEG / 2
-        boxes = [shapely.box(west + x, south, west + x + half, south + panoramax_town.HEIGHT_DEG) for x in (0, half)]
-        partition.write(partition.Partition(tuple(boxes)), folder / "partition.geojson")
+        write_cells(folder)
         with geovisio_server.serving(folder / "server") as base:
             start_s = time.monotonic()
             panoramax_recorder.upload(f"{base}/api", shots)
             print(f"{len(shots)} pictures in {time.monotonic() - start_s:.0f} s", flush=True)
-            for kind in ("panorama", "flat"):
-                _, whole_s = run(command(base, folder, kind, kind, "--images_per_s=20"))
+            listed = folder / "points.csv"
+            lines = [f"{shot.lat_deg},{shot.lon_deg},{shot.sequence}" for shot in shots if shot.is_sphere]
+            listed.write_text("\n".join(["lat,lon,heading", *lines]), encoding="utf-8")
+            for kind, flags in (("panorama", ()), ("flat", ()), ("points", (f"--points={listed}", "--radius_m=30"))):
+                _, whole_s = run(command(base, folder, kind, kind, "--images_per_s=20", *flags))
                 views, off_deg = furthest_off_deg(folder / kind, named)
                 print(f"{kind}: {views} views, {off_deg:.2f} degrees off at most", flush=True)
                 assert off_deg < 1
-                words = command(base, folder, f"{kind}_killed", kind, "--images_per_s=20")
+                words = command(base, folder, f"{kind}_killed", kind, "--images_per_s=20", *flags)
                 runs = kills(words, folder / f"{kind}_killed", options.kills, whole_s)
                 same = scraper_soak.contents(folder / kind) == scraper_soak.contents(folder / f"{kind}_killed")
                 print(f"{kind}: {options.kills} kills in {runs} runs; the same tree: {same}", flush=True)
                 assert same
-            print(json.dumps({"images a second": rates(base, folder)}))
+            show_rates(base, folder)
+
+
+def write_cells(folder: pathlib.Path) -> None:
+    """Writes a partition of two cells."""
+    west, south, half = panoramax_town.WEST, panoramax_town.SOUTH, panoramax_town.WIDTH_DEG / 2
+    boxes = [shapely.box(west + x, south, west + x + half, south + panoramax_town.HEIGHT_DEG) for x in (0, half)]
+    partition.write(partition.Partition(tuple(boxes)), folder / "partition.geojson")
+
+
+def show_rates(base: str, folder: pathlib.Path) -> None:
+    """Prints the images a second at each limit; at least 0.9 of it is the aim."""
+    found = rates(base, folder)
+    shares = {limit: round(per_s / limit, 2) for limit, per_s in found.items()}
+    print(json.dumps({"images a second": found, "share of the limit": shares}), flush=True)
+    assert min(shares.values()) >= 0.9, "needs a machine that does nothing else"
 
 
 def rates(base: str, folder: pathlib.Path) -> dict[int, float]:
@@ -126,4 +159,5 @@ if __name__ == "__main__":
     parser.add_argument("--sequences", type=int, default=150)
     parser.add_argument("--spheres", type=int, default=16)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--rate", action="store_true")
     main(parser.parse_args())

@@ -8,7 +8,6 @@ import panoramax_recorder
 import panoramax_server
 import panoramax_town
 import pytest
-import requests
 
 from geods.imagery import source
 
@@ -56,14 +55,3 @@ def test_look_ups_and_views_are_those_of_the_recording(real, recorded, kind):
         assert names[0] == names[1]
         if isinstance(told[1], source.Panorama):
             assert real_client.fetch(told[1], told[1].heading_deg or 0).startswith(b"\xff\xd8")
-
-
-def test_what_the_client_counts_on(real):
-    west, south = panoramax_town.WEST, panoramax_town.SOUTH
-    box = f"{west},{south},{west + 0.04},{south + 0.02}"
-    some = requests.get(f"{real}/api/search", params={"bbox": box, "limit": 20}, timeout=20).json()
-    assert len(some["features"]) == 20
-    # A full answer has no next page.
-    assert [link["rel"] for link in some["links"]] == ["root"]
-    unknown = {"ids": "00000000-0000-0000-0000-000000000000"}
-    assert requests.get(f"{real}/api/search", params=unknown, timeout=20).json()["features"] == []

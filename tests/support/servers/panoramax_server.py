@@ -6,6 +6,7 @@ import datetime
 import json
 import math
 import pathlib
+import re
 import threading
 import urllib.parse
 
@@ -79,11 +80,16 @@ class Service:
             first, last = (None if end == ".." else moment(end) for end in params["datetime"].split("/"))
             times = [(item, moment(item["properties"]["datetime"])) for item in found]
             found = [item for item, when in times if (not first or when >= first) and (not last or when <= last)]
-        features = found[: int(params.get("limit", 10))]
-        return exchange.reply_json({"type": "FeatureCollection", "features": features, "links": []})
+        limit = int(params.get("limit", 10))
+        if not 1 <= limit <= 10_000:
+            return exchange.reply_json({"message": "limit parameter should be an integer", "status_code": 400}, 400)
+        links = [{"rel": "root", "href": f"{self.url}/api/", "type": "application/json"}]
+        return exchange.reply_json({"type": "FeatureCollection", "features": found[:limit], "links": links})
 
     def image(self, exchange, parts):
-        item = next((one for one in self.items if len(parts) == 5 and one["id"] == parts[3]), None)
+        if len(parts) != 5 or not re.fullmatch(r"[0-9a-f-]{36}|other-\d", parts[3]):
+            return exchange.reply(404, b"<!doctype html><title>404 Not Found</title>", "text/html; charset=utf-8")
+        item = next((one for one in self.items if one["id"] == parts[3]), None)
         if item is None:
             return exchange.reply_json({"message": "Impossible to query picture data", "status_code": 404}, 404)
         shot, size = SHOTS[item["properties"]["original_file:name"]], parts[4]
@@ -91,7 +97,8 @@ class Service:
         if size == "hd.jpg":
             return exchange.reply(200, panoramax_town.jpeg(shot))
         height_px, width_px = shot.size_px
-        return exchange.reply(200, panoramax_town.jpeg(shot, round(height_px * SD_WIDTH_PX / width_px), SD_WIDTH_PX))
+        wide_px = 500 if size == "thumb.jpg" else SD_WIDTH_PX
+        return exchange.reply(200, panoramax_town.jpeg(shot, round(height_px * wide_px / width_px), wide_px))
 
 
 def lon(item):

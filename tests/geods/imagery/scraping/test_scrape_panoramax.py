@@ -56,6 +56,16 @@ def run(words):
     return subprocess.run(words, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
 
 
+def kill_midway(words, tree):
+    """Starts a slow scrape and kills it as soon as an image is there."""
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([*words, "--images_per_s=8"], cwd=checkout.REPO, **pipes) as scraper:
+        while not list(tree.glob(".incoming/*/*.jpg")):
+            assert scraper.poll() is None
+            time.sleep(0.02)
+        scraper.send_signal(signal.SIGKILL)
+
+
 @pytest.fixture(scope="module")
 def scraped(folder, service):
     done = run(command(service, folder, "tree", *TARGET))
@@ -103,12 +113,7 @@ def test_a_second_run_and_a_killed_one_end_with_the_same_tree(folder, service, s
     assert "0 images in this run" in run(command(service, folder, "tree", *TARGET)).stdout
     assert (scrape_journal.canonical(folder / "tree"), service.asked) == (wanted, asked)
     words = [word for word in command(service, folder, "killed", *TARGET) if "images_per_s" not in word]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([*words, "--images_per_s=8"], cwd=checkout.REPO, **pipes) as scraper:
-        while not list((folder / "killed").glob(".incoming/*/*.jpg")):
-            assert scraper.poll() is None
-            time.sleep(0.02)
-        scraper.send_signal(signal.SIGKILL)
+    kill_midway(words, folder / "killed")
     done = run(command(service, folder, "killed", *TARGET))
     assert done.returncode == 0, done.stdout + done.stderr
     assert scrape_journal.canonical(folder / "killed") == wanted
@@ -194,8 +199,10 @@ def test_a_list_of_points_without_a_partition(folder, service, tmp_path):
     assert asks in done.stdout
     assert "the smallest cell" not in done.stdout
     assert f"row {len(shots) + 2} (10.000000, 10.000000): zero results" in done.stdout
+    kill_midway([word for word in words if "images_per_s" not in word], tmp_path / "tree")
     done = run(words)
     assert done.returncode == 6, done.stderr
+    assert "0 images in this run" not in done.stdout
     with open(tmp_path / "tree" / "points.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["outcome"] for row in rows] == ["found"] * (len(shots) + 1) + ["zero_results"] * 2
