@@ -103,7 +103,7 @@ def main(options: Options) -> None:
 
 
 def _locations(options: Options) -> list[dict[str, Any]]:
-    """Returns the coordinates of a tree's locations, each with the heading of its first view."""
+    """Returns the coordinates of a tree's locations, with headings of first views."""
     from geods.tree import companions, layouts
 
     table = pathlib.Path(options.source, companions.VIEWS_NAME)
@@ -117,7 +117,7 @@ def _locations(options: Options) -> list[dict[str, Any]]:
 
 
 def _worst_misses(run_dir: str, count: int) -> list[dict[str, Any]]:
-    """Returns the coordinates of the locations that a run missed by most, the worst first."""
+    """Returns the coordinates that a run missed by most, the worst first."""
     from trainers.runs import predictions
 
     found = predictions.read(run_dir, len(predictions.read_partition(run_dir)))

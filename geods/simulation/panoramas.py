@@ -206,7 +206,7 @@ def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 @functools.lru_cache(maxsize=1)
 def _coarse_us() -> tuple[shapely.Polygon, shapely.Polygon]:
-    """Returns the coarse outline, alone and with its strip, prepared for fast point queries."""
+    """Returns the coarse outline, alone and with its strip, prepared for queries."""
     shape = shapely.Polygon([(lon_deg, lat_deg) for lat_deg, lon_deg in demo_outline.coarse_us()])
     wide = shape.buffer(_STRIP_DEG)
     shapely.prepare([shape, wide])
@@ -214,9 +214,9 @@ def _coarse_us() -> tuple[shapely.Polygon, shapely.Polygon]:
 
 
 def is_land(lat_deg: float, lon_deg: float) -> bool:
-    """Returns whether the simulated world has land: on the coarse mainland US, and in the rest of the world.
+    """Returns whether the simulated world has land at a point.
 
-    Not in the open sea, nor in a strip around that outline, so that its scrapes find the same panoramas as if there
+    It has on the coarse mainland US and in the rest of the world; not in the open sea, nor in a strip around that outline, so that its scrapes find the same panoramas as if there
     were nothing else.
 
     Args:

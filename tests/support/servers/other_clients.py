@@ -1,4 +1,4 @@
-"""Asks simulated services by clients of others, which are not among what the project installs.
+"""Clients that the project does not install, against simulated services.
 
 Run by the Python of their environment: other_clients.py CLIENT URL TOKEN LAT LON FOLDER; prints JSON.
 """
