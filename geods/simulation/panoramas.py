@@ -216,8 +216,8 @@ def _coarse_us() -> tuple[shapely.Polygon, shapely.Polygon]:
 def is_land(lat_deg: float, lon_deg: float) -> bool:
     """Returns whether the simulated world has land at a point.
 
-    It has on the coarse mainland US and in the rest of the world; not in the open sea, nor in a strip around that outline, so that its scrapes find the same panoramas as if there
-    were nothing else.
+    It has on the coarse mainland US and in the rest of the world; not in the open sea, nor in a strip around that
+    outline, so that scrapes of it find the same panoramas as if there were nothing else.
 
     Args:
         lat_deg: Latitude, degrees.

@@ -1,4 +1,4 @@
-"""What the client of Panoramax counts on, row by row.
+"""The behaviour of Panoramax that its client counts on, row by row.
 
 Asked of the recorded server; of a real one where it is installed (tests/support/servers/geovisio_server.py); and of the
 public catalogue with -m live, some 30 free requests:
