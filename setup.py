@@ -67,6 +67,8 @@ EXTRAS = {
     "int8": ["nncf>=3.0", "openvino>=2025.0"],
     # Hexagons as cells: tools.make_partition --cells=h3.
     "h3": ["h3>=4.1"],
+    # Runs as ONNX and LiteRT files: tools.export writes them, and opens what it wrote.
+    "export": ["ai-edge-litert>=2.1", "onnxruntime>=1.20", "openvino>=2025.0", "tf2onnx>=1.17"],
     # Another backend for training and prediction: KERAS_BACKEND=jax.
     "jax": ["jax>=0.6"],
     # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
@@ -84,6 +86,9 @@ EXTRAS = {
         "dill>=0.3.9",
         "distributed>=2026.8",
         "h3>=4.1",
+        "ai-edge-litert>=2.1",
+        "onnxruntime>=1.20",
+        "tf2onnx>=1.17",
         "hypothesis>=6.100",
         "mypy>=1.15",
         "nncf>=3.0",

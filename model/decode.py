@@ -73,10 +73,10 @@ class Decoder(keras.layers.Layer):
     def call(self, log_probabilities: tensors.Tensor) -> tensors.Tensor:
         """Returns coords `[b, 2]` of log-probabilities `[b, cells]`."""
         if self._costs is None:
-            best = ops.argmax(log_probabilities, axis=-1)
+            best = _first_greatest(log_probabilities)
         else:
             probabilities = ops.softmax(ops.cast(log_probabilities, "float32") / self.temperature, axis=-1)
-            best = ops.argmin(ops.matmul(probabilities, ops.convert_to_tensor(self._costs)), axis=-1)
+            best = _first_greatest(-ops.matmul(probabilities, ops.convert_to_tensor(self._costs)))
         return ops.take(ops.convert_to_tensor(self.points, dtype="float32"), best, axis=0)
 
     def compute_output_shape(self, log_probabilities_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -104,3 +104,9 @@ class Decoder(keras.layers.Layer):
         distance_km = geometry.pairwise_km(self.centroids, self.points)
         cost = distance_km if self.method == "least_distance" else -np.exp(-10 * distance_km / self.diagonal_km)
         return cost.astype("float32")
+
+
+def _first_greatest(values: tensors.Tensor) -> tensors.Tensor:
+    """Returns the index `[b]` of the greatest of each row of `[b, n]`, the first among equals."""
+    # Not argmax: ONNX files of it are written without a word and cannot be opened (Keras 3.15, tf2onnx 1.17).
+    return ops.squeeze(ops.top_k(values, 1)[1], -1)

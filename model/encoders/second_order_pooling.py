@@ -81,8 +81,14 @@ class MatrixSquareRoot(keras.layers.Layer):
     2018, Towards Faster Training of Global Covariance Pooling Networks, arXiv 1712.01034). A location without any view
     gives 0.
 
+    The root is found by decomposition; an exported graph takes `iterations` of Newton and Schulz instead, since ONNX
+    and LiteRT know no decomposition. It is no argument of the constructor, so saved models decompose.
+
     Args:
         channels: c.
+
+    Attributes:
+        iterations: 0 to decompose.
 
     Raises:
         OptionError: If d is no multiple of c (c + 1) / 2.
@@ -92,15 +98,16 @@ class MatrixSquareRoot(keras.layers.Layer):
         options.setdefault("dtype", "float32")
         super().__init__(**options)
         self.channels = channels
+        self.iterations = 0
 
     def call(self, moments: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns the roots `[b, d]` of moments `[b, v, d]`."""
-        seen = ops.cast(view_mask, "bool")[:, :, None]
+        seen = ops.expand_dims(ops.cast(view_mask, "bool"), -1)
         # Zeroed and not multiplied by 0: what a missing view holds may be infinite. The trace takes care of the count.
         whole = ops.sum(ops.where(seen, ops.cast(moments, "float32"), 0.0), axis=1)
         size = moments.shape[-1]
         triangles = ops.reshape(whole, (-1, _triangle(self.channels)))
-        roots = _upper(_square_root(_symmetric(triangles, self.channels)), self.channels)
+        roots = _upper(_square_root(_symmetric(triangles, self.channels), self.iterations), self.channels)
         row, column = np.triu_indices(self.channels)
         lengths = np.where(row == column, 1.0, np.sqrt(2.0)).astype("float32")
         return ops.reshape(roots * lengths, (-1, size))
@@ -135,16 +142,32 @@ def _triangle(channels: int) -> int:
     return channels * (channels + 1) // 2
 
 
-def _square_root(moments: tensors.Tensor) -> tensors.Tensor:
+def _square_root(moments: tensors.Tensor, iterations: int) -> tensors.Tensor:
     """Returns square roots of matrices `[b, c, c]` scaled to trace 1.
 
     The root of the zero matrix is zero.
     """
+    if iterations:
+        trace = ops.sum(moments * np.eye(moments.shape[-1], dtype="float32"), axis=(1, 2), keepdims=True)
+        return _newton_schulz(moments / ops.maximum(trace, _NOTHING), iterations)
     trace = ops.trace(moments, axis1=1, axis2=2)[:, None, None]
     values, vectors = ops.eigh(moments / ops.maximum(trace, _NOTHING))
     # Rounding leaves values just below 0.
     roots = ops.sqrt(ops.maximum(values, 0.0))
     return ops.matmul(vectors * roots[:, None, :], ops.transpose(vectors, (0, 2, 1)))
+
+
+def _newton_schulz(scaled: tensors.Tensor, iterations: int) -> tensors.Tensor:
+    """Returns square roots of matrices `[b, c, c]` of trace 1 by the coupled iteration.
+
+    Y' = Y (3 - Z Y) / 2, Z' = (3 - Z Y) Z / 2 from Y = M, Z = 1 (Higham 2008, Functions of Matrices, equation 6.35).
+    """
+    three = 3 * np.eye(scaled.shape[-1], dtype="float32")
+    root, inverse = scaled, ops.zeros_like(scaled) + three / 3
+    for _ in range(iterations):
+        step = (three - ops.matmul(inverse, root)) / 2
+        root, inverse = ops.matmul(root, step), ops.matmul(step, inverse)
+    return root
 
 
 def _upper(matrices: tensors.Tensor, channels: int) -> tensors.Tensor:

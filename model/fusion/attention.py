@@ -50,7 +50,7 @@ class AttentionOverViews(keras.layers.Layer):
         """Returns log-probabilities `[b, cells]`."""
         weights = self.weights_of_views(features, view_mask)
         of_views = views.log_probabilities_of_views(logits, view_mask)
-        fused = ops.log_softmax(ops.sum(weights[:, :, None] * of_views, axis=1), axis=-1)
+        fused = ops.log_softmax(ops.sum(ops.expand_dims(weights, -1) * of_views, axis=1), axis=-1)
         return views.or_uniform(fused, views.seen_views(view_mask))
 
     def weights_of_views(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
@@ -59,8 +59,8 @@ class AttentionOverViews(keras.layers.Layer):
         0 where masked; the weights of a location sum to 1 unless all its views are masked.
         """
         seen = ops.cast(view_mask, "bool")
-        pooled = ops.where(seen[:, :, None], pool(features, "avg"), 0.0)
-        scores = self.score(self.hidden(self.normalise(pooled)))[:, :, 0]
+        pooled = ops.where(ops.expand_dims(seen, -1), pool(features, "avg"), 0.0)
+        scores = ops.squeeze(self.score(self.hidden(self.normalise(pooled))), -1)
         scores = ops.where(seen, scores, -1e9)
         # A softmax; Keras' own warns where a location has one view.
         weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))

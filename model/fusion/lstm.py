@@ -41,7 +41,7 @@ class LstmOverViews(keras.layers.Layer):
         """Returns `[b, units]`."""
         seen = ops.cast(view_mask, "bool")
         # Zeroed, because the LSTM computes masked steps too, and an infinity in one gives its gradient a NaN.
-        pooled = ops.where(seen[:, :, None], attention.pool(features, "max"), 0.0)
+        pooled = ops.where(ops.expand_dims(seen, -1), attention.pool(features, "max"), 0.0)
         return self.lstm(ops.cast(pooled, self.compute_dtype), mask=seen)
 
     def compute_output_spec(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:

@@ -59,7 +59,8 @@ class MeanOfProbabilities(_Mean):
         """Returns log-probabilities `[b, cells]` of logits `[b, v, cells]`."""
         of_views, count = log_probabilities_of_views(logits, view_mask), seen_views(view_mask)
         # A finite stand-in for log 0: the logarithm of a sum of nothing but -inf has no gradient.
-        summed = ops.logsumexp(ops.where(ops.cast(view_mask, "bool")[:, :, None], of_views, _LOG_NOTHING), axis=1)
+        seen = ops.expand_dims(ops.cast(view_mask, "bool"), -1)
+        summed = ops.logsumexp(ops.where(seen, of_views, _LOG_NOTHING), axis=1)
         return or_uniform(summed - ops.log(ops.maximum(count, 1.0)), count)
 
 
@@ -85,7 +86,7 @@ def log_probabilities_of_views(logits: tensors.Tensor, view_mask: tensors.Tensor
     They are uniform where masked.
     """
     # Zeroed before the softmax: an infinity in a padded view would give its gradient a NaN that no mask removes.
-    seen = ops.cast(view_mask, "bool")[:, :, None]
+    seen = ops.expand_dims(ops.cast(view_mask, "bool"), -1)
     return ops.log_softmax(ops.where(seen, ops.cast(logits, "float32"), 0.0), axis=-1)
 
 

@@ -74,7 +74,7 @@ class NeighbourDensity(keras.layers.Layer):
 
         0 without a view.
         """
-        seen = ops.cast(view_mask, "float32")[:, :, None]
+        seen = ops.expand_dims(ops.cast(view_mask, "float32"), -1)
         pooled = ops.normalize(attention.pool(features, "avg"), axis=-1)
         return ops.normalize(ops.sum(seen * pooled, axis=1), axis=-1)
 
@@ -89,7 +89,7 @@ class NeighbourDensity(keras.layers.Layer):
         # Squared chord for squared arc: they differ by 1 % at 2,200 km, where the kernel has long been 0. Near 1 the
         # arc itself would lose all digits in float32.
         squared_km = 2 * (1 - ops.minimum(cosines, 1.0)) * geometry.EARTH_RADIUS_KM**2
-        exponents = log_weights[:, :, None] - squared_km / (2 * self.sigma_km**2)
+        exponents = ops.expand_dims(log_weights, -1) - squared_km / (2 * self.sigma_km**2)
         fused = ops.log_softmax(ops.logsumexp(exponents, axis=1), axis=-1)
         return views.or_uniform(fused, views.seen_views(view_mask))
 

@@ -35,6 +35,7 @@ LEVELS = {
         {"losses", "fusion"},
         {"heads"},
         {"geolocator"},
+        {"export"},
     ],
     "trainers": [
         {"options"},

@@ -22,6 +22,7 @@ class Predictor:
         folder: The run folder.
         options: The options of the training.
         partition: The cells it chooses from.
+        network: From images to log-probabilities and points, as `geolocator.build_geolocator` returns it.
         height_px: Height of the images it takes.
         width_px: Width of the images it takes.
     """
@@ -35,10 +36,10 @@ class Predictor:
         self.folder = run_folder.check_run(str(run_dir))
         self.options = run_folder.options_of(self.folder)
         self.partition = partition.read(self.folder / run_folder.PARTITION)
-        self._network = geolocator.load(self.folder / run_folder.MODEL)
-        self._classifier = self._network.get_layer("classifier")
-        self._decoder = self._network.get_layer("decoder")
-        self.height_px, self.width_px = self._network.input["image"].shape[2:4]
+        self.network = geolocator.load(self.folder / run_folder.MODEL)
+        self._classifier = self.network.get_layer("classifier")
+        self._decoder = self.network.get_layer("decoder")
+        self.height_px, self.width_px = self.network.input["image"].shape[2:4]
         if self._classifier.output_shape[-1] != len(self.partition):
             problem = f"{self.folder}: the model has {self._classifier.output_shape[-1]} cells, "
             problem += f"the partition {len(self.partition)}."
@@ -67,7 +68,7 @@ class Predictor:
             Log-probabilities float32 `[b, cells]`, and points float64 `[b, 2]`, (lat, lon) in degrees.
         """
         for batch in batches:
-            result = self._network.predict_on_batch({"image": batch["image"], "view_mask": batch["view_mask"]})
+            result = self.network.predict_on_batch({"image": batch["image"], "view_mask": batch["view_mask"]})
             yield np.asarray(result["log_probabilities"]), np.asarray(result["coords"], dtype=np.float64)
 
     def predict_features(
@@ -95,7 +96,7 @@ class Predictor:
         Raises:
             CacheError: If the features are not those of this run's encoder.
         """
-        mine = backbones.weights_sha256(self._network.get_layer("backbone").layer)
+        mine = backbones.weights_sha256(self.network.get_layer("backbone").layer)
         if mine != cache.key.weights_sha256 or cache.feature_shape != self._classifier.input["features"].shape[2:]:
             problem = f"{cache.folder}: holds features of {cache.key.backbone} that are not those of {self.folder}."
             raise errors.CacheError(problem, "evaluate with --from_images, or extract with the run's encoder")

@@ -1,0 +1,128 @@
+"""Files of an inference graph: SavedModel, ONNX, OpenVINO and LiteRT."""
+
+import contextlib
+import importlib.util
+import io
+import pathlib
+import tempfile
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import keras
+
+from geods import errors
+from model.export import graph
+from model.fusion import lstm
+
+Format = Literal["saved_model", "onnx", "openvino", "litert"]
+FILES: dict[str, str] = {
+    "saved_model": "saved_model",
+    "onnx": "model.onnx",
+    "openvino": "model.xml",
+    "litert": "model.tflite",
+}
+# What a format is written and opened with, beyond TensorFlow.
+_LIBRARIES = {
+    "saved_model": (),
+    "onnx": ("tf2onnx", "onnxruntime"),
+    "openvino": ("openvino",),
+    "litert": ("ai_edge_litert",),
+}
+# The newest that tf2onnx 1.17 writes, and which ONNX Runtime reads since 1.14.
+_OPSET = 18
+_NAMES = (*graph.OUTPUTS, "image", "view_mask")
+
+
+def check_libraries(kind: Format) -> None:
+    """Raises OptionError if a library of the format is not installed, or Keras runs on another backend."""
+    for name in _LIBRARIES[kind]:
+        if importlib.util.find_spec(name) is None:
+            problem = f"--format={kind}: {name.replace('_', '-')} is not installed."
+            raise errors.OptionError(problem, 'pip install "geods[export]", or choose --format=saved_model')
+    if keras.config.backend() != "tensorflow":
+        problem = f"--format={kind}: a graph is written by TensorFlow, and KERAS_BACKEND is {keras.config.backend()}."
+        raise errors.OptionError(problem, "set KERAS_BACKEND=tensorflow for the export; the run may be of any backend")
+
+
+def check_exportable(network: keras.Model, kind: Format) -> None:
+    """Raises OptionError if a network holds what a format cannot express."""
+    sequences = [layer for layer in network._flatten_layers() if isinstance(layer, lstm.LstmOverViews)]
+    if kind == "litert" and sequences:
+        problem = "--format=litert: LiteRT has no loop over a variable number of views, which --fusion=lstm needs."
+        raise errors.OptionError(problem, "choose onnx, openvino or saved_model, or train with --fusion=attention")
+
+
+def write(serving: Any, kind: Format, folder: pathlib.Path, half: bool = False) -> pathlib.Path:  # noqa: ANN401
+    """Writes an inference graph.
+
+    Args:
+        serving: tf.Module that `graph.frozen` returned.
+        kind: The format.
+        folder: Where to; it must exist.
+        half: With "litert", whether weights are stored as float16.
+
+    Returns:
+        The file, or the folder of a SavedModel.
+    """
+    target = folder / FILES[kind]
+    with contextlib.redirect_stdout(io.StringIO()):
+        _WRITERS[kind](serving, target, half)
+    return target
+
+
+def _write_saved_model(serving: Any, target: pathlib.Path, half: bool) -> None:  # noqa: ANN401
+    import tensorflow as tf
+
+    del half
+    tf.saved_model.save(serving, str(target), signatures=serving.serve)
+
+
+def _write_onnx(serving: Any, target: pathlib.Path, half: bool) -> None:  # noqa: ANN401
+    import tf2onnx
+
+    del half
+    tf2onnx.convert.from_function(
+        serving.serve, input_signature=serving.serve.input_signature, opset=_OPSET, output_path=str(target)
+    )
+
+
+def _write_openvino(serving: Any, target: pathlib.Path, half: bool) -> None:  # noqa: ANN401
+    import openvino
+
+    del half
+    with _saved(serving) as folder:
+        # And not openvino.convert_model, which reports its use to a server.
+        converted = openvino.Core().read_model(folder)
+    for port in (*converted.inputs, *converted.outputs):
+        known = [name for name in port.get_names() if name.partition(":")[0] in _NAMES]
+        port.get_tensor().set_names({known[0].partition(":")[0]})
+    openvino.save_model(converted, target, compress_to_fp16=False)
+
+
+def _write_litert(serving: Any, target: pathlib.Path, half: bool) -> None:  # noqa: ANN401
+    import tensorflow as tf
+
+    with _saved(serving) as folder:
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    if half:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    target.write_bytes(converter.convert())
+
+
+@contextlib.contextmanager
+def _saved(serving: Any) -> Iterator[pathlib.Path]:  # noqa: ANN401
+    """Yields a temporary SavedModel of a graph."""
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(serving, folder, signatures=serving.serve)
+        yield pathlib.Path(folder)
+
+
+_WRITERS = {
+    "saved_model": _write_saved_model,
+    "onnx": _write_onnx,
+    "openvino": _write_openvino,
+    "litert": _write_litert,
+}

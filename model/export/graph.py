@@ -1,0 +1,101 @@
+"""Inference graph of a network, with its weights as constants.
+
+Weights become constants before any converter sees the graph: from graphs with variables, LiteRT files came out without
+them and failed at their first prediction (TensorFlow 2.21).
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from model.encoders import second_order_pooling
+
+OUTPUTS = ("cells", "coords", "log_probabilities", "probabilities")
+# After 18 steps cells and points of real textures were those of the decomposition, log-probabilities within 6e-5.
+_ITERATIONS = 18
+
+
+def frozen(network: keras.Model, decode: Callable[[Any], Any] | None = None) -> Any:  # noqa: ANN401 - a tf.Module
+    """Returns the inference graph of a network.
+
+    Args:
+        network: As `geolocator.build_geolocator` returns it.
+        decode: TensorFlow function from the bytes of a JPEG, a scalar string, to uint8 `[h, w, 3]`; without it the
+            graph takes pixels.
+
+    Returns:
+        tf.Module whose function `serve` takes image uint8 `[b, v, h, w, 3]` and view_mask bool `[b, v]`, or with
+        `decode` jpeg string `[b, v]`, where an empty string is no view. It gives coords float32 `[b, 2]` (lat, lon) in
+        degrees, cells int32 `[b]`, probabilities and log_probabilities float32 `[b, cells]`.
+    """
+    import tensorflow as tf
+
+    # Not among TensorFlow's public names, but what its own converters call.
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    shape = network.input["image"].shape
+    signature = [
+        tf.TensorSpec((None, None, *shape[2:]), tf.uint8, name="image"),
+        tf.TensorSpec((None, None), tf.bool, name="view_mask"),
+    ]
+    with _exportable(network):
+        function = tf.function(lambda image, view_mask: _outputs(network, image, view_mask), input_signature=signature)
+        constant = convert_variables_to_constants_v2(function.get_concrete_function(), lower_control_flow=False)
+
+    module = tf.Module()
+    if decode is None:
+        module.serve = tf.function(
+            lambda image, view_mask: _named(constant(image, view_mask)), autograph=False, input_signature=signature
+        )
+        return module
+
+    def serve(jpeg: Any) -> dict[str, Any]:  # noqa: ANN401 - a tensor
+        present = tf.strings.length(jpeg) > 0
+        pixels = tf.map_fn(
+            lambda content: tf.cond(
+                tf.strings.length(content) > 0, lambda: decode(content), lambda: tf.zeros(shape[2:], tf.uint8)
+            ),
+            tf.reshape(jpeg, [-1]),
+            fn_output_signature=tf.TensorSpec(shape[2:], tf.uint8),
+        )
+        return _named(constant(tf.reshape(pixels, tf.concat([tf.shape(jpeg), shape[2:]], 0)), present))
+
+    jpegs = [tf.TensorSpec((None, None), tf.string, name="jpeg")]
+    module.serve = tf.function(serve, autograph=False, input_signature=jpegs)
+    return module
+
+
+def _outputs(network: keras.Model, image: Any, view_mask: Any) -> list[Any]:  # noqa: ANN401 - tensors
+    """Returns the tensors of OUTPUTS."""
+    import tensorflow as tf
+
+    result = network({"image": image, "view_mask": view_mask}, training=False)
+    log_probabilities = tf.cast(result["log_probabilities"], tf.float32)
+    cells = tf.squeeze(tf.math.top_k(log_probabilities, 1)[1], -1)
+    return [cells, result["coords"], log_probabilities, tf.exp(log_probabilities)]
+
+
+def _named(outputs: list[Any]) -> dict[str, Any]:
+    return dict(zip(OUTPUTS, outputs, strict=True))
+
+
+@contextlib.contextmanager
+def _exportable(network: keras.Model) -> Iterator[None]:
+    """Puts a network's layers into the form that all formats know: no decomposition, float32 arithmetic."""
+    # A wrapper's layer and a model's layers count as well; ONNX and LiteRT files of bfloat16 open nowhere.
+    layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Layer)]
+    before = [(layer, layer.dtype_policy) for layer in layers]
+    roots = [layer for layer in layers if isinstance(layer, second_order_pooling.MatrixSquareRoot)]
+    try:
+        for layer in layers:
+            layer.dtype_policy = keras.DTypePolicy("float32")
+        for layer in roots:
+            layer.iterations = _ITERATIONS
+        yield
+    finally:
+        for layer, policy in before:
+            layer.dtype_policy = policy
+        for layer in roots:
+            layer.iterations = 0
