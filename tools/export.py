@@ -1,4 +1,6 @@
-"""Exports a run as a SavedModel, ONNX, OpenVINO or LiteRT file that needs neither geods nor Keras.
+"""Exports a run as a SavedModel, ONNX, OpenVINO or LiteRT file.
+
+It needs neither geods nor Keras.
 
     python -m tools.export --run_dir=runs/best --format=onnx --out=exported
 

@@ -158,7 +158,7 @@ def _square_root(moments: tensors.Tensor, iterations: int) -> tensors.Tensor:
 
 
 def _newton_schulz(scaled: tensors.Tensor, iterations: int) -> tensors.Tensor:
-    """Returns square roots of matrices `[b, c, c]` of trace 1 by the coupled iteration.
+    """Returns square roots of matrices `[b, c, c]` of trace 1, by iteration.
 
     Y' = Y (3 - Z Y) / 2, Z' = (3 - Z Y) Z / 2 from Y = M, Z = 1 (Higham 2008, Functions of Matrices, equation 6.35).
     """

@@ -34,7 +34,11 @@ _NAMES = (*graph.OUTPUTS, "image", "view_mask")
 
 
 def check_libraries(kind: Format) -> None:
-    """Raises OptionError if a library of the format is not installed, or Keras runs on another backend."""
+    """Checks the libraries of a format, and Keras' backend.
+
+    Raises:
+        OptionError: If a library is not installed, or the backend is not TensorFlow.
+    """
     for name in _LIBRARIES[kind]:
         if importlib.util.find_spec(name) is None:
             problem = f"--format={kind}: {name.replace('_', '-')} is not installed."

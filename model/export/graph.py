@@ -83,7 +83,7 @@ def _named(outputs: list[Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _exportable(network: keras.Model) -> Iterator[None]:
-    """Puts a network's layers into the form that all formats know: no decomposition, float32 arithmetic."""
+    """Puts layers into a form that all formats know: float32, no decomposition."""
     # A wrapper's layer and a model's layers count as well; ONNX and LiteRT files of bfloat16 open nowhere.
     layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Layer)]
     before = [(layer, layer.dtype_policy) for layer in layers]

@@ -72,7 +72,8 @@ def main(path: str, inputs: str, outputs: str) -> None:
         names = sorted({name.rstrip("0123456789") for name in given.files})
         count = len(given.files) // len(names)
         results = [run({name: given[f"{name}{number}"] for name in names}) for number in range(count)]
-    np.savez(outputs, **{name: np.concatenate([one[name] for one in results]) for name in results[0]})
+    joined: dict[str, Any] = {name: np.concatenate([one[name] for one in results]) for name in results[0]}
+    np.savez(outputs, **joined)
 
 
 if __name__ == "__main__":

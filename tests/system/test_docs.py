@@ -109,7 +109,7 @@ def test_every_program_is_in_the_table_of_programs():
 
 
 NAMED_FILE = re.compile(r"(?<![\w/.-])((?:geods|model|trainers|tools|tests|docs|findings)/[\w./-]*\.(?:py|cfg|md))\b")
-NAMED_MODULE = re.compile(r"`(?!model\.keras`)((?:geods|model|trainers|tools)(?:\.\w+)+)`")
+NAMED_MODULE = re.compile(r"`(?!model\.(?:keras|onnx|xml|bin|tflite)`)((?:geods|model|trainers|tools)(?:\.\w+)+)`")
 PRODUCT = [
     path for package in ("geods", "model", "trainers", "tools") for path in (checkout.REPO / package).rglob("*.py")
 ]

@@ -66,7 +66,7 @@ def read_jpegs(model: predictor.Predictor, images: str, count: int) -> list[list
 
 
 def licence_of(model: predictor.Predictor) -> str:
-    """Returns the licence of the images of a run's dataset, empty if it cannot be read."""
+    """Returns the licence of the images of a run's dataset; empty if not known."""
     data = model.options.data
     try:
         builder = dataset_reader.open_builder(run_folder.dataset_of(data), data.config)
@@ -78,7 +78,10 @@ def licence_of(model: predictor.Predictor) -> str:
 
 
 def batches(model: predictor.Predictor, jpegs: list[list[bytes]], at_once: int = 8) -> list[dict[str, np.ndarray]]:
-    """Returns locations as batches `jpeg` object `[b, v]`, `image` uint8 `[b, v, h, w, 3]` and `view_mask` `[b, v]`."""
+    """Returns locations as batches for every format.
+
+    Each is `jpeg` object `[b, v]`, `image` uint8 `[b, v, h, w, 3]` and `view_mask` bool `[b, v]`.
+    """
     result = []
     for start in range(0, len(jpegs), at_once):
         some = jpegs[start : start + at_once]
@@ -100,7 +103,7 @@ def decoder(model: predictor.Predictor) -> Callable[[Any], Any]:
 
 
 def compare(path: pathlib.Path, model: predictor.Predictor, given: list[dict[str, np.ndarray]]) -> Difference:
-    """Runs an exported file in a process of its own, and compares it with the run's network.
+    """Compares an exported file, run in a process of its own, with the run's network.
 
     Args:
         path: File, or folder of a SavedModel.
@@ -113,12 +116,13 @@ def compare(path: pathlib.Path, model: predictor.Predictor, given: list[dict[str
     names = ("image", "view_mask") if path.suffix else ("jpeg",)
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = pathlib.Path(folder, "inputs.npz"), pathlib.Path(folder, "outputs.npz")
-        np.savez(inputs, **{f"{name}{number}": one[name] for number, one in enumerate(given) for name in names})
+        arrays: dict[str, Any] = {f"{name}{number}": one[name] for number, one in enumerate(given) for name in names}
+        np.savez(inputs, **arrays)
         command = [sys.executable, "-m", "model.export.runners", str(path), str(inputs), str(outputs)]
         done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            problem = f"{path.name}: was written but cannot be run: {errors.in_short(said)}"
+            problem = f"{path.name}: was written but cannot be run: {said[:300]}"
             raise errors.RunError(problem, "choose another --format")
         with np.load(outputs) as found:
             log_probabilities, points = found["log_probabilities"], found["coords"]
