@@ -136,7 +136,7 @@ def compare(path: pathlib.Path, model: predictor.Predictor, given: list[dict[str
 
 
 def _environment() -> dict[str, str]:
-    """Returns the environment of a process that finds the same packages and logs errors alone."""
+    """Returns the environment of a process with the same packages, logging errors."""
     root = str(pathlib.Path(__file__).parents[2])
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
