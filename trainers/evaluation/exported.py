@@ -98,7 +98,7 @@ def batches(model: predictor.Predictor, jpegs: list[list[bytes]], at_once: int =
 
 
 def decoder(model: predictor.Predictor) -> Callable[[Any], Any]:
-    """Returns the TensorFlow function from the bytes of a JPEG to the pixels a run's network takes."""
+    """Returns the TensorFlow function from a JPEG to the pixels of a run's network."""
     return lambda content: tf_decoder.decode_image(content, model.height_px, model.width_px)
 
 
