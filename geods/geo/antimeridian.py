@@ -81,10 +81,7 @@ def within_180(shape: shapely.Geometry, notes: list[str] | None = None) -> shape
 
 
 def joined_over_antimeridian(pieces: Sequence[shapely.Polygon]) -> list[list[shapely.Polygon]]:
-    """Groups polygons that are one on the globe, cut apart at 180 degrees.
-
-    With an edge in common there.
-    """
+    """Groups polygons that have an edge in common at 180 degrees."""
     group_of = list(range(len(pieces)))
     at_east = [k for k, piece in enumerate(pieces) if piece.bounds[2] == 180]
     at_west = [k for k, piece in enumerate(pieces) if piece.bounds[0] == -180]
@@ -98,9 +95,8 @@ def joined_over_antimeridian(pieces: Sequence[shapely.Polygon]) -> list[list[sha
 def _snapped(points: np.ndarray) -> np.ndarray:
     """Returns coordinates `[n, 2 or 3]` snapped to the antimeridian and the poles.
 
-    x to an odd multiple of 180 and y to a pole, within 1e-9.
-
-    Files that were once in another projection hold -179.99999999999994 and 180.00000000000006 there.
+    They move by up to 1e-9 to an odd multiple of 180 and to a pole: files that were once in another projection hold
+    -179.99999999999994 and 180.00000000000006 there.
     """
     limits = np.array([180.0, 90.0])
     nearest = np.where(np.abs(points[:, :2]) < limits / 2, np.inf, np.round(points[:, :2] / limits) * limits)
@@ -141,10 +137,8 @@ def _unrolled(ring: shapely.LinearRing) -> _Ring:
 def _is_edge_of_map(points: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """Returns whether each 360-degree step of a ring lies along a map's edge, `[n]`.
 
-    An edge along a pole counts as one.
-
-    As a crossing, such a step would turn the meridians before and after it, at 180 and -180, into one line back and
-    forth.
+    An edge along a pole counts as one. As a crossing, such a step would turn the meridians before and after it, at 180
+    and -180, into one line back and forth.
     """
     before, after = np.roll(steps, 1, axis=0), np.roll(steps, -1, axis=0)
     meridians = (before[:, 0] == 0) & (after[:, 0] == 0) & (before[:, 1] * after[:, 1] < 0)
@@ -153,9 +147,7 @@ def _is_edge_of_map(points: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _check_direction(piece: shapely.Polygon, exterior: _Ring, notes: list[str] | None) -> None:
-    """Checks for a polygon that is also one with long edges taken the other way.
-
-    Not over the antimeridian.
+    """Checks that a polygon is none with long edges taken the other way.
 
     One with vertices at 180 degrees and on both sides was cut there, and its edges leave no doubt.
 
@@ -217,10 +209,7 @@ def _is_southern(ring: _Ring) -> bool:
 
 
 def _polar_cap(ring: _Ring, southern: bool) -> shapely.Polygon:
-    """Returns five turns of a ring with a pole at one side.
-
-    The turns at both ends lie outside of the world.
-    """
+    """Returns five turns of a ring with a pole, the outer two beyond the world."""
     period = ring.points[:-1]
     line = np.concatenate([period + np.array([360 * turn * ring.turns, 0]) for turn in range(-2, 3)])
     pole_deg = -90.0 if southern else 90.0

@@ -114,29 +114,23 @@ def _pieces(shape: polygons.Shape, cell_deg: float) -> list[shapely.Polygon]:
 
 
 def pieces_within(shape: polygons.Shape, box: tuple[float, float, float, float]) -> list[shapely.Polygon]:
-    """Returns the connected pieces of a shape in a box (west, south, east, north).
+    """Returns the connected pieces of a shape in a box, in canonical order.
 
-    In canonical form and order.
+    The box is (west, south, east, north) in degrees.
     """
     inside = polygons.canonical(shapely.intersection(shape, shapely.box(*box)))
     return sorted(polygons.parts(inside), key=_south_east)
 
 
 def _lines(low: float, high: float, step: float) -> list[float]:
-    """Returns the multiples of `step` that enclose the range from `low` to `high`.
-
-    From the last one not above `low` to the first not below `high`.
-    """
+    """Returns the multiples of `step` that enclose `low` to `high`."""
     numbers = range(math.floor(low / step), math.ceil(high / step) + 1)
     # Rounded as the vertices are: 3 * 0.1 is not 0.3, and both sides of a line must write it alike.
     return [round(number * step, polygons.DIGITS) for number in numbers]
 
 
 def _south_east(piece: shapely.Polygon) -> tuple[float, float, float]:
-    """Sort key of a piece: its most southern, then most eastern point, then its area.
-
-    The area decides for shared corners.
-    """
+    """Sort key: most southern, then most eastern point; area for shared corners."""
     return (*min((y, -x) for x, y in piece.exterior.coords), piece.area)
 
 

@@ -68,10 +68,7 @@ def haversine_km(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
 
 def haversine_miles_report(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
-    """Returns great-circle distances `[...]` in miles on the report's sphere.
-
-    To compare with its figures.
-    """
+    """Returns great-circle distances `[...]` in miles on the report's sphere."""
     return REPORT_RADIUS_MILES * _angle_rad(a, b)
 
 
@@ -88,7 +85,7 @@ def pairwise_km(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 def unit_vectors(coords: npt.ArrayLike) -> Array:
     """Returns the unit vectors `[..., 3]` of `coords` `[..., 2]`.
 
-    X to (0, 0), y to (0, 90 E), z to the North Pole.
+    The axes are x to (0, 0), y to (0, 90 E) and z to the North Pole.
     """
     lat, lon = _radians(coords)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
@@ -100,25 +97,10 @@ def coords_of(vectors: npt.ArrayLike) -> Array:
     return np.stack([np.degrees(np.arctan2(z, np.hypot(x, y))), np.degrees(np.arctan2(y, x))], axis=-1)
 
 
-def mean_point(coords: npt.ArrayLike) -> Array:
-    """Returns the (lat, lon) `[2]` in the middle of `coords` `[n, 2]`.
-
-    The direction of the sum of their unit vectors.
-
-    Raises:
-        CoordinateError: If there is no point, or the points balance out (two antipodes, for example).
-    """
-    total = unit_vectors(check_coords(coords)).reshape(-1, 3).sum(axis=0)
-    if np.linalg.norm(total) < 1e-12:
-        problem = f"{np.shape(coords)} points have no mean: there are none, or they lie evenly round the Earth."
-        raise errors.CoordinateError(problem, "give points on one side of the Earth")
-    return coords_of(total)
-
-
 def bearing_deg(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     """Returns the initial bearings of great circles from `a` to `b`, `[...]`.
 
-    0 <= h < 360, clockwise from north.
+    They are degrees clockwise from north, 0 <= h < 360.
     """
     (lat_a, lon_a), (lat_b, lon_b) = _radians(a), _radians(b)
     east = np.sin(lon_b - lon_a) * np.cos(lat_b)
@@ -151,7 +133,7 @@ def destination(a: npt.ArrayLike, heading_deg: npt.ArrayLike, distance_km: npt.A
 def wrap_lon_deg(lon_deg: npt.ArrayLike) -> Array:
     """Returns longitudes `[...]` moved by whole turns into -180 <= lon < 180.
 
-    Those already there keep every bit.
+    Longitudes already there keep every bit.
     """
     lon = np.asarray(lon_deg, dtype=np.float64)
     wrapped = (lon + 180) % 360 - 180
@@ -163,8 +145,6 @@ def sample_box(
     lat_min: float, lat_max: float, lon_min: float, lon_max: float, n: int, rng: np.random.Generator
 ) -> Array:
     """Draws points uniformly by area between two parallels and two meridians.
-
-    All in degrees.
 
     The sine of the latitude is uniform, not the latitude: uniform degrees would put 1.4 times as many points on a
     square kilometre at 49 N as at 25 N.
@@ -239,9 +219,9 @@ def area_by_triangles_km2(ring: npt.ArrayLike) -> float:
 
 
 def geoguessr_score(distance_km: npt.ArrayLike, diagonal_km: float) -> Array:
-    """Returns GeoGuessr's points `[...]`, 0 to 5000, on a map of this diagonal.
+    """Returns GeoGuessr's points `[...]`, 0 to 5000.
 
-    The diagonal of its bounding box.
+    `diagonal_km` is the diagonal of the map's bounding box.
     """
     return 5000 * np.exp(-10 * np.asarray(distance_km, dtype=np.float64) / diagonal_km)
 

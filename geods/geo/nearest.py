@@ -15,10 +15,7 @@ class Borders:
     """The edges of shapes, in a spatial index."""
 
     def __init__(self, shapes: Sequence[shapely.Geometry]) -> None:
-        """Indexes the borders of `shapes`.
-
-        x = longitude and y = latitude in degrees, -180 to 180.
-        """
+        """Indexes the borders of `shapes`, x = longitude, y = latitude in degrees."""
         starts, ends, owners = [np.empty((0, 2))], [np.empty((0, 2))], [np.empty(0, int)]
         for number, shape in enumerate(shapes):
             for piece in polygons.parts(shape):
@@ -77,10 +74,7 @@ class Borders:
         return found, best_km
 
     def _candidates(self, points: geometry.Array, within_km: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns pairs of points and edges within reach, and each point's rotation.
-
-        The rotation brings the point near the edge.
-        """
+        """Returns pairs of points and edges, and the turn that brings each pair near."""
         reach_lat = within_km / geometry.KM_PER_DEG * 1.01 + 1e-6
         nearest_pole = np.minimum(np.abs(points[:, 0]) + reach_lat, 90)
         reach_lon = np.minimum(reach_lat / np.maximum(np.cos(np.radians(nearest_pole)), 1e-3), 180)

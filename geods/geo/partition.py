@@ -88,9 +88,8 @@ class Partition:
     def diagonal_km(self) -> float:
         """Great-circle length in kilometres of the bounding box's diagonal.
 
-        GeoGuessr's D for this map.
-
-        Of a box wider than 180 degrees, whose corners come near each other again, the longest distance in it.
+        It is GeoGuessr's D for this map; of a box wider than 180 degrees, whose corners come near each other again, the
+        longest distance in it.
         """
         lat_min, lat_max, lon_min, lon_max = self.bounds
         if (lon_max - lon_min) % 360 > 180 or lon_max - lon_min == 360:
@@ -107,11 +106,10 @@ class Partition:
     def label(
         self, lat_deg: npt.ArrayLike, lon_deg: npt.ArrayLike, nearest_km: float | None = None
     ) -> npt.NDArray[np.int32]:
-        """Returns the cell of each point.
+        """Returns the cell of each point, `[n]`.
 
-        `[n]`, the lowest number on a shared border, -1 outside all cells.
-
-        180 and -180 degrees are one meridian, and a pole is one location whatever its longitude.
+        It is the lowest number on a shared border and -1 outside all cells; 180 and -180 degrees are one meridian, and
+        a pole is one location whatever its longitude.
 
         Args:
             lat_deg: `[n]` latitudes in degrees, or one.
@@ -223,7 +221,7 @@ class Partition:
     def from_geojson(cls, content: bytes | str) -> "Partition":
         """Reads a partition of `to_geojson`, or any FeatureCollection of polygons.
 
-        Its features become cells in order.
+        Features become cells in their order.
 
         Raises:
             PartitionError: If it is not JSON, not a FeatureCollection, written by a newer geods, or a cell is not a
@@ -271,9 +269,9 @@ def read(path: str | os.PathLike[str]) -> Partition:
 
 
 def check_area(partition: Partition, area_km2: float) -> None:
-    """Reads a partition's text back and compares its area with the area to cover.
+    """Reads a partition back and compares its area with the one to cover.
 
-    By spherical triangles.
+    The area read back is a sum of spherical triangles.
 
     Raises:
         PartitionError: If it cannot be read back, or the areas differ by more than a thousandth.

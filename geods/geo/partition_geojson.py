@@ -42,9 +42,8 @@ def dumps(
 def loads(content: bytes | str) -> tuple[list[polygons.Shape], dict[str, Any]]:
     """Returns the shapes of a FeatureCollection in order, and its `geods` member.
 
-    The shapes are cut at the antimeridian.
-
-    The member comes with `names` if every cell has one. A file without a member is as good; then it is empty.
+    The shapes are cut at the antimeridian. The member comes with `names` if every cell has one. A file without a member
+    is as good; then it is empty.
 
     Raises:
         PartitionError: If it is not JSON, not a FeatureCollection, written by a newer geods, or a feature is not a

@@ -20,10 +20,7 @@ from geods.geo import vector_sources
 
 @dataclasses.dataclass(frozen=True)
 class Feature:
-    """A geometry and the values of its fields.
-
-    x = longitude and y = latitude in degrees.
-    """
+    """A geometry, x = longitude and y = latitude in degrees, and its fields."""
 
     shape: shapely.Geometry
     properties: Mapping[str, Any]
@@ -109,7 +106,7 @@ def _gdal(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
 def _opened(name: str, layer: str) -> Any:  # noqa: ANN401 - fiona has no types
     """Opens a layer.
 
-    fiona opens KML only when asked to open what it was not tested with, and then also VRT, which leads to other files.
+    Fiona opens KML only when asked to open what it was not tested with, and then also VRT, which leads to other files.
     """
     import fiona
 
@@ -128,10 +125,7 @@ def _has_geometry(name: str, layer: str) -> bool:
 
 
 def _parquet(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
-    """Returns all features of a GeoParquet file.
-
-    The GDAL of fiona's wheel does not read it.
-    """
+    """Returns all features of a GeoParquet file, which fiona's GDAL does not read."""
     from fiona import crs, transform
     from pyarrow import parquet
 

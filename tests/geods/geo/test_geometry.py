@@ -4,7 +4,6 @@ Poles and the antimeridian are included.
 """
 
 import math
-import re
 
 import hypothesis
 import numpy as np
@@ -115,22 +114,6 @@ def test_pairwise_is_haversine_of_all_pairs():
     np.testing.assert_array_equal(distances, geometry.haversine_km(a[:, None], b[None]))
     assert geometry.pairwise_km(np.empty((0, 2)), b).shape == (0, 3000)
     assert geometry.pairwise_km(a, np.empty((0, 2))).shape == (700, 0)
-
-
-def test_mean_point_works_over_the_antimeridian_and_the_pole():
-    np.testing.assert_allclose(geometry.mean_point([(0, 179), (0, -179)]), (0, 180), atol=1e-9)
-    np.testing.assert_allclose(geometry.mean_point([(80, 0), (80, 120), (80, -120)])[0], 90)
-
-
-@pytest.mark.parametrize(("coords", "shape"), [(np.empty((0, 2)), "(0, 2)"), ([(0, 0), (0, 180)], "(2, 2)")])
-def test_points_without_a_mean_are_refused(coords, shape):
-    with pytest.raises(errors.CoordinateError, match=re.escape(f"{shape} points have no mean")) as caught:
-        geometry.mean_point(coords)
-    assert caught.value.next_step == "give points on one side of the Earth"
-
-
-def test_points_that_nearly_balance_have_a_mean():
-    np.testing.assert_allclose(geometry.mean_point([(0, 0), (0, 179.999)]), (0, 89.9995), atol=1e-6)
 
 
 def test_arrays_of_any_shape_are_their_rows_and_float64():
@@ -260,8 +243,3 @@ def test_score_is_geoguessrs():
     np.testing.assert_allclose(geometry.geoguessr_score([562.9, 5629], 5629), 5000 * np.exp([-1.0, -10.0]))
     # The decay length that papers on the world map use, 1492 km, gives a 1/e of the points.
     assert geometry.geoguessr_score(1491.6862, geometry.WORLD_DIAGONAL_KM) == pytest.approx(5000 / math.e)
-
-
-def test_errors_have_a_next_step():
-    with pytest.raises(errors.CoordinateError, match=re.escape("Next: give points")):
-        geometry.mean_point(np.empty((0, 2)))
