@@ -190,7 +190,6 @@ def _cache_dir(settings: Options, features: pathlib.Path) -> pathlib.Path:
 def _draw(found: "Sequence[comparison.RunSummary]", path: pathlib.Path) -> None:
     """Draws the report's Figure 9."""
     from trainers.plots import figures
-    from trainers.runs import distance_metrics
 
     metrics = [one.metrics for one in found]
     limits = [(one["intervals"]["mean_miles"][0], one["intervals"]["mean_miles"][1]) for one in metrics]
@@ -200,7 +199,7 @@ def _draw(found: "Sequence[comparison.RunSummary]", path: pathlib.Path) -> None:
         [one["mean_miles"] for one in metrics],
         limits,
         constant,
-        distance_metrics.HUMAN_MEAN_MILES,
+        metrics[0].get("people", {}).get("mean_miles", 0.0),
     )
     files.write_bytes(path, figures.to_png(picture))
 

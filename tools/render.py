@@ -63,7 +63,9 @@ class Options:
     cell: int = flags.option(-1, "Cell of --figure=cell and --figure=input; -1: the one with the most locations.")
     shading: Literal["share", "minmax"] = flags.option("share", "minmax: also draw the map as the report did.")
     metric: Literal["miles", "report"] = flags.option("miles", "Metric of --compare; report: centroid to centroid.")
-    human_miles: float = flags.option(587.0, "Mean miles of human players to draw in a comparison; 0: none.")
+    human_miles: float | None = flags.option(
+        None, "Mean miles of human players to draw in a comparison; 0: none; if not given, 587 on a map of the US."
+    )
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -83,7 +85,7 @@ class Options:
         if self.imagery and not (self.images or of_tree):
             problem = f"--imagery={self.imagery}: is read for --images and --figure alone."
             raise errors.OptionError(problem, "add --images")
-        if not 0 <= self.human_miles < float("inf"):
+        if self.human_miles is not None and not 0 <= self.human_miles < float("inf"):
             raise errors.OptionError(f"--human_miles={self.human_miles}: is not a distance.", "give miles, 0 for none")
 
 
@@ -228,19 +230,20 @@ def draw_comparison(options: Options) -> None:
 
     found = [_read_metrics(pathlib.Path(folder), options.metric) for folder in options.compare]
     names, out = _names(options.compare), options.out or "comparison.png"
-    means, intervals, constants = zip(*found, strict=True)
+    means, intervals, constants, humans = zip(*found, strict=True)
+    human_miles = humans[0] if options.human_miles is None else options.human_miles
     metric = {"miles": "Mean distance from the true point", "report": "Mean distance from centroid to centroid"}
-    drawn = figures.comparison(names, means, intervals, constants, options.human_miles, metric[options.metric])
+    drawn = figures.comparison(names, means, intervals, constants, human_miles, metric[options.metric])
     _write(pathlib.Path(out), figures.to_png(drawn))
     width = max(map(len, names))
-    for name, (mean, (low, high), constant) in zip(names, found, strict=True):
+    for name, (mean, (low, high), constant, _) in zip(names, found, strict=True):
         certain = "" if options.metric == "report" else f" (95 %: {low:,.1f} to {high:,.1f})"
         print(f"{name:<{width}}  {mean:7,.1f} miles{certain}, constant guess {constant:,.1f}")
     print(f"written {out}")
 
 
-def _read_metrics(folder: pathlib.Path, metric: str) -> tuple[float, tuple[float, float], float]:
-    """Returns a run's mean miles, their interval, and the constant guess's."""
+def _read_metrics(folder: pathlib.Path, metric: str) -> tuple[float, tuple[float, float], float, float]:
+    """Returns a run's mean miles, their interval, the constant guess's, and people's, 0 if they are not known."""
     from trainers.runs import run_folder
 
     path = folder / run_folder.METRICS
@@ -252,7 +255,8 @@ def _read_metrics(folder: pathlib.Path, metric: str) -> tuple[float, tuple[float
         metrics: dict[str, Any] = files.parse_json(path.read_bytes())
         # The report's metric has no interval.
         low, high = metrics["intervals"][name] if metric == "miles" else (math.nan, math.nan)
-        return float(metrics[name]), (float(low), float(high)), float(metrics["constant_guess"][name])
+        people = float(metrics.get("people", {}).get("mean_miles", 0.0))
+        return float(metrics[name]), (float(low), float(high)), float(metrics["constant_guess"][name]), people
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{path}: holds no {name} with interval and constant guess ({type(error).__name__}: {error})."
         raise errors.RunError(problem, evaluate) from error

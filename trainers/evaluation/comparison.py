@@ -13,7 +13,7 @@ import numpy as np
 
 from geods import errors
 from geods.storage import files
-from trainers.runs import distance_metrics, run_folder
+from trainers.runs import run_folder
 
 _SAMPLES = 1000
 _WITHIN_KM = ("25", "200", "750")
@@ -77,7 +77,7 @@ def difference(one: RunSummary, other: RunSummary, seed: int = 0) -> tuple[float
 
 
 def table(runs: Sequence[RunSummary], reference: RunSummary) -> str:
-    """Returns the runs as a Markdown table, the best first, with guesses and people.
+    """Returns the runs as a Markdown table, the best first, with guesses, and people if the map is of the US.
 
     Args:
         runs: At least one.
@@ -86,13 +86,10 @@ def table(runs: Sequence[RunSummary], reference: RunSummary) -> str:
     first = runs[0].metrics
     rows = [_row(one, reference) for one in sorted(runs, key=lambda one: one.metrics["mean_miles"])]
     blank = [""] * (len(_HEAD) + len(_HEAD_END) - 3)
-    people = [
-        "people (50 guesses elsewhere)",
-        f"{distance_metrics.HUMAN_MEAN_MILES:,.1f}",
-        f"{distance_metrics.HUMAN_MEDIAN_MILES:,.1f}",
-        *blank,
-    ]
-    rows += [people, _guess("constant guess", first["constant_guess"]), _guess("random guess", first["random_guess"])]
+    if people := first.get("people"):
+        measured = [f"{people['mean_miles']:,.1f}", f"{people['median_miles']:,.1f}"]
+        rows.append(["people (50 guesses elsewhere)", *measured, *blank])
+    rows += [_guess("constant guess", first["constant_guess"]), _guess("random guess", first["random_guess"])]
     head = [*_HEAD, *(text.format(reference.name) for text in _HEAD_END)]
     return "\n".join(_line(cells) for cells in [head, ["---"] * len(head), *rows])
 

@@ -17,9 +17,13 @@ import numpy as np
 from geods.geo import geometry, partition
 
 WITHIN_KM = (1, 25, 200, 750, 2500)
-# 50 guesses of GeoGuessr players at locations in the US, the only measured sample there is.
+# 50 guesses of GeoGuessr players at locations in the mainland US, the only measured sample there is, and its bounds.
 HUMAN_MEAN_MILES, HUMAN_MEDIAN_MILES = 587.0, 439.0
+_MAINLAND_US, _BOUNDS_DIFFER_DEG = (24.5, 49.4, -124.8, -66.9), 2.0
 TOP = 5
+# Of the search for the best constant point: steps in degrees, and locations it looks at.
+_COARSEST_DEG, _FINEST_DEG = 10.0, 1e-3
+_COARSE_LOCATIONS, _FINE_LOCATIONS = 2048, 1 << 16
 _BOOTSTRAP_SAMPLES = 1000
 # For each location, but in all no more: with half a million chance moves their mean by less than a mile.
 _RANDOM_GUESSES, _MOST_RANDOM_GUESSES = 20, 500_000
@@ -73,6 +77,7 @@ def evaluate(guesses: Guesses, cells: partition.Partition, seed: int = 0) -> dic
         **measure(guesses, cells),
         "constant_guess": {**measure(constant, cells), "point": constant.points[0].tolist()},
         "random_guess": measure(random_guess(guesses, cells, rng), cells),
+        **_people(cells),
         "intervals": intervals(guesses, constant, cells, rng),
     }
 
@@ -96,16 +101,54 @@ def measure(guesses: Guesses, cells: partition.Partition) -> dict[str, Any]:
 
 
 def constant_guess(guesses: Guesses, cells: partition.Partition) -> Guesses:
-    """Returns the cell centroid with the least mean distance to these locations.
+    """Returns the point with the least mean distance to these locations, and the cells nearest to it.
 
-    It is chosen by the truths, so it is at least as good as any constant chosen without them: the hardest to beat.
+    It is chosen by the truths, so it is the constant that is hardest to beat; and by them alone, so that runs with other
+    cells are compared with the same one.
     """
-    mean_km = np.zeros(len(cells))
-    for start in range(0, len(guesses), 4096):
-        mean_km += geometry.pairwise_km(guesses.truth[start : start + 4096], cells.centroids).sum(axis=0)
-    order = np.argsort(mean_km, kind="stable")[:TOP]
-    points = np.broadcast_to(cells.centroids[order[0]], (len(guesses), 2))
+    point = best_constant(guesses.truth)
+    order = np.argsort(geometry.haversine_km(cells.centroids, point), kind="stable")[:TOP]
+    points = np.broadcast_to(point, (len(guesses), 2))
     return dataclasses.replace(guesses, points=points, top_cells=np.broadcast_to(order, (len(guesses), len(order))))
+
+
+def best_constant(coords: np.ndarray) -> np.ndarray:
+    """Returns the geometric median of locations on the sphere, to 0.001 degrees.
+
+    The best point of a grid of 10 degrees over the Earth, then of ever finer steps around it. Of more than 65,536
+    locations it looks at that many, evenly spaced.
+
+    Args:
+        coords: `[n, 2]` (lat, lon) degrees, at least one.
+
+    Returns:
+        `[2]` (lat, lon) degrees.
+    """
+    some = coords[:: -(-len(coords) // _COARSE_LOCATIONS)]
+    lats, lons = np.arange(-90, 91, _COARSEST_DEG), np.arange(-180, 180, _COARSEST_DEG)
+    best, step_deg = _best_of(np.stack(np.meshgrid(lats, lons, indexing="ij"), axis=-1).reshape(-1, 2), some), 10.0
+    some = coords[:: -(-len(coords) // _FINE_LOCATIONS)]
+    around = np.array([(0, 0), *((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x)], np.float64)
+    while step_deg > _FINEST_DEG:
+        found = best + step_deg * around
+        found = np.stack([found[:, 0].clip(-90, 90), (found[:, 1] + 180) % 360 - 180], axis=1)
+        better = _best_of(found, some)
+        step_deg /= 1 if (better != found[0]).any() else 2
+        best = better
+    return best
+
+
+def _best_of(points: np.ndarray, coords: np.ndarray) -> np.ndarray:
+    """Returns the point of `[k, 2]` with the least mean distance to locations `[n, 2]`, the first among equals."""
+    sums = [_in_pieces(geometry.haversine_km, coords, np.broadcast_to(point, coords.shape)).sum() for point in points]
+    return points[int(np.argmin(sums))]
+
+
+def _people(cells: partition.Partition) -> dict[str, Any]:
+    """Returns what people reached, {} for a map on which nobody measured them."""
+    if np.abs(np.subtract(cells.bounds, _MAINLAND_US)).max() > _BOUNDS_DIFFER_DEG:
+        return {}
+    return {"people": {"mean_miles": HUMAN_MEAN_MILES, "median_miles": HUMAN_MEDIAN_MILES}}
 
 
 def random_guess(guesses: Guesses, cells: partition.Partition, rng: np.random.Generator) -> Guesses:

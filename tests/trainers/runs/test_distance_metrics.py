@@ -6,8 +6,9 @@ import math
 import drawn_trees
 import numpy as np
 import pytest
+import shapely
 
-from geods.geo import geometry
+from geods.geo import fishnet, geometry, partition
 from trainers.runs import distance_metrics
 
 CELLS = drawn_trees.cells()
@@ -57,14 +58,35 @@ def test_the_reports_metric_is_blind_inside_a_cell():
     )
 
 
-def test_the_constant_guess_is_the_best_of_all_cells():
+def test_the_constant_guess_beats_every_cell_and_is_the_same_for_all_of_them():
     truth = np.random.default_rng(0).uniform((30, -120), (48, -70), (60, 2))
-    found = guesses(truth, truth)
-    constant = distance_metrics.constant_guess(found, CELLS)
+    constant = distance_metrics.constant_guess(guesses(truth, truth), CELLS)
     assert len(np.unique(constant.points, axis=0)) == 1
-    by_cell = geometry.pairwise_km(truth, CELLS.centroids).mean(axis=0)
-    assert geometry.haversine_km(truth, constant.points).mean() == pytest.approx(by_cell.min())
-    assert constant.top_cells[0, 0] == by_cell.argmin()
+    reached = geometry.haversine_km(truth, constant.points).mean()
+    assert reached < geometry.pairwise_km(truth, CELLS.centroids).mean(axis=0).min()
+    assert constant.top_cells[0, 0] == geometry.haversine_km(CELLS.centroids, constant.points[0]).argmin()
+    finer = fishnet.refine(CELLS, 1.0)
+    assert np.array_equal(distance_metrics.constant_guess(guesses(truth, truth), finer).points, constant.points)
+
+
+@pytest.mark.parametrize(
+    ("truth", "best"),
+    [
+        ([[52.5, 13.4]], (52.5, 13.4)),
+        # Two thirds of all at one point: nothing is nearer to all.
+        ([[-41.3, 174.8], [-41.3, 174.8], [10.0, -170.0]], (-41.3, 174.8)),
+        ([[10.0, 179.0], [10.0, -179.0], [12.0, -180.0], [8.0, -180.0]], (10.0, -180.0)),
+    ],
+)
+def test_the_best_constant_point(truth, best):
+    assert geometry.haversine_km(distance_metrics.best_constant(np.array(truth)), best) < 2
+
+
+@pytest.mark.parametrize(("bounds", "known"), [((-124.7, 24.6, -67, 49.3), True), ((-120, 30, -110, 40), False)])
+def test_people_are_known_on_maps_of_the_us_alone(bounds, known):
+    cells = partition.Partition((shapely.box(*bounds),))
+    found = distance_metrics.Guesses(*[np.array(values) for values in ([[40, -115]], [0], [[40, -115]], [[0]])])
+    assert ("people" in distance_metrics.evaluate(found, cells)) is known
 
 
 def test_the_random_guess_is_uniform_by_area_and_seeded():
