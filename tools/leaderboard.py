@@ -12,6 +12,7 @@ cores linear, mlp and best take 5 minutes each with their features, fine_tuned 4
 
 import dataclasses
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from geods import errors
 from geods.cli import flags, program
 from geods.remote import urls
 from geods.storage import files
+from trainers.features import named_features
 from trainers.options import train_options
 
 if TYPE_CHECKING:
@@ -29,16 +31,6 @@ if TYPE_CHECKING:
 
 
 RECIPES = pathlib.Path(train_options.__file__).parents[1] / "recipes"
-# The features that our recipes stand on; those of others are written after an @.
-FEATURES = {
-    **dict.fromkeys(
-        ("linear", "mlp", "best_frozen", "multiview", "im2gps", "planet", "planet_album", "demo"), "pooled"
-    ),
-    **dict.fromkeys(("report_75k", "report_1m", "report_6m", "report_13m"), "maps"),
-    "lstm": "peaks",
-    "best": "textures",
-    "fine_tuned": "blocks",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +47,8 @@ class Options:
     folds: int = flags.option(5, "Parts to cross-validate over; 0 for the dataset's own splits.")
     backbone: str = flags.option("mobilenet_v2", "Encoder: any of keras.applications.")
     backbone_weights: str = flags.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
-    height_px: int = flags.option(200, "Height the images are resized to, unless a recipe's features say another.")
-    width_px: int = flags.option(400, "Width the images are resized to, unless a recipe's features say another.")
+    height_px: int = flags.option(200, "Height the images are resized to, but for features of several sizes.")
+    width_px: int = flags.option(400, "Width the images are resized to, but for features of several sizes.")
     epochs: int | None = flags.option(None, "Passes over the training split for all; each recipe's own if not given.")
     seed: int = flags.option(0, "Of every training.")
     out: str = flags.option("leaderboard", "Folder to write to.", path="out")
@@ -102,13 +94,13 @@ def recipe_of(text: str) -> Recipe:
     """
     first, _, features = text.partition("@")
     path = pathlib.Path(first) if first.endswith(".cfg") else RECIPES / f"{first}.cfg"
-    features = features or FEATURES.get(path.stem, "")
-    ours = ", ".join(sorted(FEATURES))
+    ours = ", ".join(sorted(path.stem for path in RECIPES.glob("*.cfg") if named_features.of_recipe(path)))
     if not path.is_file():
         raise errors.OptionError(f"{text}: there is no recipe {path}.", f"choose from {ours}, or name a .cfg file")
-    extraction = pathlib.Path(features) if features.endswith(".cfg") else RECIPES / "features" / f"{features}.cfg"
+    features = features or named_features.of_recipe(path)
+    extraction = pathlib.Path(features) if features.endswith(".cfg") else named_features.FOLDER / f"{features}.cfg"
     if not features or not extraction.is_file():
-        known = ", ".join(sorted(path.stem for path in (RECIPES / "features").glob("*.cfg")))
+        known = ", ".join(sorted(path.stem for path in named_features.FOLDER.glob("*.cfg")))
         problem = f"{text}: it is not known which features it stands on."
         raise errors.OptionError(problem, f"write them after an @, such as {first}@pooled; there are {known}")
     return Recipe(path.stem, path, extraction)
@@ -130,6 +122,8 @@ def main(settings: Options) -> None:
     _draw(found, out / "leaderboard.png")
     print(text)
     print(f"wrote {out / 'leaderboard.md'}, leaderboard.json and leaderboard.png")
+    best = min(found, key=lambda one: one.metrics["mean_miles"])
+    program.print_next(f"python -m tools.render --run_dir={out / best.name}")
 
 
 def _extract(settings: Options, features: pathlib.Path) -> None:
@@ -140,13 +134,20 @@ def _extract(settings: Options, features: pathlib.Path) -> None:
     Raises:
         CacheError: If that fails; the program has said why.
     """
-    # First the sizes: features that stand on others say so in their file, and the last word counts.
-    words = [f"--height_px={settings.height_px}", f"--width_px={settings.width_px}", f"--flagfile={features}"]
-    words += [f"--cache_dir={_cache_dir(settings, features)}", f"--config={settings.config}"]
+    # What comes last counts: features of several sizes say which in their file.
+    sizes = [f"--height_px={settings.height_px}", f"--width_px={settings.width_px}"]
+    words = [f"--flagfile={features}"]
+    words = [*sizes, *words] if "--more_heights_px" in features.read_text(encoding="utf-8") else [*words, *sizes]
+    words += [
+        f"--features={features.stem}",
+        f"--cache_dir={_cache_dir(settings, features)}",
+        f"--config={settings.config}",
+    ]
     for name in ("data_dir", "backbone", "backbone_weights", "seed"):
         words.append(f"--{name}={getattr(settings, name)}")
     print(f"features {features.stem}", flush=True)
-    if subprocess.run([sys.executable, "-m", "trainers.extract", *words], check=False).returncode:
+    environment = os.environ | {program.NO_NEXT: "1"}
+    if subprocess.run([sys.executable, "-m", "trainers.extract", *words], env=environment, check=False).returncode:
         raise errors.CacheError(f"features {features.stem}: extraction failed.", "fix the error above, and start again")
 
 
@@ -156,6 +157,8 @@ def _measure(settings: Options, recipe: Recipe) -> "comparison.RunSummary":
 
     given = {name: getattr(settings, name) for name in ("data_dir", "config", "folds", "seed", "epochs")}
     given |= {"cache_dir": _cache_dir(settings, recipe.features), "run_dir": pathlib.Path(settings.out, recipe.name)}
+    # Which features it gets was said already.
+    given |= {"features": ""}
     words = [f"--{name}={value}" for name, value in given.items() if value is not None]
     run = flags.from_flagfile(train_options.TrainOptions, recipe.path, *words)
     folder = pathlib.Path(run.run.run_dir)

@@ -16,6 +16,9 @@ from geods import errors
 from geods.cli import flags, program
 from geods.storage import files
 
+# Of 20 locations, 18 must lie in their regions of 90 %: one more or less is 5 % of them.
+_LEAST, _FEW = 20, 100
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -43,12 +46,19 @@ def main(settings: Options) -> None:
     folder = pathlib.Path(settings.run_dir)
     cells = predictions.read_partition(folder)
     with run_folder.claim(folder):
-        measured = reliability.measure(predictions.read(folder, len(cells)), cells, settings.level, settings.parts)
+        found = predictions.read(folder, len(cells))
+        if len(found) < _LEAST:
+            problem = f"{folder}: was evaluated on {len(found)} locations; below {_LEAST} a temperature is chance."
+            raise errors.RunError(problem, "evaluate it on more with --imagery, or cross-validate its recipe")
+        if len(found) < _FEW:
+            print(f"note: {len(found)} locations are few: below {_FEW} the temperature and the regions are unsure")
+        measured = reliability.measure(found, cells, settings.level, settings.parts)
         with run_folder.resealing(folder, run_folder.CALIBRATION):
             files.write_json(folder / run_folder.CALIBRATION, measured)
         _draw(measured, folder / "calibration.png")
         _print(measured)
         print(f"wrote {folder / run_folder.CALIBRATION} and calibration.png")
+        program.print_next(f"python -m tools.predict --run_dir={folder} PHOTOGRAPH.jpg")
 
 
 def _print(measured: dict[str, Any]) -> None:

@@ -8,14 +8,16 @@ writes RUN/fold0 and so on, and metrics.json, predictions.csv and probabilities.
 finished are not done again, so a run that was cut off resumes with the same command; --overwrite starts again.
 """
 
-from geods.cli import program
+from geods.cli import flags, program
 from trainers.options import train_options
 
 
 def main(settings: train_options.TrainOptions) -> None:
     """Trains and evaluates all folds, and joins their predictions."""
     from trainers.evaluation import cross_validation
+    from trainers.features import named_features
 
+    settings = flags.replace(settings, cache_dir=named_features.find(settings.data))
     cross_validation.cross_validate(settings)
 
 

@@ -9,22 +9,25 @@ ResNet50, 780 kB unpooled (--pooling=none). Shows a bar with rate, time left and
 command resumes where it ended. Prints, for each split, rows, shape, bytes, seconds and folder, and the next command.
 """
 
-from geods.cli import program
+from geods.cli import flags, program
 from trainers.options import extract_options
 
 
 def main(settings: extract_options.ExtractOptions) -> None:
     """Extracts every split."""
     from trainers import preflight
+    from trainers.features import named_features
 
+    settings = flags.replace(settings, cache_dir=named_features.cache_dir_of(settings.cache))
     preflight.check_extract(settings)
     program.import_quietly("tensorflow")
     from trainers.features import extraction
 
     extraction.extract(settings)
-    recipe = _recipe(settings.encoder.pooling, settings.data.variants)
-    print(
-        f"next: python -m trainers.train --flagfile=trainers/recipes/{recipe}.cfg --data_dir={settings.data.data_dir} "
+    recipe = named_features.RECIPES.get(settings.cache.features, "")
+    recipe = recipe or _recipe(settings.encoder.pooling, settings.data.variants)
+    program.print_next(
+        f"python -m trainers.train --flagfile=trainers/recipes/{recipe}.cfg --data_dir={settings.data.data_dir} "
         f"--config={settings.data.config} --cache_dir={settings.cache.cache_dir} --run_dir=runs/{recipe}"
     )
 

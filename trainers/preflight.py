@@ -75,7 +75,7 @@ def check_evaluate(run_dir: str, locations: evaluate_options.LocationOptions) ->
     Raises:
         GeodsError: If there is no such run, or its locations are missing.
     """
-    data = run_folder.options_of(run_folder.check_run(run_dir)).data
+    data = run_folder.data_of(run_folder.check_run(run_dir), locations)
     if locations.imagery:
         layouts.detect(locations.imagery)
     elif not data.folds and run_folder.cached_split(data, locations) is None:

@@ -13,14 +13,16 @@ With --imagery they come from an imagery tree and go through the encoder once; w
 filling, until its journal says that it is done (trainers/streaming/follow.py).
 """
 
-from geods.cli import program
+from geods.cli import flags, program
 from trainers.options import train_options
 
 
 def main(settings: train_options.TrainOptions) -> None:
     """Trains and saves one run."""
     from trainers import preflight
+    from trainers.features import named_features
 
+    settings = flags.replace(settings, cache_dir=named_features.find(settings.data))
     preflight.check_train(settings)
     program.import_quietly("tensorflow")
     from trainers.streaming import follow

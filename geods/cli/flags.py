@@ -49,6 +49,8 @@ Options = TypeVar("Options")
 # --help lists the flags of the program's own module; without this, absl takes this module for their owner.
 flags.disclaim_key_flags()
 
+# Words that stand for weights, where a path may stand.
+_NO_PATHS = ("", "imagenet", "random")
 _INCLUDES = re.compile(r"^\s*--?flagfile\b", re.MULTILINE)
 
 
@@ -97,6 +99,21 @@ def values_of(options: Any) -> dict[str, Any]:  # noqa: ANN401 - any options dat
 def replace(options: Options, **changes: Any) -> Options:  # noqa: ANN401
     """Returns options with other values for some flags."""
     return build(type(options), **(values_of(options) | changes))
+
+
+def with_absolute_paths(options: Options) -> Options:
+    """Returns options with the full paths of the files and folders that exist, so that they count from any folder."""
+    values, full = values_of(options), {}
+    for field in leaves(type(options)):
+        value = values[field.name]
+        if (
+            field.metadata.get("path")
+            and isinstance(value, str)
+            and value not in _NO_PATHS
+            and pathlib.Path(value).exists()
+        ):
+            full[field.name] = str(pathlib.Path(value).absolute())
+    return replace(options, **full) if full else options
 
 
 def leaves(options_class: type) -> list[dataclasses.Field[Any]]:
@@ -171,17 +188,30 @@ def from_flagfile(options_class: type[Options], path: str | os.PathLike[str], *m
         OptionError: If it holds a flag or value that `options_class` does not take.
     """
     files.check_file(path, "name a flag file, such as the flags.cfg of a run folder")
-    values = flags.FlagValues()
-    define(options_class, values)
-    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
     try:
         # The flag file of a run that somebody else made could name any file of this machine.
         if _INCLUDES.search(pathlib.Path(path).read_text(encoding="utf-8")):
             raise errors.OptionError(f"{path}: includes another flag file.", "write the flags of that into it")
-        words = values(["", f"--flagfile={path}", *more])[1:]
-    except (flags.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise errors.OptionError(f"{path}: {error}.", "correct that line; --help lists the flags") from error
-    return from_flags(options_class, values, words)
+    return from_words(options_class, [f"--flagfile={path}", *more])
+
+
+def from_words(options_class: type[Options], words: Sequence[str]) -> Options:
+    """Returns the options that a command line gives, without the program's name.
+
+    Raises:
+        OptionError: If it holds a flag or value that `options_class` does not take.
+    """
+    values = flags.FlagValues()
+    define(options_class, values)
+    flags.DEFINE_multi_string("flagfile", [], "", flag_values=values)
+    try:
+        rest = values(["", *words])[1:]
+    except flags.Error as error:
+        first = words[0].removeprefix("--flagfile=") if words else "no flag"
+        raise errors.OptionError(f"{first}: {error}.", "correct that line; --help lists the flags") from error
+    return from_flags(options_class, values, rest)
 
 
 def check_at_least(options: object, least: float, names: tuple[str, ...]) -> None:

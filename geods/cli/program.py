@@ -67,6 +67,7 @@ def explain(error: Exception, known: Sequence[str]) -> errors.GeodsError:
 _REPEATED = """Flags may also stand in a file, one a line: --flagfile=FILE. Where two lines of a file, or a file and the
 command line, give the same flag, the later one counts. The command line itself gives a flag once, unless its help
 allows more."""
+NO_NEXT = "GEODS_NO_NEXT"
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
 _EXIT_PIPE = 128 + signal.SIGPIPE
@@ -108,6 +109,12 @@ def import_quietly(name: str) -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def print_next(command: str) -> None:
+    """Prints the next command for the reader, unless a program that prints its own runs this one."""
+    if not os.environ.get(NO_NEXT):
+        print(f"next: {command}", flush=True)
 
 
 def show_error(error: errors.GeodsError) -> None:

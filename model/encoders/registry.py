@@ -21,6 +21,7 @@ from model.encoders import keras_hub_encoders
 # Of the report's CNN: filters of its four pairs of convolutions, and the momentum of its normalisation.
 _FILTERS = (128, 64, 64, 512)
 _MOMENTUM = 0.6
+_SIZES = ("tiny", "small", "s", "base", "m", "large", "l", "xlarge")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +61,16 @@ def find(name: str) -> Encoder:
     if name.startswith(keras_hub_encoders.PREFIX):
         return Encoder(name, keras_hub_encoders.constructor_of(name), keras_hub_encoders.preprocess_of(name))
     if name not in _registry():
-        close = difflib.get_close_matches(snake_case(name), names(), n=4, cutoff=0.5)
+        close = sorted(difflib.get_close_matches(snake_case(name), names(), n=8, cutoff=0.5), key=_size)[:4]
         hint = f"did you mean {', '.join(close)}?" if close else f"choose one of {', '.join(names())}"
         raise errors.BackboneError(f"{name!r} is not an encoder of keras.applications.", hint)
     return _registry()[name]
+
+
+def _size(name: str) -> tuple[int, list[int]]:
+    """Returns a key that orders the encoders of a family by size, the smallest first."""
+    word = name.rpartition("_")[2]
+    return _SIZES.index(word) if word in _SIZES else -1, [int(number) for number in re.findall(r"\d+", name)]
 
 
 def snake_case(name: str) -> str:

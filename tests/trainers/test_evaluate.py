@@ -11,6 +11,7 @@ import pytest
 import road
 
 from geods import errors
+from geods.dataset import dataset_reader
 from geods.geo import partition
 from trainers.evaluation import predictor
 from trainers.runs import predictions, run_folder
@@ -63,7 +64,8 @@ def test_images_and_cache_give_the_same_figures(evaluated, run_dir, tmp_path):
     assert metrics["mean_miles"] == pytest.approx(evaluated[1]["mean_miles"], rel=0.02)
 
 
-def test_a_tree_never_seen_is_evaluated_on_its_images(run_dir, tmp_path):
+def test_what_the_run_has_seen_of_a_tree_is_left_out(run_dir, tree_dir, data_dir, tmp_path):
+    train = dataset_reader.index(dataset_reader.open_builder(data_dir, "random"), "train")
     tree = tmp_path / "tree"
     rng = np.random.default_rng(99)
     coords = rng.uniform((30, -120), (48, -70), (20, 2)).round(4).tolist()
@@ -72,9 +74,19 @@ def test_a_tree_never_seen_is_evaluated_on_its_images(run_dir, tmp_path):
         folder.mkdir(parents=True)
         for heading in (0, 180):
             road.draw(lat_deg, lon_deg, heading).save(folder / f"{heading}_2020-01.jpg")
+    for name in train.location_ids[:3]:
+        shutil.copytree(next(tree_dir.glob(f"*/{name}")), tree / "0" / name)
+    # The images of a training location elsewhere, and other images 0.1 degrees from one, 11 km.
+    shutil.copytree(next(tree_dir.glob(f"*/{train.location_ids[3]}")), tree / "0" / "31.0,-77.0")
+    lat_deg, lon_deg = train.coords[4]
+    shutil.copytree(tree / "0" / f"{coords[0][0]},{coords[0][1]}", tree / "0" / f"{lat_deg + 0.1:.4f},{lon_deg}")
     done = road.program("trainers.evaluate", f"--run_dir={run_dir}", f"--imagery={tree}", f"--out={tmp_path / 'out'}")
+    assert done.stdout.startswith("4 of 25 locations are ones the run was trained or validated on: left out")
     metrics = json.loads((tmp_path / "out" / run_folder.METRICS).read_text())
-    assert metrics["locations"] == 20
+    assert metrics["locations"] == 21
+    assert metrics["seen"]["trained_on"] == 4
+    assert metrics["seen"]["near_within_km"]["10"] < metrics["seen"]["near_within_km"]["50"]
+    assert not metrics["seen"]["not_compared"]
     assert metrics["on"] == str(tree)
     assert metrics["mean_miles"] < 0.7 * metrics["constant_guess"]["mean_miles"]
     assert f"--predictions={tmp_path / 'out'}" in done.stdout
@@ -85,7 +97,8 @@ def test_a_tree_never_seen_is_evaluated_on_its_images(run_dir, tmp_path):
     [
         (["--imagery=nowhere", "--out={tmp}/out"], "nowhere"),
         (["--imagery={tmp}/tree"], "--imagery without --out"),
-        (["--imagery={tmp}/tree", "--out={tmp}/out"], "does not decode|cut short|truncated|not a"),
+        (["--imagery={tmp}/tree", "--out={tmp}/out"], "was trained on all of its 1 locations"),
+        (["--imagery={tmp}/tree", "--out={tmp}/out", "--include_seen"], "does not decode|cut short|truncated|not a"),
     ],
 )
 def test_mistakes_end_in_one_short_error_and_write_nothing(run_dir, tmp_path, flags, message):

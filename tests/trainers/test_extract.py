@@ -13,8 +13,7 @@ from geods.cli import flags as cli_flags
 from geods.dataset import dataset_reader
 from geods.input import pipeline
 from model.encoders import backbones
-from trainers import extract
-from trainers.features import cache_blocks, cache_format, feature_cache, feature_encoder
+from trainers.features import cache_blocks, cache_format, feature_cache, feature_encoder, named_features
 from trainers.options import extract_options, stages
 
 
@@ -58,15 +57,16 @@ def test_a_killed_extraction_keeps_its_blocks_and_ends_the_same(extract_flags, c
     assert np.array_equal(resumed.take(np.arange(len(resumed))), whole.take(np.arange(len(whole))))
 
 
-@pytest.mark.parametrize(
-    ("features", "recipe"), [("textures", "best"), ("blocks", "fine_tuned"), ("pooled", "mlp"), ("maps", "mlp")]
-)
-def test_the_next_command_names_a_recipe_for_the_features(features, recipe):
+@pytest.mark.parametrize("features", sorted(path.stem for path in named_features.FOLDER.glob("*.cfg")))
+def test_features_of_a_name_have_a_folder_of_their_own_and_a_recipe(features):
     settings = cli_flags.from_flagfile(
-        extract_options.ExtractOptions, road.REPO / f"trainers/recipes/features/{features}.cfg", "--cache_dir=c"
+        extract_options.ExtractOptions, named_features.flagfile(features), "--cache_dir=cache"
     )
-    assert extract._recipe(settings.encoder.pooling, settings.data.variants) == recipe
-    assert (road.REPO / f"trainers/recipes/{recipe}.cfg").is_file()
+    assert named_features.cache_dir_of(settings.cache) == f"cache/{features}"
+    there = cli_flags.replace(settings, cache_dir=f"cache/{features}")
+    assert named_features.cache_dir_of(there.cache) == f"cache/{features}"
+    recipe = road.REPO / f"trainers/recipes/{named_features.RECIPES[features]}.cfg"
+    assert named_features.of_recipe(recipe) == features
 
 
 def test_a_gap_in_the_middle_is_filled(extract_flags, cache_dir, tmp_path):

@@ -1,11 +1,16 @@
 """Training by the real program: it learns, repeats, and explains mistakes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import road
 
+from geods import errors
 from geods.geo import partition
 from model import geolocator
+from trainers.features import named_features
+from trainers.options import train_options
 from trainers.runs import run_folder
 
 
@@ -15,6 +20,7 @@ def test_a_run_leaves_everything_behind(run_dir):
     assert list((run_dir / run_folder.EVENTS).iterdir())
     text = (run_dir / "stdout.txt").read_text()
     assert "trainable parameters" in text
+    assert "note: 15 validation locations choose the epoch" in text
     assert "epoch 1/20: loss" in text
     assert f"next: python -m trainers.evaluate --run_dir={run_dir}" in text
 
@@ -55,6 +61,31 @@ def test_end_to_end_from_images_trains_the_encoder_in_mixed_precision(data_dir, 
         {"image": np.zeros((1, 1, 32, 48, 3), np.uint8), "view_mask": np.ones((1, 1), bool)}
     )
     assert result["log_probabilities"].dtype == np.float32
+
+
+def test_a_recipe_takes_the_features_it_stands_on(cache_dir, tmp_path):
+    data = train_options.DataOptions(data_dir="d", cache_dir=str(cache_dir), features="pooled")
+    assert named_features.find(data) == str(cache_dir)
+    (tmp_path / "pooled").symlink_to(cache_dir)
+    one_for_all = dataclasses.replace(data, cache_dir=str(tmp_path))
+    assert named_features.find(one_for_all) == str(tmp_path / "pooled")
+    for features, cache, said in (
+        ("textures", cache_dir, "holds features of --pooling=avg, but the recipe stands on textures"),
+        ("textures", tmp_path, "no feature cache there; the recipe stands on textures"),
+    ):
+        command = rf"trainers\.extract --flagfile=.*textures\.cfg --data_dir=d --config=blocked --cache_dir={cache}"
+        with pytest.raises(errors.CacheError, match=rf"{said}(.|\n)*{command}"):
+            named_features.find(dataclasses.replace(data, cache_dir=str(cache), features=features))
+    with pytest.raises(errors.OptionError, match=r"no such features(.|\n)*blocks, maps, peaks, pooled, textures"):
+        named_features.find(dataclasses.replace(data, features="walls"))
+
+
+def test_the_flags_of_a_run_name_the_encoder_of_its_cache(run_dir, cache_dir):
+    found = run_folder.options_of(run_dir)
+    wanted = {"backbone": "mobilenet_v2", "layer": "block_3_expand_relu", "pooling": "avg"}
+    assert {name: getattr(found.encoder, name) for name in wanted} == wanted
+    assert (found.encoder.height_px, found.encoder.width_px) == (32, 48)
+    assert found.data.cache_dir == str(cache_dir)
 
 
 def test_another_partition_relabels_without_a_new_dataset_and_without_validation_all_epochs_count(

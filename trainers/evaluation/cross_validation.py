@@ -35,7 +35,8 @@ def cross_validate(settings: train_options.TrainOptions) -> None:
     count, folder = settings.data.folds or _DEFAULT_FOLDS, pathlib.Path(settings.run.run_dir)
     settings = flags.replace(settings, folds=count, fold=0)
     with run_folder.claim(folder):
-        _keep_flags(flags.to_flagfile(flags.replace(settings, overwrite=False)), folder, settings.run.overwrite)
+        kept = flags.with_absolute_paths(flags.replace(settings, overwrite=False))
+        _keep_flags(flags.to_flagfile(kept), folder, settings.run.overwrite)
         started_s, seconds = time.monotonic(), 0.0
         for fold in range(count):
             run_dir = folder / f"fold{fold}"
@@ -43,7 +44,7 @@ def cross_validate(settings: train_options.TrainOptions) -> None:
             metrics = train_and_evaluate(run_dir, flags.to_flagfile(own))
             seconds += metrics["seconds"]
             print(
-                f"fold {fold + 1}/{count}: {metrics['locations']} locations, "
+                f"{run_dir.name}, {fold + 1} of {count}: {metrics['locations']} locations, "
                 f"{metrics['mean_miles']:,.1f} mean miles, {metrics['median_miles']:,.1f} median, "
                 f"{time.monotonic() - started_s:,.0f} s",
                 flush=True,
@@ -51,6 +52,7 @@ def cross_validate(settings: train_options.TrainOptions) -> None:
         program.import_quietly("tensorflow")
         print(distance_metrics.table(_joined(settings.cells, settings.data, folder, seconds)))
     print(f"wrote {folder / run_folder.METRICS}, {run_folder.PREDICTIONS} and {run_folder.PROBABILITIES}")
+    program.print_next(f"python -m tools.render --run_dir={folder}")
 
 
 def _keep_flags(text: str, folder: pathlib.Path, overwrite: bool) -> None:
@@ -67,7 +69,11 @@ def _keep_flags(text: str, folder: pathlib.Path, overwrite: bool) -> None:
             if member.name != locks.NAME:
                 files.discard(member)
     # In any order: that of the lines has changed between versions.
-    if path.is_file() and sorted(path.read_text(encoding="utf-8").split("\n")) != sorted(text.split("\n")):
+    same = [
+        run_folder.settings_in(lines.splitlines())
+        for lines in (text, path.read_text("utf-8") if path.is_file() else text)
+    ]
+    if same[0] != same[1]:
         problem = f"{folder}: holds folds that were trained with other flags ({path})."
         raise errors.RunError(problem, "name another --run_dir, or start again with --overwrite")
     files.write_text(path, text)

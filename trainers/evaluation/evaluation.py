@@ -13,17 +13,20 @@ import numpy as np
 import tqdm
 
 from geods import errors
+from geods.cli import program
 from geods.dataset import dataset_reader, splits
 from geods.geo import partition
 from geods.input import pipeline
 from geods.remote import urls
 from geods.tree import layouts, string_array
-from trainers.evaluation import predictor
+from trainers.evaluation import predictor, seen_locations
 from trainers.features import feature_cache, joined_cache
-from trainers.options import evaluate_options
+from trainers.options import evaluate_options, train_options
 from trainers.runs import distance_metrics, prediction_writer, run_folder
 from trainers.training import folds
 
+# With 30 locations a 95 % interval of the mean is about a third of it to either side (docs/evaluation.md).
+_FEW = 30
 _Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
 
@@ -35,11 +38,13 @@ class _EvaluationSet:
         names: `[n]` location ids.
         truth: `[n, 2]` degrees, (lat, lon).
         pieces: Starts to predict; yields log-probabilities and points of the next locations.
+        seen: How many the run was trained on, for metrics.json.
     """
 
     names: string_array.Texts
     truth: np.ndarray
     pieces: Callable[[], _Pieces]
+    seen: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def report(settings: evaluate_options.EvaluateOptions) -> None:
@@ -47,10 +52,22 @@ def report(settings: evaluate_options.EvaluateOptions) -> None:
     out = pathlib.Path(settings.out or settings.run_dir)
     with run_folder.claim(out):
         metrics = evaluate(settings.run_dir, settings.locations, out, settings.seed)
+    print("".join(f"{line}\n" for line in _notes(metrics, settings)), end="")
     print(distance_metrics.table(metrics))
     print(f"wrote {out / run_folder.METRICS}, {run_folder.PREDICTIONS} and {run_folder.PROBABILITIES}")
     where = f" --predictions={out}" if settings.out else ""
-    print(f"next: python -m tools.render --run_dir={settings.run_dir}{where}")
+    program.print_next(f"python -m tools.render --run_dir={settings.run_dir}{where}")
+
+
+def _notes(metrics: dict[str, Any], settings: evaluate_options.EvaluateOptions) -> list[str]:
+    """Returns lines above the table, on what makes its figures better or less sure than they look."""
+    notes = seen_locations.lines(metrics["seen"]) if "seen" in metrics else []
+    if metrics["on"] == splits.TRAIN and not settings.locations.imagery:
+        notes.append("note: the run was trained on these locations; on others its error is larger")
+    if metrics["locations"] < _FEW:
+        few = f"note: {metrics['locations']} locations are few: below {_FEW} each figure is mostly chance"
+        notes.append(f"{few}; trainers.cross_validate measures on all locations of a dataset")
+    return notes
 
 
 def evaluate(run_dir: str, locations: evaluate_options.LocationOptions, out: pathlib.Path, seed: int) -> dict[str, Any]:
@@ -69,11 +86,12 @@ def evaluate(run_dir: str, locations: evaluate_options.LocationOptions, out: pat
     chosen = _on_tree(model, locations) if locations.imagery else _on_split(model, locations)
     with prediction_writer.writing(out, len(chosen.truth), len(model.partition)) as writer:
         guesses = _guess(chosen, model.partition, writer)
+        seen = {"seen": chosen.seen} if chosen.seen else {}
         # The features and their rows are not needed any more, and figures need memory of their own.
         del chosen
         metrics = distance_metrics.evaluate(guesses, model.partition, seed)
         on = urls.with_urls(locations.imagery) or locations.split
-        writer.metrics = {"run": urls.with_urls(run_dir), "on": on, **metrics}
+        writer.metrics = {"run": urls.with_urls(run_dir), "on": on, **metrics, **seen}
     return writer.metrics
 
 
@@ -102,9 +120,9 @@ def _guess(
 
 
 def _on_split(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
-    data = model.options.data
+    data = run_folder.data_of(model.folder, locations)
     if data.folds:
-        return _on_fold(model, locations)
+        return _on_fold(model, data, locations)
     if folder := run_folder.cached_split(data, locations):
         cache = feature_cache.FeatureCache(folder)
         return _EvaluationSet(
@@ -118,12 +136,13 @@ def _on_split(model: predictor.Predictor, locations: evaluate_options.LocationOp
     return _EvaluationSet(index.location_ids, index.coords, lambda: model.pieces(bar))
 
 
-def _on_fold(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+def _on_fold(
+    model: predictor.Predictor, data: train_options.DataOptions, locations: evaluate_options.LocationOptions
+) -> _EvaluationSet:
     """Returns a part of the run's fold of all splits.
 
     "test" is the part that was held out.
     """
-    data = model.options.data
     if locations.from_images or locations.split not in splits.NAMES:
         problem = f"{model.folder}: was trained on fold {data.fold} of a cache's rows."
         step = f"evaluate it on its cache, with --split as one of {', '.join(splits.NAMES)}"
@@ -139,7 +158,13 @@ def _on_fold(model: predictor.Predictor, locations: evaluate_options.LocationOpt
 
 def _on_tree(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
     table = layouts.read(locations.imagery)
+    seen = seen_locations.find(model.folder, table, locations)
+    if seen.found.any() and not locations.include_seen:
+        if seen.found.all():
+            problem = f"{locations.imagery}: {model.folder} was trained on all of its {len(table):,} locations."
+            raise errors.RunError(problem, "evaluate it on other images, or count them with --include_seen")
+        table = table.keep(np.repeat(~seen.found, table.counts_of(np.ones(table.views, bool))))
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=locations.batch_size)
     batches = pipeline.tree_batches(table, shape)
     bar = tqdm.tqdm(batches, total=-(-len(table) // locations.batch_size), desc="imagery", unit=" batches")
-    return _EvaluationSet(table.ids, table.coords(), lambda: model.pieces(bar))
+    return _EvaluationSet(table.ids, table.coords(), lambda: model.pieces(bar), seen.counts(locations.include_seen))

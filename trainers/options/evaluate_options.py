@@ -12,6 +12,12 @@ class LocationOptions:
 
     split: str = flags.option("test", "Split of the run's dataset.")
     imagery: str = flags.option("", "Imagery tree to evaluate on instead of a split.", path="in")
+    include_seen: bool = flags.option(
+        False,
+        "Whether to count locations of --imagery that the run was trained or validated on; else they are left out.",
+    )
+    data_dir: str = flags.option("", "Where the run's dataset is now, if it was moved.", path="in")
+    cache_dir: str = flags.option("", "Where the run's feature cache is now, if it was moved.", path="in")
     from_images: bool = flags.option(False, "Whether to run the encoder although its features are cached.")
     batch_size: int = flags.option(32, "Locations the network sees at once.")
 

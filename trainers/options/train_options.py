@@ -16,6 +16,9 @@ class DataOptions(stages.DatasetOptions):
     """Training data, of a feature cache or of the images, and its batches."""
 
     cache_dir: str = flags.option("", "Folder that trainers.extract wrote; empty to train from images.", path="in")
+    features: str = flags.option(
+        "", "Features a recipe stands on, of trainers/recipes/features; a cache of others is refused. Empty takes any."
+    )
     train_split: str = flags.option("train", "Split to train on.")
     validation_split: str = flags.option(
         "validation", "Split that chooses the epoch; empty to train all epochs unseen."

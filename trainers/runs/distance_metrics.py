@@ -103,8 +103,8 @@ def measure(guesses: Guesses, cells: partition.Partition) -> dict[str, Any]:
 def constant_guess(guesses: Guesses, cells: partition.Partition) -> Guesses:
     """Returns the point with the least mean distance to these locations, and the cells nearest to it.
 
-    It is chosen by the truths, so it is the constant that is hardest to beat; and by them alone, so that runs with other
-    cells are compared with the same one.
+    It is chosen by the truths, so it is the hardest constant to beat; and by them alone, so that runs with other cells
+    are compared with the same one.
     """
     point = best_constant(guesses.truth)
     order = np.argsort(geometry.haversine_km(cells.centroids, point), kind="stable")[:TOP]

@@ -5,6 +5,7 @@ Files of a training, and of the evaluation and prediction after it.
 flags.cfg            the options, as a flag file: python -m trainers.train --flagfile=RUN/flags.cfg repeats the run
 partition.geojson    the cells the model chooses from
 model.keras          the whole network, from uint8 images to a point
+learned.npz          ids and coordinates of the locations it was trained and validated on
 checkpoints/         the best classifier so far, while training
 unfinished/          until the run is finished: the snapshots that the same command resumes from, and their ticket
 events/              for TensorBoard
@@ -15,20 +16,22 @@ seal.json            size and SHA-256 of what training and evaluation wrote (geo
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from geods import errors
 from geods.cli import flags as cli_flags
 from geods.geo import partition
-from geods.remote import session
+from geods.remote import session, urls
 from geods.storage import files, locks, seals
 from trainers.features import cache_format
 from trainers.options import evaluate_options, train_options
+from trainers.runs import learned_locations
 
 FLAGS, PARTITION, MODEL = "flags.cfg", "partition.geojson", "model.keras"
 CHECKPOINT = "checkpoints/best.keras"
@@ -37,7 +40,9 @@ UNFINISHED, _TICKET = "unfinished", "training.json"
 CALIBRATION = "calibration.json"
 METRICS, PREDICTIONS, PROBABILITIES = "metrics.json", "predictions.csv", "probabilities.npy"
 EVALUATED = (METRICS, PREDICTIONS, PROBABILITIES, CALIBRATION)
-_RESULTS = (MODEL, *EVALUATED, "calibration.png", "map.html", "map.png", seals.NAME)
+_RESULTS = (MODEL, learned_locations.NAME, *EVALUATED, "calibration.png", "map.html", "map.png", seals.NAME)
+# Where the data lie; that they are the same is checked by their fingerprint.
+_PLACES = ("--data_dir=", "--cache_dir=", "--run_dir=")
 _TRAIN = "train one: python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --run_dir="
 
 
@@ -100,7 +105,7 @@ def _is_resumable(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
     step = "resume it with the same flags, name another --run_dir, or start again with --overwrite"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        flags, flags_now = set(found["flags"]), set(wanted["flags"])
+        flags, flags_now = settings_in(found["flags"]), settings_in(wanted["flags"])
         other = [name for name in ("partition", "source") if found[name] != wanted[name]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise errors.RunError(f"{path}: is damaged ({type(error).__name__}: {error}).", step) from error
@@ -109,6 +114,11 @@ def _is_resumable(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
         how = how or f"another {' and '.join(other)}"
         raise errors.RunError(f"{folder}: holds an unfinished training that was started with {how}.", step)
     return True
+
+
+def settings_in(lines: Iterable[str]) -> set[str]:
+    """Returns the lines of a flag file that do not only say where data and results lie."""
+    return {line for line in lines if line and not line.startswith(_PLACES)}
 
 
 def snapshot(folder: pathlib.Path, member: int = 0) -> pathlib.Path:
@@ -138,6 +148,9 @@ def check_run(run_dir: str) -> pathlib.Path:
     folder = pathlib.Path(run_dir)
     missing = [name for name in (FLAGS, PARTITION, MODEL) if not (folder / name).is_file()]
     if missing:
+        if (folder / UNFINISHED / _TICKET).is_file():
+            step = f"resume its training: python -m trainers.train --flagfile={folder / FLAGS}"
+            raise errors.RunError(f"{folder}: its training was stopped before its end.", step)
         what = f"holds no {', '.join(missing)}" if folder.is_dir() else "there is no such folder"
         raise errors.RunError(f"{folder}: {what}; it is not a finished run.", f"{_TRAIN}{folder}")
     return folder
@@ -145,7 +158,8 @@ def check_run(run_dir: str) -> pathlib.Path:
 
 def finish(folder: pathlib.Path) -> None:
     """Seals a run that has its model, and removes its snapshots."""
-    seals.write(folder, [FLAGS, PARTITION, MODEL])
+    learned = [learned_locations.NAME] if (folder / learned_locations.NAME).is_file() else []
+    seals.write(folder, [FLAGS, PARTITION, MODEL, *learned])
     files.discard(folder / UNFINISHED)
 
 
@@ -172,6 +186,23 @@ def options_of(folder: pathlib.Path) -> train_options.TrainOptions:
     Their paths may be URLs, which `dataset_of` and `cache_of` make local.
     """
     return cli_flags.from_flagfile(train_options.TrainOptions, folder / FLAGS)
+
+
+def data_of(folder: pathlib.Path, locations: evaluate_options.LocationOptions) -> train_options.DataOptions:
+    """Returns the data options of a run, with the folders that an evaluation names instead of those of the training.
+
+    Raises:
+        RunError: If the run's dataset and cache are missing.
+    """
+    data = options_of(folder).data
+    given = {name: path for name in ("data_dir", "cache_dir") if (path := getattr(locations, name))}
+    found = dataclasses.replace(data, **given)
+    places = [path for path in (found.data_dir, found.cache_dir) if path]
+    if not locations.imagery and not any(urls.is_url(path) or pathlib.Path(path).exists() for path in places):
+        relative = "" if pathlib.Path(found.data_dir).is_absolute() else f" in {pathlib.Path.cwd()}"
+        problem = f"{folder}: was trained on {found.data_dir}, which is not there{relative}."
+        raise errors.RunError(problem, "name the folder it is in now: --data_dir=PATH")
+    return found
 
 
 def dataset_of(data: train_options.DataOptions) -> pathlib.Path:

@@ -49,7 +49,7 @@ class Follower:
             settings.cells.partition or companions.TreeFolder(settings.streaming.imagery).find_partition()
         )
         self._cells = training_cells.finer(settings.cells, whole)
-        self._folder = run_folder.start(run, flags.to_flagfile(settings), self._cells)
+        self._folder = run_folder.start(run, flags.to_flagfile(flags.with_absolute_paths(settings)), self._cells)
         data = settings.data
         encoder = encode_files.Encoder(self._backbone, data.batch_size)
         self._gathered = collection.FeatureSplits(settings.streaming, data, self._cells, encoder, run.seed)

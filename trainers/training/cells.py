@@ -43,7 +43,12 @@ def finer(cells: train_options.CellOptions, whole: partition.Partition) -> parti
     if cells.cells != "partition":
         problem = f"--cells={cells.cells}: needs all training locations before the first is trained on."
         raise errors.OptionError(problem, "build a dataset, or use --cell_deg")
-    return _reaching(fishnet.refine(whole, cells.cell_deg) if cells.cell_deg else whole, cells.nearest_km)
+    if not cells.cell_deg:
+        return _reaching(whole, cells.nearest_km)
+    finest = fishnet.refine(whole, cells.cell_deg)
+    size = f"{cells.cell_deg:g} degree{'' if cells.cell_deg == 1 else 's'}"
+    print(f"{len(finest):,} cells of {size}; --cell_deg=0 takes the partition's own {len(whole):,}")
+    return _reaching(finest, cells.nearest_km)
 
 
 def _reaching(made: partition.Partition, nearest_km: float | None) -> partition.Partition:

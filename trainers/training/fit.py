@@ -10,12 +10,16 @@ from typing import Any
 
 import keras
 
+from geods.cli import program
 from geods.geo import partition
 from model import decode, geolocator, losses, metrics, optimizers
 from model.encoders import backbones
 from trainers.options import train_options
-from trainers.runs import distance_metrics, run_folder
+from trainers.runs import distance_metrics, learned_locations, run_folder
 from trainers.training import callbacks, chunked_schedule, devices, fitted_heads, inputs, networks, snapshots
+
+# docs/training.md has the errors with 100, 200 and 400 locations.
+_FEW_TO_TRAIN, _FEW_TO_VALIDATE = 100, 30
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,10 +89,16 @@ def on_features(
 
 
 def announce(parts: Parts, cells: partition.Partition) -> None:
-    """Prints the numbers of examples, cells and trainable parameters."""
+    """Prints the numbers of examples, cells and trainable parameters, and whether locations are too few."""
     count = sum(math.prod(weight.shape) for weight in parts.network.trainable_weights)
     validated = f", validated on {len(parts.validation.coords):,} locations" if parts.validation else ""
     print(f"{parts.train.examples:,} training examples{validated}; {len(cells)} cells; {count:,} trainable parameters")
+    if len(parts.train.coords) < _FEW_TO_TRAIN:
+        few = f"note: {len(parts.train.coords):,} training locations are few; with {_FEW_TO_TRAIN} a model of a country"
+        print(f"{few} begins to beat a constant guess (docs/training.md)")
+    if parts.validation and len(parts.validation.coords) < _FEW_TO_VALIDATE:
+        few = f"note: {len(parts.validation.coords)} validation locations choose the epoch: below {_FEW_TO_VALIDATE}"
+        print(f"{few} that is mostly chance; --validation_split= trains on, for all --epochs")
 
 
 def compile_network(
@@ -177,6 +187,9 @@ def save(
     """Writes the whole network, from images to a point, and finishes the run."""
     whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(head, cells))
     geolocator.save(whole, folder / run_folder.MODEL)
+    learned = [part for part in (parts.train, parts.validation) if part]
+    ids, coords = [part.location_ids for part in learned], [part.coords for part in learned]
+    learned_locations.LearnedLocations.joined(ids, coords).write(folder)
     run_folder.finish(folder)
 
 
@@ -187,7 +200,8 @@ def conclude(measured: callbacks.Validation | None, folder: pathlib.Path, before
     """
     if measured:
         print(f"best epoch {measured.best_epoch + 1}: validation {measured.best_miles:,.1f} mean miles")
-    print(f"wrote {folder / run_folder.MODEL}; next: {before}python -m trainers.evaluate --run_dir={folder}")
+    print(f"wrote {folder / run_folder.MODEL}")
+    program.print_next(f"{before}python -m trainers.evaluate --run_dir={folder}")
 
 
 def _optimizer(optimizer: train_options.OptimizerOptions, steps: int, slow: list[str]) -> keras.optimizers.Optimizer:

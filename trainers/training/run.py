@@ -52,7 +52,8 @@ class Training:
         An ensemble of several --members is saved as the mean of its classifiers.
         """
         settings, parts = self._settings, self._parts(self._settings.run)
-        folder = run_folder.start(settings.run, flags.to_flagfile(settings), self._cells, parts.train.source)
+        written = flags.to_flagfile(flags.with_absolute_paths(_with_encoder_of_cache(settings)))
+        folder = run_folder.start(settings.run, written, self._cells, parts.train.source)
         fit.announce(parts, self._cells)
         measured = self._fit(parts, folder, 0)
         if settings.run.members > 1:
@@ -139,6 +140,19 @@ class Training:
             problem = f"{folder}: was made with other weights than {index['spec']['weights']} gives now."
             raise errors.CacheError(problem, "put the old weights back, or extract again with --overwrite")
         return backbone
+
+
+def _with_encoder_of_cache(settings: train_options.TrainOptions) -> train_options.TrainOptions:
+    """Returns options whose encoder is the one that made the cache, as flags.cfg is to name what was used."""
+    if not settings.data.cache_dir:
+        return settings
+    split = splits.TRAIN if settings.data.folds else settings.data.train_split
+    spec = backbones.BackboneSpec.from_dict(
+        cache_format.read_index(pathlib.Path(settings.data.cache_dir, split))["spec"]
+    )
+    names = ("layer", "pooling", "height_px", "width_px", "more_heights_px", "preprocessing")
+    same = {name: getattr(spec, name) for name in names}
+    return flags.replace(settings, backbone=spec.name, backbone_weights=spec.weights, **same)
 
 
 def _check_not_stale(

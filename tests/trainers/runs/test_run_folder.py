@@ -1,12 +1,14 @@
 """Run folders: refusals, kept files, written files."""
 
+import pathlib
+
 import drawn_trees
 import pytest
 
 from geods import errors
 from geods.cli import flags as cli_flags
 from geods.geo import partition
-from trainers.options import train_options
+from trainers.options import evaluate_options, train_options
 from trainers.runs import run_folder
 
 
@@ -33,6 +35,28 @@ def test_a_finished_run_is_not_replaced_by_accident(tmp_path):
     assert not (tmp_path / run_folder.METRICS).exists(), "old figures would pass for those of the new model"
 
 
+def test_a_run_whose_data_were_moved_takes_their_new_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("run").mkdir()
+    settings = cli_flags.build(train_options.TrainOptions, data_dir="data", backbone_weights="random", run_dir="run")
+    pathlib.Path("data").mkdir()
+    pathlib.Path("random").touch()
+    text = cli_flags.to_flagfile(cli_flags.with_absolute_paths(settings))
+    assert f"--data_dir={tmp_path / 'data'}\n" in text
+    assert "--backbone_weights=random\n" in text
+    run = pathlib.Path("run").absolute()
+    for flags, said in (
+        (text, f"{tmp_path / 'data'}, which is not there."),
+        ("--data_dir=data\n", "data, which is not there in"),
+    ):
+        (run / run_folder.FLAGS).write_text(flags)
+        pathlib.Path("data").rename("moved")
+        with pytest.raises(errors.RunError, match=rf"{said}(.|\n)*--data_dir=PATH"):
+            run_folder.data_of(run, evaluate_options.LocationOptions())
+        assert run_folder.data_of(run, evaluate_options.LocationOptions(data_dir="moved")).data_dir == "moved"
+        pathlib.Path("moved").rename("data")
+
+
 def test_folders_without_a_model_are_no_runs(tmp_path):
     with pytest.raises(errors.RunError, match=r"there is no such folder(.|\n)*trainers\.train"):
         run_folder.check_run(str(tmp_path / "nothing"))
@@ -48,6 +72,9 @@ def test_a_training_goes_on_only_with_what_it_was_begun_with(tmp_path):
     start(settings, cells, "data")
     run_folder.snapshot(tmp_path).write_text("precious")
     assert start(settings, cells, "data") == tmp_path
+    assert start(cli_flags.replace(settings, data_dir="moved", cache_dir="moved"), cells, "data") == tmp_path
+    with pytest.raises(errors.RunError, match=r"stopped before its end(.|\n)*trainers\.train --flagfile=.*flags\.cfg"):
+        run_folder.check_run(str(tmp_path))
     for changes, its_cells, source, said in (
         ({"epochs": 99}, cells, "data", "an unfinished training that was started with --epochs=25"),
         ({"dropout": 0.5}, cells, "data", "started with no --dropout=0.5"),

@@ -1,0 +1,59 @@
+"""The quickstart: one run that is stopped, gets more photographs and is resumed; the sizes of cells."""
+
+import json
+import signal
+
+import drawn_photos
+import numpy as np
+import pytest
+import road
+import shapely
+
+from geods import errors
+from tools import quickstart
+
+
+@pytest.fixture
+def boundary(tmp_path):
+    path = tmp_path / "land.geojson"
+    path.write_text(shapely.to_geojson(shapely.box(0, 44, 8, 50)))
+    return path
+
+
+def test_a_stopped_quickstart_resumes_with_photographs_that_came_meanwhile(boundary, tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    places = np.random.default_rng(0).uniform((44, 0), (50, 8), (16, 2))
+    for number, (lat_deg, lon_deg) in enumerate(places[:14]):
+        drawn_photos.write(photos / f"{number}.jpg", number, lat_deg, lon_deg)
+    words = ("tools.quickstart", f"--photos={photos}", f"--boundary={boundary}", f"--out={out}")
+    with road.started(*words, "--backbone_weights=random") as running:
+        running.wait_to_say("[4/7] features of the photographs")
+        running.send(signal.SIGINT)
+        assert running.wait() == 130
+        assert "stopped at step 4 of 7; the same command resumes there" in running.stderr
+    for number, (lat_deg, lon_deg) in enumerate(places[14:], 14):
+        drawn_photos.write(photos / f"{number}.jpg", number, lat_deg, lon_deg)
+    done = road.program(*words, "--backbone_weights=random")
+    assert "2 images imported, 14 were there" in done.stdout
+    assert f"$ tfds build geods --manual_dir={out}/tree --data_dir={out}/data --overwrite" in done.stdout
+    assert f"$ python -m trainers.evaluate --run_dir={out}/run" in done.stdout
+    assert done.stdout.count("next: ") == 1
+    assert json.loads((out / "run" / "metrics.json").read_text())["locations"] > 0
+    assert (out / "run" / "map.html").is_file()
+
+
+def test_cells_fit_the_boundary_and_the_recipe_is_told(boundary, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = quickstart.Options(photos=str(tmp_path), boundary=str(boundary))
+    made = {step.module: step.words for step in quickstart.steps(options)}
+    assert "--cell_deg=1" in made["tools.make_partition"]
+    boundary.write_text(shapely.to_geojson(shapely.box(6, 49, 6.5, 50)))
+    made = {step.module: step.words for step in quickstart.steps(options)}
+    assert "--cell_deg=0.1" in made["tools.make_partition"]
+    assert {"--cell_deg=0", "--lattice_deg=0.05"} <= set(made["trainers.train"])
+
+
+@pytest.mark.parametrize(("given", "said"), [({}, "--photos: is empty"), ({"photos": "p"}, "--boundary: is empty")])
+def test_photographs_and_boundary_are_needed(given, said):
+    with pytest.raises(errors.OptionError, match=said):
+        quickstart.Options(**given)

@@ -1,0 +1,187 @@
+"""Makes a map of predictions from a folder of photographs and a boundary.
+
+    python -m tools.quickstart --photos=PHOTOS --boundary=us
+    python -m tools.quickstart --photos=PHOTOS --boundary=country.geojson --backbone_weights=WEIGHTS.h5
+
+Runs the programs of the first day one after another, each with the command that repeats it alone: cells over the
+boundary, the tree of photographs with a GPS position, the dataset, the features and the fit of recipe best, the errors
+on the photographs kept for the test, and their map. Takes about 25 s for 60 photographs on 2 cores once the weights of
+the encoder are there (--backbone_weights=imagenet downloads them). Stop it at any time: the same command resumes, and
+takes in photographs that are new.
+"""
+
+import dataclasses
+import importlib
+import math
+import os
+import pathlib
+import shlex
+import sys
+import time
+import typing
+from typing import Any
+
+from geods import errors
+from geods.cli import flags, program
+from geods.storage import files
+
+_RECIPES = pathlib.Path(__file__).parents[1] / "trainers" / "recipes"
+# Of the sides of cells the largest that divides the boundary into so many.
+_SIDES_DEG, _ENOUGH_CELLS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.1), 30
+_KM_PER_DEG = 111.0
+_BUILD = "tfds"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Photographs, boundary and output of a first map."""
+
+    photos: str = flags.option("", "Folder of photographs with a GPS position in their EXIF.", path="in")
+    boundary: str = flags.option("", "us, or a file with the outline of the area they are from.", path="in")
+    out: str = flags.option("quickstart", "Folder for everything that is made.", path="out")
+    csv: str = flags.option("", "Table of the photographs' positions, instead of their EXIF.", path="in")
+    part: str = flags.option("near:100", "Polygons of the boundary to take; see tools.make_partition.")
+    cell_deg: float | None = flags.option(None, "Side of a cell in degrees; fitted to the boundary if not given.")
+    backbone_weights: str = flags.option("imagenet", "imagenet, or the path of MobileNetV2's weights.", path="in")
+
+    def __post_init__(self) -> None:
+        """Checks that photographs, boundary and folder are given.
+
+        Raises:
+            OptionError: If one is missing.
+        """
+        for name, value in (("photos", "FOLDER"), ("boundary", "us, or --boundary=FILE"), ("out", "FOLDER")):
+            if not getattr(self, name):
+                raise errors.OptionError(f"--{name}: is empty.", f"give --{name}={value}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One program of the way.
+
+    Attributes:
+        purpose: What it does, in a few words.
+        module: The program; "tfds" for tfds build.
+        words: Its command line.
+    """
+
+    purpose: str
+    module: str
+    words: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """Command line that repeats it alone."""
+        start = ("tfds", "build", "geods") if self.module == _BUILD else ("python", "-m", self.module)
+        return shlex.join([*start, *self.words])
+
+
+def main(options: Options) -> None:
+    """Runs all steps, and prints where the map is."""
+    files.check_folder(options.photos, "name the folder of the photographs: --photos=FOLDER")
+    os.environ[program.NO_NEXT] = "1"
+    made = steps(options)
+    started_s = time.monotonic()
+    for number, step in enumerate(made, 1):
+        print(f"\n[{number}/{len(made)}] {step.purpose}\n$ {step.command}", flush=True)
+        step_s = time.monotonic()
+        try:
+            _run(step)
+        except (errors.GeodsError, KeyboardInterrupt):
+            print(f"stopped at step {number} of {len(made)}; the same command resumes there", file=sys.stderr)
+            raise
+        print(f"({time.monotonic() - step_s:,.1f} s)", flush=True)
+    run = pathlib.Path(options.out, "run")
+    print(f"\n{time.monotonic() - started_s:,.0f} s in all; open {run / 'map.html'}")
+    print(f"next: python -m tools.predict --run_dir={run} PHOTOGRAPH.jpg")
+
+
+def steps(options: Options) -> list[Step]:
+    """Returns the programs in order."""
+    out = pathlib.Path(options.out)
+    cells, tree, data, cache, run = (str(out / name) for name in ("partition.geojson", "tree", "data", "cache", "run"))
+    side_deg = options.cell_deg or _side_deg(options)
+    # Of the recipe: 1 degree, finer than tens of photographs need, and a point every half degree.
+    fine = ("--cell_deg=0", *(() if side_deg >= 1 else (f"--lattice_deg={side_deg / 2:g}",)))
+    table = (f"--csv={options.csv}",) if options.csv else ()
+    outline = (f"--boundary={options.boundary}", f"--part={options.part}", f"--cell_deg={side_deg:g}")
+    where = (f"--data_dir={data}", f"--cache_dir={cache}")
+    textures, best = _shown(_RECIPES / "features" / "textures.cfg"), _shown(_RECIPES / "best.cfg")
+    return [
+        Step("cells over the boundary", "tools.make_partition", (*outline, f"--out={cells}")),
+        Step(
+            "photographs into a tree",
+            "tools.import_images",
+            (f"--source={options.photos}", *table, f"--partition={cells}", f"--out={tree}"),
+        ),
+        Step("tree into a dataset", _BUILD, (f"--manual_dir={tree}", f"--data_dir={data}")),
+        Step(
+            "features of the photographs",
+            "trainers.extract",
+            (f"--flagfile={textures}", f"--backbone_weights={options.backbone_weights}", *where),
+        ),
+        Step("fit", "trainers.train", (f"--flagfile={best}", *fine, *where, f"--run_dir={run}", "--overwrite")),
+        Step("errors on the photographs kept for the test", "trainers.evaluate", (f"--run_dir={run}",)),
+        Step("map of the predictions", "tools.render", (f"--run_dir={run}", "--images")),
+    ]
+
+
+def _side_deg(options: Options) -> float:
+    """Returns the side of cells that divides a boundary into some tens."""
+    from geods.geo import boundary, polygons
+    from tools import make_partition
+
+    defaults = make_partition.Options()
+    found = boundary.load(boundary.Source(options.boundary, (), None, None), options.part, defaults.center_deg)
+    area_km2 = polygons.area_km2(found.shape)
+    south, north = found.shape.bounds[1::2]
+    width_km = _KM_PER_DEG * math.cos(math.radians((south + north) / 2))
+    fitting = [side for side in _SIDES_DEG if area_km2 >= _ENOUGH_CELLS * side**2 * _KM_PER_DEG * width_km]
+    return fitting[0] if fitting else _SIDES_DEG[-1]
+
+
+def _run(step: Step) -> None:
+    """Runs a program in this process, so that TensorFlow is loaded once.
+
+    What was made of other photographs is made again.
+    """
+    try:
+        _call(step, step.words)
+    except (errors.DatasetError, errors.CacheError) as error:
+        if "--overwrite" in step.words or "--overwrite" not in str(error.next_step):
+            raise
+        print(f"{error.problem}\n$ {step.command} --overwrite", flush=True)
+        _call(step, (*step.words, "--overwrite"))
+
+
+def _call(step: Step, words: tuple[str, ...]) -> None:
+    if step.module == _BUILD:
+        _build(*[word.partition("=")[2] for word in words])
+        return
+    main_of: Any = importlib.import_module(step.module).main
+    (options_class,) = [kind for name, kind in typing.get_type_hints(main_of).items() if name != "return"][:1]
+    main_of(flags.from_words(options_class, words))
+
+
+def _build(tree: str, data_dir: str, overwrite: str | None = None) -> None:
+    """Does what tfds build does, without its many lines of output."""
+    program.import_quietly("tensorflow")
+    import tensorflow_datasets as tfds
+
+    from geods import geods_dataset_builder
+
+    tfds.disable_progress_bar()
+    builder = geods_dataset_builder.Builder(data_dir=data_dir)
+    if overwrite is not None:
+        files.discard(pathlib.Path(builder.data_path))
+        builder = geods_dataset_builder.Builder(data_dir=data_dir)
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=tree))
+
+
+def _shown(path: pathlib.Path) -> str:
+    """Returns a path relative to the current folder if it lies below it."""
+    return str(path.relative_to(pathlib.Path.cwd())) if path.is_relative_to(pathlib.Path.cwd()) else str(path)
+
+
+if __name__ == "__main__":
+    program.run(Options, main)

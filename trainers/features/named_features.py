@@ -1,0 +1,82 @@
+"""Features by name: those of trainers/recipes/features, each in a folder of its own below --cache_dir.
+
+A recipe says with --features which of them it stands on, so that one --cache_dir serves all recipes.
+"""
+
+import pathlib
+import re
+
+from geods import errors
+from geods.dataset import splits
+from trainers.features import cache_format
+from trainers.options import extract_options, train_options
+
+FOLDER = pathlib.Path(__file__).parents[1] / "recipes" / "features"
+# The recipe to try first on each.
+RECIPES = {"pooled": "mlp", "textures": "best", "blocks": "fine_tuned", "maps": "report_1m", "peaks": "lstm"}
+
+
+def flagfile(name: str) -> pathlib.Path:
+    """Returns the flag file of trainers.extract for some features.
+
+    Raises:
+        OptionError: If there are none of that name.
+    """
+    path = FOLDER / f"{name}.cfg"
+    if not path.is_file():
+        known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.cfg")))
+        raise errors.OptionError(f"--features={name}: there are no such features.", f"choose from {known}")
+    return path
+
+
+def of_recipe(path: pathlib.Path) -> str:
+    """Returns the name of the features that a recipe stands on, "" if it does not say."""
+    return _flag("features", path)
+
+
+def cache_dir_of(cache: extract_options.CacheOptions) -> str:
+    """Returns the folder that an extraction writes to: one below --cache_dir, named after the features."""
+    if not cache.features or pathlib.Path(cache.cache_dir).name == cache.features:
+        return cache.cache_dir
+    return str(pathlib.Path(cache.cache_dir, cache.features))
+
+
+def find(data: train_options.DataOptions) -> str:
+    """Returns the folder of a training's feature cache: that of its features below --cache_dir, or that itself.
+
+    Raises:
+        OptionError: If there are no features of that name.
+        CacheError: If neither holds features that the recipe stands on; the message has the command that makes them.
+    """
+    if not data.features or not data.cache_dir:
+        return data.cache_dir
+    path, below = flagfile(data.features), pathlib.Path(data.cache_dir, data.features)
+    folder = below if below.is_dir() else pathlib.Path(data.cache_dir)
+    for variant in range(data.variants + 1):
+        _check(cache_format.folder_of(folder, _split(data), variant), path, data)
+    return str(folder)
+
+
+def _split(data: train_options.DataOptions) -> str:
+    return splits.TRAIN if data.folds else data.train_split
+
+
+def _check(folder: pathlib.Path, path: pathlib.Path, data: train_options.DataOptions) -> None:
+    """Raises CacheError if a cache is missing, or its features are pooled in another way than a recipe needs."""
+    below = pathlib.Path(data.cache_dir)
+    below = below.parent if below.name == data.features else below
+    step = f"python -m trainers.extract --flagfile={path} --data_dir={data.data_dir} --config={data.config} "
+    step += f"--cache_dir={below}"
+    if not (folder / cache_format.INDEX).is_file():
+        raise errors.CacheError(f"{folder}: no feature cache there; the recipe stands on {data.features}.", step)
+    pooling, wanted = cache_format.read_index(folder)["key"]["pooling"], _flag("pooling", path)
+    # A head pools whole maps itself, but for moments.
+    if pooling != wanted and (pooling != "none" or wanted == "moments"):
+        problem = f"{folder}: holds features of --pooling={pooling}, but the recipe stands on {data.features}, "
+        raise errors.CacheError(f"{problem}--pooling={wanted}.", f"{step}; or take these as they are: --features=")
+
+
+def _flag(name: str, path: pathlib.Path) -> str:
+    """Returns the value of a flag in a flag file, "" if it is not there."""
+    found = re.search(rf"^--{name}=(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else ""
