@@ -192,7 +192,8 @@ def _served(step: Step) -> Iterator[Step]:
 
 def _run(step: Step, number: int, options: Options) -> None:
     """Runs a step; exits with its code if it fails."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", program.NO_NEXT: "1"} | os.environ | ({_KEY_VARIABLE: _KEY} if step.scrapes else {})
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", program.NO_NEXT: "1"} | os.environ
+    environment |= {_KEY_VARIABLE: _KEY} if step.scrapes else {}
     command = [sys.executable, *step.arguments]
     if step.log:
         print(f"(its output goes to {step.log})", flush=True)

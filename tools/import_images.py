@@ -146,6 +146,7 @@ def main(options: Options) -> None:
             finally:
                 store.write_credits(journal, root)
             print("\n".join(_report(options, tally, journal, placed, len(cells))))
+            program.print_next(f"python -m tools.check_tree --tree={options.out}")
     finally:
         if refused:
             mine.remove()

@@ -129,6 +129,7 @@ def main(options: Options) -> None:
         print(f"note           {note}")
     print(f"seconds        {time.perf_counter() - started:.1f}")
     print(f"written        {options.out}")
+    program.print_next(f"python -m tools.import_images --source=PHOTOGRAPHS --partition={options.out} --out=tree")
     if options.figure:
         from trainers.plots import figures, report_figures
 

@@ -113,7 +113,7 @@ def draw_map(options: Options) -> None:
     shown = entries[row]
     title = f"Location {shown.location_id}"
     picture = figures.to_png(figures.location_map(cells, shown.probabilities, shown.truth, shown.predicted, title))
-    name = f"Predictions of {pathlib.Path(options.run_dir).resolve().name}"
+    name = f"Predictions of {pathlib.Path(options.run_dir).resolve().name}, {len(cells):,} cells"
     page = map_page.render(cells, entries, row, name, (lambda ids: _views(options, ids)) if options.images else None)
     out = pathlib.Path(options.out or folder)
     if options.shading == "minmax":
@@ -129,6 +129,7 @@ def draw_map(options: Options) -> None:
     print(f"top cells  {_top(shown)}")
     print(f"written    {out / 'map.png'}{', map_minmax.png' if options.shading == 'minmax' else ''}")
     print(f"written    {out / 'map.html'}")
+    program.print_next(f"python -m tools.predict --run_dir={options.run_dir} PHOTOGRAPH.jpg")
 
 
 def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thumbnails.View]]":

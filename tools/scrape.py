@@ -289,6 +289,8 @@ class _Bar:
     def __exit__(self, *error: object) -> None:
         """Leaves the last line standing."""
         if self._bar is not None:
+            # Some cells have fewer locations than were asked for.
+            self._bar.total = self._bar.n if not any(error) else self._bar.total
             self._bar.close()
 
     def show(self, progress: "scrape.Progress") -> None:
@@ -328,7 +330,9 @@ def _ending(settings: Options, result: "scrape.Result") -> str:
     if result.halt.reason == "complete":
         lines.append(f"complete; next: python -m tools.check_tree --tree={shlex.quote(settings.out)}")
     else:
-        lines += [_why(result), workspace.resume(settings.out)]
+        # The flags that it was started with allow no more.
+        more = f" --max_cost={2 * (settings.max_cost or 1):g}" if result.halt.reason == "budget" else ""
+        lines += [_why(result), workspace.resume(settings.out) + more]
     return "\n".join(lines)
 
 

@@ -53,7 +53,7 @@ def test_the_median_location_is_drawn_into_the_run_folder(run, entries, capsys):
     assert projection.distance_text(middle.distance_km) in printed
     assert png_size(run / "map.png")[0] == 1500
     page = (run / "map.html").read_text(encoding="utf-8")
-    assert "<title>Predictions of first_run</title>" in page
+    assert "<title>Predictions of first_run, " in page
     assert middle.location_id in page
 
 

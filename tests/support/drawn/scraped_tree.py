@@ -2,12 +2,16 @@
 
     python tests/support/drawn/scraped_tree.py TREE MAX_COST IMAGES_PER_S
 
+It stops after HELD images and waits while there is a file TREE.hold.
+
 An image costs 0.01 USD; the whole tree has LOCATIONS places with two views, 2.40 USD.
 """
 
+import itertools
 import pathlib
 import subprocess
 import sys
+import time
 
 import checkout
 import drawn_source
@@ -30,8 +34,23 @@ def cells() -> partition.Partition:
 LOCATIONS = 12 * _PER_CELL
 
 
+HELD = 60
+
+
+def hold_file(tree_dir) -> pathlib.Path:
+    """Returns the file that makes a scraper wait."""
+    return pathlib.Path(f"{tree_dir}.hold")
+
+
 def run(tree_dir, max_cost=WHOLE_USD, images_per_s=2000.0):
-    """Scrapes, or goes on with it, until done or out of money."""
+    """Scrapes, or resumes, until done or out of money."""
+    fetched = itertools.count()
+
+    def wait_if_held(kind, key, attempt):
+        if kind == "fetch" and next(fetched) >= HELD:
+            while hold_file(tree_dir).exists():
+                time.sleep(0.02)
+
     settings = options.ScrapeOptions(
         out=str(tree_dir),
         locations_per_cell=_PER_CELL,
@@ -41,7 +60,7 @@ def run(tree_dir, max_cost=WHOLE_USD, images_per_s=2000.0):
         images_per_s=images_per_s,
         lookups_per_s=2000,
     )
-    client = drawn_source.DrawnSource(height_px=SIZE_PX[0], width_px=SIZE_PX[1])
+    client = drawn_source.DrawnSource(script=wait_if_held, height_px=SIZE_PX[0], width_px=SIZE_PX[1])
     return scrape.scrape(settings, client, cells(), {}, delay_factor=0.01)
 
 
