@@ -37,6 +37,7 @@ from tensorflow_datasets.core import dataset_builder
 
 from geods import errors
 from geods.beam import jobs
+from geods.cli import program
 from geods.dataset import (
     build_plan,
     dataset_folder,
@@ -217,7 +218,8 @@ class Builder(dataset_builder.FileReaderBuilder):
         """Prints what was built; the tfds command does so itself."""
         data = f"--data_dir={self._data_dir_root} --config={self.builder_config.name}"
         text = f"{self.info.full_name}: {self._plan_summary or 'is there already, built of the same'}\n"
-        text += f"  {seconds:.1f} s, in {self.data_path}\nnext: python -m trainers.extract {data}"
+        text += f"  {seconds:.1f} s, in {self.data_path}\n{program.next_line(f'python -m trainers.extract {data}')}"
+        text = text.rstrip("\n")
         if tfds_command.is_brief():
             self.info.summary = text
         else:

@@ -40,7 +40,9 @@ class Options:
     boundary: str = flags.option("", "us, or a file with the outline of the area they are from.", path="in")
     out: str = flags.option("quickstart", "Folder for everything that is made.", path="out")
     csv: str = flags.option("", "Table of the photographs' positions, instead of their EXIF.", path="in")
-    part: str = flags.option("near:100", "Polygons of the boundary to take; see tools.make_partition.")
+    part: str = flags.option(
+        "largest", "Polygons of the boundary to take: largest; near:100 with islands within 100 km of it; all."
+    )
     cell_deg: float | None = flags.option(None, "Side of a cell in degrees; fitted to the boundary if not given.")
     backbone_weights: str = flags.option("imagenet", "imagenet, or the path of MobileNetV2's weights.", path="in")
 
@@ -129,10 +131,8 @@ def steps(options: Options) -> list[Step]:
 def _side_deg(options: Options) -> float:
     """Returns the side of cells that divides a boundary into some tens."""
     from geods.geo import boundary, polygons
-    from tools import make_partition
 
-    defaults = make_partition.Options()
-    found = boundary.load(boundary.Source(options.boundary, (), None, None), options.part, defaults.center_deg)
+    found = boundary.load(options.boundary, options.part)
     area_km2 = polygons.area_km2(found.shape)
     south, north = found.shape.bounds[1::2]
     width_km = _KM_PER_DEG * math.cos(math.radians((south + north) / 2))

@@ -244,7 +244,10 @@ def draw_comparison(options: Options) -> None:
 
 
 def _read_metrics(folder: pathlib.Path, metric: str) -> tuple[float, tuple[float, float], float, float]:
-    """Returns a run's mean miles, their interval, the constant guess's, and people's, 0 if they are not known."""
+    """Returns mean miles of a run, their interval, the constant guess's and people's.
+
+    People's are 0 where they are not known.
+    """
     from trainers.runs import run_folder
 
     path = folder / run_folder.METRICS

@@ -102,7 +102,7 @@ def replace(options: Options, **changes: Any) -> Options:  # noqa: ANN401
 
 
 def with_absolute_paths(options: Options) -> Options:
-    """Returns options with the full paths of the files and folders that exist, so that they count from any folder."""
+    """Returns options with full paths of the files and folders that exist."""
     values, full = values_of(options), {}
     for field in leaves(type(options)):
         value = values[field.name]

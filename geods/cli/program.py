@@ -111,10 +111,17 @@ def import_quietly(name: str) -> None:
         os.close(nowhere)
 
 
+def next_line(command: str) -> str:
+    """Returns the line on the next command.
+
+    It is empty in a program that another one runs, which prints its own.
+    """
+    return "" if os.environ.get(NO_NEXT) else f"next: {command}\n"
+
+
 def print_next(command: str) -> None:
-    """Prints the next command for the reader, unless a program that prints its own runs this one."""
-    if not os.environ.get(NO_NEXT):
-        print(f"next: {command}", flush=True)
+    """Prints the line on the next command."""
+    print(next_line(command), end="", flush=True)
 
 
 def show_error(error: errors.GeodsError) -> None:

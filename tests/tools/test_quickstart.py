@@ -1,4 +1,4 @@
-"""The quickstart: one run that is stopped, gets more photographs and is resumed; the sizes of cells."""
+"""The quickstart: a run that is stopped and resumed, and the sizes of cells."""
 
 import json
 import signal

@@ -1,6 +1,7 @@
 """Training by the real program: it learns, repeats, and explains mistakes."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def test_a_run_leaves_everything_behind(run_dir):
     assert list((run_dir / run_folder.EVENTS).iterdir())
     text = (run_dir / "stdout.txt").read_text()
     assert "trainable parameters" in text
-    assert "note: 15 validation locations choose the epoch" in text
+    assert re.search(r"note: \d\d validation locations choose the epoch: below 30 that is mostly chance", text)
     assert "epoch 1/20: loss" in text
     assert f"next: python -m trainers.evaluate --run_dir={run_dir}" in text
 

@@ -77,7 +77,7 @@ def difference(one: RunSummary, other: RunSummary, seed: int = 0) -> tuple[float
 
 
 def table(runs: Sequence[RunSummary], reference: RunSummary) -> str:
-    """Returns the runs as a Markdown table, the best first, with guesses, and people if the map is of the US.
+    """Returns the runs as a Markdown table, the best first, with guesses and people.
 
     Args:
         runs: At least one.

@@ -60,7 +60,7 @@ def report(settings: evaluate_options.EvaluateOptions) -> None:
 
 
 def _notes(metrics: dict[str, Any], settings: evaluate_options.EvaluateOptions) -> list[str]:
-    """Returns lines above the table, on what makes its figures better or less sure than they look."""
+    """Returns the lines above the table, on seen and on too few locations."""
     notes = seen_locations.lines(metrics["seen"]) if "seen" in metrics else []
     if metrics["on"] == splits.TRAIN and not settings.locations.imagery:
         notes.append("note: the run was trained on these locations; on others its error is larger")

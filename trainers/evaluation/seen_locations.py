@@ -1,4 +1,4 @@
-"""Locations of an imagery tree that a run was trained or validated on, and their near neighbours."""
+"""Locations of an imagery tree that a run has seen, and near neighbours of them."""
 
 import dataclasses
 import hashlib
@@ -37,7 +37,11 @@ class SeenLocations:
     without: str = ""
 
     def counts(self, include: bool) -> dict[str, Any]:
-        """Returns the counts for metrics.json, given whether the seen locations are measured too."""
+        """Returns the counts for metrics.json.
+
+        Args:
+            include: Whether the seen locations are measured too.
+        """
         near_km = self.nearest_km[~self.found]
         return {
             "trained_on": int(self.found.sum()),
@@ -49,7 +53,7 @@ class SeenLocations:
 
 
 def find(run: pathlib.Path, locations: table.LocationTable, options: evaluate_options.LocationOptions) -> SeenLocations:
-    """Compares a tree with what a run was trained and validated on.
+    """Compares a tree with the locations of a run's training and validation.
 
     Args:
         run: The run folder.
@@ -77,7 +81,7 @@ def find(run: pathlib.Path, locations: table.LocationTable, options: evaluate_op
 
 
 def lines(counts: dict[str, Any]) -> list[str]:
-    """Returns what is printed above the table of an evaluation."""
+    """Returns the lines above the table of an evaluation."""
     seen, others, said = counts["trained_on"], counts["others"], []
     if seen:
         what = "counted" if counts["included"] else "left out; --include_seen counts them"
@@ -91,9 +95,10 @@ def lines(counts: dict[str, Any]) -> list[str]:
 
 
 def distance_to_nearest_km(coords: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Returns the distance of each location to the nearest of the others, `[n]` km, infinite beyond 50 km.
+    """Returns each location's distance to the nearest of the others, `[n]` km.
 
-    Only others of about the same latitude are compared, so that a million of them need no million distances.
+    It is infinite beyond 50 km. Only others of about the same latitude are compared, so that a million of them need no
+    million distances.
     """
     limit_km = max(leakage.NEAR_KM)
     others = others[np.argsort(others[:, 0], kind="stable")]

@@ -1,6 +1,7 @@
-"""Features by name: those of trainers/recipes/features, each in a folder of its own below --cache_dir.
+"""Features by name, each in a folder of its own below --cache_dir.
 
-A recipe says with --features which of them it stands on, so that one --cache_dir serves all recipes.
+The names are those of trainers/recipes/features. A recipe says with --features which of them it stands on, so that one
+--cache_dir serves all recipes.
 """
 
 import pathlib
@@ -30,19 +31,21 @@ def flagfile(name: str) -> pathlib.Path:
 
 
 def of_recipe(path: pathlib.Path) -> str:
-    """Returns the name of the features that a recipe stands on, "" if it does not say."""
+    """Returns the name of a recipe's features, "" if it names none."""
     return _flag("features", path)
 
 
 def cache_dir_of(cache: extract_options.CacheOptions) -> str:
-    """Returns the folder that an extraction writes to: one below --cache_dir, named after the features."""
+    """Returns the folder of an extraction, named after its features."""
     if not cache.features or pathlib.Path(cache.cache_dir).name == cache.features:
         return cache.cache_dir
     return str(pathlib.Path(cache.cache_dir, cache.features))
 
 
 def find(data: train_options.DataOptions) -> str:
-    """Returns the folder of a training's feature cache: that of its features below --cache_dir, or that itself.
+    """Returns the folder of a training's feature cache.
+
+    That of its features below --cache_dir, or else --cache_dir itself.
 
     Raises:
         OptionError: If there are no features of that name.
@@ -62,7 +65,7 @@ def _split(data: train_options.DataOptions) -> str:
 
 
 def _check(folder: pathlib.Path, path: pathlib.Path, data: train_options.DataOptions) -> None:
-    """Raises CacheError if a cache is missing, or its features are pooled in another way than a recipe needs."""
+    """Raises CacheError if a cache is missing, or pooled in another way."""
     below = pathlib.Path(data.cache_dir)
     below = below.parent if below.name == data.features else below
     step = f"python -m trainers.extract --flagfile={path} --data_dir={data.data_dir} --config={data.config} "

@@ -39,7 +39,7 @@ class CacheOptions(stages.ResultOptions):
 
     splits: tuple[str, ...] = flags.option(("train", "validation", "test"), "Splits to extract.")
     cache_dir: str = flags.option("cache", "Folder to write to; each split gets a folder in it.", path="out")
-    features: str = flags.option("", "Name of the features, which get a folder of that name in --cache_dir.")
+    features: str = flags.option("", "Name of the features, under which they lie in --cache_dir.")
     cache_dtype: Literal["float32", "float16", "bfloat16"] = flags.option("float16", "Type the features are stored in.")
     block_rows: int = flags.option(1024, "Images a block; a kill costs at most one block.")
     beam_pipeline_options: str = flags.option(

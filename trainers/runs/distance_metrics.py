@@ -101,7 +101,7 @@ def measure(guesses: Guesses, cells: partition.Partition) -> dict[str, Any]:
 
 
 def constant_guess(guesses: Guesses, cells: partition.Partition) -> Guesses:
-    """Returns the point with the least mean distance to these locations, and the cells nearest to it.
+    """Returns the best constant point for these locations and its nearest cells.
 
     It is chosen by the truths, so it is the hardest constant to beat; and by them alone, so that runs with other cells
     are compared with the same one.
@@ -139,7 +139,7 @@ def best_constant(coords: np.ndarray) -> np.ndarray:
 
 
 def _best_of(points: np.ndarray, coords: np.ndarray) -> np.ndarray:
-    """Returns the point of `[k, 2]` with the least mean distance to locations `[n, 2]`, the first among equals."""
+    """Returns the point of `[k, 2]` nearest on average to locations `[n, 2]`."""
     sums = [_in_pieces(geometry.haversine_km, coords, np.broadcast_to(point, coords.shape)).sum() for point in points]
     return points[int(np.argmin(sums))]
 

@@ -38,7 +38,7 @@ class LearnedLocations:
 
 
 def read(folder: pathlib.Path) -> LearnedLocations | None:
-    """Reads the locations of a run; None of a run of an older version, which did not list them.
+    """Reads the locations of a run; None if an older version made it.
 
     Raises:
         RunError: If the file is damaged.

@@ -117,7 +117,7 @@ def _is_resumable(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
 
 
 def settings_in(lines: Iterable[str]) -> set[str]:
-    """Returns the lines of a flag file that do not only say where data and results lie."""
+    """Returns the lines of a flag file but for the folders of data and results."""
     return {line for line in lines if line and not line.startswith(_PLACES)}
 
 
@@ -189,7 +189,7 @@ def options_of(folder: pathlib.Path) -> train_options.TrainOptions:
 
 
 def data_of(folder: pathlib.Path, locations: evaluate_options.LocationOptions) -> train_options.DataOptions:
-    """Returns the data options of a run, with the folders that an evaluation names instead of those of the training.
+    """Returns the data options of a run, with the folders that an evaluation names.
 
     Raises:
         RunError: If the run's dataset and cache are missing.

@@ -89,7 +89,7 @@ def on_features(
 
 
 def announce(parts: Parts, cells: partition.Partition) -> None:
-    """Prints the numbers of examples, cells and trainable parameters, and whether locations are too few."""
+    """Prints the numbers of examples, cells and parameters, and if they are few."""
     count = sum(math.prod(weight.shape) for weight in parts.network.trainable_weights)
     validated = f", validated on {len(parts.validation.coords):,} locations" if parts.validation else ""
     print(f"{parts.train.examples:,} training examples{validated}; {len(cells)} cells; {count:,} trainable parameters")

@@ -143,7 +143,7 @@ class Training:
 
 
 def _with_encoder_of_cache(settings: train_options.TrainOptions) -> train_options.TrainOptions:
-    """Returns options whose encoder is the one that made the cache, as flags.cfg is to name what was used."""
+    """Returns options with the encoder that made the cache, for flags.cfg."""
     if not settings.data.cache_dir:
         return settings
     split = splits.TRAIN if settings.data.folds else settings.data.train_split
