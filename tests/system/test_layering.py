@@ -142,7 +142,7 @@ def test_folders_are_rooms_of_about_14_entries(folder):
 
 def test_tensorflow_is_imported_only_where_it_must_be():
     allowed = ("trainers", "model.export.", "tools.audit", "tools.benchmarks.", "tools.quickstart", "geods.input.")
-    allowed += GEODS_WITH_TENSORFLOW
+    allowed += tuple(GEODS_WITH_TENSORFLOW)
     for path in modules():
         roots = {imported.split(".")[0] for imported in imports_of(path)}
         assert module_name(path).startswith(allowed) or not roots & TENSORFLOW, f"{path} imports {roots & TENSORFLOW}"
