@@ -1,24 +1,20 @@
 """Nearest-neighbour search over a service that answers for boxes.
 
-Such an answer need not hold all results.
-
-Boxes are asked for nearest first. One whose answer is full is cut in four, as more may be in it than came; the search
-ends when no box that is left can hold anything nearer.
+Such an answer need not hold all results. A box whose answer is full is cut in four, as more may be in it than came; the
+nearest box comes first, and the search ends when none that is left can hold anything nearer.
 """
 
 import dataclasses
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from geods.geo import geometry
 
 Result = TypeVar("Result")
 
-# Mapillary wants boxes "smaller than 0.01 degrees square", which some read as sides and some as an area.
-SIDE_DEG = 0.009
 # Less than a metre: whatever stands there is one place.
 _LEAST_SIDE_DEG = 1e-5
 _MOST_BOXES = 400
@@ -27,9 +23,7 @@ _KM_PER_DEG = math.radians(1) * geometry.EARTH_RADIUS_KM
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A box of degrees that does not cross the antimeridian.
-
-    Though its longitudes may lie beyond it.
+    """A box of degrees that does not cross the antimeridian, though it may lie beyond it.
 
     Attributes:
         south: Least latitude.
@@ -82,9 +76,7 @@ class Found(Generic[Result]):
 Ask = Callable[[Box], tuple[Sequence[Found[Result]], float]]
 
 
-def search(
-    lat_deg: float, lon_deg: float, radius_km: float, ask: Ask[Result], side_deg: float = SIDE_DEG
-) -> Found[Result] | None:
+def search(lat_deg: float, lon_deg: float, radius_km: float, ask: Ask[Result]) -> Found[Result] | None:
     """Returns the nearest result within a radius, or None.
 
     Args:
@@ -92,11 +84,9 @@ def search(
         lon_deg: Longitude, degrees.
         radius_km: Radius.
         ask: Returns what is in a box, and how near to the point more of it may be, km; infinite if all of it came.
-        side_deg: Greatest side of a box, degrees.
     """
     serial = itertools.count()
-    boxes = tiles(lat_deg, lon_deg, radius_km, side_deg)
-    waiting = [(box.distance_km(lat_deg, lon_deg), next(serial), box) for box in boxes]
+    waiting = [(box.distance_km(lat_deg, lon_deg), next(serial), box) for box in around(lat_deg, lon_deg, radius_km)]
     heapq.heapify(waiting)
     best: Found[Result] | None = None
     for _ in range(_MOST_BOXES):
@@ -111,25 +101,12 @@ def search(
     return best
 
 
-def tiles(lat_deg: float, lon_deg: float, radius_km: float, side_deg: float = SIDE_DEG) -> Iterator[Box]:
-    """Yields boxes of at most `side_deg` that cover all within a radius of a point."""
+def around(lat_deg: float, lon_deg: float, radius_km: float) -> list[Box]:
+    """Returns the box around all within a radius of a point, cut at the antimeridian."""
     half_lat = radius_km / _KM_PER_DEG
     farthest = min(abs(lat_deg) + half_lat, 89.9)
     half_lon = min(half_lat / math.cos(math.radians(farthest)), 180.0)
-    rows = _steps(max(lat_deg - half_lat, -90.0), min(lat_deg + half_lat, 90.0), (), side_deg)
-    columns = _steps(lon_deg - half_lon, lon_deg + half_lon, (-180.0, 180.0), side_deg)
-    for (south, north), (west, east) in itertools.product(rows, columns):
-        box = Box(south, west, north, east)
-        if box.distance_km(lat_deg, lon_deg) <= radius_km:
-            yield box
-
-
-def _steps(first: float, last: float, cuts: Sequence[float], side_deg: float) -> list[tuple[float, float]]:
-    """Returns equal steps from `first` to `last`, none across one of `cuts`."""
-    edges = sorted({first, last, *(cut for cut in cuts if first < cut < last)})
-    steps = []
-    for low, high in itertools.pairwise(edges):
-        count = max(1, math.ceil((high - low) / side_deg))
-        bounds = [low + (high - low) * number / count for number in range(count + 1)]
-        steps += list(itertools.pairwise(bounds))
-    return steps
+    south, north = max(lat_deg - half_lat, -90.0), min(lat_deg + half_lat, 90.0)
+    west, east = lon_deg - half_lon, lon_deg + half_lon
+    edges = [west, *(cut for cut in (-180.0, 180.0) if west < cut < east), east]
+    return [Box(south, left, north, right) for left, right in itertools.pairwise(edges)]

@@ -93,10 +93,7 @@ class PictureClient:
         self._last_picture = LastOfThread[Picture]()
 
     def fetch(self, panorama: source.Panorama, heading_deg: float) -> bytes:
-        """Returns one view as JPEG bytes, a flat picture's at its own heading.
-
-        See source.Source.fetch.
-        """
+        """Returns one view as JPEG bytes, a flat picture's at its own heading."""
         camera, name = self._view_options.camera(heading_deg), f"picture {panorama.pano_id}"
         picture = self._last_picture.get(panorama.pano_id, lambda: self._picture(panorama.pano_id, name))
         return view(picture, camera, name)

@@ -34,7 +34,7 @@ _HOSTS_NEXT = "if that host is Mapillary's, add it to --mapillary_image_hosts an
 
 
 class Mapillary(pictures.PictureClient):
-    """A source.Source over HTTP.
+    """A source.Source over HTTP, which describes its methods.
 
     A look-up asks for the tiles around the point that are not kept and for the nearest picture, and is one attempt.
 
@@ -69,10 +69,7 @@ class Mapillary(pictures.PictureClient):
         self._last_record = pictures.LastOfThread[tuple[float, Mapping[str, object]]]()
 
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
-        """Returns the nearest picture that is fit, or why there is none.
-
-        See source.Source.look_up.
-        """
+        """Returns the nearest picture that is fit, or why there is none."""
         lat_deg, lon_deg = geometry.check_coords((lat_deg, lon_deg), "point").tolist()
         radius_km, misses, asked = self._options.mapillary_radius_m / 1000, list[source.Miss](), 0
         for _, feature in self._tiles.nearest((lat_deg, lon_deg), radius_km):
@@ -89,10 +86,7 @@ class Mapillary(pictures.PictureClient):
         return pictures.main_miss(misses)
 
     def find(self, pano_id: str) -> source.Panorama | source.Miss:
-        """Returns the picture of an id if it is fit, or why there is none.
-
-        See source.Source.find.
-        """
+        """Returns the picture of an id if it is fit, or why there is none."""
         if not responses.identity({"id": pano_id}):
             return source.Miss("zero_results", pano_id)
         try:
@@ -106,17 +100,11 @@ class Mapillary(pictures.PictureClient):
         return self._options.date_refusal(found.date) or found
 
     def road_deg(self, panorama: source.Panorama) -> float | None:
-        """Returns the bearing from the picture before to the one after it, or None.
-
-        See source.Source.road_deg.
-        """
+        """Returns the bearing from the picture before to the one after it, or None."""
         return self._tiles.road_deg(panorama.pano_id, (panorama.lat_deg, panorama.lon_deg))
 
     def other_dates(self, panorama: source.Panorama) -> list[source.Panorama]:
-        """Returns pictures of the same place, one for each other month, oldest first.
-
-        See source.Source.other_dates.
-        """
+        """Returns pictures of the same place, one for each other month, oldest first."""
         nearest: dict[str, str] = {}
         for _, feature in self._tiles.nearest((panorama.lat_deg, panorama.lon_deg), pictures.SAME_PLACE_KM):
             month = responses.month(feature.captured_at)

@@ -15,12 +15,11 @@ from typing import Any, NamedTuple
 
 from geods import errors
 from geods.geo import geometry
-from geods.imagery.nearest_search import Box
+from geods.imagery import nearest_search
 
 # The only zoom with the layer of pictures; tiles are 2.4 km wide on the equator.
 ZOOM = 14
 _TILES = 1 << ZOOM
-_KM_PER_DEG = math.radians(1) * geometry.EARTH_RADIUS_KM
 # Web Mercator ends here.
 _MOST_LAT_DEG = 85.05112
 # About 0.1 GB; a tile of a large town has tens of thousands.
@@ -81,11 +80,11 @@ class Tile(NamedTuple):
         return f"{ZOOM}/{self.column % _TILES}/{self.row}"
 
     @property
-    def box(self) -> Box:
+    def box(self) -> nearest_search.Box:
         """Its edges, degrees."""
         west, east = (360 * column / _TILES - 180 for column in (self.column, self.column + 1))
         north, south = (_lat_deg(row) for row in (self.row, self.row + 1))
-        return Box(south, west, north, east)
+        return nearest_search.Box(south, west, north, east)
 
 
 class Tiles:
@@ -125,11 +124,11 @@ class Tiles:
             radius_km: Radius.
         """
         # Tiles before the pictures of an equal distance, which are in the order of their ids.
-        waiting: list[tuple[float, str, Tile | Feature]] = []
-        for tile in _around(point, radius_km):
-            waiting.append((tile.box.distance_km(*point), "", tile))
+        waiting: list[tuple[float, str, Tile | Feature]] = [
+            (tile.box.distance_km(*point), "", tile) for tile in _around(point, radius_km)
+        ]
         heapq.heapify(waiting)
-        while waiting:
+        while waiting and waiting[0][0] <= radius_km:
             away_km, _, found = heapq.heappop(waiting)
             if isinstance(found, Feature):
                 yield away_km, found
@@ -213,18 +212,14 @@ def _tile_class() -> Any:  # noqa: ANN401 - a class made at run time
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("geods.vector_tile.Tile"))
 
 
-def _around(point: tuple[float, float], radius_km: float) -> Iterator[Tile]:
-    """Yields the tiles that a circle may touch."""
-    lat_deg, lon_deg = point
-    half_lat = radius_km / _KM_PER_DEG
-    half_lon = min(half_lat / math.cos(math.radians(min(abs(lat_deg) + half_lat, _MOST_LAT_DEG))), 180.0)
-    rows = range(tile_at(lat_deg + half_lat, 0).row, tile_at(lat_deg - half_lat, 0).row + 1)
-    columns = (math.floor((lon + 180) / 360 * _TILES) for lon in (lon_deg - half_lon, lon_deg + half_lon))
-    first, last = columns
-    for column, row in itertools.product(range(first, last + 1), rows):
-        tile = Tile(column, row)
-        if tile.box.distance_km(lat_deg, lon_deg) <= radius_km:
-            yield tile
+def _around(point: tuple[float, float], radius_km: float) -> set[Tile]:
+    """Returns the tiles of the box around a circle."""
+    found = set()
+    for box in nearest_search.around(*point, radius_km):
+        first, last = tile_at(box.north, box.west), tile_at(box.south, box.east)
+        columns, rows = range(first.column, last.column + 1), range(first.row, last.row + 1)
+        found |= {Tile(column, row) for column, row in itertools.product(columns, rows)}
+    return found
 
 
 def tile_at(lat_deg: float, lon_deg: float) -> Tile:

@@ -32,7 +32,7 @@ _KM_PER_DEG = math.radians(1) * geometry.EARTH_RADIUS_KM
 
 
 class Panoramax(pictures.PictureClient):
-    """A source.Source over HTTP.
+    """A source.Source over HTTP, which describes its methods.
 
     A look-up sends as many searches as it takes, mostly one, and is one attempt.
 
@@ -63,17 +63,14 @@ class Panoramax(pictures.PictureClient):
         self._last_item = pictures.LastOfThread[responses.Item]()
 
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
-        """Returns the nearest picture that is fit, or why there is none.
-
-        See source.Source.look_up.
-        """
+        """Returns the nearest picture that is fit, or why there is none."""
         lat_deg, lon_deg = geometry.check_coords((lat_deg, lon_deg), "point").tolist()
         misses: dict[str, source.Miss] = {}
         end_km = self._options.radius_m / 1000
         radius_km, most = min(_FIRST_RADIUS_KM, end_km), self._most_results
         while True:
             ask = functools.partial(self._ask, (lat_deg, lon_deg), most, misses)
-            best = nearest_search.search(lat_deg, lon_deg, radius_km, ask, side_deg=360.0)
+            best = nearest_search.search(lat_deg, lon_deg, radius_km, ask)
             if best:
                 self._last_item.put(best.result.panorama.pano_id, best.result)
                 return best.result.panorama
@@ -100,10 +97,7 @@ class Panoramax(pictures.PictureClient):
         return fit, _more_km(box, records, point) if len(records) >= most else math.inf
 
     def find(self, pano_id: str) -> source.Panorama | source.Miss:
-        """Returns the picture of an id if it is fit, or why there is none.
-
-        See source.Source.find.
-        """
+        """Returns the picture of an id if it is fit, or why there is none."""
         records = self._search({"ids": pano_id}, "search")
         found = self._judged(records[0]) if records else source.Miss("zero_results", pano_id)
         if isinstance(found, source.Miss):
@@ -112,21 +106,15 @@ class Panoramax(pictures.PictureClient):
         return found.panorama
 
     def road_deg(self, panorama: source.Panorama) -> float | None:
-        """Returns the bearing from the picture before to the one after it, or None.
-
-        See source.Source.road_deg.
-        """
+        """Returns the bearing from the picture before to the one after it, or None."""
         name = f"picture {panorama.pano_id}"
         return self._last_item.get(panorama.pano_id, lambda: self._found_again(panorama.pano_id, name)).road_deg
 
     def other_dates(self, panorama: source.Panorama) -> list[source.Panorama]:
-        """Returns pictures of the same place, one for each other month, oldest first.
-
-        See source.Source.other_dates.
-        """
+        """Returns pictures of the same place, one for each other month, oldest first."""
         point = (panorama.lat_deg, panorama.lon_deg)
         found = []
-        for box in nearest_search.tiles(*point, pictures.SAME_PLACE_KM, side_deg=360.0):
+        for box in nearest_search.around(*point, pictures.SAME_PLACE_KM):
             params = {"bbox": box.text, "limit": str(_MOST_OTHERS)} | self._months()
             found += [self._judged(record) for record in self._search(params, "search")]
         return pictures.one_a_month(panorama, (one.panorama for one in found if isinstance(one, responses.Item)))

@@ -26,7 +26,7 @@ _TOLERANCE_KM = 0.001
 
 
 class StreetView:
-    """A source.Source over HTTP; one attempt a call.
+    """A source.Source over HTTP, which describes its methods; one attempt a call.
 
     Args:
         options: What to ask for.
@@ -63,10 +63,7 @@ class StreetView:
         self._transport = transport.Transport(limits)
 
     def look_up(self, lat_deg: float, lon_deg: float) -> source.Panorama | source.Miss:
-        """Returns the panorama nearest to a point if it is fit, or why there is none.
-
-        See source.Source.look_up.
-        """
+        """Returns the panorama nearest to a point if it is fit, or why there is none."""
         lat_deg, lon_deg = geometry.check_coords((lat_deg, lon_deg), "point").tolist()
         # Seven decimals are a centimetre.
         params = {"location": f"{lat_deg:.7f},{lon_deg:.7f}", "radius": str(self._options.radius_m)}
@@ -78,10 +75,7 @@ class StreetView:
         return refusal((lat_deg, lon_deg), found, self._options) or found
 
     def find(self, pano_id: str) -> source.Panorama | source.Miss:
-        """Returns the panorama of an id if it is fit, or why there is none.
-
-        See source.Source.find.
-        """
+        """Returns the panorama of an id if it is fit, or why there is none."""
         found = self._panorama({"pano": pano_id})
         if isinstance(found, source.Miss):
             return found
