@@ -11,7 +11,7 @@ import requests
 
 
 def redirect(url: str) -> None:
-    """Sends to `url` what is meant for the real services."""
+    """Redirects requests for the real services to `url`."""
     whole = requests.sessions.Session.send
     hosts = ("https://graph.mapillary.com", "https://tiles.mapillary.com", "https://maps.googleapis.com")
 
