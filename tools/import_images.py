@@ -32,6 +32,7 @@ _LEFT_OUT = {
     "swapped": "rows with latitude and longitude swapped",
     "bad_image": "files that are no whole JPEG",
     "outside": "outside every cell",
+    "unnamed": "images that no row names",
 }
 _STATES = {
     "duplicate": "with the bytes of another",
@@ -127,7 +128,9 @@ def main(options: Options) -> None:
     columns = _columns_of(options)
     root = pathlib.Path(options.out)
     headings_deg = options.headings_deg()
-    mine = import_settings.ImportSettings(root, source, options.csv, options.same_place_m, cells, headings_deg)
+    mine = import_settings.ImportSettings(
+        root, source, options.csv, options.same_place_m, cells, headings_deg, options.gpx, options.clock_offset_s
+    )
     is_new = mine.is_new()
     refused = False
     try:
@@ -145,6 +148,8 @@ def main(options: Options) -> None:
                 )
             finally:
                 store.write_credits(journal, root)
+            if columns:
+                print(columns.line())
             print("\n".join(_report(options, tally, journal, placed, len(cells))))
             program.print_next(f"python -m tools.check_tree --tree={options.out}")
     finally:

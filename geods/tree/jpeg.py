@@ -103,6 +103,25 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
     Raises:
         ImageError: If the bytes are not one whole JPEG, of a process that no decoder here reads, or claim too much.
     """
+    image = open_guarded(content, name)
+    width_px, height_px = image.size
+    try:
+        means = _block_means(image)
+        # Only then can codes be missing before the end-of-image marker, of which Pillow and TensorFlow say nothing.
+        lacking = means.getpixel((means.width - 1, means.height - 1)) in _NO_DATA and _lacks_data(content, means)
+    except Exception as error:
+        raise _damaged(name, error) from error
+    if lacking:
+        raise errors.ImageError(f"{name}: holds no data for its lower part.", "fetch it again or delete it")
+    return height_px, width_px
+
+
+def open_guarded(content: bytes, name: str) -> JpegImagePlugin.JpegImageFile:
+    """Opens a JPEG that every decoder here may be given; its pixels are not decoded.
+
+    Raises:
+        ImageError: If it is none, of a process that no decoder here reads, or claims too much.
+    """
     _check_kind(content, name)
     check_process(content, name)
     try:
@@ -113,15 +132,7 @@ def check_jpeg(content: bytes, name: str) -> tuple[int, int]:
     width_px, height_px = image.size
     if claim := problem_of(content, height_px, width_px, "progressive" in image.info):
         raise errors.ImageError(f"{name}: {claim}.", "make it smaller or delete it")
-    try:
-        means = _block_means(image)
-        # Only then can codes be missing before the end-of-image marker, of which Pillow and TensorFlow say nothing.
-        lacking = means.getpixel((means.width - 1, means.height - 1)) in _NO_DATA and _lacks_data(content, means)
-    except Exception as error:
-        raise _damaged(name, error) from error
-    if lacking:
-        raise errors.ImageError(f"{name}: holds no data for its lower part.", "fetch it again or delete it")
-    return height_px, width_px
+    return image
 
 
 def check_kinds(paths: Iterable[pathlib.Path]) -> None:

@@ -216,6 +216,8 @@ def _read_csv(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
         )
     if missing := _missing_columns(path):
         raise errors.TreeError(f"{path}: has no column {', '.join(missing)}.", f"its first line names {_CSV_COLUMNS}")
+    if twice := [column for column in _CSV_COLUMNS if _header(path).count(column) > 1]:
+        raise errors.TreeError(f"{path}: has the column {twice[0]} twice.", "delete or rename one of them")
     # Left unread, a west longitude without a sign would be an east one.
     if hemispheres := list(filter(_HEMISPHERE.fullmatch, _header(path))):
         problem = f"{path}: has a column {hemispheres[0]} of hemispheres; this layout takes signed degrees alone."

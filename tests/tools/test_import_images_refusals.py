@@ -80,6 +80,8 @@ def test_another_source_partition_or_folder_is_refused(tmp_path, photos, table, 
         run(tmp_path / "images", out, cells_path, csv=str(table))
     with pytest.raises(errors.TreeError, match=r"same_place_m was 0\.0, is 5\.0"):
         run(photos, out, cells_path, same_place_m=5.0)
+    with pytest.raises(errors.TreeError, match=r"gpx was '', is '.*other\.gpx'; clock_offset_s was 0\.0, is 3600\.0"):
+        run(photos, out, cells_path, gpx=str(tmp_path / "other.gpx"), clock_offset_s=3600.0)
     partition.write(partition.Partition(drawn_trees.cells().shapes[:9]), tmp_path / "nine.geojson")
     with pytest.raises(errors.TreeError, match="partition_sha256 was"):
         run(photos, out, tmp_path / "nine.geojson")

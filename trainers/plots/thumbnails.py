@@ -11,9 +11,10 @@ import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from geods import errors
+from geods.tree import jpeg
 
 # The panel beside the map is 293 pixels wide; a view of 400 x 200 pixels of a street takes about 3 kB so.
 _WIDTH_PX, _QUALITY = 300, 40
@@ -68,11 +69,11 @@ def decode(view: View, least_px: int = 0) -> Image.Image:
         ImageError: If the view cannot be decoded.
     """
     try:
-        with Image.open(io.BytesIO(view.jpeg)) as image:
+        with jpeg.open_guarded(view.jpeg, view.name) as image:
             if least_px:
                 image.draft("RGB", (least_px, least_px))
             return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, UnidentifiedImageError, ValueError) as error:
+    except (OSError, ValueError) as error:
         problem = f"{view.name}: cannot be decoded ({errors.in_short(error)})."
         raise errors.ImageError(
             problem, "leave it out: python -m tools.check_tree --tree=TREE names all such"

@@ -24,7 +24,7 @@ from geods.tree import panorama
 
 _ARTIST, _COPYRIGHT, _XP_AUTHOR = 0x013B, 0x8298, 0x9C9D
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
-_DATE_ORIGINAL, _OFFSET_ORIGINAL = 0x9003, 0x9011
+_DATE_ORIGINAL, _DATE_DIGITIZED, _OFFSET_ORIGINAL = 0x9003, 0x9004, 0x9011
 _LAT_REF, _LAT, _LON_REF, _LON, _DIRECTION_REF, _DIRECTION, _GPS_DATE = 1, 2, 3, 4, 16, 17, 29
 _DATE = re.compile(r"(\d{4})[:/-](\d{2})(?!\d)", re.ASCII)
 # A ten-millionth of a degree is 11 mm: what thirds of a fraction leave behind that has no meaning.
@@ -177,7 +177,7 @@ def _facts(tags: dict[int, Any], exif: dict[int, Any], gps: dict[int, Any]) -> F
         lon_deg=angle_deg(gps.get(_LON), gps.get(_LON_REF), "E", "W"),
         heading_deg=heading,
         magnetic=heading is not None and text(gps.get(_DIRECTION_REF))[:1].upper() == "M",
-        date=month(exif.get(_DATE_ORIGINAL), gps.get(_GPS_DATE)),
+        date=month(exif.get(_DATE_ORIGINAL), gps.get(_GPS_DATE), exif.get(_DATE_DIGITIZED)),
         creator=text(tags.get(_ARTIST)) or text(_utf16(tags.get(_XP_AUTHOR))),
         licence=text(tags.get(_COPYRIGHT)),
         taken_s=_taken_s(text(exif.get(_DATE_ORIGINAL)), text(exif.get(_OFFSET_ORIGINAL))),

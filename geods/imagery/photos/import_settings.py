@@ -23,6 +23,8 @@ class ImportSettings:
         same_place_m: Distance within which photographs are views of one location, metres.
         cells: The partition.
         headings_deg: Where the views look that are cut from panoramas.
+        gpx: Track of the positions; empty if there is none.
+        clock_offset_s: Seconds by which the cameras' clock is ahead of the track's.
     """
 
     root: pathlib.Path
@@ -31,6 +33,8 @@ class ImportSettings:
     same_place_m: float
     cells: partition.Partition
     headings_deg: Sequence[float] = sphere_views.HEADINGS_DEG
+    gpx: str = ""
+    clock_offset_s: float = 0.0
 
     def is_new(self) -> bool:
         """Returns whether the tree is missing; False if it has these settings.
@@ -43,8 +47,8 @@ class ImportSettings:
             self._refuse_foreign()
             return True
         try:
-            # Imports of older versions have no headings.
-            there = {"headings_deg": list(sphere_views.HEADINGS_DEG)}
+            # Imports of older versions have neither headings nor tracks.
+            there = {"headings_deg": list(sphere_views.HEADINGS_DEG), "gpx": "", "clock_offset_s": 0.0}
             there |= files.parse_json(note.read_bytes())["imported_with"]
             changes = [
                 f"{name} was {there[name]!r}, is {value!r}"
@@ -85,12 +89,14 @@ class ImportSettings:
 
     def _values(self) -> dict[str, Any]:
         """Returns what is compared."""
+        tables = {"csv": self.csv, "gpx": self.gpx}
         return {
             "source": str(self.source.resolve()),
-            "csv": str(pathlib.Path(self.csv).resolve()) if self.csv else "",
+            **{name: str(pathlib.Path(path).resolve()) if path else "" for name, path in tables.items()},
             "same_place_m": self.same_place_m,
             "partition_sha256": self.cells.fingerprint,
             "headings_deg": list(self.headings_deg),
+            "clock_offset_s": self.clock_offset_s,
         }
 
     def _refuse_foreign(self) -> None:

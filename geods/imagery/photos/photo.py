@@ -10,7 +10,7 @@ from typing import Literal
 from geods import errors
 from geods.tree import jpeg
 
-Reason = Literal["no_position", "no_file", "bad_row", "swapped", "bad_image"]
+Reason = Literal["no_position", "no_file", "bad_row", "swapped", "bad_image", "unnamed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ def position_problem(lat_deg: float, lon_deg: float) -> str:
     return ""
 
 
-JPEG_SUFFIXES = (".jpg", ".jpeg")
+JPEG_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe")
 # What phones, cameras and the web keep photographs in; other files in a folder are not looked at.
 IMAGE_SUFFIXES = (*JPEG_SUFFIXES, ".png", ".heic", ".heif", ".avif", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 CONVERT_HINT = "make a JPEG of it that keeps its EXIF (magick PHOTO.heic PHOTO.jpg), or give --on_bad_image=skip"

@@ -61,7 +61,8 @@ class Tally:
             GeodsError: If it is larger: the first error of them, with their number.
         """
         bad = sum(self.numbers[reason] for reason in reasons)
-        if count := bad and self.found + sum(self.numbers.values()) - self.numbers["outside"]:
+        others = self.numbers["outside"] + self.numbers["unnamed"]
+        if count := bad and self.found + sum(self.numbers.values()) - others:
             first = next(self.first[reason] for reason in reasons if reason in self.first)
             if bad > most * count:
                 step = f"{first.next_step}; --max_bad_fraction={bad / count:.2g} leaves out as many"

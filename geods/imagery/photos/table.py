@@ -17,7 +17,9 @@ from geods.imagery.photos import file_index, notation, photo, table_columns
 def photos(
     path: pathlib.Path, folder: pathlib.Path, chosen: table_columns.Columns
 ) -> Iterator[photo.Photo | photo.Skipped]:
-    """Yields the photograph of each row, in order; no image is opened.
+    """Yields the photograph of each row, in order, then the images that no row names.
+
+    No image is opened.
 
     Args:
         path: The table.
@@ -35,6 +37,8 @@ def photos(
         for line, row in rows:
             if any(row):
                 yield from _photos(_Row(chosen, row, f"{path} line {line}"), index)
+        for file in index.unnamed():
+            yield photo.Skipped("unnamed", errors.TreeError(f"{file}: no row names it.", "add a row, or delete it"))
     finally:
         index.close()
 
@@ -76,23 +80,14 @@ def _photos(row: _Row, index: file_index.PhotoIndex) -> Iterator[photo.Photo | p
 
     A row that names a folder has several.
     """
-    try:
-        lat_deg, lon_deg = (row.angle_deg(field) for field in ("lat", "lon"))
-    except ValueError as error:
-        problem = f"position {row.get('lat')!r}, {row.get('lon')!r} is not two numbers ({error})"
-        hint = "correct the row, or give --on_bad_row=skip; --lat_ref_column and --lon_ref_column name hemispheres"
-        yield photo.Skipped("bad_row", errors.CoordinateError(f"{row.where}: {problem}.", hint))
+    position = _position(row)
+    if isinstance(position, photo.Skipped):
+        # Its image is named all the same.
+        with contextlib.suppress(errors.TreeError):
+            index.find_all(row.get("file"))
+        yield position
         return
-    if lat_deg is None or lon_deg is None:
-        problem = f"{row.where}: {row.get('file')!r} has no position."
-        yield photo.Skipped("no_position", errors.CoordinateError(problem, "write one into its row"))
-        return
-    if problem := photo.position_problem(lat_deg, lon_deg):
-        swapped = photo.looks_swapped(lat_deg, lon_deg)
-        hint = row.chosen.swap_hint if swapped else "correct the row, or give --on_bad_row=skip"
-        reason: photo.Reason = "swapped" if swapped else "bad_row"
-        yield photo.Skipped(reason, errors.CoordinateError(f"{row.where}: {problem}.", hint))
-        return
+    lat_deg, lon_deg = position
     name = row.get("file")
     try:
         found = index.find_all(name) if name else []
@@ -127,3 +122,22 @@ def _photos(row: _Row, index: file_index.PhotoIndex) -> Iterator[photo.Photo | p
                 sequence=row.get("sequence"),
                 country=row.get("country"),
             )
+
+
+def _position(row: _Row) -> tuple[float, float] | photo.Skipped:
+    """Returns (lat, lon) degrees of a row, or its problem."""
+    try:
+        lat_deg, lon_deg = (row.angle_deg(field) for field in ("lat", "lon"))
+    except ValueError as error:
+        problem = f"position {row.get('lat')!r}, {row.get('lon')!r} is not two numbers ({error})"
+        hint = "correct the row, or give --on_bad_row=skip; --lat_ref_column and --lon_ref_column name hemispheres"
+        return photo.Skipped("bad_row", errors.CoordinateError(f"{row.where}: {problem}.", hint))
+    if lat_deg is None or lon_deg is None:
+        problem = f"{row.where}: {row.get('file')!r} has no position."
+        return photo.Skipped("no_position", errors.CoordinateError(problem, "write one into its row"))
+    if problem := photo.position_problem(lat_deg, lon_deg):
+        swapped = photo.looks_swapped(lat_deg, lon_deg)
+        hint = row.chosen.swap_hint if swapped else "correct the row, or give --on_bad_row=skip"
+        reason: photo.Reason = "swapped" if swapped else "bad_row"
+        return photo.Skipped(reason, errors.CoordinateError(f"{row.where}: {problem}.", hint))
+    return lat_deg, lon_deg

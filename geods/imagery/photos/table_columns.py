@@ -1,9 +1,11 @@
 """Roles of the columns of a CSV table, by name or as named by the caller."""
 
+import codecs
 import csv
 import dataclasses
 import itertools
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from geods import errors
@@ -32,7 +34,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "heading": (
         *("heading", "heading_deg", "computed_compass_angle", "compass_angle", "view:azimuth", "bearing", "azimuth"),
-        *("gpsimgdirection",),
+        *("gpsimgdirection", "gps_img_direction", "img_direction", "compass", "compass_heading"),
+        *("camera_heading", "compass_direction"),
     ),
     "date": ("date", "captured_at", "datetimeoriginal", "date_taken", "datetaken", "taken", "datetime", "month"),
     "creator": ("creator_username", "creator", "author", "username", "photographer", "artist", "copyright"),
@@ -42,6 +45,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "country": ("country",),
 }
 _REQUIRED = ("file", "lat", "lon")
+_BY_FLAG = (*_REQUIRED, "lat_ref", "lon_ref", "heading", "date")
+_POSITIONS = frozenset(_NAMES["lat"] + _NAMES["lon"])
+_OTHER_KINDS = {
+    b"PK": "a workbook or other archive",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook",
+    b"<": "XML (tools.import_images reads a GPX track by --gpx)",
+}
 LETTERS = {"lat": "NS", "lon": "EW"}
 # What columns of hemispheres hold.
 _WORDS = {"NS": ("NORTH", "SOUTH"), "EW": ("EAST", "WEST")}
@@ -70,6 +80,12 @@ class Columns:
         """Returns the name of a field's column."""
         return self.header[self.by_field[field]]
 
+    def line(self) -> str:
+        """Returns the line of a report on the columns that are read, and the others."""
+        read = ", ".join(self.header[at] for at in dict.fromkeys(self.by_field.values()))
+        others = [name for at, name in enumerate(self.header) if at not in self.by_field.values()]
+        return f"columns: {read}" + (f"; not read: {_some(others)}" if others else "")
+
     @property
     def swap_hint(self) -> str:
         """Next step if latitude and longitude are swapped."""
@@ -92,12 +108,11 @@ def find(path: pathlib.Path, wanted: Mapping[str, str]) -> Columns:
         OptionError: If a wanted column is not there, or one that is not wanted holds hemispheres.
     """
     files.check_file(path, "name a CSV table: --csv=FILE")
-    _check_text(path)
     first = [row for _, row in itertools.islice(rows(path), _LOOKED_AT)]
     header = first[0] if first else []
     has_header = not _is_data(header, wanted)
     header = header if has_header else [str(number + 1) for number in range(len(header))]
-    lowered = [name.lower() for name in header]
+    lowered = [_plain(name) for name in header]
     by_field = {}
     for field, names in _NAMES.items():
         name = wanted.get(field, "")
@@ -105,6 +120,7 @@ def find(path: pathlib.Path, wanted: Mapping[str, str]) -> Columns:
             by_field[field] = _wanted(path, header, field, name)
         elif not name and (known := [lowered.index(name) for name in names if name in lowered]):
             by_field[field] = known[0]
+    _check_once(path, header, by_field, wanted)
     plain = {field: header[at].lower() for field, at in by_field.items() if field in LETTERS}
     if len(set(plain.values()) & {"x", "y"}) == 1 and not any(wanted.get(field) for field in LETTERS):
         # Only together are they a position.
@@ -117,6 +133,18 @@ def find(path: pathlib.Path, wanted: Mapping[str, str]) -> Columns:
         )
     _check_hemispheres(path, Columns(by_field, tuple(header), False), first[1:], wanted)
     return Columns(by_field, tuple(header), set(lowered) >= _OSV5M_COLUMNS, has_header)
+
+
+def _check_once(
+    path: pathlib.Path, header: Sequence[str], by_field: Mapping[str, int], wanted: Mapping[str, str]
+) -> None:
+    """Raises TreeError if a column that is read has the name of another."""
+    names = [_plain(name) for name in header]
+    for field in set(by_field) & set(_BY_FLAG):
+        same = [str(number) for number, name in enumerate(names, 1) if name == names[by_field[field]]]
+        if len(same) > 1 and wanted.get(field, "") not in same:
+            problem = f"{path}: {len(same)} columns are named {header[by_field[field]]!r}."
+            raise errors.TreeError(problem, f"name one by its number, {' or '.join(same)}: --{field}_column={same[0]}")
 
 
 def _is_data(first: Sequence[str], wanted: Mapping[str, str]) -> bool:
@@ -159,15 +187,6 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(name[:_LONGEST] for name in names[:_SHOWN]) + more
 
 
-def _check_text(path: pathlib.Path) -> None:
-    """Raises TreeError for JSON."""
-    with path.open("rb") as source:
-        if (start := source.read(512).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]) in (b"{", b"["):
-            hint = "make a CSV table of it; files that Mapillary's and Google's tools lay beside photographs are read"
-            hint += " without --csv"
-            raise errors.TreeError(f"{path}: is JSON (it starts with {start.decode()}), not a CSV table.", hint)
-
-
 def _wanted(path: pathlib.Path, header: Sequence[str], field: str, name: str) -> int:
     """Returns the number of the column that a flag names."""
     if name in header:
@@ -180,15 +199,58 @@ def _wanted(path: pathlib.Path, header: Sequence[str], field: str, name: str) ->
 def rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
     """Yields line number and values of each row, the header first.
 
+    Of GeoJSON, a row is a feature: its properties, latitude and longitude.
+
     Raises:
-        TreeError: If the file is not CSV in UTF-8.
+        TreeError: If the file is neither CSV in UTF-8 or UTF-16 nor GeoJSON.
+    """
+    with path.open("rb") as source:
+        start = source.read(512)
+    if start.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
+        yield from _features(path)
+        return
+    for magic, kind in _OTHER_KINDS.items():
+        if start.removeprefix(codecs.BOM_UTF8).startswith(magic):
+            raise errors.TreeError(f"{path}: is {kind}, not a CSV table.", "export it as CSV in UTF-8")
+    # Excel's "Unicode text" is UTF-16.
+    encoding = "utf-16" if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        with path.open(encoding=encoding, newline="") as source:
+            lines, skipped = iter(source), 0
+            while (first := next(lines, "")) and not first.strip():
+                skipped += 1
+            # Excel writes and reads a first line that names the separator.
+            named = re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE)
+            skipped += bool(named)
+            separator = named[1] if named else max(",;\t|", key=first.count)
+            reader = csv.reader(lines if named else itertools.chain([first], lines), delimiter=separator)
+            for row in reader:
+                yield reader.line_num + skipped, [value.strip() for value in row]
+    except (UnicodeError, csv.Error) as error:
+        raise errors.TreeError(f"{path}: is not a CSV file in UTF-8 ({error}).", "save it as CSV in UTF-8") from error
+
+
+def _features(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the rows of GeoJSON.
+
+    Raises:
+        TreeError: If it is other JSON.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as source:
-            first = source.readline()
-            source.seek(0)
-            reader = csv.reader(source, delimiter=max(",;\t", key=first.count))
-            for row in reader:
-                yield reader.line_num, [value.strip() for value in row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise errors.TreeError(f"{path}: is not a CSV file in UTF-8 ({error}).", "save it as CSV in UTF-8") from error
+        features = files.parse_json(path.read_bytes())["features"]
+        about = [feature.get("properties") or {} for feature in features]
+        named = dict.fromkeys(name for each in about for name in each if _plain(name) not in _POSITIONS)
+        yield 1, [*named, "latitude", "longitude"]
+        for number, (feature, each) in enumerate(zip(features, about, strict=True), 1):
+            place = feature.get("geometry") or {}
+            lon, lat, *_ = place["coordinates"] if place.get("type") == "Point" else ("", "")
+            yield number, ["" if value is None else str(value) for value in [*map(each.get, named), lat, lon]]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        hint = "make a CSV table of it; files that Mapillary's and Google's tools lay beside photographs are read"
+        problem = f"{path}: is JSON, but no GeoJSON of points ({errors.in_short(error)}), and not a CSV table."
+        raise errors.TreeError(problem, f"{hint} without --csv") from error
+
+
+def _plain(name: str) -> str:
+    """Returns a column's name in lower case with underscores, without its unit."""
+    return re.sub(r"\s*[(\[][^)\]]*[)\]]$", "", name.strip()).lower().replace(" ", "_")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from geods import errors
 from geods.tree import jpeg
+from trainers.plots import thumbnails
 
 GOOD = drawn_trees.jpeg(1, 120, 200)
 
@@ -51,6 +52,9 @@ def test_other_processes_are_refused_by_their_frame_marker(tmp_path, marker):
         jpeg.check_jpeg(header(marker), "a.jpg")
     (tmp_path / "a.jpg").write_bytes(header(marker))
     assert f"(marker FF{marker:02X})" in jpeg.check_file(tmp_path / "a.jpg").problem
+    # Pages that show images keep them from their decoder as well.
+    with pytest.raises(errors.ImageError, match=f"marker FF{marker:02X}"):
+        thumbnails.data_url(thumbnails.View(header(marker), "a.jpg", None, ""))
 
 
 @pytest.mark.parametrize("marker", [0xC0, 0xC1, 0xC2, 0xC9, 0xCA])

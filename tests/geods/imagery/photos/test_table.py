@@ -24,11 +24,12 @@ OSV5M = (
 )
 
 
-def rows(folder: pathlib.Path, text: str, **wanted: str) -> list[photo.Photo | photo.Skipped]:
+def rows(folder: pathlib.Path, text: str | bytes, **wanted: str) -> list[photo.Photo | photo.Skipped]:
     folder.mkdir(exist_ok=True)
     path = folder / "table.csv"
-    path.write_text(text, encoding="utf-8")
-    return list(table.photos(path, folder, table_columns.find(path, wanted)))
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    found = table.photos(path, folder, table_columns.find(path, wanted))
+    return [item for item in found if not (isinstance(item, photo.Skipped) and item.reason == "unnamed")]
 
 
 def put(folder: pathlib.Path, *names: str) -> None:
@@ -177,6 +178,16 @@ def test_headings():
     assert [notation.heading_deg(text) for text in ("", "0", "-90", "360", "12.5")] == [None, 0, 270, 0, 12.5]
 
 
+def test_images_that_no_row_names_are_yielded_last(tmp_path):
+    put(tmp_path, "a.jpg", "in/b.jpg", "in/c.jpg", "e\u0301.jpg")
+    path = tmp_path / "table.csv"
+    # One row without a position names its image all the same.
+    path.write_text("file,lat,lon\na.jpg,41.5,-97\nc,,\n\u00e9.jpg,41.5,-97\n")
+    *_, last = found = list(table.photos(path, tmp_path, table_columns.find(path, {})))
+    assert [item.file for item in found if isinstance(item, photo.Photo)] == ["a.jpg", "e\u0301.jpg"]
+    assert (last.reason, last.error.problem, len(found)) == ("unnamed", "in/b.jpg: no row names it.", 4)
+
+
 def test_index_finds_paths_names_and_ids(tmp_path):
     put(tmp_path, "a/1.jpg", "b/2.JPEG", "b/v1.2.jpg", "c/same.jpg", "c/same.jpeg")
     index = file_index.PhotoIndex(tmp_path)
@@ -236,11 +247,17 @@ def test_heic_in_a_table_is_called_one(tmp_path):
         ("IMG_FILE,LAT,LON\na.jpg,41.5,-97.25", (41.5, -97.25)),
         ("image_name,y,x\na,41.5,-97.25", (41.5, -97.25)),
         ("filepath,Lat,Long\nphotos/a.jpg,41.5,-97.25", (41.5, -97.25)),
+        # As Excel, QGIS and people save tables.
+        ("\n \nsep=;\nFile Name;Latitude (deg);Longitude [deg]\na.jpg;41,5;-97,25", (41.5, -97.25)),
+        ("file|lat|lon\nhttps://example.org/x/a.jpg?w=1|41.5|-97.25", (41.5, -97.25)),
+        ("file\tlat\tlon\na.jpg\t41.5\t-97.25".encode("utf-16"), (41.5, -97.25)),
+        ('{"type": "FeatureCollection", "features": [{"properties": {"file": "a.jpg", "LAT": 1}, '
+         '"geometry": {"type": "Point", "coordinates": [-97.25, 41.5, 3]}}]}', (41.5, -97.25)),
     ],
 )  # fmt: skip
 def test_positions_are_read_as_they_are_written(tmp_path, text, expected):
     put(tmp_path, "a.jpg")
-    (found,) = rows(tmp_path, text + "\n")
+    (found,) = rows(tmp_path, text)
     assert (found.lat_deg, found.lon_deg) == pytest.approx(expected, abs=1e-5)
 
 
@@ -296,8 +313,14 @@ def test_columns_of_a_table_without_names_are_numbers(tmp_path):
 
 
 def test_json_is_called_json_and_long_headers_are_shortened(tmp_path):
-    with pytest.raises(errors.TreeError, match=r"is JSON \(it starts with \[\)"):
-        rows(tmp_path, '[{"a": 1}]')
+    for text, kind in (
+        ('[{"a": 1}]', "is JSON, but no GeoJSON of points"),
+        ("<kml></kml>", "is XML"),
+        ("PK\3\4xl/workbook.xml", "is a workbook"),
+        ("file,lat,lon,Lat\na.jpg,1,2,3\n", "2 columns are named 'lat'(.|\\n)*--lat_column=2"),
+    ):
+        with pytest.raises(errors.TreeError, match=kind):
+            rows(tmp_path, text)
     with pytest.raises(errors.TreeError, match="and 49,980 more") as caught:
         rows(tmp_path, ",".join(f"column{n}" for n in range(50_000)) + "\n")
     assert len(str(caught.value)) < 2000
