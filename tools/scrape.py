@@ -143,7 +143,8 @@ class Options(
             sources = _SOURCES_OF.get(field.name, (prefix,) if prefix in _ATTRIBUTIONS else (self.source,))
             value = getattr(self, field.name)
             if self.source not in sources and value != field.default:
-                problem = f"--{field.name}={api_key.redact(str(value))}: has no effect on --source={self.source}."
+                shown = ",".join(value) if isinstance(value, tuple) else str(value)
+                problem = f"--{field.name}={api_key.redact(shown)}: has no effect on --source={self.source}."
                 likes = "--mapillary_radius_m and the like; see --help"
                 hint = likes if self.source == "mapillary" else f"--source={sources[0]}"
                 raise errors.OptionError(problem, f"leave it out, or give {hint}")
@@ -332,7 +333,9 @@ def _ending(settings: Options, result: "scrape.Result") -> str:
     else:
         # The flags that it was started with allow no more.
         more = f" --max_cost={2 * (settings.max_cost or 1):g}" if result.halt.reason == "budget" else ""
-        lines += [_why(result), workspace.resume(settings.out) + more]
+        lines.append(_why(result))
+        # Options that would find something are refused on the old tree.
+        lines += [workspace.resume(settings.out) + more] if result.halt.reason != "nothing_found" else []
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ _KM_PER_DEG = math.radians(1) * geometry.EARTH_RADIUS_KM
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A box of degrees that does not cross the antimeridian, though it may lie beyond it.
+    """A box of degrees on one side of the antimeridian, perhaps beyond it.
 
     Attributes:
         south: Least latitude.

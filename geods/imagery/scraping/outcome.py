@@ -64,8 +64,7 @@ class Outcome:
 def nothing_found(lookups: int) -> Outcome:
     """Returns the end of a scrape in which no cell found anything."""
     detail = (
-        f"no cell found anything at {lookups:,} points; the reasons are counted above.\nNext: check that the source"
-        " has imagery there (another --source or --api_base), enlarge its radius, or relax what is refused;"
-        " --lookups_in_vain=0 asks for all points"
+        f"no cell has imagery at any of {lookups:,} points; the reasons are counted above.\nNext: name another --source"
+        " or --api_base, a larger radius, or fewer limits, with a new --out; --lookups_in_vain=0 asks for all points"
     )
     return Outcome("nothing_found", detail)

@@ -120,6 +120,7 @@ def cost_plan(
         listed: Points of a list; none where they are sampled.
     """
     views, wanted = len(settings.headings), len(listed) or cells * settings.locations_per_cell
+    views *= max(1, len(settings.dates))
     all_images = points.views(listed, views) if listed else wanted * views
     to_come = round(all_images * max(0, wanted - there) / wanted)
     prices, units = settings.prices, to_come * units_per_image
@@ -127,6 +128,7 @@ def cost_plan(
     total = free.cost(spent_units + units)
     minutes = to_come / settings.images_per_s / 60
     what = f"{cells:,} cells x {settings.locations_per_cell} locations x {views} views"
+    what += ", for each month of a place" if "all" in settings.dates else ""
     if listed:
         what = f"{wanted:,} points of {settings.points}"
     lines = [

@@ -177,6 +177,10 @@ def test_flags_of_other_sources_are_not_passed_over():
             scrape.Options(**options, **{flag: value})
     with pytest.raises(errors.OptionError, match="--any_licence=True: has no effect on --source=street_view"):
         scrape.Options(out="tree", accept_terms=True, any_licence=True)
+    with pytest.raises(errors.OptionError, match="--dates=all: has no effect on --source=street_view"):
+        scrape.Options(out="tree", accept_terms=True, dates=("all",))
+    with pytest.raises(errors.OptionError, match="--headings=road: Street View's API does not say where roads lead"):
+        scrape.Options(out="tree", accept_terms=True, headings=("road",))
     with pytest.raises(errors.OptionError, match="--radius_m=0"):
         scrape.Options(**options, radius_m=0)
 
