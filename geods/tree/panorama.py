@@ -21,6 +21,7 @@ _MAKE, _MODEL = 0x010F, 0x0110
 _CAMERAS = ("ricoh theta", "gopro max", "insta360", "garmin virb 360", "lg-r105", "misphere", "qoocam", "labpano")
 # Editors round; so much off is half a degree.
 _RATIO_TOLERANCE = 0.01
+_WIDE = 2.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +97,9 @@ def _of_packet(packet: bytes, height_px: int, width_px: int) -> Sphere | None:
         )
     projection = values.get("ProjectionType", "").lower()
     if not projection:
-        return None
+        # Phones write no more beside what they stitched on a cylinder.
+        is_wide = "PoseHeadingDegrees" in values and width_px > _WIDE * height_px
+        return Sphere(problem="its XMP names no projection") if is_wide else None
     if projection != "equirectangular":
         return Sphere(problem=f"its projection is {projection}, not equirectangular")
     return _placed({name: _number(text) for name, text in values.items()}, height_px, width_px)

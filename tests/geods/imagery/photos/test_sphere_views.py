@@ -136,11 +136,17 @@ def test_tilt_is_levelled():
         (drawn_photos.sphere_jpeg(drawn_photos.sphere_frame().resize((400, 300)), main=THETA), (300, 400)),
         (sphere(b"<x>GPano http://ns.google.com/photos/1.0/panorama/"), (256, 512)),
         (sphere(b"<!DOCTYPE x>" + drawn_photos.gpano()), (256, 512)),
+        (sphere(xmp(ProjectionType="", PoseHeadingDegrees=9)), (256, 512)),
     ],
-    ids=["no metadata", "another camera", "another shape", "damaged XMP", "document type"],
+    ids=["no metadata", "another camera", "another shape", "damaged XMP", "document type", "heading alone"],
 )
 def test_flat_photographs_stay_flat(content, size):
     assert panorama.sphere_of(content, *size) is None
+
+
+def test_a_wide_picture_with_a_heading_alone_is_no_view():
+    content = drawn_photos.sphere_jpeg(drawn_photos.sphere_frame(), xmp(ProjectionType="", PoseHeadingDegrees=9))
+    assert panorama.sphere_of(content, 100, 400).problem == "its XMP names no projection"
 
 
 def test_check_counts_panoramas_of_a_tree(tmp_path):
