@@ -4,12 +4,14 @@ And an answer to a wrong flag.
 """
 
 import ast
+import os
 import subprocess
 import sys
 
 import all_programs
 import checkout
 import pytest
+import starts
 
 HEAVY = (
     *("numpy", "shapely", "tqdm", "PIL", "requests", "fiona", "scipy", "matplotlib"),
@@ -35,23 +37,15 @@ def test_docstring_starts_with_the_command(path):
 @pytest.mark.parametrize("path", all_programs.PROGRAMS, ids=all_programs.name_of)
 def test_help_names_the_flags_and_imports_nothing_heavy(path):
     # A timed test would fail on a busy machine; that nothing heavy is imported is what makes --help fast.
-    code = (
-        "import runpy, sys\n"
-        f"sys.argv = ['{path.name}', '--help']\n"
-        "try:\n"
-        f"    runpy.run_module('{all_programs.name_of(path)}', run_name='__main__', alter_sys=True)\n"
-        "except SystemExit:\n"
-        f"    print('heavy:', [name for name in {HEAVY} if name in sys.modules])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=checkout.REPO, capture_output=True, text=True, check=False)
-    assert "heavy: []" in done.stdout, done.stdout + done.stderr
-    assert "  --" in done.stdout
+    with starts.started(starts.BARE, [all_programs.name_of(path), "--help"], dict(os.environ), HEAVY) as running:
+        running.wait()
+        assert running.stderr == ""
+        assert "  --" in running.stdout
 
 
 @pytest.mark.parametrize("path", all_programs.PROGRAMS, ids=all_programs.name_of)
 def test_a_misspelt_flag_is_answered_in_a_few_lines(path):
-    command = [sys.executable, "-m", all_programs.name_of(path), "--no_such_flag=1"]
-    done = subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    done = starts.ended(starts.BARE, [all_programs.name_of(path), "--no_such_flag=1"], dict(os.environ))
     assert done.returncode != 0
     assert "no_such_flag" in done.stderr
     assert len(done.stderr.splitlines()) <= 12

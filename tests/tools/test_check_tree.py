@@ -1,12 +1,11 @@
 """Output and exit codes of the tree check."""
 
 import pathlib
-import subprocess
 import sys
 
-import checkout
 import drawn_trees
 import pytest
+import starts
 
 from geods import errors
 from geods.geo import partition
@@ -93,7 +92,7 @@ def test_options_check_themselves():
 
 def test_mistake_is_two_lines_and_code_2(tmp_path):
     command = [sys.executable, "-m", "tools.check_tree", f"--tree={tmp_path}/nowhere"]
-    done = subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    done = starts.run(command)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: {tmp_path}/nowhere: does not exist.\nNext: name a folder with <cell>/")
     assert len(done.stderr.splitlines()) == 2

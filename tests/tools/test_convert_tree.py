@@ -10,6 +10,7 @@ import drawn_runs
 import drawn_trees
 import numpy as np
 import pytest
+import starts
 
 from geods import errors
 from geods.dataset import split_lists, splits
@@ -170,7 +171,7 @@ def test_killed_run_leaves_whole_images_only_and_is_taken_up(tmp_path):
     copied = [path for path in out.rglob("*.jpg") if not path.name.startswith(".")]
     assert copied
     assert all(path.read_bytes() == (source / path.relative_to(out)).read_bytes() for path in copied)
-    done = subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    done = starts.run(command)
     assert done.returncode == 0, done.stderr
     assert contents(out) == contents(source)
 

@@ -3,11 +3,11 @@
 import importlib
 import json
 import subprocess
-import sys
 import types
 
 import checkout
 import pytest
+import starts
 from absl import flags
 
 from geods import errors
@@ -25,8 +25,7 @@ PROGRAMS = {
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "tools.demo", *arguments]
-    return subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    return starts.run(["-m", "tools.demo", *arguments])
 
 
 def parsed(step: demo.Step) -> types.SimpleNamespace:

@@ -11,6 +11,7 @@ import checkout
 import drawn_photos
 import drawn_trees
 import pytest
+import starts
 from import_program import PLACES, cells_path, photos, run, table
 from imported_photos import names
 
@@ -148,7 +149,7 @@ def test_killed_run_leaves_whole_images_only_and_is_taken_up(tmp_path, cells_pat
             pass
         running.send_signal(signal.SIGKILL)
     assert jpeg.check_files([out / name for name in names(out) if not pathlib.Path(name).name.startswith(".")])
-    done = subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
+    done = starts.run(command)
     assert done.returncode == 0, done.stderr
     there = int(re.search(r"images imported, (\d+) were there", done.stdout)[1])
     assert there >= 64

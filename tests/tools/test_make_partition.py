@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 
 import checkout
 import pytest
+import starts
 
 from geods import errors
 from geods.geo import partition
@@ -15,9 +15,8 @@ from tools import make_partition
 CENSUS = checkout.SHARED / "data" / "census" / "cb_2018_us_nation_5m.zip"
 
 
-def run(*words: str, cwd=checkout.REPO, **environment) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "tools.make_partition", *words]
-    return subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, check=False)
+def run(*words: str, **environment) -> subprocess.CompletedProcess:
+    return starts.run(["-m", "tools.make_partition", *words], os.environ | environment)
 
 
 @pytest.fixture

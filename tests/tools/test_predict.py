@@ -4,15 +4,13 @@ import dataclasses
 import io
 import json
 import pathlib
-import subprocess
-import sys
 
-import checkout
 import drawn_photos
 import drawn_runs
 import drawn_trees
 import numpy as np
 import pytest
+import road
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -199,9 +197,7 @@ def test_main_prints_a_line_each(capsys, run, plain):
 
 def test_a_bad_image_on_the_command_line_ends_in_one_error(run, plain, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"")
-    command = [sys.executable, "-m", "tools.predict", f"--run_dir={run}", str(plain), str(tmp_path / "bad.jpg")]
-    done = subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    done = road.program("tools.predict", f"--run_dir={run}", plain, tmp_path / "bad.jpg", expect=2)
     assert done.stdout == ""
     assert "bad.jpg: is empty (0 bytes)" in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,15 +4,13 @@ import base64
 import io
 import json
 import re
-import subprocess
-import sys
 
-import checkout
 import drawn_photos
 import drawn_runs
 import drawn_trees
 import numpy as np
 import pytest
+import road
 from PIL import Image
 
 from geods import errors
@@ -218,14 +216,9 @@ def test_wrong_options_are_refused(options, problem):
 
 
 def test_from_the_command_line(run, tmp_path):
-    def call(*words):
-        command = [sys.executable, "-m", "tools.render", *words]
-        return subprocess.run(command, cwd=checkout.REPO, capture_output=True, text=True, check=False)
-
-    done = call(f"--run_dir={run}", f"--location={predictions.read(run, 3)[0].location_id}")
-    assert done.returncode == 0, done.stderr
+    location_id = predictions.read(run, 3)[0].location_id
+    done = road.program("tools.render", f"--run_dir={run}", f"--location={location_id}")
     assert done.stdout.endswith(f"written    {run / 'map.html'}\n")
-    wrong = call(f"--run_dir={tmp_path / 'absent'}")
-    assert wrong.returncode == 2
+    wrong = road.program("tools.render", f"--run_dir={tmp_path / 'absent'}", expect=2)
     assert "there is no such folder" in wrong.stderr
     assert "Traceback" not in wrong.stderr

@@ -19,6 +19,7 @@ import requests
 import road
 import scraper_soak
 import shapely
+import starts
 
 from geods import errors
 from geods.geo import partition
@@ -90,7 +91,7 @@ def test_the_same_command_does_nothing_more_and_the_saved_flags_go_on(folder, se
     assert "0 images in this run, 0.76 USD in all" in done.stdout
     environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
     again = [sys.executable, "-m", "tools.scrape", f"--flagfile={folder / 'tree' / 'scrape.cfg'}"]
-    done = subprocess.run(again, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    done = starts.run(again, environment)
     assert done.returncode == 0, done.stderr
     assert server.stats()["requests"] == before
 
@@ -120,7 +121,7 @@ def test_a_dry_run_tells_the_price_of_what_it_found(folder, server, tmp_path):
 def test_a_dry_run_with_a_wrong_key_says_so(folder, server):
     environment = os.environ | {"GOOGLE_MAPS_API_KEY": "another-key-than-that"}
     command = scraper_soak.command(server.url, folder, "denied_dry", "--dry_run")
-    done = subprocess.run(command, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    done = starts.run(command, environment)
     assert done.returncode == 3
     assert "denied: metadata: REQUEST_DENIED" in done.stdout
     assert "check the key" in done.stdout
@@ -133,7 +134,7 @@ def test_the_command_that_goes_on_can_be_pasted(folder, server):
     assert words[-1] == f"--flagfile={folder / 'a tree' / 'scrape.cfg'}"
     environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
     again = [sys.executable, *words[words.index("-m") :]]
-    done = subprocess.run(again, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    done = starts.run(again, environment)
     assert done.returncode == 5, done.stderr
 
 
@@ -185,7 +186,7 @@ def test_nothing_is_spent_by_default(folder, server):
 def test_a_wrong_key_ends_at_once(folder, server):
     environment = os.environ | {"GOOGLE_MAPS_API_KEY": "another-key-than-that"}
     command = scraper_soak.command(server.url, folder, "denied", *QUICK)
-    done = subprocess.run(command, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    done = starts.run(command, environment)
     assert done.returncode == 3
     assert "denied: " in done.stdout
     assert "check the key" in done.stdout
@@ -195,7 +196,7 @@ def test_a_wrong_key_ends_at_once(folder, server):
 def test_no_key(folder, server):
     environment = {name: value for name, value in os.environ.items() if name != "GOOGLE_MAPS_API_KEY"}
     command = scraper_soak.command(server.url, folder, "none", *QUICK)
-    done = subprocess.run(command, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    done = starts.run(command, environment)
     assert done.returncode == 2
     assert "GOOGLE_MAPS_API_KEY is not set" in done.stderr
     assert "--api_key_file" in done.stderr
@@ -209,11 +210,11 @@ def test_a_key_from_a_file(folder, server, tmp_path):
         server.url, folder, "filed", *QUICK, "--locations_per_cell=1", f"--api_key_file={path}"
     )
     path.chmod(0o644)
-    done = subprocess.run(command, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    done = starts.run(command, environment)
     assert done.returncode == 2
     assert f"chmod 600 {path}" in done.stderr
     path.chmod(0o600)
-    done = subprocess.run(command, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    done = starts.run(command, environment)
     assert done.returncode == 0, done.stderr
     canary.assert_no_key(folder / "filed")
 
@@ -274,13 +275,7 @@ def test_the_rate_is_reached(tmp_path):
 
 
 def test_the_help_lists_what_decides_the_price(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.scrape", "--help"],
-        cwd=checkout.REPO,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = starts.run(["-m", "tools.scrape", "--help"])
     for flag in ("max_cost", "price_per_1000", "free_images", "dry_run", "radius_m", "pitch_deg", "api_key_file"):
         assert f"--{flag}" in done.stdout.replace("--[no]", "--")
     assert "_key=" not in done.stdout.replace("GOOGLE_MAPS_API_KEY=", "")

@@ -9,6 +9,7 @@ import sys
 
 import checkout
 import pytest
+import starts
 
 from geods.simulation.server import server_options
 
@@ -77,7 +78,7 @@ def test_faults_keys_and_quotas_are_flags(tmp_path):
     ],
 )
 def test_a_wrong_flag_is_answered_in_words(flag, words):
-    done = subprocess.run([*COMMAND, flag], cwd=checkout.REPO, capture_output=True, text=True, check=False, timeout=60)
+    done = starts.run([*COMMAND, flag])
     assert done.returncode == 2
     assert done.stderr.splitlines()[0] == f"error: {words}"
     assert len(done.stderr.splitlines()) == 2

@@ -19,6 +19,7 @@ import canary
 import checkout
 import requests
 import shapely
+import starts
 
 from geods.geo import partition
 from geods.imagery.scraping import scrape_journal
@@ -97,11 +98,7 @@ def command(url: str, folder: pathlib.Path, out: str, *flags: str) -> list[str]:
 def scrape(*arguments: object) -> subprocess.CompletedProcess:
     """Scrapes to the end and checks that the key shows nowhere."""
     environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
-    done = subprocess.run(
-        command(*arguments), cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False
-    )
-    canary.assert_clean(done.stdout + done.stderr)
-    return done
+    return starts.run(command(*arguments), environment)
 
 
 def contents(tree: pathlib.Path) -> dict[str, bytes | str]:

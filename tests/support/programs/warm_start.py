@@ -88,6 +88,7 @@ def _note_ends(*_: object) -> None:
 def main() -> None:
     """Answers orders until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
+    sys.path[0] = str(pathlib.Path.cwd())
     for library in sys.argv[1:]:
         importlib.import_module(library)
     signal.signal(signal.SIGCHLD, _note_ends)

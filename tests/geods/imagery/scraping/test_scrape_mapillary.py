@@ -16,6 +16,7 @@ import checkout
 import mapillary_server
 import pytest
 import shapely
+import starts
 
 from geods import errors
 from geods.geo import partition
@@ -52,7 +53,7 @@ def command(service, folder, name, *flags):
 def run(words, token=mapillary_server.TOKEN):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE", "MAPILLARY"))}
     environment |= {"MAPILLARY_ACCESS_TOKEN": token} if token else {}
-    return subprocess.run(words, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    return starts.run(words, environment)
 
 
 def assert_no_token(root, *texts):

@@ -15,6 +15,7 @@ import panoramax_server
 import panoramax_town
 import pytest
 import shapely
+import starts
 from PIL import Image
 
 from geods import errors
@@ -53,7 +54,7 @@ def command(service, folder, name, *flags):
 
 def run(words):
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("GOOGLE", "MAPILLARY"))}
-    return subprocess.run(words, cwd=checkout.REPO, env=environment, capture_output=True, text=True, check=False)
+    return starts.run(words, environment)
 
 
 def kill_midway(words, tree):
