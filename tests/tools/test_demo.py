@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import types
 
@@ -25,7 +26,7 @@ PROGRAMS = {
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
-    return starts.run(["-m", "tools.demo", *arguments])
+    return starts.ended(starts.HEAVY, ["tools.demo", *arguments], dict(os.environ))
 
 
 def parsed(step: demo.Step) -> types.SimpleNamespace:
