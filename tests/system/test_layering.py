@@ -1,8 +1,9 @@
-"""Imports go down only: the table here is the architecture."""
+"""Imports go down only: the table of CONTRIBUTING.md is the architecture."""
 
 import ast
 import functools
 import pathlib
+import re
 
 import checkout
 import pytest
@@ -13,40 +14,10 @@ PACKAGES = ("geods", "model", "trainers", "tools")
 
 # Inside each of these, a module may import its own package and those of lower levels only. A file counts as a package.
 LEVELS = {
-    "geods": [
-        {"errors"},
-        {"storage"},
-        {"geo", "remote", "beam"},
-        {"cli", "tree"},
-        {"imagery"},
-        {"dataset", "simulation"},
-        {"input", "geods_dataset_builder"},
-    ],
-    "geods.imagery": [
-        {"source", "image_checks", "perspective", "nearest_search"},
-        {"http", "acceptance"},
-        {"pictures"},
-        {"street_view", "mapillary", "panoramax"},
-        {"scraping", "photos"},
-    ],
-    "model": [
-        {"tensors", "safe_loading"},
-        {"metrics", "decode", "optimizers", "augmentation", "encoders"},
-        {"losses", "fusion"},
-        {"heads"},
-        {"geolocator"},
-        {"export"},
-    ],
-    "trainers": [
-        {"options"},
-        {"features"},
-        {"runs"},
-        {"plots", "preflight"},
-        {"training"},
-        {"evaluation", "streaming"},
-        {"train", "extract", "evaluate", "calibrate", "cross_validate"},
-    ],
-    "tools": [{"benchmarks"}],
+    package: [set(level.split(", ")) for level in levels.split("; ")]
+    for package, levels in re.findall(
+        r"^\| `([a-z.]+)` \| (.*;.*) \|$", (checkout.REPO / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
 }
 MAY_IMPORT = {
     "geods": {"geods"},
@@ -96,7 +67,7 @@ def part_below(package: str, name: str) -> str:
 def level_of(package: str, part: str) -> int:
     levels = [number for number, names in enumerate(LEVELS[package]) if part in names]
     # What has no level is a program, above all.
-    assert levels or package == "tools", f"{package}.{part} has no level: give it one in LEVELS"
+    assert levels or package == "tools", f"{package}.{part} has no level: give it one in CONTRIBUTING.md"
     return levels[0] if levels else len(LEVELS[package])
 
 
@@ -119,6 +90,14 @@ def test_imports_inside_a_package_go_down(package):
                 found.setdefault((me, name), module_name(path))
     wrong = {pair: path for pair, path in found.items() if level_of(package, pair[1]) >= level_of(package, pair[0])}
     assert not wrong
+
+
+def test_the_table_of_levels_is_read_whole_and_names_what_is_there():
+    assert set(LEVELS) >= {*PACKAGES, "geods.imagery"}
+    for package, levels in LEVELS.items():
+        folder = checkout.REPO.joinpath(*package.split("."))
+        for part in set().union(*levels) - {"the programs"}:
+            assert (folder / part).is_dir() or (folder / f"{part}.py").is_file(), f"{package}.{part} is not there"
 
 
 def test_no_modules_import_each_other_in_a_circle():
