@@ -1,10 +1,8 @@
 """Exports a run as a SavedModel, ONNX, OpenVINO or LiteRT file.
 
-It needs neither geods nor Keras.
-
     python -m tools.export --run_dir=runs/best --format=onnx --out=exported
 
-The folder holds the network, partition.geojson and a model card, README.md. Any number of locations and views goes in;
+What is written needs neither geods nor Keras. The folder holds the network, partition.geojson and a model card, README.md. Any number of locations and views goes in;
 a point, a cell and the probabilities of all cells come out. A SavedModel takes JPEGs as they are, the others pixels.
 What was written is opened by its own runtime in a process of its own and compared with the run on locations of its
 dataset (or --images): log-probabilities that differ by more than 1e-4 are an error, and nothing is left behind.

@@ -23,7 +23,6 @@ from geods import errors
 from geods.cli import flags, program
 from geods.remote import urls
 from geods.storage import files
-from trainers.features import named_features
 from trainers.options import train_options
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ def recipe_of(text: str) -> Recipe:
     Raises:
         OptionError: If there is no such recipe, or what it stands on is not known.
     """
+    from trainers.features import named_features
+
     first, _, features = text.partition("@")
     path = pathlib.Path(first) if first.endswith(".cfg") else RECIPES / f"{first}.cfg"
     ours = ", ".join(sorted(path.stem for path in RECIPES.glob("*.cfg") if named_features.of_recipe(path)))

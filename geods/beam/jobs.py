@@ -141,7 +141,9 @@ def flags_of_config(download_config: Any) -> tuple[str, ...]:  # noqa: ANN401 - 
 
 
 def _with_defaults(flags: Sequence[str]) -> Iterator[str]:
-    """Yields flags and defaults: short timeouts, little output of workers, and a part for each task on Dask.
+    """Yields flags with our defaults.
+
+    These are short timeouts, little output of workers, and a part for each task on Dask.
 
     Raises:
         OptionError: If the flags name Dask and it is not installed.

@@ -119,7 +119,7 @@ def ended(
 
 
 def run(command: Sequence[object], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-    """Runs a command line of a program without TensorFlow, `python -m ...`, to its end."""
+    """Runs the command line of a program that needs no TensorFlow to its end."""
     return ended(LIGHT, command[command.index("-m") + 1 :], dict(os.environ) if environment is None else environment)
 
 
