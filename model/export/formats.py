@@ -49,7 +49,7 @@ def check_libraries(kind: Format) -> None:
 
 
 def check_exportable(network: keras.Model, kind: Format) -> None:
-    """Raises OptionError if a format lacks what a network needs."""
+    """Raises OptionError if a format lacks an operation of a network."""
     sequences = [layer for layer in network._flatten_layers() if isinstance(layer, lstm.LstmOverViews)]
     if kind == "litert" and sequences:
         problem = "--format=litert: LiteRT has no loop over a variable number of views, which --fusion=lstm needs."
