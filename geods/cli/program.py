@@ -70,6 +70,7 @@ allows more."""
 NO_NEXT = "GEODS_NO_NEXT"
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
+_interrupts: list[int] = []
 _EXIT_PIPE = 128 + signal.SIGPIPE
 
 
@@ -87,8 +88,16 @@ def run(options_class: type[cli_flags.Options], function: Callable[[cli_flags.Op
     for stream in (sys.stdout, sys.stderr):
         # A name of a file that is not UTF-8 could not be printed.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     with _quiet_when_nobody_reads():
         app.run(lambda argv: _call(options_class, function, argv), flags_parser=_parse)
+
+
+def _interrupt(number: int, frame: types.FrameType | None) -> None:
+    """Notes an interrupt and raises KeyboardInterrupt."""
+    _interrupts.append(number)
+    signal.default_int_handler(number, frame)
 
 
 def import_quietly(name: str) -> None:
@@ -253,6 +262,9 @@ def _call(
             raise
         show_error(error)
         sys.exit(_EXIT_BAD_INPUT)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        # TensorFlow makes an error of its own of an interrupt that comes while it traces a function.
+        if not _interrupts and not isinstance(error, KeyboardInterrupt):
+            raise
         print("interrupted", file=sys.stderr)
         sys.exit(_EXIT_INTERRUPTED)

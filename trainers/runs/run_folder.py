@@ -197,7 +197,7 @@ def data_of(folder: pathlib.Path, locations: evaluate_options.LocationOptions) -
     data = options_of(folder).data
     given = {name: path for name in ("data_dir", "cache_dir") if (path := getattr(locations, name))}
     found = dataclasses.replace(data, **given)
-    places = [path for path in (found.data_dir, found.cache_dir) if path]
+    places = [found.data_dir, *([] if locations.from_images or not found.cache_dir else [found.cache_dir])]
     if not locations.imagery and not any(urls.is_url(path) or pathlib.Path(path).exists() for path in places):
         relative = "" if pathlib.Path(found.data_dir).is_absolute() else f" in {pathlib.Path.cwd()}"
         problem = f"{folder}: was trained on {found.data_dir}, which is not there{relative}."

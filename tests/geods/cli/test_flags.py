@@ -136,6 +136,8 @@ def test_a_flag_is_given_once_or_refused_by_name(words, problem):
 
 PROGRAM = """
 import dataclasses
+import os
+import signal
 from geods import errors
 from geods.cli import flags, program
 
@@ -148,6 +150,11 @@ def main(options):
         raise errors.BoundaryError("a.zip: has no polygon.", "name a file of areas")
     if options.mode == "interrupt":
         raise KeyboardInterrupt
+    if options.mode == "swallow":
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("None values not supported.") from None
     if options.mode == "bug":
         raise ZeroDivisionError("a bug")
     print("done")
@@ -188,8 +195,9 @@ def test_a_bug_keeps_its_traceback(program):
     assert "ZeroDivisionError" in done.stderr
 
 
-def test_interrupt_ends_with_130(program):
-    done = program("--mode=interrupt")
+@pytest.mark.parametrize("mode", ["interrupt", "swallow"])
+def test_interrupt_ends_with_130(program, mode):
+    done = program(f"--mode={mode}")
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
