@@ -42,7 +42,8 @@ def test_the_reports_command_gives_243_cells(tmp_path):
     assert lines[2] == "diagonal       5,629 km (3,498 miles)"
     assert lines[3].startswith("smallest cell  3,620 km2 (cell ")
     assert lines[4].startswith("largest cell   43,954 km2 (cell ")
-    assert lines[-1] == f"written        {out}"
+    assert lines[-2] == f"written        {out}"
+    assert lines[-1].startswith("next: python -m tools.import_images ")
     assert len(partition.read(out)) == 243
 
 
