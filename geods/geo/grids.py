@@ -171,8 +171,8 @@ class EqualAreaGrid:
 class H3Grid:
     """Hexagons of one resolution, labelled by the library h3 itself.
 
-    Twelve of them are pentagons. Their edges are great circles: polygons with edges straight in degrees label some points
-    otherwise (findings/h3_cell_boundary_not_its_cell.sh).
+    Twelve of them are pentagons. Their edges are great circles: polygons with edges straight in degrees label some
+    points otherwise (findings/h3_cell_boundary_not_its_cell.sh).
     """
 
     def __init__(self, resolution: int, ids: Sequence[str]) -> None:
