@@ -55,7 +55,7 @@ class Workers:
     def map(self, function: str, tasks: Iterable[Any], arguments: Mapping[str, Any], description: str) -> Iterator[Any]:
         """Yields `function(task, **arguments)` for each task, in order.
 
-        After all are done.
+        It yields after all are done.
 
         Args:
             function: "module:name"; it may be called twice for a task.
@@ -109,7 +109,7 @@ def workers(flags: Sequence[str], folder: str | os.PathLike[str]) -> Iterator[Wo
 def flags_of(text: str) -> tuple[str, ...]:
     """Returns the flags of a text like "runner=DirectRunner,x=1".
 
-    As `tfds build --beam_pipeline_options` takes them.
+    They are those that `tfds build --beam_pipeline_options` takes.
 
     Raises:
         OptionError: If one has no name.

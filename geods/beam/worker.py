@@ -1,6 +1,6 @@
 """The process that hands a job to a Beam runner, and its workers' functions.
 
-The far side of `geods.beam.jobs`.
+It is the far side of `geods.beam.jobs`.
 
     python -m geods.beam.worker FOLDER
 

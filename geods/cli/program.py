@@ -159,7 +159,7 @@ def hide_traceback_of_user_errors(
 ) -> None:
     """Makes an uncaught GeodsError print as its message.
 
-    For programs whose main is not ours (the tfds command).
+    It serves programs whose main is not ours (the tfds command).
 
     Args:
         as_user_error: Returns the GeodsError to print for another exception, None to show its traceback.
@@ -249,7 +249,7 @@ def _call(
 ) -> None:
     """Builds the options and calls the function.
 
-    Turns a user's mistake into an exit code.
+    A user's mistake becomes an exit code.
     """
     if not flags.FLAGS["verbosity"].present:
         # TFDS logs, as warnings, its own use of its own deprecated names at every start.

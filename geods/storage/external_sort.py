@@ -1,6 +1,6 @@
 """External sort of rows of text: sorted parts on disk, merged in little memory.
 
-list(sorted_rows.in_order([("b", "2"), ("a", "1")]))    # [("a", "1"), ("b", "2")]
+list(external_sort.in_order([("b", "2"), ("a", "1")]))    # [("a", "1"), ("b", "2")]
 """
 
 import contextlib

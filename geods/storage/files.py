@@ -74,7 +74,7 @@ def sweep(folder: str | os.PathLike[str]) -> None:
 def discard(path: pathlib.Path) -> None:
     """Removes a file or a folder, if it exists.
 
-    Whole or not at all for readers of its name.
+    Readers of its name see all of it or nothing.
     """
     if path.exists():
         _remove(path.rename(path.with_name(_temporary_name(path))))
@@ -134,7 +134,7 @@ def objects_in(content: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - what
 def check_not_bomb(path: str | os.PathLike[str]) -> None:
     """Raises for a zip archive whose index claims too large contents.
 
-    Before anything is unpacked.
+    It is called before anything is unpacked.
 
     Raises:
         ValueError: If it is no whole archive, or unpacks to over 64 MB and 100 times its size: shapefiles shrink to a

@@ -1,6 +1,6 @@
 """Checks of memory before work starts, so that it ends with a figure and a flag.
 
-Instead of a killed process.
+Without them the system would kill the process later.
 
 Memory that is free but still counts as the process's own, given back to the system.
 

@@ -44,9 +44,9 @@ class Damage:
 class ChecksumWriter:
     """Flushes and hashes finished files in a thread while others are written.
 
-    with Sealing(folder) as sealing:
-        sealing.begin("first")
-        sealing.write(["first", "second"])
+        with seals.ChecksumWriter(folder) as writer:
+            writer.begin("first")
+            writer.write(["first", "second"])
 
     Hashing takes 0.8 s for a GB and holds no lock of Python, and waiting for the disk neither.
     """

@@ -76,7 +76,7 @@ def _size(name: str) -> tuple[int, list[int]]:
 def snake_case(name: str) -> str:
     """Returns a name of keras.applications in snake case.
 
-    NASNetMobile is nasnet_mobile.
+    For example, NASNetMobile is nasnet_mobile.
     """
     joined = re.sub("Net|NeXt", lambda part: part.group().lower(), name)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", joined).lower()

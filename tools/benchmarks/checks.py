@@ -126,7 +126,7 @@ def _distinct(described: dict[str, Any]) -> set[str]:
 def _nearest(found: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns each image's nearest expected thumbnail and their largest difference.
 
-    The number of the thumbnail, and the difference of the means of a block.
+    A thumbnail is given by its number, the difference is that of the means of a block.
     """
     squares = (expected.astype(np.float32) ** 2).sum(axis=1) - 2 * found.astype(np.float32) @ expected.T.astype(
         np.float32

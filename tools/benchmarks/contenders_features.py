@@ -2,10 +2,9 @@
 
 An item is an image; one `run` is `batches` batches. Images come from memory, so that nothing but the encoder counts.
 
-Floating-point operations of a Keras model's forward pass, counted from its layers: 2 for a multiplication and a sum.
-
-Convolutions and dense layers count; what goes element by element (activation, normalisation, pooling) is below 1 % of
-them in every encoder here and does not, as is the custom.
+The floating-point operations of a Keras model's forward pass are counted from its layers: 2 for a multiplication and a
+sum. Convolutions and dense layers count; what goes element by element (activation, normalisation, pooling) is below 1 %
+of them in every encoder here and does not, as is the custom.
 """
 
 import math

@@ -88,7 +88,7 @@ class KerasDirectory(checks.Pass):
 class ReportGenerator(checks.Pass):
     """The course report's generator: chunks of 1,000 float32 images.
 
-    With one-hot labels, through Keras' load_img.
+    Keras' load_img reads them, and the labels are one-hot.
     """
 
     def __init__(self, paths: Sequence[str], labels: Sequence[int]) -> None:

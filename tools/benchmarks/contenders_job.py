@@ -1,6 +1,6 @@
 """The two whole jobs that tools.benchmark_job compares.
 
-Ours by our programs, and the course report's.
+One is ours, by our programs, the other the course report's.
 """
 
 import dataclasses
@@ -100,7 +100,7 @@ def report_arguments(
 ) -> dict[str, Any]:
     """Returns the arguments of `report_job`.
 
-    The views of WORK/data's training split and of those held out, from a tree.
+    They name the views of WORK/data's training split and of those held out, in a tree.
     """
     from geods.dataset import dataset_reader
     from geods.tree import imagery_tree
@@ -131,7 +131,7 @@ def run_report(arguments: dict[str, Any], steps: int, work: pathlib.Path) -> tup
 def report_seconds(found: dict[str, float], arguments: dict[str, Any]) -> float:
     """Returns the seconds of the report's whole job at the rates of some steps.
 
-    Loading, steps and test images.
+    They go into loading, steps and test images.
     """
     train, test = len(arguments["train"]), len(arguments["test"])
     return train * (found["chunk_s"] + arguments["epochs"] * found["step_s"]) + test * found["predict_s"]

@@ -1,6 +1,6 @@
 """The same images in the form each loader reads.
 
-A dataset, files in folders of classes, a tar a core.
+The forms are a dataset, files in folders of classes, and one tar a core.
 """
 
 import dataclasses

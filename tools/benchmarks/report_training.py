@@ -1,6 +1,6 @@
 """The course report's training as it was.
 
-Chunks of 1,000 float32 images, the encoder inside, one image a step.
+It takes chunks of 1,000 float32 images, with the encoder inside, and steps of one image.
 
     python -m tools.benchmarks.report_training ARGUMENTS.json
 
@@ -60,7 +60,7 @@ def main(path: str) -> None:
 def load(paths: list[str]) -> np.ndarray:
     """Returns images as the report's generator made them.
 
-    Float32 `[n, h, w, 3]`, raw levels.
+    They are float32 `[n, h, w, 3]` of raw levels.
     """
     import keras
 

@@ -133,7 +133,7 @@ def spread(values: Sequence[float], digits: int = 3) -> str:
 def shares(result: harness.Result, scale: float = 1.0) -> str:
     """Returns the spread of a result's ratios, times `scale`.
 
-    Where none is clean, of the steady ones, after "~".
+    Where none is clean, it is that of the steady ones, after "~".
     """
     found = result.ratios or result.steady_ratios
     mark = "~" if found and not result.ratios else ""
@@ -143,7 +143,7 @@ def shares(result: harness.Result, scale: float = 1.0) -> str:
 def against(ours: harness.Result, other: harness.Result) -> str:
     """Returns how many times as fast ours is: the ratio of the medians.
 
-    As `shares` has them; "" if one has none.
+    The ratios are those that `shares` shows; the text is empty if one has none.
     """
     for mark, mine, theirs in (("", ours.ratios, other.ratios), ("~", ours.steady_ratios, other.steady_ratios)):
         if mine and theirs:

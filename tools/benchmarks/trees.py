@@ -1,6 +1,6 @@
 """The images to measure on: a tree of one size, and the dataset built of it.
 
-Larger trees, made by repeating the images of one at places nearby.
+Larger trees are made by repeating the images of one at locations nearby.
 """
 
 import concurrent.futures
@@ -108,9 +108,7 @@ class EncoderImageOptions(SizedImageOptions):
 def resized(source: pathlib.Path, target: pathlib.Path, height_px: int, width_px: int, most: int = 0) -> pathlib.Path:
     """Copies a tree to images of one size, unless that exists.
 
-    Images of another size are resized.
-
-    A loader that resizes cannot be compared with the speed of decoding alone.
+    Images of another size are resized: a loader that resizes cannot be compared with the speed of decoding alone.
 
     Args:
         source: An imagery tree with a partition.
@@ -189,7 +187,7 @@ def _copy(path: pathlib.Path, target: pathlib.Path, size: tuple[int, int]) -> No
 def repeated(source: pathlib.Path, target: pathlib.Path, images: int) -> tuple[pathlib.Path, int]:
     """Makes a tree of at least so many images by links to another's.
 
-    Unless it exists.
+    One that exists stays.
 
     Args:
         source: An imagery tree with a partition beside it.

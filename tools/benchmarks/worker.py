@@ -71,7 +71,7 @@ def _peak_rss_mb() -> float:
 def _peak_of(process: psutil.Process) -> int:
     """Returns the most memory that a process has held, bytes.
 
-    The current amount, where the system does not record it.
+    Where the system does not record it, this is the current amount.
     """
     try:
         with open(f"/proc/{process.pid}/status", encoding="ascii", errors="replace") as status:

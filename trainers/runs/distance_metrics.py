@@ -1,6 +1,6 @@
-"""Distance metrics of predictions.
+"""Distance metrics of predictions: the content of metrics.json.
 
-metrics.json, beside a constant and a random guess on the same locations.
+They stand beside those of a constant and a random guess on the same locations.
 
 Distances are great circles in km from the true point to the predicted point; miles are km / 1.609344. The one
 exception is `report_mean_miles`, the course report's own metric: centroid of the true cell to centroid of the predicted
@@ -55,7 +55,7 @@ class Guesses:
 def top_cells(probabilities: np.ndarray, count: int = TOP) -> np.ndarray:
     """Returns the most probable cells of `[n, cells]`, `[n, min(count, cells)]`.
 
-    Among equals the lowest number.
+    Among equals the lowest number comes first.
     """
     return np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
 
@@ -181,9 +181,8 @@ def intervals(
 ) -> dict[str, list[float]]:
     """Returns 95 % percentile-bootstrap intervals over locations for each figure.
 
-    As [low, high].
-
-    `mean_miles_minus_constant_guess` is paired: both are resampled together, so below 0 the model is better.
+    Each is [low, high]. `mean_miles_minus_constant_guess` is paired: both are resampled together, so below 0 the model
+    is better.
     """
     distance_km = _in_pieces(geometry.haversine_km, guesses.truth, guesses.points)
     behind_km = distance_km - _in_pieces(geometry.haversine_km, constant.truth, constant.points)
@@ -257,7 +256,7 @@ def _interval_lines(limits: dict[str, list[float]]) -> list[str]:
 def _report_mean_miles(guesses: Guesses, cells: partition.Partition) -> float:
     """Returns the report's metric, over the locations that lie in a cell.
 
-    NaN if none does.
+    It is NaN if none does.
     """
     inside = guesses.cells >= 0
     if not inside.any():

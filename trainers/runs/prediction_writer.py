@@ -124,7 +124,7 @@ def _header(count: int) -> list[str]:
 def _rows(names: Sequence[str], guesses: distance_metrics.Guesses, probabilities: np.ndarray) -> Iterator[list[object]]:
     """Yields a line of predictions.csv for each location.
 
-    Truth, guess, distance, and the most probable cells.
+    It holds truth, guess, distance, and the most probable cells.
     """
     distance_km = geometry.haversine_km(guesses.truth, guesses.points)
     for row, name in enumerate(names):

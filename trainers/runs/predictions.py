@@ -1,6 +1,6 @@
 """Predictions of an evaluation.
 
-predictions.csv, probabilities.npy and their partition.
+They are predictions.csv, probabilities.npy and their partition.
 
 Coordinates and ids are in memory, 60 MB of a million locations; probabilities stay in their file until they are read.
 """
@@ -146,7 +146,7 @@ def read_partition(run_dir: str | os.PathLike[str]) -> partition.Partition:
 def median(found: Sequence[Prediction]) -> int:
     """Returns the row of the prediction with the median error.
 
-    The better of the two middle ones.
+    Of an even number of rows it is the better of the two middle ones.
     """
     return int(by_distance(found)[(len(found) - 1) // 2])
 
@@ -195,7 +195,7 @@ def _columns(found: Sequence[Prediction]) -> tuple[list[tuple[float, float]], li
 def _read_csv(path: pathlib.Path) -> tuple[string_array.Texts, np.ndarray]:
     """Returns the ids of all rows, and their truths and predictions.
 
-    `[n, 2, 2]` (lat, lon) degrees.
+    The latter are `[n, 2, 2]` (lat, lon) degrees.
     """
     if not path.is_file():
         raise errors.RunError(f"{path}: does not exist.", _evaluate(path.parent))

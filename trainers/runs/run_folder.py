@@ -1,6 +1,4 @@
-"""The run folder.
-
-Files of a training, and of the evaluation and prediction after it.
+"""The run folder: files of a training, its evaluation and its predictions.
 
 flags.cfg            the options, as a flag file: python -m trainers.train --flagfile=RUN/flags.cfg repeats the run
 partition.geojson    the cells the model chooses from
@@ -62,9 +60,9 @@ def claim(run_dir: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def start(run: train_options.RunOptions, flags: str, cells: partition.Partition, source: str = "") -> pathlib.Path:
-    """Makes a run folder with its flags and partition, or keeps an unfinished one.
+    """Makes a run folder with its flags and partition.
 
-    Unfinished and of the same training.
+    An unfinished one of the same training is kept.
 
     Args:
         run: The folder, and whether an earlier run is replaced.
@@ -213,7 +211,7 @@ def dataset_of(data: train_options.DataOptions) -> pathlib.Path:
 def cache_of(data: train_options.DataOptions, split: str = "") -> pathlib.Path:
     """Returns the local folder of a run's feature cache, or of a split of it.
 
-    Downloads it if it is a URL.
+    A URL is downloaded.
     """
     return session.local_path(data.cache_dir, *filter(None, [split]))
 
@@ -221,7 +219,7 @@ def cache_of(data: train_options.DataOptions, split: str = "") -> pathlib.Path:
 def cached_split(data: train_options.DataOptions, locations: evaluate_options.LocationOptions) -> pathlib.Path | None:
     """Returns the feature cache to evaluate a run on.
 
-    None if its images go through the encoder again.
+    There is none if its images go through the encoder again.
     """
     if locations.from_images or not data.cache_dir:
         return None
