@@ -32,8 +32,11 @@ FORMAT = 1
 OPEN, ACCEPTED = "open", "accepted"
 
 # Joins all panoramas of a location `place`, those of other months too. "0" follows "/", and positions have seven
-# decimals, so the index of the ids serves this.
-SHOTS = "JOIN panorama ON panorama.location_id >= place.location_id AND panorama.location_id < place.location_id || '0'"
+# decimals, so the index of the ids serves this; CROSS keeps SQLite from taking the tables in another order.
+SHOTS = (
+    "CROSS JOIN panorama ON panorama.location_id >= place.location_id"
+    " AND panorama.location_id < place.location_id || '0'"
+)
 
 _TABLES = """
 BEGIN;

@@ -185,7 +185,7 @@ def write_views(tree_dir: str | os.PathLike[str]) -> pathlib.Path:
             "SELECT place.cell, place.location_id, heading_deg, panorama.date, panorama.pano_id, panorama.copyright,"  # noqa: S608 - constants
             " panorama.source, panorama.licence, COALESCE(panorama.sequence, original.sequence),"
             " bytes, sha256, lat_deg, lon_deg, name"
-            " FROM arrival JOIN panorama AS place USING (pano_id) JOIN query USING (pano_id)"
+            " FROM query CROSS JOIN arrival USING (pano_id) JOIN panorama AS place USING (pano_id)"
             f" {scrape_journal.SHOTS}"
             " JOIN image ON image.pano_id = panorama.pano_id"
             " LEFT JOIN original ON original.pano_id = panorama.pano_id"
