@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from geods import errors
 from geods.cli import flags, program
+from geods.storage import files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +51,11 @@ class Options:
                 raise errors.OptionError(f"--{name}: is empty.", f"name a folder: --{name}=FOLDER")
         if self.worst < 0 or (self.worst and self.to != "geoguessr"):
             raise errors.OptionError(f"--worst={self.worst}: is for --to=geoguessr, 1 or more.", "leave it out")
-        source, out = pathlib.Path(self.source).resolve(), pathlib.Path(self.out).resolve()
         if self.to == "geoguessr":
-            if out.is_dir():
+            if pathlib.Path(self.out).is_dir():
                 raise errors.OptionError(f"--out={self.out}: is a folder.", "name the file to write: --out=map.json")
             return
-        if source == out or source in out.parents or out in source.parents:
-            raise errors.OptionError(f"--out={self.out}: is the source, inside it or around it.", "name another folder")
+        files.check_apart(self.out, self.source)
         if not 0 <= self.test_share < 1:
             raise errors.OptionError(f"--test_share={self.test_share}: is not a share.", "give 0 to 1, such as 0.05")
 

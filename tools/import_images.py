@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from geods import errors
 from geods.cli import flags, program
+from geods.storage import files
 
 if TYPE_CHECKING:
     from geods.geo import partition as partitions
@@ -83,9 +84,7 @@ class Options:
         for name, value in (("source", self.source), ("out", self.out)):
             if not value:
                 raise errors.OptionError(f"--{name}: is empty.", f"name a folder: --{name}=FOLDER")
-        source, out = pathlib.Path(self.source).resolve(), pathlib.Path(self.out).resolve()
-        if source == out or source in out.parents or out in source.parents:
-            raise errors.OptionError(f"--out={self.out}: is the source, inside it or around it.", "name another folder")
+        files.check_apart(self.out, self.source)
         if not (math.isfinite(self.same_place_m) and 0 <= self.same_place_m <= 10_000):
             raise errors.OptionError(f"--same_place_m={self.same_place_m:g}: is not 0 to 10,000.", "give metres")
         if not self.headings or not all(-360 <= heading <= 360 for heading in self.headings):
@@ -121,7 +120,7 @@ def main(options: Options) -> None:
     """Imports new photographs and prints a summary."""
     from geods.geo import partition as partitions
     from geods.imagery.photos import import_journal, import_settings, store
-    from geods.storage import disk_errors, files
+    from geods.storage import disk_errors
 
     source = files.check_folder(options.source, _source_hint(options.source))
     cells = partitions.read(options.partition)

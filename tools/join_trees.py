@@ -14,6 +14,7 @@ import pathlib
 
 from geods import errors
 from geods.cli import flags, program
+from geods.storage import files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +34,8 @@ class Options:
         if len(set(roots)) < 2 or len(set(roots)) < len(roots):
             problem = f"{', '.join(self.trees) or 'no tree'}: a join takes two or more different trees."
             raise errors.OptionError(problem, f"python -m tools.join_trees --out={self.out} TREE OTHER_TREE")
-        out = pathlib.Path(self.out).resolve()
-        for tree, root in zip(self.trees, roots, strict=True):
-            if root == out or root in out.parents or out in root.parents:
-                problem = f"--out={self.out}: is the tree {tree}, inside it or around it."
-                raise errors.OptionError(problem, "name another folder")
+        for tree in self.trees:
+            files.check_apart(self.out, tree, f"the tree {tree}")
 
 
 def main(options: Options) -> None:

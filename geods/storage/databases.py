@@ -41,6 +41,29 @@ def open_to_write(
     return connection
 
 
+def open_alone(path: str | os.PathLike[str], schema: str, timeout_s: float = 1) -> sqlite3.Connection:
+    """Opens a store that no other process may open until it is closed.
+
+    Args:
+        path: The file; made if need be, its folder not. Empty for a temporary file that closing removes.
+        schema: SQL script that makes the tables that are missing.
+        timeout_s: How long to wait for another process.
+
+    Raises:
+        sqlite3.DatabaseError: If another process has it open, or it is something else, or cannot be written.
+    """
+    connection = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("COMMIT")
+        connection.executescript(schema)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def copy(path: pathlib.Path, target: pathlib.Path) -> None:
     """Copies a store as it is between two changes, also while others write it."""
     with contextlib.closing(open_to_read(path)) as source, contextlib.closing(sqlite3.connect(target)) as copied:

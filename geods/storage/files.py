@@ -164,11 +164,7 @@ def check_file(path: str | os.PathLike[str], next_step: str) -> pathlib.Path:
     Raises:
         MissingFileError: If it is not; the message ends with `next_step`.
     """
-    found = pathlib.Path(path)
-    if not found.is_file():
-        kind = "is a folder, not a file" if found.is_dir() else "does not exist"
-        raise errors.MissingFileError(f"{found}: {kind}.", next_step)
-    return found
+    return _checked(pathlib.Path(path), "file", "folder", next_step)
 
 
 def check_folder(path: str | os.PathLike[str], next_step: str) -> pathlib.Path:
@@ -177,11 +173,22 @@ def check_folder(path: str | os.PathLike[str], next_step: str) -> pathlib.Path:
     Raises:
         MissingFileError: If it is not; the message ends with `next_step`.
     """
-    found = pathlib.Path(path)
-    if not found.is_dir():
-        kind = "is a file, not a folder" if found.is_file() else "does not exist"
-        raise errors.MissingFileError(f"{found}: {kind}.", next_step)
-    return found
+    return _checked(pathlib.Path(path), "folder", "file", next_step)
+
+
+def _checked(path: pathlib.Path, kind: str, other: str, next_step: str) -> pathlib.Path:
+    is_kind = {"file": path.is_file, "folder": path.is_dir}
+    if not is_kind[kind]():
+        problem = f"is a {other}, not a {kind}" if is_kind[other]() else "does not exist"
+        raise errors.MissingFileError(f"{path}: {problem}.", next_step)
+    return path
+
+
+def check_apart(out: str, source: str, what: str = "the source") -> None:
+    """Raises OptionError if --out is a source, inside it or around it."""
+    made, read = pathlib.Path(out).resolve(), pathlib.Path(source).resolve()
+    if made == read or made in read.parents or read in made.parents:
+        raise errors.OptionError(f"--out={out}: is {what}, inside it or around it.", "name another folder")
 
 
 def sync(path: pathlib.Path) -> None:

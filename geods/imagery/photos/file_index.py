@@ -18,6 +18,7 @@ import numpy as np
 
 from geods import errors
 from geods.imagery.photos import photo
+from geods.storage import databases
 
 _HEADING = re.compile(r"\d{1,3}(\.\d+)?", re.ASCII)
 # More files of one name in folders of one name are several anyway.
@@ -154,12 +155,12 @@ class PhotoIndex:
 
     def _walked(self) -> sqlite3.Connection:
         """Returns a database of all files."""
-        # The empty name makes a file of SQLite's own, deleted when it is closed.
-        database = sqlite3.connect("")
-        database.execute("CREATE TABLE files (stem TEXT, parent TEXT, file TEXT)")
+        database = databases.open_alone("", "CREATE TABLE files (stem TEXT, parent TEXT, file TEXT)")
         files = (file for file in photo.walk(self.folder) if photo.is_text(file))
         rows = ((_stem(file.rpartition("/")[2]), f"/{file}".split("/")[-2], file) for file in files)
+        database.execute("BEGIN")
         database.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
+        database.execute("COMMIT")
         database.execute("CREATE INDEX by_stem ON files (stem, parent)")
         database.execute("CREATE INDEX by_parent ON files (parent)")
         return database

@@ -13,7 +13,7 @@ import numpy as np
 from geods import errors
 from geods.geo import geometry
 from geods.imagery.photos import photo
-from geods.storage import disk_errors
+from geods.storage import databases, disk_errors
 
 NAME = "import.sqlite"
 CREDITS = ("file", "creator", "licence", "source_id", "sequence", "country")
@@ -83,19 +83,13 @@ class Journal:
         self.path = root / NAME
         try:
             root.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self.path, timeout=1, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise errors.TreeError(f"{root}: cannot be written ({error}).", "name another folder") from error
-        try:
             # Held until it is closed: two imports at once would number their views alike.
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("BEGIN EXCLUSIVE")
-            self._database.execute("COMMIT")
-            self._database.executescript(_SCHEMA)
+            self._database = databases.open_alone(self.path, _SCHEMA)
             if not any(name == "panorama" for _, name, *_ in self._database.execute("PRAGMA table_info(photos)")):
                 self._database.executescript("".join(_RENEW))
-        except sqlite3.Error as error:
-            self._database.close()
+        except (OSError, sqlite3.Error) as error:
+            if isinstance(error, OSError) or "unable to open" in str(error):
+                raise errors.TreeError(f"{root}: cannot be written ({error}).", "name another folder") from error
             if refusal := disk_errors.as_disk_error(self.path, error):
                 raise refusal from error
             locked = "locked" in str(error)
