@@ -33,7 +33,7 @@ _LOCATION = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
 _CELL = re.compile(r"-?\d+", re.ASCII)
 _VIEW = re.compile(r"(?:view(\d+)|(\d+(?:\.\d+)?))(?:_(\d{4}-\d{2}))?\.jpe?g", re.IGNORECASE | re.ASCII)
 _REPORT_VIEW = re.compile(r"\s*(\d+)\s*-\s*(\d{4})\s*-\s*(\d{1,2})\s*\.jpe?g\s*", re.IGNORECASE | re.ASCII)
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -179,13 +179,13 @@ def test_headings():
 
 
 def test_images_that_no_row_names_are_yielded_last(tmp_path):
-    put(tmp_path, "a.jpg", "in/b.jpg", "in/c.jpg", "e\u0301.jpg")
+    put(tmp_path, "a.jpg", "in/b.jpg", "in/c.jpg", "in/d.jfif", "e\u0301.jpg")
     path = tmp_path / "table.csv"
     # One row without a position names its image all the same.
-    path.write_text("file,lat,lon\na.jpg,41.5,-97\nc,,\n\u00e9.jpg,41.5,-97\n")
+    path.write_text("file,lat,lon\na.jpg,41.5,-97\nc,,\nd,41.5,-97\n\u00e9.jpg,41.5,-97\n")
     *_, last = found = list(table.photos(path, tmp_path, table_columns.find(path, {})))
-    assert [item.file for item in found if isinstance(item, photo.Photo)] == ["a.jpg", "e\u0301.jpg"]
-    assert (last.reason, last.error.problem, len(found)) == ("unnamed", "in/b.jpg: no row names it.", 4)
+    assert [item.file for item in found if isinstance(item, photo.Photo)] == ["a.jpg", "in/d.jfif", "e\u0301.jpg"]
+    assert (last.reason, last.error.problem, len(found)) == ("unnamed", "in/b.jpg: no row names it.", 5)
 
 
 def test_index_finds_paths_names_and_ids(tmp_path):
