@@ -73,8 +73,8 @@ def _check(folder: pathlib.Path, path: pathlib.Path, data: train_options.DataOpt
     if not (folder / cache_format.INDEX).is_file():
         raise errors.CacheError(f"{folder}: no feature cache there; the recipe stands on {data.features}.", step)
     pooling, wanted = cache_format.read_index(folder)["key"]["pooling"], _flag("pooling", path)
-    # A head pools whole maps itself, but for moments.
-    if pooling != wanted and (pooling != "none" or wanted == "moments"):
+    # Heads pool whole maps themselves.
+    if pooling not in (wanted, "none"):
         problem = f"{folder}: holds features of --pooling={pooling}, but the recipe stands on {data.features}, "
         raise errors.CacheError(f"{problem}--pooling={wanted}.", f"{step}; or take these as they are: --features=")
 
