@@ -15,7 +15,7 @@ PACKAGE_DATA = {
     # Without the first four an installed builder has no description, citation or tags.
     "geods": ["README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv", "py.typed"],
     "model": ["py.typed"],
-    "trainers": ["recipes/*.cfg", "plots/assets/*", "py.typed"],
+    "trainers": ["recipes/*.cfg", "recipes/features/*.cfg", "plots/assets/*", "py.typed"],
     "tools": ["py.typed"],
 }
 

@@ -66,7 +66,8 @@ def explain(error: Exception, known: Sequence[str]) -> errors.GeodsError:
 
 _REPEATED = """Flags may also stand in a file, one a line: --flagfile=FILE. Where two lines of a file, or a file and the
 command line, give the same flag, the later one counts. The command line itself gives a flag once, unless its help
-allows more."""
+allows more. --recipe=best is the flag file trainers/recipes/best.cfg, wherever the project is installed."""
+_RECIPES = pathlib.Path(__file__).parents[2] / "trainers" / "recipes"
 NO_NEXT = "GEODS_NO_NEXT"
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130
@@ -235,13 +236,28 @@ def check_repeated(words: Sequence[str], known: flags.FlagValues) -> None:
 
 
 def _brought(word: str) -> str:
-    """Returns a word of the command line; a flag file that is a URL is brought here."""
+    """Returns a word of the command line with the local path of a flag file."""
     flag, equals, path = word.partition("=")
+    if equals and flag.lstrip("-") == "recipe" and "recipe" not in flags.FLAGS:
+        return f"--flagfile={_recipe(path)}"
     return (
         f"{flag}={session.local_path(path)}"
         if equals and flag.lstrip("-") == "flagfile" and urls.is_url(path)
         else word
     )
+
+
+def _recipe(name: str) -> pathlib.Path:
+    """Returns the flag file of a recipe, wherever the project is installed.
+
+    Raises:
+        OptionError: If there is none of that name.
+    """
+    names = [path.relative_to(_RECIPES).with_suffix("").as_posix() for path in sorted(_RECIPES.rglob("*.cfg"))]
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1) or names
+        raise errors.OptionError(f"--recipe={name}: there is no such recipe.", f"write --recipe={', '.join(close)}")
+    return _RECIPES / f"{name}.cfg"
 
 
 def _call(

@@ -53,6 +53,7 @@ def test_wheel_holds_the_four_packages_and_nothing_else(wheel_names):
         "geods/py.typed",
         "geods/simulation/worlds.py",
         "trainers/recipes/mlp.cfg",
+        "trainers/recipes/features/textures.cfg",
     ],
 )
 def test_wheel_holds_the_files_that_are_not_code(wheel_names, name):

@@ -1,6 +1,7 @@
 """Options from flags and flag files, and answers to mistakes."""
 
 import dataclasses
+import pathlib
 import subprocess
 import sys
 from typing import Literal
@@ -136,8 +137,12 @@ def test_a_flag_is_given_once_or_refused_by_name(words, problem):
 
 PROGRAM = """
 import dataclasses
+<<<<<<< HEAD
 import os
 import signal
+=======
+import pathlib
+>>>>>>> 738f4b1 (--recipe=best finds a recipe wherever geods is installed; features' recipes are in the wheel)
 from geods import errors
 from geods.cli import flags, program
 
@@ -215,3 +220,12 @@ def test_hook_hides_tracebacks_of_mistakes_only():
         )
         assert done.returncode == 1
         assert ("Traceback" not in done.stderr) == hidden
+
+
+def test_a_recipe_is_its_flag_file_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("best", "features/textures"):
+        flag, _, path = cli_program._brought(f"--recipe={name}").partition("=")
+        assert (flag, pathlib.Path(path).is_file()) == ("--flagfile", True)
+    with pytest.raises(errors.OptionError, match=r"--recipe=\.\./setup: there is no such recipe"):
+        cli_program._brought("--recipe=../setup")

@@ -70,6 +70,7 @@ HERE = {
     "value is no number": Mistake("trainers.train --epochs=many", "epochs.*many", "--help"),
     "value is none of the words": Mistake("trainers.extract --pooling=average", "pooling=average", "--pooling=avg"),
     "word without a flag": Mistake("trainers.train runs/mlp", "unexpected words: runs/mlp", "--name=value"),
+    "recipe unknown": Mistake("trainers.train --recipe=mpl", "no such recipe", "--recipe=mlp"),
     "recipe misspelt": Mistake("trainers.train --flagfile=trainers/recipes/mpl.cfg", "mpl", r"recipes/mlp\.cfg"),
     "flag file of another program": Mistake(
         "trainers.train --flagfile={here}/a.cfg", "images_per_s", "--help", text("a.cfg", "--images_per_s=3\n")

@@ -24,7 +24,7 @@ def maps(maps_of):
 @pytest.fixture
 def flags(data_dir, maps):
     return (
-        *("--flagfile=trainers/recipes/best.cfg", f"--data_dir={data_dir}", "--config=random"),
+        *("--recipe=best", f"--data_dir={data_dir}", "--config=random"),
         f"--cache_dir={maps}",
     )
 
