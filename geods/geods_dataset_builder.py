@@ -221,9 +221,9 @@ class Builder(dataset_builder.FileReaderBuilder):
         text += f"  {seconds:.1f} s, in {self.data_path}\n{program.next_line(f'python -m trainers.extract {data}')}"
         text = text.rstrip("\n")
         if tfds_command.is_brief():
-            self.info.summary = text
+            self.info.summary = text.rstrip()
         else:
-            print(text)
+            print(text, end="")
 
     def _log_download_bytes(self) -> None:
         if not tfds_command.is_brief():
