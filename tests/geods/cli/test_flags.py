@@ -137,12 +137,8 @@ def test_a_flag_is_given_once_or_refused_by_name(words, problem):
 
 PROGRAM = """
 import dataclasses
-<<<<<<< HEAD
 import os
 import signal
-=======
-import pathlib
->>>>>>> 738f4b1 (--recipe=best finds a recipe wherever geods is installed; features' recipes are in the wheel)
 from geods import errors
 from geods.cli import flags, program
 
