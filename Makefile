@@ -1,4 +1,6 @@
 # make demo     every step on a simulated world: no key, no download, 2 to 6 minutes after the install
+# make report   the course report's method and figures on a simulated world, at most 10 minutes; TREE= for images of your own at
+#               its own size, REPORT='--backbone_weights=random --height_px=128 --width_px=256 --epochs=2' for a quick look
 # make test     lint, types and all tests
 # make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
 # make bench-scale  what grows with the number of locations: SIZES=1000,10000,100000,1000000 for more, hours
@@ -10,6 +12,8 @@
 PYTHON ?= python3
 BOUNDARY ?= us
 IMAGES ?=
+TREE ?=
+REPORT ?=
 SIZES ?= 1000,10000
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,10 +27,13 @@ SUPPORT := $(subst $(empty) $(empty),:,$(wildcard tests/support tests/support/*/
 
 BENCHMARKS := input build features head job
 
-.PHONY: demo test bench bench-scale soak lint install clean
+.PHONY: demo report test bench bench-scale soak lint install clean
 
 demo: install
 	$(BIN)/python -m tools.demo --out=demo
+
+report: install
+	$(BIN)/python -m tools.report --out=report --tree=$(TREE) $(REPORT)
 
 test: install lint
 	$(BIN)/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile --no-loadscope-reorder
@@ -63,4 +70,4 @@ $(VENV)/installed: setup.py pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo benchmark mutants *.egg-info
+	rm -rf $(VENV) demo report benchmark mutants *.egg-info

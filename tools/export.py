@@ -62,7 +62,7 @@ def main(options: Options) -> None:
     from trainers.evaluation import exported, model_card, predictor
 
     formats.check_libraries(options.format)
-    model = predictor.Predictor.load(folder)
+    model = predictor.Predictor(folder)
     formats.check_exportable(model.network, options.format)
     given = exported.batches(model, exported.read_jpegs(model, options.images, options.compared_locations))
     serving = graph.frozen(model.network, exported.decoder(model) if options.format == "saved_model" else None)

@@ -4,7 +4,9 @@
     python -m tools.predict --run_dir=runs/mlp TREE --top=10 --all_cells
 
 Each word is a JPEG, a folder of JPEGs (one prediction an image), or images in a layout that tools.convert_tree reads
-(one prediction a location, from all its views, with its distance from the true point). The start takes about six
+(one prediction a location, from all its views, with its distance from the true point; with --views=single, the default
+of runs on --config=report, one an image). One image whose own name, or that of its folder, gives a latitude and a
+longitude is such a location too. The start takes about six
 seconds; then 2 CPU cores do about 70 images of 150 x 300 pixels a second with MobileNetV2. A line holds:
 
     {"file": "photograph.jpg", "views": 1, "lat_deg": 39.7, "lon_deg": -104.9,
@@ -25,6 +27,7 @@ from typing import Literal
 
 from geods import errors
 from geods.cli import flags, program
+from trainers.options import stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Options:
     """Images to predict, and the run to do it with."""
 
     run_dir: str = flags.option("", "Run folder that trainers.train wrote.", path="in")
+    checkpoint: str = flags.option("", stages.CHECKPOINT_HELP)
+    views: Literal["auto", "single", "all"] = flags.option("auto", stages.VIEWS_HELP)
     top: int = flags.option(5, "How many of the most probable cells to print.")
     all_cells: bool = flags.option(False, "Print the probability of every cell too.")
     batch_size: int = flags.option(16, "Images or locations at once.")
@@ -63,9 +68,11 @@ def main(options: Options) -> None:
     from geods.tree import named_images
     from trainers.runs import run_folder
 
-    run_folder.check_run(options.run_dir)
+    run = run_folder.check_run(options.run_dir, options.checkpoint)
     # Before TensorFlow, because a word that names nothing is to be answered at once.
     locations = [location for word in options.images for location in named_images.find(word)]
+    if run_folder.options_of(run).data.is_single(options.views):
+        locations = named_images.single_views(locations)
     with tempfile.TemporaryDirectory() as folder:
         ready = prepared.prepare(locations, pathlib.Path(folder), options.on_bad_image == "skip")
         for text in ready.lines():
@@ -73,7 +80,7 @@ def main(options: Options) -> None:
         program.import_quietly("tensorflow")
         from trainers.evaluation import answers, predictor
 
-        model = predictor.Predictor.load(options.run_dir)
+        model = predictor.Predictor(run, options.checkpoint)
         wanted = (options.batch_size, options.top, options.all_cells)
         for line in answers.predict(model, ready.locations, *wanted, ready.facts):
             print(json.dumps(line, allow_nan=False))

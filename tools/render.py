@@ -143,13 +143,16 @@ def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thu
     from trainers.runs import run_folder
 
     source = options.imagery or _evaluated_tree(pathlib.Path(options.predictions or options.run_dir))
+    # Rows of single images are named <location_id>+<heading>.
+    of = {name: re.sub(r"\+(view)?[\d.]+$", "", name) for name in location_ids}
     if source:
-        found = thumbnails.from_tree(session.local_path(source), location_ids)
+        found = thumbnails.from_tree(session.local_path(source), of.values())
     else:
         program.import_quietly("tensorflow")
         data = run_folder.options_of(pathlib.Path(options.run_dir)).data
         source = data.data_dir
-        found = thumbnails.from_dataset(run_folder.dataset_of(data), data.config, location_ids)
+        found = thumbnails.from_dataset(run_folder.dataset_of(data), data.config, of.values())
+    found = {name: found[location_id] for name, location_id in of.items() if location_id in found}
     if not found:
         raise errors.RunError(f"{source}: holds none of the predicted locations.", "name their tree: --imagery=TREE")
     print(f"images     of {len(found):,} of the page's {len(location_ids):,} locations, from {source}")

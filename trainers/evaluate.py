@@ -2,11 +2,13 @@
 
     python -m trainers.evaluate --run_dir=runs/mlp
     python -m trainers.evaluate --run_dir=runs/mlp --imagery=tree --out=runs/mlp/on_tree
+    python -m trainers.evaluate --run_dir=runs/report_6m --checkpoint=chunk_003 --out=runs/report_6m/chunk_003
 
 The first uses the test split, from the run's feature cache if that has it (seconds) or else from the images. The
-second runs the whole network on any imagery tree (about 30 images/s for MobileNetV2 at 200x400 on 2 cores). Prints a
-table; writes metrics.json, predictions.csv (a line a location) and probabilities.npy (float16, a row a line) to the run
-folder or --out.
+second runs the whole network on any imagery tree (about 30 images/s for MobileNetV2 at 200x400 on 2 cores). The third
+measures the model after one chunk of --schedule=chunked. With --views=single, the default of runs on --config=report,
+every image is a row of its own. Prints a table; writes metrics.json, predictions.csv (a line a row) and
+probabilities.npy (float32, a row a line) to the run folder or --out.
 """
 
 from geods.cli import program
@@ -17,7 +19,7 @@ def main(settings: evaluate_options.EvaluateOptions) -> None:
     """Evaluates one run."""
     from trainers import preflight
 
-    preflight.check_evaluate(settings.run_dir, settings.locations)
+    preflight.check_evaluate(settings)
     program.import_quietly("tensorflow")
     from trainers.evaluation import evaluation
 

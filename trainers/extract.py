@@ -21,14 +21,16 @@ def main(settings: extract_options.ExtractOptions) -> None:
     settings = flags.replace(settings, cache_dir=named_features.cache_dir_of(settings.cache))
     preflight.check_extract(settings)
     program.import_quietly("tensorflow")
+    from geods.dataset import splits
     from trainers.features import extraction
 
     extraction.extract(settings)
     recipe = named_features.RECIPES.get(settings.cache.features, "")
     recipe = recipe or _recipe(settings.encoder.pooling, settings.data.variants)
+    unseen = "" if splits.VALIDATION in settings.cache.splits else " --validation_split="
     program.print_next(
         f"python -m trainers.train --flagfile=trainers/recipes/{recipe}.cfg --data_dir={settings.data.data_dir} "
-        f"--config={settings.data.config} --cache_dir={settings.cache.cache_dir} --run_dir=runs/{recipe}"
+        f"--config={settings.data.config}{unseen} --cache_dir={settings.cache.cache_dir} --run_dir=runs/{recipe}"
     )
 
 

@@ -10,7 +10,7 @@ import os
 import pathlib
 
 from geods import errors
-from geods.dataset import dataset_folder
+from geods.dataset import dataset_folder, splits
 from geods.geo import partition
 from geods.input import nvimagecodec_decoder
 from geods.storage import files
@@ -52,30 +52,35 @@ def check_train(settings: train_options.TrainOptions) -> None:
     run_folder.check_unfinished(settings.run)
     if settings.cells.partition:
         partition.read(settings.cells.partition)
-    splits = [split for split in (data.train_split, data.validation_split) if split]
+    if data.config == "report" and data.validation_split == splits.VALIDATION and not data.folds:
+        problem = "--config=report: has no validation split, as the report had none."
+        raise errors.DatasetError(problem, "train all epochs unseen: --validation_split=")
+    names = [split for split in (data.train_split, data.validation_split) if split]
     if streaming.imagery:
         _check_encoder(settings.encoder)
         if not streaming.follow:
             layouts.detect(streaming.imagery)
         return
     if not settings.cells.partition or not data.cache_dir:
-        dataset_folder.check_built(data.data_dir, data.config, () if data.cache_dir else splits)
+        dataset_folder.check_built(data.data_dir, data.config, () if data.cache_dir else names)
     if not data.cache_dir:
         _check_encoder(settings.encoder)
     elif data.folds:
         joined_cache.open_all(data.cache_dir)
     else:
-        for split in splits:
+        for split in names:
             feature_cache.FeatureCache(pathlib.Path(data.cache_dir, split))
 
 
-def check_evaluate(run_dir: str, locations: evaluate_options.LocationOptions) -> None:
+def check_evaluate(settings: evaluate_options.EvaluateOptions) -> None:
     """Checks the inputs of trainers.evaluate.
 
     Raises:
-        GeodsError: If there is no such run, or its locations are missing.
+        GeodsError: If there is no such run or checkpoint, or its locations are missing.
     """
-    data = run_folder.data_of(run_folder.check_run(run_dir), locations)
+    folder, locations = run_folder.check_run(settings.run_dir, settings.checkpoint), settings.locations
+    run_folder.model_of(folder, settings.checkpoint)
+    data = run_folder.data_of(folder, locations)
     if locations.imagery:
         layouts.detect(locations.imagery)
     elif not data.folds and run_folder.cached_split(data, locations) is None:

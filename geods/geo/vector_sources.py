@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,14 @@ from geods.storage import files
 SUFFIXES = (".shp", ".geojson", ".json", ".topojson", ".gpkg", ".kml", ".fgb", ".parquet", ".gml")
 NAMES_SHOWN = 8
 _GDB = ".gdb"
+# Protocols 2 to 5, then a frame, a global, a tuple, a list, a dictionary or an object by its module.
+_PICKLE, _HEAD_BYTES = re.compile(rb"\x80[\x02-\x05][\x95c(\]})\x8c]", re.DOTALL), 3
+# The report's usaPoly.pkl holds an array of (lat, lon).
+_FROM_PICKLE = (
+    "if you trust it, write GeoJSON: python -c \"import pickle, shapely; p = pickle.load(open('{path}', 'rb')); "
+    "p = p if hasattr(p, 'geom_type') else shapely.Polygon(p[:, ::-1]); "
+    "open('boundary.geojson', 'w').write(shapely.to_geojson(p))\", then give --boundary=boundary.geojson"
+)
 
 
 def check_source(path: str) -> pathlib.Path:
@@ -19,11 +28,17 @@ def check_source(path: str) -> pathlib.Path:
 
     Raises:
         MissingFileError: If there is none.
+        BoundaryError: If it is a pickle.
     """
     found = pathlib.Path(path)
     if found.is_dir() and found.suffix.lower() == _GDB:
         return found
-    return files.check_file(path, "give the path of a boundary file, or --boundary=us or --boundary=demo")
+    found = files.check_file(path, "give the path of a boundary file, or --boundary=us or --boundary=demo")
+    with found.open("rb") as source:
+        if _PICKLE.match(source.read(_HEAD_BYTES)):
+            problem = f"{path}: is a pickle, which can run any code when it is read; it is not read."
+            raise errors.BoundaryError(problem, _FROM_PICKLE.format(path=path))
+    return found
 
 
 def sha256_of_source(path: pathlib.Path) -> str:

@@ -1,7 +1,9 @@
 """Images named on a command line: an image, a folder of images, or a tree."""
 
+import dataclasses
 import math
 import pathlib
+from collections.abc import Iterable
 
 from geods import errors
 from geods.storage import files
@@ -11,7 +13,7 @@ from geods.tree import imagery_tree, layouts
 def find(word: str) -> list[imagery_tree.Location]:
     """Returns the locations of a path: a tree's, or one for each image.
 
-    Those have unknown coordinates.
+    An image that is named alone has the coordinates in its name or in that of its folder; all others have none.
 
     Raises:
         MissingFileError: If there is no such file or folder.
@@ -22,7 +24,22 @@ def find(word: str) -> list[imagery_tree.Location]:
         return _find_in_folder(path)
     if path.suffix.lower() == ".csv":
         return list(layouts.read(path))
-    return [_image(files.check_file(path, "name a JPEG, a folder of JPEGs or an imagery tree"))]
+    image = _image(files.check_file(path, "name a JPEG, a folder of JPEGs or an imagery tree"))
+    try:
+        location_id, _ = layouts.split_name(path.resolve().as_posix())
+        lat_deg, lon_deg = imagery_tree.parse_location(location_id, word)
+    except errors.GeodsError:
+        return [image]
+    return [dataclasses.replace(image, lat_deg=lat_deg, lon_deg=lon_deg)]
+
+
+def single_views(locations: Iterable[imagery_tree.Location]) -> list[imagery_tree.Location]:
+    """Returns each view as a location of its own, whose name is its path."""
+    return [
+        dataclasses.replace(location, location_id=str(view.path), views=(view,))
+        for location in locations
+        for view in location.views
+    ]
 
 
 def _find_in_folder(folder: pathlib.Path) -> list[imagery_tree.Location]:

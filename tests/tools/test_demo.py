@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import pathlib
 import subprocess
 import types
 
@@ -13,12 +14,14 @@ from absl import flags
 
 from geods import errors
 from geods.cli import flags as cli_flags
-from tools import demo
+from tools import demo, report, steps
 
 PROGRAMS = {
     "tools.make_partition": "tools.make_partition",
     "tools.scrape": "tools.scrape",
     "tools.render": "tools.render",
+    "tools.simulate_tree": "tools.simulate_tree",
+    "tools.convert_tree": "tools.convert_tree",
     "trainers.extract": "trainers.options.extract_options:ExtractOptions",
     "trainers.train": "trainers.options.train_options:TrainOptions",
     "trainers.evaluate": "trainers.options.evaluate_options:EvaluateOptions",
@@ -29,7 +32,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     return starts.ended(starts.HEAVY, ["tools.demo", *arguments], dict(os.environ))
 
 
-def parsed(step: demo.Step) -> types.SimpleNamespace:
+def parsed(step: steps.Step) -> types.SimpleNamespace:
     """The options that a step's program makes of its arguments."""
     module, _, name = PROGRAMS[step.arguments[1]].partition(":")
     options_class = getattr(importlib.import_module(module), name or "Options")
@@ -42,9 +45,9 @@ def parsed(step: demo.Step) -> types.SimpleNamespace:
 
 
 @pytest.fixture
-def road(monkeypatch) -> list[demo.Step]:
+def road(monkeypatch) -> list[steps.Step]:
     monkeypatch.chdir(checkout.REPO)
-    return demo.steps(demo.Options())
+    return demo.road(demo.Options())
 
 
 def test_the_whole_road_is_run_in_order(road):
@@ -79,9 +82,23 @@ def test_the_shown_commands_can_be_typed_in_the_project_root(road):
     assert not any(str(checkout.REPO) in argument for step in road for argument in step.arguments)
 
 
+def test_the_report_s_programs_take_their_arguments(monkeypatch):
+    monkeypatch.chdir(checkout.REPO)
+    road = report.road(report.Options())
+    begin = ["tools.make_partition", "tools.simulate_tree", "tools.convert_tree", "tools.render"]
+    assert [step.arguments[1] for step in road[:4]] == begin
+    for step in road:
+        if not step.log:
+            assert parsed(step)
+    trained = [parsed(step) for step in road if step.arguments[1] == "trainers.train"]
+    assert [pathlib.Path(one.run_dir).name for one in trained] == list(report.Options().recipes)
+    assert {(one.config, one.validation_split, one.epochs) for one in trained} == {("report", "", 5)}
+    assert [one.schedule for one in trained] == ["chunked"] * 4 + ["plain"] * 2
+
+
 def test_epochs_are_the_recipe_s_unless_given():
-    assert parsed(demo.steps(demo.Options(epochs=2))[4]).epochs == 2
-    assert not any("--epochs" in argument for argument in demo.steps(demo.Options())[4].arguments)
+    assert parsed(demo.road(demo.Options(epochs=2))[4]).epochs == 2
+    assert not any("--epochs" in argument for argument in demo.road(demo.Options())[4].arguments)
 
 
 def test_an_empty_folder_name_is_refused():
@@ -103,17 +120,17 @@ def test_a_failing_step_ends_the_demo_with_its_code_and_the_command_to_repeat(tm
 
 def test_a_failing_step_with_a_log_shows_its_end(tmp_path, capfd):
     log = tmp_path / "log"
-    step = demo.Step("a thing", ("-c", "import sys; print('the cause'); sys.exit(7)"), str(log))
+    step = steps.Step("a thing", ("-c", "import sys; print('the cause'); sys.exit(7)"), str(log))
     with pytest.raises(SystemExit) as ended:
-        demo._run(step, 3, demo.Options())
+        steps._run(step, 3, "tools.demo")
     assert ended.value.code == 7
     assert "the cause\nerror: step 3, a thing, ended with code 7" in capfd.readouterr().err
 
 
 def test_a_step_ended_by_a_signal_gives_the_shell_s_code():
-    step = demo.Step("a thing", ("-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    step = steps.Step("a thing", ("-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
     with pytest.raises(SystemExit) as ended:
-        demo._run(step, 1, demo.Options())
+        steps._run(step, 1, "tools.demo")
     assert ended.value.code == 128 + 9
 
 

@@ -48,7 +48,10 @@ def test_the_same_command_does_nothing_again(board):
         ({"recipes": ("linear", "linear@maps")}, "two have the same name"),
         ({"recipes": ()}, "name recipes"),
         ({"folds": 1}, "is no division"),
-        ({"recipes": ("linear@walls",)}, r"not known which features(.|\n)*blocks, maps, peaks, pooled, textures"),
+        (
+            {"recipes": ("linear@walls",)},
+            r"not known which features(.|\n)*blocks, maps, peaks, pooled, textures",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused(changed, message):

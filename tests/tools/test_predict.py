@@ -49,7 +49,7 @@ def imagery(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(run):
-    return predictor.Predictor.load(run)
+    return predictor.Predictor(run)
 
 
 def predicted(model, *words, **options):
@@ -193,6 +193,21 @@ def test_main_prints_a_line_each(capsys, run, plain):
     predict.main(predict.Options(str(run), images=(str(plain),), top=1))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [len(line["top_cells"]) for line in lines] == [1, 1, 1]
+
+
+def test_single_images_of_known_places_have_their_distance(capsys, run, imagery, tmp_path):
+    printed = tmp_path / "0 + 42.775957,-124.0667758 + 0 - 2009 - 07.jpg"
+    printed.write_bytes(drawn_trees.jpeg(0))
+    predict.main(predict.Options(str(run), images=(str(printed), str(imagery)), views="single"))
+    first, *others = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (first["true_lat_deg"], first["true_lon_deg"]) == (42.775957, -124.0667758)
+    assert first["distance_miles"] > 0
+    assert [line["file"] for line in [first, *others]] == [str(printed), *map(str, imagery_tree_files(imagery))]
+    assert all(line["views"] == 1 and "distance_miles" in line for line in others)
+
+
+def imagery_tree_files(root):
+    return imagery_tree.view_paths(imagery_tree.read(root))
 
 
 def test_a_bad_image_on_the_command_line_ends_in_one_error(run, plain, tmp_path):

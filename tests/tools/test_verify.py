@@ -173,7 +173,7 @@ def test_another_partition_with_as_many_cells_is_refused_with_the_model(run_dir,
     text = (folder / run_folder.PARTITION).read_text()
     (folder / run_folder.PARTITION).write_text(text.replace("-120.0", "-119.5"))
     with pytest.raises(errors.RunError, match=r"partition\.geojson: (.|\n)*put back the run's own"):
-        predictor.Predictor.load(folder)
+        predictor.Predictor(folder)
 
 
 def test_the_program_reads_all_kinds_and_ends_with_2_where_something_is_damaged(data_dir, cache_dir, run_dir, tmp_path):

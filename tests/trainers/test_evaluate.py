@@ -11,10 +11,13 @@ import pytest
 import road
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from geods.dataset import dataset_reader
 from geods.geo import partition
-from trainers.evaluation import predictor
-from trainers.runs import predictions, run_folder
+from geods.tree import layouts
+from trainers.evaluation import evaluation, predictor
+from trainers.options import evaluate_options
+from trainers.runs import distance_metrics, predictions, run_folder
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +51,11 @@ def test_predictions_are_one_line_a_location_and_agree_with_the_probabilities(ev
         rows = list(csv.DictReader(source))
     probabilities = np.load(run / run_folder.PROBABILITIES)
     assert len(rows) == len(probabilities) == metrics["locations"]
-    assert np.allclose(probabilities.astype(float).sum(axis=1), 1, atol=5e-3)
+    assert np.allclose(probabilities.astype(float).sum(axis=1), 1, atol=1e-6)
+    labels = np.array([int(row["cell"]) for row in rows])
+    assert (probabilities.argmax(axis=1) == labels).mean() == metrics["top1_cell"]
     for row, shares in zip(rows, probabilities, strict=True):
-        assert float(row["top1_probability"]) == pytest.approx(float(shares.max()), abs=1e-3)
+        assert float(row["top1_probability"]) == pytest.approx(float(shares.max()), abs=1e-6)
         assert [row["lat_deg"], row["lon_deg"]] == [repr(float(part)) for part in row["location_id"].split(",")]
     mean_km = np.mean([float(row["distance_km"]) for row in rows])
     assert mean_km == pytest.approx(metrics["mean_km"], abs=1e-3)
@@ -62,6 +67,25 @@ def test_images_and_cache_give_the_same_figures(evaluated, run_dir, tmp_path):
     metrics = json.loads((tmp_path / run_folder.METRICS).read_text())
     # The cache rounds features to float16.
     assert metrics["mean_miles"] == pytest.approx(evaluated[1]["mean_miles"], rel=0.02)
+
+
+def test_single_images_are_rows_of_their_own(run_dir, tmp_path):
+    tree = drawn_trees.write(tmp_path / "tree", drawn_trees.location_ids(2))
+    ways = {"cache": {}, "images": {"from_images": True}, "tree": {"imagery": str(tree)}}
+    rows, metrics = {}, {}
+    for name, fields in ways.items():
+        fields |= {"run_dir": str(run_dir), "views": "single", "out": str(tmp_path / name)}
+        metrics[name] = evaluation.evaluate(
+            cli_flags.build(evaluate_options.EvaluateOptions, **fields), tmp_path / name
+        )
+        with (tmp_path / name / run_folder.PREDICTIONS).open(newline="") as source:
+            rows[name] = [row["location_id"] for row in csv.DictReader(source)]
+        assert metrics[name]["locations"] == len(rows[name]) == len(set(rows[name]))
+        assert metrics[name]["views"] == "single"
+    assert rows["cache"] == rows["images"]
+    assert metrics["images"]["mean_miles"] == pytest.approx(metrics["cache"]["mean_miles"], rel=0.02)
+    assert rows["tree"] == [f"{name}+{heading}" for name in layouts.read(tree).ids for heading in (0, 90, 180)]
+    assert distance_metrics.table(metrics["tree"]).startswith("6 images ")
 
 
 def test_what_the_run_has_seen_of_a_tree_is_left_out(run_dir, tree_dir, data_dir, tmp_path):
@@ -130,7 +154,7 @@ def test_a_partition_of_another_run_is_refused(run_dir, tmp_path):
     cells = partition.read(folder / run_folder.PARTITION)
     partition.write(partition.Partition(cells.shapes[:5]), folder / run_folder.PARTITION)
     with pytest.raises(errors.RunError, match=r"the model has 15 cells, the partition 5"):
-        predictor.Predictor.load(folder)
+        predictor.Predictor(folder)
 
 
 def test_a_cache_of_another_encoder_is_refused(run_dir, cache_dir, tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from geods import errors
 from geods.geo import geometry, partition
 from geods.input import pipeline
 from geods.tree import imagery_tree, jpeg
@@ -80,7 +81,7 @@ def describe(
         top: How many of the most probable cells to name.
     """
     known = not math.isnan(location.lat_deg)
-    line: dict[str, Any] = {"location" if known else "file": location.location_id, "views": len(location.views)}
+    line: dict[str, Any] = {_kind_of_name(location.location_id): location.location_id, "views": len(location.views)}
     line |= _place(point)
     best = np.argsort(-probabilities, kind="stable")[:top].tolist()
     line["top_cells"] = [
@@ -97,6 +98,15 @@ def describe(
         line |= {"true_lat_deg": truth[0], "true_lon_deg": truth[1], "distance_km": round(distance_km, 3)}
         line["distance_miles"] = round(distance_km / geometry.KM_PER_MILE, 3)
     return line
+
+
+def _kind_of_name(name: str) -> str:
+    """Returns "location" for a "<lat>,<lng>", else "file"."""
+    try:
+        imagery_tree.parse_location(name, name)
+    except errors.GeodsError:
+        return "file"
+    return "location"
 
 
 def _place(point: np.ndarray) -> dict[str, float]:

@@ -163,6 +163,7 @@ def _joined(
         writer.metrics = {
             "run": urls.with_urls(str(folder)),
             "on": f"{data.folds} folds",
+            **({"views": "single"} if data.is_single("auto") else {}),
             **distance_metrics.evaluate(guesses, common),
             "seconds": round(seconds, 1),
         }

@@ -6,10 +6,11 @@ Predictions are written as they come. What stays in memory of a location is its 
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
+import tensorflow as tf
 import tqdm
 
 from geods import errors
@@ -18,7 +19,7 @@ from geods.dataset import dataset_reader, splits
 from geods.geo import partition
 from geods.input import pipeline
 from geods.remote import urls
-from geods.tree import layouts, string_array
+from geods.tree import imagery_tree, layouts, named_images, string_array
 from trainers.evaluation import predictor, seen_locations
 from trainers.features import feature_cache, joined_cache
 from trainers.options import evaluate_options, train_options
@@ -32,10 +33,10 @@ _Pieces = Iterator[tuple[np.ndarray, np.ndarray]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _EvaluationSet:
-    """Locations to predict.
+    """Locations or single images to predict.
 
     Attributes:
-        names: `[n]` location ids.
+        names: `[n]` location ids, or those of `_names_of_views`.
         truth: `[n, 2]` degrees, (lat, lon).
         pieces: Starts to predict; yields log-probabilities and points of the next locations.
         seen: How many the run was trained on, for metrics.json.
@@ -51,7 +52,7 @@ def report(settings: evaluate_options.EvaluateOptions) -> None:
     """Evaluates a run into its folder or --out, and prints the table of its figures."""
     out = pathlib.Path(settings.out or settings.run_dir)
     with run_folder.claim(out):
-        metrics = evaluate(settings.run_dir, settings.locations, out, settings.seed)
+        metrics = evaluate(settings, out)
     print("".join(f"{line}\n" for line in _notes(metrics, settings)), end="")
     print(distance_metrics.table(metrics))
     print(f"wrote {out / run_folder.METRICS}, {run_folder.PREDICTIONS} and {run_folder.PROBABILITIES}")
@@ -70,28 +71,28 @@ def _notes(metrics: dict[str, Any], settings: evaluate_options.EvaluateOptions) 
     return notes
 
 
-def evaluate(run_dir: str, locations: evaluate_options.LocationOptions, out: pathlib.Path, seed: int) -> dict[str, Any]:
+def evaluate(settings: evaluate_options.EvaluateOptions, out: pathlib.Path) -> dict[str, Any]:
     """Predicts, measures, and writes the three files of an evaluation.
 
     Args:
-        run_dir: The run folder.
-        locations: The locations to evaluate on.
+        settings: The run, the locations to evaluate it on, and the seed of the random guess and the bootstrap.
         out: Folder to write to, locked by the caller.
-        seed: Of the random guess and the bootstrap.
 
     Returns:
         The content of metrics.json.
     """
-    model = predictor.Predictor(run_dir)
-    chosen = _on_tree(model, locations) if locations.imagery else _on_split(model, locations)
+    locations, model = settings.locations, predictor.Predictor(settings.run_dir, settings.checkpoint)
+    is_single = model.options.data.is_single(locations.views)
+    chosen = (_on_tree if locations.imagery else _on_split)(model, locations, is_single)
     with prediction_writer.writing(out, len(chosen.truth), len(model.partition)) as writer:
         guesses = _guess(chosen, model.partition, writer)
         seen = {"seen": chosen.seen} if chosen.seen else {}
         # The features and their rows are not needed any more, and figures need memory of their own.
         del chosen
-        metrics = distance_metrics.evaluate(guesses, model.partition, seed)
+        metrics = distance_metrics.evaluate(guesses, model.partition, settings.seed)
         on = urls.with_urls(locations.imagery) or locations.split
-        writer.metrics = {"run": urls.with_urls(run_dir), "on": on, **metrics, **seen}
+        views = {"views": "single"} if is_single else {}
+        writer.metrics = {"run": urls.with_urls(settings.run_dir), "on": on, **views, **metrics, **seen}
     return writer.metrics
 
 
@@ -112,32 +113,39 @@ def _guess(
         probabilities = np.exp(log_probabilities.astype(np.float64))
         truth = chosen.truth[piece]
         guesses = distance_metrics.Guesses(
-            truth, cells.label(truth[:, 0], truth[:, 1]), predicted, distance_metrics.top_cells(probabilities)
+            truth, cells.label(truth[:, 0], truth[:, 1]), predicted, prediction_writer.top_cells(probabilities)
         )
         writer.add(chosen.names[piece].tolist(), guesses, probabilities)
         labels[piece], points[piece], top[piece] = guesses.cells, guesses.points, guesses.top_cells
     return distance_metrics.Guesses(chosen.truth, labels, points, top)
 
 
-def _on_split(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+def _on_split(
+    model: predictor.Predictor, locations: evaluate_options.LocationOptions, is_single: bool
+) -> _EvaluationSet:
     data = run_folder.data_of(model.folder, locations)
     if data.folds:
-        return _on_fold(model, data, locations)
+        return _on_fold(model, data, locations, is_single)
     if folder := run_folder.cached_split(data, locations):
-        cache = feature_cache.FeatureCache(folder)
-        return _EvaluationSet(
-            cache.rows.location_ids, cache.rows.coords, lambda: model.feature_pieces(cache, locations.batch_size)
-        )
+        return _on_cache(model, feature_cache.FeatureCache(folder), locations.batch_size, is_single)
     builder = dataset_reader.open_builder(run_folder.dataset_of(data), data.config)
     index = dataset_reader.index(builder, locations.split)
-    shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=locations.batch_size)
-    batches = pipeline.batches(builder, locations.split, shape)
-    bar = tqdm.tqdm(batches, total=-(-len(index) // locations.batch_size), desc=locations.split, unit=" batches")
-    return _EvaluationSet(index.location_ids, index.coords, lambda: model.pieces(bar))
+    shape = pipeline.PipelineOptions(
+        model.height_px, model.width_px, locations.batch_size, views="single" if is_single else "all"
+    )
+    batches = pipeline.batches(builder, locations.split, shape, _with_one_view if is_single else None)
+    names, truth = index.location_ids, index.coords
+    if is_single:
+        names, truth = _of_views(names, truth, index.views, index.headings)
+    bar = tqdm.tqdm(batches, total=-(-len(truth) // locations.batch_size), desc=locations.split, unit=" batches")
+    return _EvaluationSet(names, truth, lambda: model.pieces(bar))
 
 
 def _on_fold(
-    model: predictor.Predictor, data: train_options.DataOptions, locations: evaluate_options.LocationOptions
+    model: predictor.Predictor,
+    data: train_options.DataOptions,
+    locations: evaluate_options.LocationOptions,
+    is_single: bool,
 ) -> _EvaluationSet:
     """Returns a part of the run's fold of all splits.
 
@@ -149,14 +157,31 @@ def _on_fold(
         raise errors.RunError(problem, step)
     cache = joined_cache.open_all(run_folder.cache_of(data))
     rows = folds.parts(data, cache.rows.coords)[locations.split]
-    return _EvaluationSet(
-        cache.rows.location_ids[rows],
-        cache.rows.coords[rows],
-        lambda: model.feature_pieces(cache, locations.batch_size, rows),
-    )
+    return _on_cache(model, cache, locations.batch_size, is_single, rows)
 
 
-def _on_tree(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+def _on_cache(
+    model: predictor.Predictor,
+    cache: feature_cache.FeatureCache | joined_cache.JoinedCache,
+    batch_size: int,
+    is_single: bool,
+    locations: np.ndarray | None = None,
+) -> _EvaluationSet:
+    """Returns locations `[n]` of a cache, all if not given, or their single views."""
+    rows = cache.rows
+    chosen = slice(None) if locations is None else locations
+    names, truth = rows.location_ids[chosen], rows.coords[chosen]
+    if is_single:
+        counts = rows.views[chosen]
+        of_views = np.repeat(rows.starts[:-1][chosen] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        names, truth = _of_views(names, truth, counts, rows.headings[of_views])
+    views: Literal["single", "all"] = "single" if is_single else "all"
+    return _EvaluationSet(names, truth, lambda: model.feature_pieces(cache, batch_size, locations, views))
+
+
+def _on_tree(
+    model: predictor.Predictor, locations: evaluate_options.LocationOptions, is_single: bool
+) -> _EvaluationSet:
     table = layouts.read(locations.imagery)
     seen = seen_locations.find(model.folder, table, locations)
     if seen.found.any() and not locations.include_seen:
@@ -164,7 +189,41 @@ def _on_tree(model: predictor.Predictor, locations: evaluate_options.LocationOpt
             problem = f"{locations.imagery}: {model.folder} was trained on all of its {len(table):,} locations."
             raise errors.RunError(problem, "evaluate it on other images, or count them with --include_seen")
         table = table.keep(np.repeat(~seen.found, table.counts_of(np.ones(table.views, bool))))
+    names, truth = table.ids, table.coords()
+    rows: Sequence[imagery_tree.Location] = table
+    if is_single:
+        rows = named_images.single_views(table)
+        counts = np.array([len(location.views) for location in table])
+        headings = [view.heading_deg for location in table for view in location.views]
+        names, truth = _of_views(names, truth, counts, np.array(headings, np.float32))
     shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=locations.batch_size)
-    batches = pipeline.tree_batches(table, shape)
-    bar = tqdm.tqdm(batches, total=-(-len(table) // locations.batch_size), desc="imagery", unit=" batches")
-    return _EvaluationSet(table.ids, table.coords(), lambda: model.pieces(bar), seen.counts(locations.include_seen))
+    batches = pipeline.tree_batches(rows, shape)
+    bar = tqdm.tqdm(batches, total=-(-len(rows) // locations.batch_size), desc="imagery", unit=" batches")
+    return _EvaluationSet(names, truth, lambda: model.pieces(bar), seen.counts(locations.include_seen))
+
+
+def _with_one_view(batch: dict[str, Any]) -> dict[str, Any]:
+    """Returns a batch of single images as locations of one view."""
+    return {"image": batch["image"][:, None], "view_mask": tf.ones((tf.shape(batch["image"])[0], 1), tf.bool)}
+
+
+def _of_views(
+    names: string_array.Texts, truth: np.ndarray, counts: np.ndarray, headings: np.ndarray
+) -> tuple[string_array.Texts, np.ndarray]:
+    """Returns names and coordinates of single views, as rows of their own.
+
+    A view is named `<location_id>+<heading>`, or +view<number> where no heading is known or two views have it.
+
+    Args:
+        names: `[n]` location ids.
+        truth: `[n, 2]` degrees, (lat, lon).
+        counts: `[n]`, the views of each.
+        headings: `[counts.sum()]` degrees, NaN where not known.
+    """
+    words, end = [], 0
+    for name, count in zip(names, counts.tolist(), strict=True):
+        own = [f"{heading:g}" for heading in headings[end : end + count].tolist()]
+        is_clear = len(set(own)) == count and "nan" not in own
+        words += [f"{name}+{heading if is_clear else f'view{number}'}" for number, heading in enumerate(own)]
+        end += count
+    return string_array.Texts.of(words), np.repeat(truth, counts, axis=0)

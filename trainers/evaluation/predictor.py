@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,16 +27,17 @@ class Predictor:
         width_px: Width of the images it takes.
     """
 
-    def __init__(self, run_dir: str | pathlib.Path) -> None:
-        """Loads a run.
+    def __init__(self, run_dir: str | pathlib.Path, checkpoint: str = "") -> None:
+        """Loads a run, or the model of one of its chunks.
 
         Raises:
-            RunError: If the folder is not a finished run, or its model does not fit its partition.
+            RunError: If the folder is not a finished run, holds no such checkpoint, or its model does not fit its
+                partition.
         """
-        self.folder = run_folder.check_run(str(run_dir))
+        self.folder = run_folder.check_run(str(run_dir), checkpoint)
         self.options = run_folder.options_of(self.folder)
         self.partition = partition.read(self.folder / run_folder.PARTITION)
-        self.network = geolocator.load(self.folder / run_folder.MODEL)
+        self.network = geolocator.load(run_folder.model_of(self.folder, checkpoint))
         self._classifier = self.network.get_layer("classifier")
         self._decoder = self.network.get_layer("decoder")
         self.height_px, self.width_px = self.network.input["image"].shape[2:4]
@@ -45,11 +46,6 @@ class Predictor:
             problem += f"the partition {len(self.partition)}."
             raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
         run_folder.check_partition(self.folder)
-
-    @classmethod
-    def load(cls, run_dir: str | pathlib.Path) -> "Predictor":
-        """Loads a run; see `__init__`."""
-        return cls(run_dir)
 
     def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
         """Predicts from images.
@@ -68,7 +64,10 @@ class Predictor:
             Log-probabilities float32 `[b, cells]`, and points float64 `[b, 2]`, (lat, lon) in degrees.
         """
         for batch in batches:
-            result = self.network.predict_on_batch({"image": batch["image"], "view_mask": batch["view_mask"]})
+            mask, most = np.asarray(batch["view_mask"]), self.options.data.views_per_place
+            if most:
+                mask = mask & (np.arange(mask.shape[1]) < most)
+            result = self.network.predict_on_batch({"image": batch["image"], "view_mask": mask})
             yield np.asarray(result["log_probabilities"]), np.asarray(result["coords"], dtype=np.float64)
 
     def predict_features(
@@ -88,8 +87,9 @@ class Predictor:
         cache: feature_cache.FeatureCache | joined_cache.JoinedCache,
         batch_size: int,
         locations: np.ndarray | None = None,
+        views: Literal["single", "all"] = "all",
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Predicts from the cached features of locations `[n]`, all if not given.
+        """Predicts from cached features of locations `[n]`, all if not given.
 
         Yields what `pieces` does.
 
@@ -102,7 +102,8 @@ class Predictor:
             raise errors.CacheError(problem, "evaluate with --from_images, or extract with the run's encoder")
         truth = np.broadcast_to(np.zeros(3, np.float32), (len(cache.rows.coords), 3))
         locations = np.arange(len(truth), dtype=np.int32) if locations is None else locations
-        everything = cached_batches.CachedBatches(cache, truth, locations, "all", batch_size)
+        most = self.options.data.views_per_place if views == "all" else 0
+        everything = cached_batches.CachedBatches(cache, truth, locations, views, batch_size, most_views=most)
         at_once = -(-decode.DECODED_AT_ONCE // batch_size)
         for start in range(0, len(everything), at_once):
             numbers = range(start, min(start + at_once, len(everything)))

@@ -1,9 +1,11 @@
 """Options of trainers.evaluate by stage; every field is a flag."""
 
 import dataclasses
+from typing import Literal
 
 from geods import errors
 from geods.cli import flags
+from trainers.options import stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +20,7 @@ class LocationOptions:
     )
     data_dir: str = flags.option("", "Where the run's dataset is now, if it was moved.", path="in")
     cache_dir: str = flags.option("", "Where the run's feature cache is now, if it was moved.", path="in")
+    views: Literal["auto", "single", "all"] = flags.option("auto", stages.VIEWS_HELP)
     from_images: bool = flags.option(False, "Whether to run the encoder although its features are cached.")
     batch_size: int = flags.option(32, "Locations the network sees at once.")
 
@@ -32,13 +35,13 @@ class EvaluateOptions:
 
     locations: LocationOptions = dataclasses.field(default_factory=LocationOptions)
     run_dir: str = flags.option("runs/run", "Folder that trainers.train wrote.", path="out", unless="out")
+    checkpoint: str = flags.option("", stages.CHECKPOINT_HELP)
     out: str = flags.option("", "Folder to write to; the run folder if empty, but not with --imagery.", path="out")
     seed: int = flags.option(0, "Of the random guess and the bootstrap.")
 
     def __post_init__(self) -> None:
-        """Checks that the figures of a tree do not replace those of the test split."""
-        if self.locations.imagery and not self.out:
-            raise errors.OptionError(
-                "--imagery without --out: its figures would replace those of the run's test split.",
-                f"add a folder, such as --out={self.run_dir}/on_imagery",
-            )
+        """Checks that figures of a tree or a checkpoint do not replace the run's own."""
+        for name, value in (("imagery", self.locations.imagery), ("checkpoint", self.checkpoint)):
+            if value and not self.out:
+                problem = f"--{name} without --out: its figures would replace those of the run's test split."
+                raise errors.OptionError(problem, f"add a folder, such as --out={self.run_dir}/on_{name}")

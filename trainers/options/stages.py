@@ -73,6 +73,10 @@ class ImageJitterOptions:
         return bool(self.brightness or self.contrast or self.crop)
 
 
+VIEWS_HELP = "What a prediction is of: one image, or all of a location; auto: one where the run is on --config=report."
+CHECKPOINT_HELP = "Model in the run's checkpoints/ instead of its last, such as chunk_003; of --schedule=chunked."
+
+
 @dataclasses.dataclass(frozen=True)
 class ResultOptions:
     """Seed of a result, and treatment of an earlier one."""

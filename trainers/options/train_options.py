@@ -26,6 +26,9 @@ class DataOptions(stages.DatasetOptions):
     folds: int = flags.option(0, "Cross-validation: into how many parts to divide all splits of the cache; 0 for none.")
     fold: int = flags.option(0, "Which of --folds is held out, from 0.")
     train_views: Literal["single", "all"] = flags.option("all", "Whether a training example is one view or a location.")
+    views: Literal["auto", "single", "all"] = flags.option("auto", stages.VIEWS_HELP)
+    places_per_cell: int = flags.option(0, "Training locations taken in each cell, at most; 0 for all; of a cache.")
+    views_per_place: int = flags.option(0, "Views taken of each location, also in tests; 0 for all; of a cache.")
     batch_size: int = flags.option(32, "Images or examples the network sees at once.")
     shuffle_locations: int = flags.option(4096, "Locations shuffled at once, whose images wait in memory; from images.")
     data_service: str = flags.option("", "host:port of a tf.data service that decodes images; empty to decode here.")
@@ -35,6 +38,11 @@ class DataOptions(stages.DatasetOptions):
         """Checks the numbers, and that folds and copies have a cache to be taken from."""
         super().__post_init__()
         flags.check_at_least(self, 1, ("batch_size", "shuffle_locations", "data_service_wait_s"))
+        flags.check_at_least(self, 0, ("places_per_cell", "views_per_place"))
+        fewer = [name for name in ("places_per_cell", "views_per_place") if getattr(self, name)]
+        if fewer and not self.cache_dir:
+            problem = f"--{fewer[0]} without --cache_dir: fewer are taken of the rows of a cache."
+            raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
         if self.variants and not self.cache_dir:
             problem = f"--variants={self.variants} without --cache_dir: only caches have copies."
             step = "leave it out; --crop, --brightness and --contrast change images as they come"
@@ -47,6 +55,11 @@ class DataOptions(stages.DatasetOptions):
         if not self.cache_dir:
             problem = "--folds without --cache_dir: folds are made of the rows of a cache."
             raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
+
+    def is_single(self, views: str) -> bool:
+        """Returns whether predictions are of single images if `views` is asked for."""
+        views = self.views if views == "auto" else views
+        return views == "single" or (views == "auto" and self.config == "report")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +89,16 @@ class HeadOptions:
     """The head on the features, and the decoder of its probabilities."""
 
     head: Literal[
-        "report_75k", "report_1m", "report_6m", "report_13m", "report_lstm", "linear", "mlp", "neighbours", "kernel"
+        "report_75k",
+        "report_1m",
+        "report_6m",
+        "report_13m",
+        "report_lstm",
+        "linear",
+        "mlp",
+        "neighbours",
+        "centroids",
+        "kernel",
     ] = flags.option("mlp", "What stands on the features.")
     fusion: Literal["mean", "mean_log", "attention", "lstm"] = flags.option(
         "mean", "How views become one answer: mean of (log-)probabilities, weighted by attention, or read by an LSTM."
@@ -86,7 +108,9 @@ class HeadOptions:
     )
     neighbours: int = flags.option(20, "How many training places --head=neighbours looks at.")
     sigma_km: float = flags.option(200.0, "Width of the kernel round each of them.")
-    sharpness: float = flags.option(10.0, "How much more a more similar one counts, 0 for not at all.")
+    sharpness: float = flags.option(
+        10.0, "How much more a more similar one counts, 0 for not at all; of --head=centroids the factor of distances."
+    )
     most_places: int = flags.option(
         10_000, "Training places --head=kernel remembers, at most: a minute and 5 GB for that, growing as their square."
     )
@@ -108,7 +132,7 @@ class HeadOptions:
     @property
     def is_fitted(self) -> bool:
         """Whether the head is fitted in one pass instead of trained by steps."""
-        return self.head in ("neighbours", "kernel")
+        return self.head in ("neighbours", "centroids", "kernel")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,11 +169,12 @@ class OptimizerOptions:
         "plain", "plain passes, or the report's: all epochs on one chunk of examples, then on the next."
     )
     chunk_examples: int = flags.option(1000, "Examples a chunk of --schedule=chunked.")
+    steps_per_epoch: int = flags.option(0, "Batches an epoch, of a chunk if chunked; 0 for all of them once.")
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
         flags.check_at_least(self, 1, ("epochs", "patience", "chunk_examples"))
-        flags.check_at_least(self, 0, ("weight_decay",))
+        flags.check_at_least(self, 0, ("weight_decay", "steps_per_epoch"))
         _check_positive(self, "learning_rate", "1e-3")
         _check_positive(self, "unfreeze_rate", "0.1")
 
@@ -215,6 +240,9 @@ class TrainOptions:
         if self.data.data_service and (self.data.cache_dir or self.streaming.imagery or self.run.deterministic):
             problem = f"--data_service={self.data.data_service}: it decodes a dataset's images, in an order of its own."
             raise errors.OptionError(problem, "leave it out with --cache_dir, --imagery and --deterministic")
+        if self.data.data_service and self.optimizer.schedule == "chunked":
+            problem = "--schedule=chunked with --data_service: its workers do not know the chunks."
+            raise errors.OptionError(problem, "leave one of the two out")
         if self.streaming.imagery:
             self._check_imagery()
 
@@ -274,7 +302,7 @@ class TrainOptions:
 
         The split of a location must not change when others come, which rules out --config=report.
         """
-        data, members = self.data, self.run.members
+        data, members, steps = self.data, self.run.members, self.optimizer.steps_per_epoch
         build = "build a dataset of the tree (tfds build geods --manual_dir=TREE), and"
         conflicts = {
             f"--cache_dir={data.cache_dir}: a cache is of a dataset.": data.cache_dir and "leave one of the two out",
@@ -285,6 +313,7 @@ class TrainOptions:
             f"--config={data.config}: its splits change when images come.": (
                 data.config not in ("blocked", "random") and "give --config=blocked or --config=random"
             ),
+            f"--steps_per_epoch={steps}: a tree is trained on all that has come.": steps and "leave it out",
             f"--train_split={data.train_split}: a tree is trained on its train split.": (
                 data.train_split != "train" and "leave --train_split out"
             ),

@@ -7,7 +7,7 @@ them alive.
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -180,6 +180,29 @@ def risk_curve(risk: Sequence[tuple[float, float]]) -> Figure:
     axes.set(xlabel="Most confident locations (%)", ylabel="Mean distance (miles)", ylim=(0, None), xlim=(0, 102))
     axes.set_title("Error by confidence", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def sweep(curves: Mapping[str, Sequence[tuple[float, Mapping[str, Any]]]], base: Mapping[str, Any]) -> Figure:
+    """Draws the mean error over each hyper-parameter, one panel each.
+
+    Args:
+        curves: For the name of each the values and their metrics.json.
+        base: metrics.json with none changed, drawn as a line.
+    """
+    figure = Figure(figsize=(4.2 * len(curves), 4.2), layout="constrained")
+    panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+    for axes, (name, points) in zip(panels, curves.items(), strict=True):
+        values = [value for value, _ in points]
+        means = np.array([metrics["mean_miles"] for _, metrics in points])
+        intervals = np.array([metrics["intervals"]["mean_miles"] for _, metrics in points])
+        around = np.abs(intervals.T - means)
+        axes.errorbar(values, means, yerr=around, marker="o", capsize=4, color=projection.LINE_COLOUR)
+        axes.axhline(base["mean_miles"], color=_INK, linestyle="--", linewidth=1, label="None changed")
+        axes.set(xlabel=name.capitalize(), xticks=values)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set(ylabel="Mean distance (miles)", ylim=(0, None))
+    panels[0].legend(frameon=False)
     return figure
 
 

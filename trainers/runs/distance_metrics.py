@@ -238,7 +238,8 @@ def table(metrics: dict[str, Any]) -> str:
         ("top-5 cells", [f"{column['top5_cell']:.1%}" for column in columns]),
     ]
     width = max(len(name) for name, _ in rows)
-    head = f"{metrics['locations']:,} locations".ljust(width)
+    what = "images" if metrics.get("views") == "single" else "locations"
+    head = f"{metrics['locations']:,} {what}".ljust(width)
     lines = [f"{head}  {'model':>10}  {'constant':>10}  {'random':>10}"]
     lines += [f"{name.ljust(width)}  " + "  ".join(f"{value:>10}" for value in values) for name, values in rows]
     return "\n".join([*lines, *_interval_lines(metrics["intervals"])])

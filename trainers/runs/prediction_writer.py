@@ -23,9 +23,15 @@ from geods.storage import files
 from trainers.runs import distance_metrics, run_folder
 
 _DIGITS = 6
-_STORED = "float16"
+# In float16 cells tie whose probabilities differ, and the first of them would not be the cell that was guessed.
+_STORED = "float32"
 # A line of predictions.csv, about: its length is not known before it is there.
 _LINE_BYTES = 160
+
+
+def top_cells(probabilities: np.ndarray) -> np.ndarray:
+    """Returns the most probable cells `[n, k]`, ranked as in probabilities.npy."""
+    return distance_metrics.top_cells(probabilities.astype(_STORED))
 
 
 class Writer:

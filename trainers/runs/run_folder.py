@@ -4,7 +4,7 @@ flags.cfg            the options, as a flag file: python -m trainers.train --fla
 partition.geojson    the cells the model chooses from
 model.keras          the whole network, from uint8 images to a point
 learned.npz          ids and coordinates of the locations it was trained and validated on
-checkpoints/         the best classifier so far, while training
+checkpoints/         the best classifier so far, while training; a whole network a chunk of --schedule=chunked
 unfinished/          until the run is finished: the snapshots that the same command resumes from, and their ticket
 events/              for TensorBoard
 metrics.json, predictions.csv, probabilities.npy    written by trainers.evaluate
@@ -137,14 +137,15 @@ def check_unfinished(run: train_options.RunOptions) -> pathlib.Path:
     return folder
 
 
-def check_run(run_dir: str) -> pathlib.Path:
-    """Returns a run folder that holds a model.
+def check_run(run_dir: str, checkpoint: str = "") -> pathlib.Path:
+    """Returns a run folder that holds a model, or for a checkpoint its flags.
 
     Raises:
         RunError: If it holds none.
     """
     folder = pathlib.Path(run_dir)
-    missing = [name for name in (FLAGS, PARTITION, MODEL) if not (folder / name).is_file()]
+    needed = (FLAGS, PARTITION) if checkpoint else (FLAGS, PARTITION, MODEL)
+    missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         if (folder / UNFINISHED / _TICKET).is_file():
             step = f"resume its training: python -m trainers.train --flagfile={folder / FLAGS}"
@@ -152,6 +153,24 @@ def check_run(run_dir: str) -> pathlib.Path:
         what = f"holds no {', '.join(missing)}" if folder.is_dir() else "there is no such folder"
         raise errors.RunError(f"{folder}: {what}; it is not a finished run.", f"{_TRAIN}{folder}")
     return folder
+
+
+def model_of(folder: pathlib.Path, checkpoint: str = "") -> pathlib.Path:
+    """Returns the model of a run, or the checkpoint of that name or its beginning.
+
+    Raises:
+        RunError: If no checkpoint's name does, or several do.
+    """
+    if not checkpoint:
+        return folder / MODEL
+    name = pathlib.PurePath(checkpoint).name
+    there = sorted(path for path in (folder / CHECKPOINT).parent.glob("chunk_*.keras"))
+    fitting = [path for path in there if path.name == name] or [path for path in there if path.name.startswith(name)]
+    if len(fitting) != 1:
+        problem = f"--checkpoint={checkpoint}: names {len(fitting) or 'none'} of the checkpoints of {folder}."
+        step = f"there are {', '.join(path.stem for path in there)}" if there else "train with --schedule=chunked"
+        raise errors.RunError(problem, step)
+    return fitting[0]
 
 
 def finish(folder: pathlib.Path) -> None:

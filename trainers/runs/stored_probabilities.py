@@ -1,9 +1,9 @@
 """Rows of a probabilities.npy, read on access.
 
     stored = stored_probabilities.Stored("run/probabilities.npy")
-    stored.shape, stored[np.array([5, 2])]      # (1000, 243), float16 [2, 243]
+    stored.shape, stored[np.array([5, 2])]      # (1000, 243), float32 [2, 243]
 
-The file is mapped for each access only: what stays mapped counts as memory of the process, 500 MB for a million rows.
+The file is mapped for each access only: what stays mapped counts as memory of the process, 1 GB for a million rows.
 """
 
 import os

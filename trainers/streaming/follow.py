@@ -140,7 +140,7 @@ class Follower:
         """Returns a new head on features in memory."""
         settings, shape = self._settings, self._gathered.feature_shape
         classifier = fit.classifier_of(settings.head, settings.encoder.unfreeze, self._spec, shape, self._cells, train)
-        return fit.on_features(classifier, settings.augmentation, train, validation)
+        return fit.on_features(classifier, settings.augmentation, train, validation, self._backbone)
 
     def _train_or_wait(self, new: int) -> None:
         """Trains a round if there is enough to train on."""

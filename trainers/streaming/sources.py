@@ -22,6 +22,8 @@ from trainers.options import train_options
 
 _Result = TypeVar("_Result")
 _ATTEMPTS, _PAUSE_S = 4, 0.5
+# How the detail of a scrape that its service refused begins (geods/imagery/scraping/scrape.py).
+_DENIED = "denied."
 _WITHOUT_FOLLOW = "train on what is there: leave out --follow"
 
 
@@ -114,6 +116,10 @@ class StallTimer:
             resumes = self._stopped_s is not None
             self._stopped_s = None
             return "the scraper resumes" if resumes else ""
+        if update.detail.startswith(_DENIED):
+            # A refused key is refused again: nobody is waited for.
+            self.is_over = True
+            return f"the scraper has ended: {update.detail}\ntraining on what is there"
         if self._stopped_s is None:
             self._stopped_s = now_s
         self.is_over = now_s - self._stopped_s >= self._timeout_s

@@ -1,6 +1,4 @@
-"""The report's schedule.
-
-All epochs on one chunk of 1,000 examples, then on the next, and never back.
+"""The report's schedule: all epochs on one chunk, then on the next.
 
 The report had memory for 1,000 images. What a chunk taught is forgotten while the next is learnt, which
 `--schedule=plain` does not do; it is here to compare with. Nothing is chosen by validation, as in the report: the model
@@ -27,6 +25,7 @@ class ChunkLog(keras.callbacks.Callback):
     After the last, saves the model and measures the validation split.
 
     Args:
+        whole: From images to a point, with the weights in training.
         folder: The run folder; the model goes to checkpoints/chunk_<number>_loss_<loss>.keras, as the report named it.
         number: Of the chunk, from 0.
         chunks: How many there are.
@@ -37,6 +36,7 @@ class ChunkLog(keras.callbacks.Callback):
 
     def __init__(
         self,
+        whole: keras.Model,
         folder: pathlib.Path,
         number: int,
         chunks: int,
@@ -45,7 +45,7 @@ class ChunkLog(keras.callbacks.Callback):
         measured: callbacks.Validation | None,
     ) -> None:
         super().__init__()
-        self._folder, self._number, self._chunks, self._epochs = folder, number, chunks, epochs
+        self._whole, self._folder, self._number, self._chunks, self._epochs = whole, folder, number, chunks, epochs
         self._writer, self._measured, self._started = writer, measured, time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -55,6 +55,7 @@ class ChunkLog(keras.callbacks.Callback):
         with self._writer.as_default(step=step):
             for name, value in logs.items():
                 tf.summary.scalar(f"train/{name}", value)
+        self._writer.flush()
         print(
             f"chunk {self._number + 1}/{self._chunks}, epoch {epoch + 1}/{self._epochs}: loss {logs['loss']:.4f}, "
             f"cell accuracy {logs['cell_accuracy']:.1%}, {time.monotonic() - self._started:,.0f} s",
@@ -63,7 +64,7 @@ class ChunkLog(keras.callbacks.Callback):
 
         if epoch + 1 == self._epochs:
             name = f"chunk_{self._number:03d}_loss_{logs['loss']:.3f}.keras"
-            geolocator.save(self.model, self._folder / pathlib.Path(run_folder.CHECKPOINT).parent / name)
+            geolocator.save(self._whole, self._folder / pathlib.Path(run_folder.CHECKPOINT).parent / name)
             self._measure(step)
 
     def _measure(self, step: int) -> None:
@@ -79,6 +80,7 @@ class ChunkLog(keras.callbacks.Callback):
 
 def fit(
     network: keras.Model,
+    whole: keras.Model,
     train: inputs.Split,
     measured: callbacks.Validation | None,
     optimizer: train_options.OptimizerOptions,
@@ -90,7 +92,8 @@ def fit(
     Afterwards it has the weights of the last chunk.
 
     Args:
-        network: The model.
+        network: The model in training.
+        whole: From images to a point with its weights, saved after each chunk.
         train: The training split.
         measured: Measures the validation split after each chunk, if there is one.
         optimizer: Epochs and size of a chunk.
@@ -114,7 +117,7 @@ def fit(
             chunk.forward(optimizer.epochs + 1)
             continue
         chunk.forward(done)
-        log = ChunkLog(folder, number, chunks, optimizer.epochs, writer, measured)
+        log = ChunkLog(whole, folder, number, chunks, optimizer.epochs, writer, measured)
         watchers = [callbacks.StopOnNaN(), log, kept]
         network.fit(chunk, epochs=optimizer.epochs, initial_epoch=done, verbose=0, callbacks=watchers, shuffle=False)
     writer.close()

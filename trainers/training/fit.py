@@ -29,7 +29,7 @@ class Parts:
     Attributes:
         network: The trained model: inputs as `trainers.training.inputs` gives them -> log-probabilities.
         classifier: The part of it behind the features.
-        backbone: The part before them; None with a cache, where nothing is before them.
+        backbone: The part before them; with a cache None, but where it is needed while training.
         train: The training split.
         validation: The validation split, if there is one.
     """
@@ -106,9 +106,12 @@ def compile_network(
 ) -> None:
     """Compiles the network with its loss, metrics and optimizer."""
     loss = losses.GeolocationLoss(cells.centroids, optimizer.loss, optimizer.smoothing, optimizer.scale_km)
-    steps = optimizer.epochs * max(1, -(-parts.train.examples // batch_size))
+    steps = -(-parts.train.examples // batch_size)
+    if optimizer.steps_per_epoch:
+        chunks = -(-parts.train.examples // optimizer.chunk_examples) if optimizer.schedule == "chunked" else 1
+        steps = chunks * optimizer.steps_per_epoch
     parts.network.compile(
-        optimizer=_optimizer(optimizer, steps, networks.unfrozen_paths(parts.classifier)),
+        optimizer=_optimizer(optimizer, optimizer.epochs * max(1, steps), networks.unfrozen_paths(parts.classifier)),
         loss=devices.MaskedLoss(loss) if parts.train.is_padded else loss,
         weighted_metrics=[
             *([devices.EpochLoss(loss)] if parts.train.is_padded else []),
@@ -155,7 +158,8 @@ def fit(
             print(f"validation {measured.measure()['val_mean_miles']:,.1f} mean miles")
         return None
     if optimizer.schedule == "chunked":
-        chunked_schedule.fit(parts.network, parts.train, measured, optimizer, folder, snapshot)
+        whole = geolocator.build_geolocator(parts.backbone, parts.classifier, decoder_of(head, cells))
+        chunked_schedule.fit(parts.network, whole, parts.train, measured, optimizer, folder, snapshot)
         return None
     kept = snapshots.Snapshots(parts.network, measured, optimizer.epochs, snapshot)
     # In this order: the first stops watching before the validation starts, which has no steps; the others print, write

@@ -1,7 +1,4 @@
-"""Heads fitted in one pass over the features.
-
-K-nearest neighbours and kernel regression.
-"""
+"""Heads fitted in one pass: neighbours, centroids and kernel regression."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +9,9 @@ import numpy as np
 from geods.dataset import splits
 from geods.geo import partition
 from geods.storage import memory
+from model import geolocator
 from model.encoders import second_order_pooling
-from model.heads import kernel_regression, knn
+from model.heads import centroids, kernel_regression, knn
 from trainers.options import train_options
 from trainers.training import inputs
 
@@ -37,6 +35,8 @@ def classifier_of(
         cells: The run's partition.
         train: The training split, of a cache.
     """
+    if head.head == centroids.NAME:
+        return _centroids(head, feature_shape, cells, train)
     if head.head == knn.NAME:
         return _nearest_neighbours(head, feature_shape, cells, train)
     return _kernel_regression(head, feature_shape, sizes, cells, train)
@@ -52,6 +52,25 @@ def _nearest_neighbours(
     )
     classifier = knn.build_classifier(density, feature_shape)
     density.remember(*_pooled_features(density.describe, train, train.examples))
+    return classifier
+
+
+def _centroids(
+    head: train_options.HeadOptions, feature_shape: tuple[int, ...], cells: partition.Partition, train: inputs.Split
+) -> keras.Model:
+    """Returns a classifier by the mean features of each cell's training examples."""
+    layer = centroids.CentroidDistances(len(cells), head.sharpness, name="distances")
+    classifier = geolocator.build_classifier(centroids.build(layer, feature_shape), feature_shape, head.fusion)
+    sums, counts = np.zeros((len(cells), feature_shape[-1])), np.zeros(len(cells), int)
+    for number in range(len(train.inputs)):
+        batch, truth = train.inputs[number]
+        # Each view counts, whether it is an example or one of a location.
+        views, mask = batch["features"], batch["view_mask"]
+        labels = np.repeat(truth[:, 2].astype(int), mask.sum(axis=1))
+        np.add.at(sums, labels, keras.ops.convert_to_numpy(layer.pool(views[mask])))
+        counts += np.bincount(labels, minlength=len(cells))
+    layer.remember(sums, counts)
+    print(f"{(counts > 0).sum():,} of {len(cells):,} cells have training images")
     return classifier
 
 

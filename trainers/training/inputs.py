@@ -23,7 +23,7 @@ from geods.storage import memory as storage_memory
 from geods.tree import string_array, table
 from trainers.features import cache_format, feature_cache, joined_cache
 from trainers.options import train_options
-from trainers.training import cached_batches, folds
+from trainers.training import cached_batches, folds, image_chunks
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
@@ -60,7 +60,7 @@ class Split:
 
 
 def from_cache(
-    data: train_options.DataOptions, split: str, cells: partition.Partition, train: bool, seed: int
+    data: train_options.DataOptions, split: str, cells: partition.Partition, train: bool, seed: int, steps: int = 0
 ) -> tuple[Split, feature_cache.FeatureCache]:
     """Returns a split of the cache at --cache_dir.
 
@@ -70,12 +70,14 @@ def from_cache(
     """
     cache = feature_cache.FeatureCache(pathlib.Path(data.cache_dir, split))
     labels = cells.label(cache.rows.coords[:, 0], cache.rows.coords[:, 1])
-    rows = _usable(split, cells, cache.rows.coords, labels) if train else np.arange(len(labels))
+    rows = np.arange(len(labels))
+    if train:
+        rows = _fewer(_usable(split, cells, cache.rows.coords, labels), labels, data, seed)
     caches = [cache]
     if train:
         folders = (cache_format.folder_of(data.cache_dir, split, n + 1) for n in range(data.variants))
         caches += map(feature_cache.FeatureCache, folders)
-    batches = _batches(data, caches, labels, rows, train, seed)
+    batches = _batches(data, caches, labels, rows, train, seed, steps)
     return _split_of(batches, cache.rows, slice(None), labels, caches), cache
 
 
@@ -85,6 +87,7 @@ def from_fold(
     cells: partition.Partition,
     part: str,
     seed: int,
+    steps: int = 0,
 ) -> Split:
     """Returns the "train" or "validation" part of a fold of a joined cache.
 
@@ -96,9 +99,9 @@ def from_fold(
     rows = folds.parts(data, coords)[part]
     caches = [cache]
     if train:
-        rows = rows[_usable(part, cells, coords[rows], labels[rows])]
+        rows = _fewer(rows[_usable(part, cells, coords[rows], labels[rows])], labels, data, seed)
         caches += [joined_cache.open_all(data.cache_dir, n + 1) for n in range(data.variants)]
-    return _split_of(_batches(data, caches, labels, rows, train, seed), cache.rows, rows, labels, caches)
+    return _split_of(_batches(data, caches, labels, rows, train, seed, steps), cache.rows, rows, labels, caches)
 
 
 def from_memory(
@@ -118,6 +121,35 @@ def from_memory(
     return _split_of(_batches(data, [features], labels, order, train, seed), rows, order, labels, [])
 
 
+def from_image_chunks(
+    data: train_options.DataOptions,
+    size_px: tuple[int, int],
+    cells: partition.Partition,
+    seed: int,
+    optimizer: train_options.OptimizerOptions,
+) -> Split:
+    """Returns the training split in chunks of images, one at a time in memory.
+
+    Raises:
+        DatasetError: If there is no such dataset or split, or none of its locations lies in the partition.
+        MemoryShortError: If a chunk does not fit.
+    """
+    builder = dataset_reader.open_builder(data.data_dir, data.config)
+    index = dataset_reader.index(builder, data.train_split)
+    images = image_chunks.ChunkImages(builder, data.train_split, index, size_px)
+    labels = cells.label(index.coords[:, 0], index.coords[:, 1])
+    rows = _usable(data.train_split, cells, index.coords, labels)
+    views = 1 if data.train_views == "single" else int(index.views.max())
+    share = min(1.0, optimizer.chunk_examples * views / len(images.rows))
+    needed = share * builder.info.splits[data.train_split].num_bytes
+    needed += _BATCHES_AHEAD * data.batch_size * views * math.prod(size_px) * 3
+    what = f"--chunk_examples={optimizer.chunk_examples} and --batch_size={data.batch_size}"
+    storage_memory.check_memory(what, needed, "lower --chunk_examples, or --batch_size")
+    batches = _batches(data, [images], labels, rows, True, seed, optimizer.steps_per_epoch)
+    split = _split_of(batches, images.rows, slice(None), labels, [])
+    return dataclasses.replace(split, source=dataset_reader.fingerprint_of(builder))
+
+
 def from_images(
     data: train_options.DataOptions,
     size_px: tuple[int, int],
@@ -125,6 +157,7 @@ def from_images(
     cells: partition.Partition,
     train: bool,
     run: train_options.RunOptions,
+    steps: int = 0,
 ) -> Split:
     """Returns a split decoded from the dataset's images.
 
@@ -135,6 +168,7 @@ def from_images(
         cells: The run's partition.
         train: Whether it is trained on, in random order; else all views come in order.
         run: The seed, and whether the order repeats to the last bit.
+        steps: Batches an epoch, which starts over where there are fewer; 0 for each once.
 
     Raises:
         DatasetError: If there is no such dataset or split, or none of its locations lies in the partition.
@@ -169,7 +203,9 @@ def from_images(
     )
     examples = int(index.views.sum()) if single else len(index)
     # TensorFlow does not know the number of single views, and Keras warns that they ran out.
-    if not service:
+    if steps:
+        batches = batches.repeat().take(steps)
+    elif not service:
         batches = batches.apply(tf.data.experimental.assert_cardinality(-(-examples // data.batch_size)))
     source, begin = dataset_reader.fingerprint_of(builder), epoch.assign if epoch is not None else None
     return Split(batches, index.location_ids, index.coords, labels, examples, source, begin=begin)
@@ -182,12 +218,16 @@ def _batches(
     rows: np.ndarray,
     train: bool,
     seed: int,
+    steps: int = 0,
 ) -> cached_batches.CachedBatches:
     """Returns batches of some locations of a cache and its augmented copies."""
     source = joined_cache.AugmentedCache(caches, seed) if len(caches) > 1 else caches[0]
     truth = _truth(source.rows.coords, labels)
     views = data.train_views if train else "all"
-    return cached_batches.CachedBatches(source, truth, rows, views, data.batch_size, seed if train else None)
+    order = {"seed": seed, "steps": steps} if train else {}
+    return cached_batches.CachedBatches(
+        source, truth, rows, views, data.batch_size, **order, most_views=data.views_per_place
+    )
 
 
 def _split_of(
@@ -245,6 +285,17 @@ def _usable(split: str, cells: partition.Partition, coords: np.ndarray, labels: 
     if inside.size < len(labels):
         print(f"{split}: {len(labels) - inside.size} of {len(labels)} locations lie outside every cell; not trained on")
     return inside
+
+
+def _fewer(rows: np.ndarray, labels: np.ndarray, data: train_options.DataOptions, seed: int) -> np.ndarray:
+    """Returns --places_per_cell of the locations `rows` of each cell, drawn."""
+    if not data.places_per_cell:
+        return rows
+    drawn = np.random.default_rng(seed).permutation(rows)
+    drawn = drawn[np.argsort(labels[drawn], kind="stable")]
+    _, starts, counts = np.unique(labels[drawn], return_index=True, return_counts=True)
+    rank = np.arange(len(drawn)) - np.repeat(starts, counts)
+    return np.sort(drawn[rank < data.places_per_cell])
 
 
 # One in the network, two prefetched, one being put together.

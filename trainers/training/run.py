@@ -78,7 +78,7 @@ class Training:
         return parts.classifier
 
     def _parts(self, run: train_options.RunOptions) -> fit.Parts:
-        parts = self._from_cache(run.seed) if self._settings.data.cache_dir else self._from_images(run)
+        parts = self._from_cache(run) if self._settings.data.cache_dir else self._from_images(run)
         if run.devices < 2:
             return parts
         batch_size = self._settings.data.batch_size
@@ -86,25 +86,28 @@ class Training:
         validation = devices.padded(parts.validation, batch_size) if parts.validation else None
         return dataclasses.replace(parts, train=train, validation=validation)
 
-    def _from_cache(self, seed: int) -> fit.Parts:
+    def _from_cache(self, run: train_options.RunOptions) -> fit.Parts:
         """Returns a classifier on cached features."""
-        data, settings, validation = self._settings.data, self._settings, None
+        data, settings, validation, seed = self._settings.data, self._settings, None, run.seed
+        steps = settings.optimizer.steps_per_epoch
         cache: feature_cache.FeatureCache | joined_cache.JoinedCache
         if data.folds:
             cache = joined_cache.open_all(data.cache_dir)
-            train = inputs.from_fold(data, cache, self._cells, splits.TRAIN, seed)
+            train = inputs.from_fold(data, cache, self._cells, splits.TRAIN, seed, steps)
             if data.validation_split:
                 validation = inputs.from_fold(data, cache, self._cells, splits.VALIDATION, seed)
         else:
-            train, cache = inputs.from_cache(data, data.train_split, self._cells, train=True, seed=seed)
+            train, cache = inputs.from_cache(data, data.train_split, self._cells, train=True, seed=seed, steps=steps)
             if data.validation_split:
                 validation, _ = inputs.from_cache(data, data.validation_split, self._cells, train=False, seed=seed)
         # With --partition the dataset is not needed, and a cache may be used where the dataset is not.
         if not settings.cells.partition:
             _check_not_stale(cache, data)
         spec = backbones.BackboneSpec.from_dict(cache.spec)
-        # Built first: a cache of other weights than those of the unfrozen blocks is refused before any training.
-        backbone = self._backbone_of_cache() if settings.encoder.unfreeze else None
+        # Built first: a cache of other weights than those of the unfrozen blocks is refused before any training, and a
+        # chunk's model is saved with its encoder.
+        is_needed = settings.encoder.unfreeze or settings.optimizer.schedule == "chunked"
+        backbone = self._backbone_of_cache() if is_needed else None
         classifier = fit.classifier_of(
             settings.head, settings.encoder.unfreeze, spec, cache.feature_shape, self._cells, train
         )
@@ -114,12 +117,17 @@ class Training:
         """Returns the whole network on images."""
         data, settings, validation = self._settings.data, self._settings, None
         size_px = (settings.encoder.height_px, settings.encoder.width_px)
-        train = inputs.from_images(data, size_px, data.train_split, self._cells, train=True, run=run)
+        optimizer = settings.optimizer
+        if optimizer.schedule == "chunked":
+            train = inputs.from_image_chunks(data, size_px, self._cells, run.seed, optimizer)
+        else:
+            steps = optimizer.steps_per_epoch
+            train = inputs.from_images(data, size_px, data.train_split, self._cells, train=True, run=run, steps=steps)
         if data.validation_split:
             validation = inputs.from_images(data, size_px, data.validation_split, self._cells, train=False, run=run)
         spec = feature_encoder.spec_of(settings.encoder, run.seed)
         backbone = backbones.build(spec)
-        backbone.trainable = settings.optimizer.train_backbone
+        backbone.trainable = optimizer.train_backbone
         classifier = networks.classifier_of(
             settings.head, settings.encoder.unfreeze, spec, tuple(backbone.output_shape[1:]), len(self._cells)
         )

@@ -2,14 +2,19 @@
 
 import json
 import logging
+import pickle
+import re
+import subprocess
+import sys
 import zipfile
 
 import fiona
+import numpy as np
 import pytest
 import shapely
 
 from geods import errors
-from geods.geo import vector_files
+from geods.geo import vector_files, vector_sources
 
 ALAND, BORLAND = shapely.box(0, 0, 10, 10), shapely.box(20, 0, 30, 10)
 
@@ -184,6 +189,17 @@ def test_files_that_are_none_say_what_gdal_says(tmp_path, name, content, cause):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(errors.BoundaryError, match=rf"{name}: cannot be read \(.*({cause})"):
         read(tmp_path / name)
+
+
+def test_a_pickle_is_refused_with_the_way_to_geojson(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ring = np.array([[40.0, -100.0], [40.0, -99.0], [41.0, -99.0]])
+    (tmp_path / "usaPoly.pkl").write_bytes(pickle.dumps(ring, protocol=3))
+    with pytest.raises(errors.BoundaryError, match=r"usaPoly.pkl: is a pickle, which can run any code") as refused:
+        vector_sources.check_source("usaPoly.pkl")
+    command = re.search('python -c "(.*)", then', refused.value.next_step)[1]
+    subprocess.run([sys.executable, "-c", command], check=True)
+    assert shapely.from_geojson((tmp_path / "boundary.geojson").read_text()).bounds == (-100, 40, -99, 41)
 
 
 def test_a_shapefile_without_its_index_is_named(tmp_path):

@@ -32,8 +32,15 @@ def test_pieces_are_the_bytes_of_the_whole(tmp_path):
         writer.metrics = {"mean_km": 1.0}
     for name in (run_folder.PREDICTIONS, run_folder.PROBABILITIES, run_folder.METRICS):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "pieces" / name).read_bytes()
-    np.save(tmp_path / "numpy.npy", PROBABILITIES.astype(np.float16))
+    np.save(tmp_path / "numpy.npy", PROBABILITIES.astype(np.float32))
     assert (tmp_path / "numpy.npy").read_bytes() == (tmp_path / "pieces" / run_folder.PROBABILITIES).read_bytes()
+
+
+def test_the_file_ranks_cells_as_the_metrics_do():
+    # In float16 both are 0.5003, and the first would win.
+    close = np.array([[0.50025, 0.50035, 0.0]]) - 0.0003
+    assert prediction_writer.top_cells(close)[0, 0] == np.argmax(close.astype(np.float32)) == 1
+    assert np.argmax(close.astype(np.float16)) == 0
 
 
 @pytest.mark.parametrize(("end", "said"), [(9, "1 locations fewer"), (10, "2 locations more")])

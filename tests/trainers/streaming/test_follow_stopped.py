@@ -1,8 +1,10 @@
 """Trees whose scraper has stopped: waiting, resuming, refusing."""
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 
@@ -123,6 +125,16 @@ def test_patience_ends_and_begins_anew():
     assert not patience.is_over
     time.sleep(0.3)
     assert "training on what is there" in patience.message(stopped)
+    assert patience.is_over
+
+
+def test_a_scraper_whose_key_was_refused_is_not_waited_for(half, tmp_path):
+    copy = shutil.copytree(half, tmp_path / "tree")
+    with contextlib.closing(sqlite3.connect(copy / "journal.sqlite")) as journal, journal:
+        journal.execute("UPDATE run SET value = 'denied. ' || value WHERE name = 'detail'")
+    update = sources.open_feed(settings_of(copy, tmp_path, follow=True).streaming).update()
+    patience = sources.StallTimer(3600)
+    assert patience.message(update).startswith("the scraper has ended: denied. ")
     assert patience.is_over
 
 

@@ -9,9 +9,9 @@ import road
 from geods import errors
 from geods.cli import flags as cli_flags
 from trainers import extract, train
-from trainers.evaluation import predictor
+from trainers.evaluation import evaluation, predictor
 from trainers.features import feature_cache
-from trainers.options import extract_options, train_options
+from trainers.options import evaluate_options, extract_options, train_options
 from trainers.runs import run_folder
 
 
@@ -60,7 +60,7 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
     from geods.input import pipeline
 
     train.main(settings)
-    model = predictor.Predictor.load(settings.run.run_dir)
+    model = predictor.Predictor(settings.run.run_dir)
     from_cache, points = model.predict_features(feature_cache.FeatureCache(f"{settings.data.cache_dir}/test"), 16)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, others = model.predict(
@@ -69,6 +69,15 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
     # Float32 keeps 7 digits of distances whose weights add up to thousands of kilometres.
     np.testing.assert_allclose(from_cache, from_images, rtol=0.02, atol=0.05)
     assert np.mean(np.all(points == others, axis=1)) > 0.8
+
+
+def test_cells_with_like_features_are_named_by_their_distances(settings, capsys):
+    train.main(cli_flags.replace(settings, head="centroids", sharpness=1.0, cell_deg=0.0, train_views="single"))
+    assert "15 of 15 cells have training images" in capsys.readouterr().out
+    out = run_folder.check_run(settings.run.run_dir)
+    asked = cli_flags.build(evaluate_options.EvaluateOptions, run_dir=str(out), views="single")
+    metrics = evaluation.evaluate(asked, out)
+    assert metrics["mean_miles"] < 0.8 * metrics["constant_guess"]["mean_miles"]
 
 
 def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(settings, data_dir, tmp_path):
@@ -83,7 +92,7 @@ def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(setti
     train.main(cli_flags.replace(settings, cache_dir=str(cache), nearness_km=1000.0))
     found = feature_cache.FeatureCache(cache / "test")
     assert found.feature_shape == (2 * 2 * 24 * 25 // 2,)
-    model = predictor.Predictor.load(settings.run.run_dir)
+    model = predictor.Predictor(settings.run.run_dir)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
     np.testing.assert_allclose(model.predict_features(found, 16)[0], from_images, rtol=0.02, atol=0.05)

@@ -46,6 +46,17 @@ def test_validation_comes_in_order_with_all_views(settings, cells, cache_dir):
     assert not values[~masks].any()
 
 
+def test_fewer_locations_a_cell_and_views_a_location_are_taken(settings, cells):
+    fewer = dataclasses.replace(settings, places_per_cell=3, views_per_place=2)
+    split, cache = from_cache(fewer, "train", cells, train=True)
+    truth = np.concatenate([split.inputs[number][1] for number in range(len(split.inputs))])
+    there = np.bincount(split.cells, minlength=len(cells))
+    assert np.array_equal(np.bincount(truth[:, 2].astype(int), minlength=len(cells)), np.minimum(there, 3))
+    assert split.inputs[0][0]["view_mask"].shape[1] == 2 < cache.rows.views.max()
+    with pytest.raises(errors.OptionError, match="--places_per_cell without --cache_dir"):
+        dataclasses.replace(fewer, cache_dir="")
+
+
 @pytest.mark.parametrize("views", ["single", "all"])
 def test_training_sees_every_example_once_and_shuffles_anew(settings, cells, views):
     split, cache = from_cache(dataclasses.replace(settings, train_views=views), "train", cells, train=True)

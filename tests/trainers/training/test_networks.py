@@ -1,7 +1,11 @@
 """Networks of the flags: unfrozen blocks, fusions, augmentation, chunks."""
 
+import io
 import json
+import pathlib
 import re
+import signal
+import sys
 
 import numpy as np
 import pytest
@@ -51,7 +55,7 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
     from trainers.features import feature_cache
 
     train.main(cli_flags.replace(settings, unfreeze="last_block", fusion="mean_log"))
-    model = predictor.Predictor.load(settings.run.run_dir)
+    model = predictor.Predictor(settings.run.run_dir)
     cache = feature_cache.FeatureCache(f"{settings.data.cache_dir}/test")
     from_cache, _ = model.predict_features(cache, 16)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
@@ -100,26 +104,51 @@ def test_images_are_jittered_in_training_and_blocks_unfrozen_in_the_loop(setting
     assert "jitter" not in [layer.name for layer in model.layers]
 
 
-def test_chunks_are_trained_one_after_another_and_each_is_kept(settings, capsys):
-    chunked = cli_flags.replace(settings, schedule="chunked", chunk_examples=15, epochs=2, fusion="mean", **FEW)
-    train.main(cli_flags.replace(chunked, train_views="single"))
+class Interrupting(io.StringIO):
+    """Standard output on which a line is answered with Ctrl-C."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__()
+        self._line = line
+
+    def write(self, text: str) -> int:
+        if text.startswith(self._line):
+            signal.raise_signal(signal.SIGINT)
+        return super().write(text)
+
+
+@pytest.mark.parametrize("source", ["cache", "images"])
+def test_chunks_are_trained_one_after_another_and_each_is_a_whole_model(settings, capsys, monkeypatch, source):
+    changes = {} if source == "cache" else {"cache_dir": "", "layer": BLOCKS, "steps_per_epoch": 3}
+    chunked = cli_flags.replace(settings, schedule="chunked", chunk_examples=15, train_views="single", **changes, **FEW)
+    train.main(chunked)
     text = capsys.readouterr().out
     chunks = -(-int(re.search(r"([\d,]+) training examples", text)[1].replace(",", "")) // 15)
     assert chunks > 3
     assert f"chunk {chunks}/{chunks}, epoch 2/2: loss" in text
     assert text.count("mean miles") == chunks
     folder = run_folder.check_run(settings.run.run_dir)
-    kept = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    kept = sorted(path.stem for path in (folder / "checkpoints").iterdir())
     assert len(kept) == chunks
-    assert re.fullmatch(r"chunk_000_loss_\d+\.\d{3}\.keras", kept[0])
-    last = geolocator.load(folder / "checkpoints" / kept[-1]).get_weights()
-    final = geolocator.load(folder / run_folder.MODEL).get_layer("classifier").get_weights()
-    assert all(np.array_equal(*pair) for pair in zip(last, final, strict=True))
-
-
-def test_inputs_from_images_cannot_be_cut_into_chunks(settings):
-    with pytest.raises(errors.OptionError, match=r"--schedule=chunked: these inputs cannot be divided"):
-        train.main(cli_flags.replace(settings, cache_dir="", schedule="chunked"))
+    assert re.fullmatch(r"chunk_000_loss_\d+\.\d{3}", kept[0])
+    image = {"image": np.full((1, 2, 32, 48, 3), 99, np.uint8), "view_mask": np.ones((1, 2), bool)}
+    first, last, final = (
+        predictor.Predictor(folder, name).predict([image])[0] for name in ("chunk_000", f"{kept[-1]}.keras", "")
+    )
+    np.testing.assert_array_equal(last, final)
+    assert np.abs(first - final).max() > 1e-3
+    with pytest.raises(errors.RunError, match=r"--checkpoint=chunk_: names \d of(.|\n)*there are chunk_000"):
+        predictor.Predictor(folder, "chunk_")
+    # Stopped inside the first chunk, after its first epoch, a training ends with the same weights.
+    again = cli_flags.replace(chunked, run_dir=f"{folder}_stopped")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Interrupting(f"chunk 1/{chunks}, epoch 2/2"))
+        with pytest.raises(KeyboardInterrupt):
+            train.main(again)
+    assert run_folder.snapshot(pathlib.Path(again.run.run_dir)).is_file()
+    train.main(again)
+    assert "resumes after epoch 1 of" in capsys.readouterr().out
+    np.testing.assert_allclose(predictor.Predictor(again.run.run_dir).predict([image])[0], final, atol=1e-4)
 
 
 def test_a_cache_behind_the_blocks_is_refused_with_the_command(settings, cache_dir):
@@ -137,6 +166,7 @@ def test_a_cache_behind_the_blocks_is_refused_with_the_command(settings, cache_d
         ({"head": "neighbours", "members": 2}, "--head=neighbours trains nothing"),
         ({"unfreeze_rate": 0.0}, "--unfreeze_rate=0.0: must be above 0"),
         ({"chunk_examples": 0}, "--chunk_examples=0"),
+        ({"cache_dir": "", "data_service": "localhost:1", "schedule": "chunked"}, "--schedule=chunked with --data_s"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(settings, changed, message):
