@@ -71,7 +71,7 @@ def test_images_and_cache_give_the_same_figures(evaluated, run_dir, tmp_path):
 
 def test_single_images_are_rows_of_their_own(run_dir, tmp_path):
     tree = drawn_trees.write(tmp_path / "tree", drawn_trees.location_ids(2))
-    ways = {"cache": {}, "images": {"from_images": True}, "tree": {"imagery": str(tree)}}
+    ways = {"cache": {}, "images": {"from_images": True}, "tree": {"imagery": str(tree), "include_seen": True}}
     rows, metrics = {}, {}
     for name, fields in ways.items():
         fields |= {"run_dir": str(run_dir), "views": "single", "out": str(tmp_path / name)}
