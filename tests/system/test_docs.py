@@ -40,6 +40,7 @@ def options_class_of(module: str) -> type:
         return getattr(loaded, calls[0])
     names = ("extract_options", "train_options", "evaluate_options")
     modules = [importlib.import_module(f"trainers.options.{name}") for name in names]
+    modules.append(importlib.import_module("tools.benchmarks.trees"))
     return next(getattr(found, calls[0]) for found in modules if hasattr(found, calls[0]))
 
 
