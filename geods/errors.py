@@ -193,11 +193,7 @@ _MOST_CHARACTERS = 300
 def in_short(error: BaseException) -> str:
     """Returns an error's message on one line of at most 300 characters.
 
-    Its class, where it has no message.
-
-    Its class, where it has no message.
-
-    Keras writes whole model descriptions into its messages.
+    An error without a message gives its class. Keras writes whole model descriptions into its messages.
     """
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 3] + "..."

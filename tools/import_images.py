@@ -102,7 +102,7 @@ class Options:
     def headings_deg(self) -> list[float]:
         """Returns where the views of panoramas look, each once.
 
-        None if panoramas are left out.
+        There are none if panoramas are left out.
         """
         return sorted({float(heading % 360) for heading in self.headings}) if self.panoramas == "cut" else []
 

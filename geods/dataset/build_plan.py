@@ -146,7 +146,7 @@ def sources_now(
 def _checked_images(locations: table.LocationTable, check: Check) -> table.ImageTable:
     """Checks all images, once for all configs that a process builds of a tree.
 
-    Of an unchanged tree.
+    The check is repeated only for a tree that has changed.
     """
     stamps = hashlib.sha256()
     for file in locations.files():

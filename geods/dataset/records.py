@@ -40,7 +40,7 @@ def read(
 ) -> tf.data.Dataset:
     """Returns a split's locations as the bytes of their records.
 
-    Shuffled by `seed` or in the order of the shards.
+    They are shuffled by `seed`, or in the order of the shards.
 
     Args:
         builder: From `dataset_reader.open_builder`.

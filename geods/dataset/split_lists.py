@@ -189,7 +189,7 @@ def _by_location(found: table.LabelledLocations, rule: dataset_splits.Rule) -> B
 def _by_view(found: table.LabelledLocations, lists: SplitLists | None, seed: int) -> BySplit:
     """Splits image by image: a location can be in both splits.
 
-    In each with the views of that split.
+    Each of the two then holds the location with the views of that split.
     """
     if lists is not None:
         of_views = np.fromiter(lists.splits(found.views()), "<U5", len(found.rows()))

@@ -33,7 +33,7 @@ def parts(shape: shapely.Geometry) -> list[shapely.Polygon]:
 def join(pieces: Sequence[shapely.Polygon]) -> Shape:
     """Returns polygons that do not overlap as one shape.
 
-    Without any, an empty MultiPolygon.
+    Of no polygons, the shape is an empty MultiPolygon.
     """
     return pieces[0] if len(pieces) == 1 else shapely.MultiPolygon(list(pieces))
 

@@ -139,7 +139,7 @@ def _member(path: pathlib.Path, member: str | None) -> str:
 def _maps_inside(path: pathlib.Path) -> list[str]:
     """Returns the paths in an archive that may be maps.
 
-    Without the files that macOS adds (__MACOSX, ._NAME).
+    Files that macOS adds (__MACOSX, ._NAME) are left out.
 
     Raises:
         BoundaryError: If the archive is damaged or unsafe.

@@ -66,7 +66,7 @@ class Camera:
     def sphere_width_px(self) -> float:
         """Width of a panorama with as many pixels a degree as the view's middle.
 
-        Where they are fewest.
+        The view has the fewest there.
         """
         return 2 * math.pi * self.focal_px
 
@@ -112,7 +112,7 @@ class Pose:
     def bearings_and_elevations(self, camera: Camera) -> tuple[geometry.Array, geometry.Array]:
         """Returns the positions of a camera's pixels in the panorama, degrees.
 
-        From its middle, -180 to 180 and -90 to 90.
+        They count from its middle, -180 to 180 and -90 to 90.
 
         Args:
             camera: The camera, in the level world.
@@ -200,7 +200,7 @@ def cut_thinned(pixels: Pixels, pose: Pose, camera: Camera, crop: Crop = WHOLE) 
 def fit(picture: Pixels, height_px: int, width_px: int) -> Pixels:
     """Returns the middle of a flat picture, `[height_px, width_px, 3]`.
 
-    As large as its shape allows.
+    The part is as large as the shape of the view allows.
 
     Args:
         picture: `[h, w, 3]` uint8, RGB.

@@ -45,7 +45,7 @@ def is_available() -> bool:
 def load_decoder() -> Callable[[list[bytes]], list[Any]]:
     """Returns the library's decoder of JPEGs to arrays on the GPU.
 
-    None for each image that it cannot decode.
+    It gives None for each image that it cannot decode.
 
     Raises:
         OptionError: If it or the GPU is missing; the message says which.

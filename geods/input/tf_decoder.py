@@ -1,6 +1,6 @@
 """JPEG bytes to upright uint8 pixels inside tf.data, identical to Pillow's.
 
-As after ImageOps.exif_transpose.
+The comparison is with Pillow's pixels after ImageOps.exif_transpose.
 """
 
 import tensorflow as tf
@@ -61,7 +61,7 @@ def decode_views(contents: tf.Tensor, views: int, height_px: int, width_px: int)
 def orientation_of(content: tf.Tensor) -> tf.Tensor:
     """Returns the EXIF orientation, int32, as a graph without Python.
 
-    As `geods.tree.orientation.orientation_of` does.
+    It gives what `geods.tree.orientation.orientation_of` gives.
 
     Args:
         content: Scalar string, the bytes of a JPEG.

@@ -80,7 +80,7 @@ class World:
     ) -> bytes:
         """Returns a view as JPEG bytes; equal arguments give equal bytes.
 
-        With the same versions of Pillow and NumPy.
+        That holds for the same versions of Pillow and NumPy.
 
         Args:
             lat_deg: Latitude, degrees.

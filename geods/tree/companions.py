@@ -102,7 +102,7 @@ class TreeFolder:
     def list_pairs(self) -> tuple[list[tuple[pathlib.Path, pathlib.Path]], bool]:
         """Returns the (train, test) pairs of split lists, and whether they are inside.
 
-        In the tree, else beside it.
+        The lists are looked for in the tree, then beside it.
         """
         inside = _pairs(self.root) if self.root.is_dir() else []
         return (inside, True) if inside else (_pairs(self.root.resolve().parent), False)

@@ -240,7 +240,7 @@ def subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
 def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
     """Returns the files of a folder with an image suffix, sorted.
 
-    Without hidden ones.
+    Hidden files are left out.
     """
     names = (name for name in os.listdir(folder) if is_image_name(name))  # noqa: PTH208 - see above
     return [folder / name for name in sorted(names) if not name.startswith(".")]

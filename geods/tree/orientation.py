@@ -33,7 +33,7 @@ def orientation_of(content: bytes) -> int:
 def application_segments(content: bytes) -> Iterator[tuple[int, int]]:
     """Yields the start and end of the data of each APP1 segment.
 
-    Of those before any segment that is no APPn or comment.
+    Only those before any segment that is no APPn or comment count.
     """
     at = 2
     while at + SEGMENT_HEAD_BYTES <= len(content) and content[at] == 0xFF:
@@ -53,7 +53,7 @@ def application_segments(content: bytes) -> Iterator[tuple[int, int]]:
 def turned(pixels: Any, orientation: int) -> Any:  # noqa: ANN401 - arrays of any library
     """Returns `[h, w, c]` pixels turned upright.
 
-    Of NumPy, or tensors of Keras.
+    They may be NumPy arrays or tensors of Keras.
     """
     if orientation in TRANSPOSED:
         import keras

@@ -56,7 +56,7 @@ class AttentionOverViews(keras.layers.Layer):
     def weights_of_views(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns the weight of each view, float32 `[b, v]`.
 
-        0 where masked; the weights of a location sum to 1 unless all its views are masked.
+        It is 0 where masked; the weights of a location sum to 1 unless all its views are masked.
         """
         seen = ops.cast(view_mask, "bool")
         pooled = ops.where(ops.expand_dims(seen, -1), pool(features, "avg"), 0.0)

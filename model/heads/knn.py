@@ -72,7 +72,7 @@ class NeighbourDensity(keras.layers.Layer):
     def describe(self, features: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
         """Returns the descriptors of locations, float32 `[b, c]` of length 1.
 
-        0 without a view.
+        A location without a view has the descriptor 0.
         """
         seen = ops.expand_dims(ops.cast(view_mask, "float32"), -1)
         pooled = ops.normalize(attention.pool(features, "avg"), axis=-1)

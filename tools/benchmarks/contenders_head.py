@@ -94,7 +94,7 @@ class Synthetic(Cached):
 class _Constant(keras.utils.PyDataset):
     """One batch again and again, handed over like those of a cache.
 
-    From tf.data it took longer than those.
+    Handed over by tf.data it took longer than those.
     """
 
     def __init__(self, batch: Any, steps: int) -> None:  # noqa: ANN401 - whatever the network takes

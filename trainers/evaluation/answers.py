@@ -62,7 +62,7 @@ def _region(probabilities: np.ndarray, cells: partition.Partition, fitted: calib
 def probabilities_of(log_probabilities: np.ndarray) -> np.ndarray:
     """Returns probabilities `[cells]` float64 that add up to 1.
 
-    Beyond the precision of the model's numbers.
+    Their sum is exact beyond the precision of the model's numbers.
     """
     shares = np.exp(np.asarray(log_probabilities, np.float64) - np.max(log_probabilities))
     return shares / shares.sum()

@@ -1,6 +1,6 @@
 """Runs on the same locations side by side.
 
-Their figures, their intervals, and their paired differences.
+The comparison gives their figures, intervals and paired differences.
 """
 
 import csv
@@ -59,7 +59,7 @@ def read(name: str, folder: pathlib.Path, parameters: int, seconds: float) -> Ru
 def difference(one: RunSummary, other: RunSummary, seed: int = 0) -> tuple[float, float, float]:
     """Returns the mean difference of two runs, miles, and its 95 % interval.
 
-    On the same locations.
+    Both were evaluated on the same locations.
 
     The interval is a percentile bootstrap over locations, both runs resampled together.
 

@@ -94,7 +94,7 @@ def neighbours(held: Side, train: Side) -> dict[str, object]:
 def shared(held: Side, train: Side) -> dict[str, float | None]:
     """Returns the shares of held-out locations with a training image or panorama.
 
-    None if not known.
+    A share is None if it is not known.
     """
     hashes, panoramas = frozenset().union(*train.hashes), frozenset().union(*train.panoramas)
     known = [one for one in held.panoramas if one]

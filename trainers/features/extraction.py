@@ -1,6 +1,6 @@
 """Extraction of features.
 
-From a dataset through a frozen encoder to the blocks of a cache.
+Images go from a dataset through a frozen encoder to the blocks of a cache.
 
 Finished blocks stay, and only missing ones are computed.
 """

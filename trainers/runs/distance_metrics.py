@@ -257,7 +257,7 @@ def _interval_lines(limits: dict[str, list[float]]) -> list[str]:
 def _report_mean_miles(guesses: Guesses, cells: partition.Partition) -> float:
     """Returns the report's metric, over the locations that lie in a cell.
 
-    It is NaN if none does.
+    It is It is NaN if none does.
     """
     inside = guesses.cells >= 0
     if not inside.any():

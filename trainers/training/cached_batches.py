@@ -88,7 +88,7 @@ class CachedBatches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns ({"features" or "image", "view_mask"}, truth) of one batch.
 
-        In the cache's own type; missing views are zeros.
+        Features keep the cache's own type; missing views are zeros.
         """
         start = number % self._batches * self._batch_size
         examples = self._examples[self._order[start : start + self._batch_size]]

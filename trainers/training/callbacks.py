@@ -59,7 +59,7 @@ class StopOnNaN(keras.callbacks.Callback):
 class Validation(keras.callbacks.Callback):
     """Mean miles of the validation split after each epoch.
 
-    With all views and the run's decoder.
+    It uses all views and the run's decoder.
 
     The best weights are kept in memory and in checkpoints/best.keras; training ends after `patience` epochs without
     improvement, and the best weights are restored.
@@ -142,7 +142,7 @@ class Validation(keras.callbacks.Callback):
     def _guess(self, log_probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns points `[b, 2]`, degrees, and the top cells `[b, k]`.
 
-        Of log-probabilities `[b, cells]`.
+        They follow from log-probabilities `[b, cells]`.
         """
         points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
         return points, distance_metrics.top_cells(log_probabilities).astype(np.int32)

@@ -14,7 +14,7 @@ from trainers.training import folds
 def for_run(cells: train_options.CellOptions, data: train_options.DataOptions) -> partition.Partition:
     """Returns the partition of --partition, or else the dataset's.
 
-    With --cells or --cell_deg, cells made of its area.
+    With --cells or --cell_deg, the cells are made of its area.
 
     Raises:
         DatasetError: If there is no such dataset.

@@ -46,7 +46,7 @@ def classifier_of(
 def unfrozen_paths(classifier: keras.Model) -> list[str]:
     """Returns the paths of the weights in the unfrozen blocks of a classifier.
 
-    None if nothing was unfrozen.
+    There are none if nothing was unfrozen.
     """
     blocks = [layer for layer in classifier.layers if layer.name == "blocks"]
     return [weight.path for layer in blocks for weight in layer.layer.trainable_weights]

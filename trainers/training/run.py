@@ -1,6 +1,6 @@
 """Training of one run.
 
-Its parts from a cache or from images, the fit, and the model that is saved.
+It takes data from a cache or from images, fits, and saves the model.
 """
 
 import contextlib

@@ -127,7 +127,7 @@ def text_of(answer: transport.Answer) -> str:
 def shown(text: str) -> str:
     """Returns text from the network as a short line.
 
-    Without keys and without control characters.
+    Keys and control characters are left out.
     """
     line = " ".join(api_key.redact(text).split())
     line = "".join(character if character.isprintable() else "?" for character in line)

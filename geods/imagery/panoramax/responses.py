@@ -130,7 +130,7 @@ def identity(record: Mapping[str, Any]) -> str:
 def _heading_deg(properties: Mapping[str, Any], kind: Kind) -> float | None:
     """Returns the bearing of a picture's middle, degrees, or None.
 
-    None, if no EXIF or XMP field confirms it.
+    It is None if no EXIF or XMP field confirms it.
 
     Without GPSImgDirection, or with 0, the server puts the direction of travel into view:azimuth, or 0, and does not
     say so. Azimuths are whole degrees: the field is used where the two agree, so that no half degree is lost.

@@ -127,7 +127,7 @@ def month(*stamps: object) -> str | None:
 def number(value: object) -> float | None:
     """Returns a number or fraction as float.
 
-    None for one over zero, and for what is no number.
+    It is None for a fraction over zero, and for what is no number.
     """
     if isinstance(value, str | bytes):
         return None

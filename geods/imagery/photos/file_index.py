@@ -46,7 +46,7 @@ class PhotoIndex:
     def find(self, name: str) -> str | None:
         """Returns the file named `name`, relative to the folder; None without one.
 
-        With forward slashes.
+        The name has forward slashes.
 
         Args:
             name: A path from the folder or absolute, or the name of a file at any depth, or such a name without its
@@ -175,7 +175,7 @@ def _is_end(one: Sequence[str], other: Sequence[str]) -> bool:
 def _headings(stems: Sequence[str]) -> list[float | None]:
     """Returns the headings that the names of a location's files give.
 
-    None where they only count.
+    They are None where the names only count.
     """
     numbers = [float(stem) if _HEADING.fullmatch(stem) else math.nan for stem in stems]
     counted = len(numbers) > 1 and sorted(numbers) in ([*range(len(numbers))], [*range(1, len(numbers) + 1)])

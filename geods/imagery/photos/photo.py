@@ -103,7 +103,7 @@ _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 def walk(folder: pathlib.Path) -> Iterator[str]:
     """Yields the image files below a folder, at any depth.
 
-    As paths relative to it with forward slashes.
+    They are paths relative to it with forward slashes.
 
     They come in the same order on every run. Hidden files and folders are left out, and links to folders.
     """

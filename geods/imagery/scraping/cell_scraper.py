@@ -134,7 +134,7 @@ class CellWork:
     def _look_up(self, ordinal: int, point: tuple[float, float]) -> journal_writer.Reservation | None:
         """Returns the claim to the panorama at a point, or None.
 
-        None, when the miss has been written down.
+        It is None once a miss has been written to the journal.
         """
         listed = self.tools.listed[self.cell][ordinal] if self.tools.listed else None
         client = self.tools.source

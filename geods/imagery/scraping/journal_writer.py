@@ -117,7 +117,7 @@ class Writer:
     def point_outcomes(self) -> dict[tuple[int, int], tuple[str, str, str]]:
         """Returns the outcome of each query of a list, by stream and number.
 
-        As (outcome, panorama id, folder of the location).
+        Each is (outcome, panorama id, folder of the location).
 
         The outcome is "found" also where another row had found the same panorama.
         """
@@ -136,7 +136,7 @@ class Writer:
     def open_claim(self, stream: int) -> Reservation | None:
         """Returns the unfinished claim of a cell, or of a stream of points.
 
-        From an earlier run.
+        Such a claim is left by an earlier run.
         """
         row = self._one(
             "SELECT ordinal, location_id FROM query JOIN panorama USING (pano_id) WHERE query.cell = ? AND outcome = ?",

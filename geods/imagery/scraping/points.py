@@ -221,7 +221,7 @@ def write_outcomes(
 ) -> pathlib.Path:
     """Writes one line a point to TREE/points.csv and returns its path.
 
-    In the order of the list.
+    The lines are in the order of the list.
 
     Args:
         found: The points.

@@ -217,7 +217,7 @@ def _progress(works: list[cell_scraper.CellWork], tools: cell_scraper.ScrapeCont
 def _point_outcomes(tools: cell_scraper.ScrapeContext) -> dict[int, tuple[str, str, str]]:
     """Returns the outcome of each listed row that was asked for.
 
-    As (outcome, panorama id, folder of the location).
+    Each is (outcome, panorama id, folder of the location).
     """
     asked = tools.journal.point_outcomes() if tools.listed else {}
     return {tools.listed[stream][ordinal].row: about for (stream, ordinal), about in asked.items()}

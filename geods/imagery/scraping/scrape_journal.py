@@ -73,7 +73,7 @@ def path_in(tree_dir: str | os.PathLike[str]) -> pathlib.Path:
 def create(path: pathlib.Path) -> sqlite3.Connection:
     """Opens a journal to write, making it if need be.
 
-    For use by several threads, one at a time.
+    Several threads may use it, one at a time.
 
     Raises:
         TreeError: If the file is not a journal of this format.
@@ -192,7 +192,7 @@ def read_status(tree_dir: str | os.PathLike[str]) -> Status | None:
 def complete_locations(tree_dir: str | os.PathLike[str], after: int = 0) -> list[Arrival]:
     """Returns the locations that were completed after number `after`, in that order.
 
-    None without a journal.
+    Without a journal there are none.
 
     Raises:
         TreeError: If the journal is none.

@@ -100,7 +100,7 @@ def _describe_tree(
 ) -> None:
     """Writes the files that readers of the tree and a resumed scrape need.
 
-    Its partition, and the source of its images.
+    They are the partition and the source of the images.
     """
     files.write_text(root / options.SAVED_NAME, flags.to_flagfile(settings))
     if not (root / companions.PARTITION_NAME).is_file():
