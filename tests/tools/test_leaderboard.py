@@ -44,7 +44,7 @@ def test_the_same_command_does_nothing_again(board):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"recipes": ("best", "worst")}, r"worst: there is no recipe(.|\n)*choose from best, best_frozen, demo"),
+        ({"recipes": ("best", "worst")}, r"worst: there is no recipe(.|\n)*choose from best, best_frozen, centr"),
         ({"recipes": ("linear", "linear@maps")}, "two have the same name"),
         ({"recipes": ()}, "name recipes"),
         ({"folds": 1}, "is no division"),
