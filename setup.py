@@ -62,6 +62,7 @@ EXTRAS = {
     "cloud": ["s3fs>=2025.3", "gcsfs>=2025.3"],
     # Builds and extraction on the workers of a cluster: --beam_pipeline_options=runner=DaskRunner.
     "dask": ["distributed>=2026.8"],
+    # --runtime=openvino, and encoders from ONNX files: --backbone=onnx:PATH.
     "openvino": ["openvino>=2025.0"],
     # Extraction in whole numbers of 8 bits: --runtime=openvino --precision=int8.
     "int8": ["nncf>=3.0", "openvino>=2025.0"],

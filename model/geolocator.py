@@ -20,7 +20,7 @@ import numpy as np
 from geods import errors
 from geods.storage import files
 from model import decode, safe_loading
-from model.encoders import backbones, fine_tuning, keras_hub_encoders, second_order_pooling
+from model.encoders import backbones, fine_tuning, keras_hub_encoders, onnx_encoder, second_order_pooling
 from model.fusion import fusion, lstm, views
 from model.heads import kernel_regression, knn
 
@@ -31,6 +31,7 @@ _ALSO_IN_FILES = (
     second_order_pooling.MatrixSquareRoot,
     second_order_pooling.SecondOrderPooling,
     knn.NeighbourDensity,
+    onnx_encoder.OnnxEncoder,
 )
 
 

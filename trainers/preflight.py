@@ -15,7 +15,8 @@ from geods.geo import partition
 from geods.input import nvimagecodec_decoder
 from geods.storage import files
 from geods.tree import layouts
-from trainers.features import cache_format, feature_cache, joined_cache, runtimes
+from model.encoders import onnx_files
+from trainers.features import cache_format, joined_cache, runtimes
 from trainers.options import evaluate_options, extract_options, stages, train_options
 from trainers.runs import run_folder
 
@@ -69,7 +70,7 @@ def check_train(settings: train_options.TrainOptions) -> None:
         joined_cache.open_all(data.cache_dir)
     else:
         for split in names:
-            feature_cache.FeatureCache(pathlib.Path(data.cache_dir, split))
+            joined_cache.open_split(data.cache_dir, split)
 
 
 def check_evaluate(settings: evaluate_options.EvaluateOptions) -> None:
@@ -83,7 +84,7 @@ def check_evaluate(settings: evaluate_options.EvaluateOptions) -> None:
     data = run_folder.data_of(folder, locations)
     if locations.imagery:
         layouts.detect(locations.imagery)
-    elif not data.folds and run_folder.cached_split(data, locations) is None:
+    elif not data.folds and not run_folder.is_cached(data, locations):
         dataset_folder.check_built(run_folder.dataset_of(data), data.config, [locations.split])
 
 
@@ -101,6 +102,10 @@ def _check_encoder(encoder: stages.EncoderOptions) -> None:
     if encoder.backbone.startswith(_HUB) and importlib.util.find_spec("keras_hub") is None:
         problem = f"--backbone={encoder.backbone}: keras-hub is not installed."
         raise errors.OptionError(problem, 'pip install "geods[hub]", or name an encoder of keras.applications')
+    if onnx_files.is_onnx(encoder.backbone):
+        runtimes.check_runtime("openvino")
+        onnx_files.external_files(onnx_files.path_of(encoder.backbone))
+        onnx_files.preprocessing_text(encoder.backbone, encoder.mean, encoder.scale, encoder.preprocessing)
     if encoder.backbone_weights not in _NO_FILE:
         step = "--backbone_weights takes imagenet, random, or the path of a weights file"
         files.check_file(encoder.backbone_weights, step)
@@ -118,15 +123,17 @@ def _check_cache(
     present = cache_format.CacheKey(**cache_format.read_index(folder)["key"])
     wanted = dataclasses.replace(
         present,
-        backbone=encoder.backbone,
+        backbone=onnx_files.key_name(encoder.backbone),
         height_px=encoder.height_px,
         width_px=encoder.width_px,
         more_heights_px=cache_format.joined(encoder.more_heights_px),
-        preprocessing=encoder.preprocessing,
+        preprocessing=onnx_files.preprocessing_text(
+            encoder.backbone, encoder.mean, encoder.scale, encoder.preprocessing
+        ),
         layer=encoder.layer or (present.layer if encoder.unfreeze else ""),
         pooling=encoder.pooling,
         precision=runtime.precision,
         dtype=dtype,
-        runtime=runtime.runtime,
+        runtime=runtimes.name_of(runtime.runtime, encoder.backbone),
     )
     cache_format.check_same_key(folder, present, wanted)

@@ -106,14 +106,15 @@ def with_absolute_paths(options: Options) -> Options:
     values, full = values_of(options), {}
     for field in leaves(type(options)):
         value = values[field.name]
-        if (
-            field.metadata.get("path")
-            and isinstance(value, str)
-            and value not in _NO_PATHS
-            and pathlib.Path(value).exists()
-        ):
-            full[field.name] = str(pathlib.Path(value).absolute())
+        if field.metadata.get("path"):
+            paths = [_absolute(path) for path in (value if isinstance(value, tuple) else (value,))]
+            full[field.name] = tuple(paths) if isinstance(value, tuple) else paths[0]
     return replace(options, **full) if full else options
+
+
+def _absolute(value: Any) -> Any:  # noqa: ANN401 - the value of a path option
+    is_path = isinstance(value, str) and value not in _NO_PATHS and pathlib.Path(value).exists()
+    return str(pathlib.Path(value).absolute()) if is_path else value
 
 
 def leaves(options_class: type) -> list[dataclasses.Field[Any]]:

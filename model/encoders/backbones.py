@@ -16,8 +16,8 @@ import numpy as np
 
 from geods import errors
 from model import tensors
+from model.encoders import onnx_encoder, onnx_files, registry, second_order_pooling
 from model.encoders import preprocessing as encoders_preprocessing
-from model.encoders import registry, second_order_pooling
 from model.encoders import weights as encoders_weights
 
 _POOLINGS = ("none", "avg", "max", "moments")
@@ -31,9 +31,9 @@ class BackboneSpec:
     Equal specs and equal weights give equal features.
 
     Attributes:
-        name: Encoder, one of `names()`.
-        weights: "imagenet", "random", or the path of a weights file.
-        layer: Layer whose output is taken; "" for the encoder's output.
+        name: Encoder, one of `names()`, `hub:PRESET` or `onnx:PATH`.
+        weights: "imagenet", "random", or the path of a weights file; an ONNX file has its own.
+        layer: Layer, or output of an ONNX file, whose output is taken; "" for the encoder's output.
         pooling: "avg" or "max" over the feature map, "moments" for its second-order pooling, "none" to keep
             it.
         height_px: Height of the images; 300 is the report's.
@@ -41,6 +41,8 @@ class BackboneSpec:
         more_heights_px: Heights of further input sizes; their features follow in order.
         preprocessing: "own" for what the encoder was trained with, "raw" for 0 to 255 as the report fed it.
         seed: Repeats "random" weights.
+        mean: Of RGB levels 0 to 255 that an ONNX file is fed, or a preset (`onnx_files.normalisation`).
+        scale: By which levels less the mean are divided.
 
     Raises:
         BackboneError: If a value is out of range or unknown.
@@ -55,21 +57,20 @@ class BackboneSpec:
     more_heights_px: tuple[int, ...] = ()
     preprocessing: str = "own"
     seed: int = 0
+    mean: str = ""
+    scale: str = ""
 
     def __post_init__(self) -> None:
         """Checks the values."""
         # JSON has lists.
         object.__setattr__(self, "more_heights_px", tuple(self.more_heights_px))
-        encoder = registry.find(self.name)
         for field, value, allowed in (
             ("pooling", self.pooling, _POOLINGS),
             ("preprocessing", self.preprocessing, _PREPROCESSINGS),
         ):
             if value not in allowed:
                 raise errors.BackboneError(f"{field} is {value!r}.", f"choose one of {', '.join(allowed)}")
-        if self.preprocessing == "raw" and encoder.carries_preprocessing:
-            problem = f"{self.name} has its preprocessing among its own layers, so it cannot be fed raw values."
-            raise errors.BackboneError(problem, "use --preprocessing=own, or another encoder such as resnet50")
+        self._check_preprocessing()
         for height_px, width_px in self.sizes_px:
             if height_px < 1 or width_px < 1:
                 problem = f"images of {height_px}x{width_px} px have no content."
@@ -79,6 +80,22 @@ class BackboneSpec:
             raise errors.BackboneError(problem, "pool them, as with --pooling=moments, or take one size")
         if not self.weights:
             raise errors.BackboneError("weights is empty.", "choose imagenet, random, or the path of a weights file")
+
+    def _check_preprocessing(self) -> None:
+        """Checks that there is such an encoder, and that it can be fed so."""
+        if onnx_files.is_onnx(self.name):
+            onnx_files.preprocessing_text(self.name, self.mean, self.scale, self.preprocessing)
+            if self.weights != encoders_weights.IMAGENET:
+                problem = f"--backbone_weights={self.weights} with {self.name}: an ONNX file has its own weights."
+                raise errors.BackboneError(problem, "leave --backbone_weights out")
+            return
+        if self.mean or self.scale:
+            problem = f"--mean and --scale with {self.name}, which has a preprocessing of its own."
+            raise errors.BackboneError(problem, "leave them out; they are for --backbone=onnx:PATH")
+        if self.preprocessing == "raw" and registry.find(self.name).carries_preprocessing:
+            problem = f"{self.name} has its preprocessing among its own layers, so it cannot be fed raw values."
+            raise errors.BackboneError(problem, "use --preprocessing=own, or another encoder such as resnet50")
+        registry.find(self.name)
 
     @property
     def sizes_px(self) -> tuple[tuple[int, int], ...]:
@@ -107,6 +124,47 @@ class BackboneSpec:
         return cls(**fields)
 
 
+@dataclasses.dataclass(frozen=True)
+class JoinedSpec:
+    """Several encoders of the same images, whose pooled features follow one another.
+
+    Attributes:
+        parts: At least two, with images of one size first.
+        widths: Number of features of each.
+
+    Raises:
+        BackboneError: If they take images of several sizes.
+    """
+
+    parts: tuple[BackboneSpec, ...]
+    widths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Checks that one image, resized once, serves all."""
+        sizes = [f"{part.height_px}x{part.width_px}" for part in self.parts]
+        if len(set(sizes)) > 1:
+            problem = f"encoders of images of {' and '.join(sizes)} px cannot be joined: images are resized once."
+            step = "extract with one --height_px and --width_px; --more_heights_px may differ"
+            raise errors.BackboneError(problem, step)
+
+    @property
+    def weights(self) -> str:
+        """Their weights, for messages."""
+        return " and ".join(part.weights for part in self.parts)
+
+
+def spec_of(fields: dict[str, Any]) -> BackboneSpec | JoinedSpec:
+    """Returns the spec of a cache's index, or of joined caches.
+
+    Raises:
+        BackboneError: As `BackboneSpec.from_dict`.
+    """
+    if "joined" in fields:
+        parts = tuple(BackboneSpec.from_dict(part) for part in fields["joined"])
+        return JoinedSpec(parts, tuple(fields["widths"]))
+    return BackboneSpec.from_dict(fields)
+
+
 @keras.saving.register_keras_serializable(package="geods")
 class Backbone(keras.Model):
     """Encoder that stays in inference mode while it is frozen.
@@ -125,8 +183,8 @@ def names() -> list[str]:
     return registry.names()
 
 
-def build(spec: BackboneSpec) -> keras.Model:
-    """Builds a frozen backbone.
+def build(spec: BackboneSpec | JoinedSpec) -> keras.Model:
+    """Builds a frozen backbone, or several whose features follow one another.
 
     Set `trainable` on the result, or on some of its layers, to train it.
 
@@ -138,12 +196,10 @@ def build(spec: BackboneSpec) -> keras.Model:
         BackboneError: If the encoder, its layer or its weights do not fit.
         MissingFileError: If the weights file is not there.
     """
-    height_px, width_px = (None, None) if spec.more_heights_px else spec.sizes_px[0]
-    encoder = encoders_weights.make_encoder(spec.name, spec.weights, height_px, width_px, spec.seed)
-    if spec.layer:
-        encoder = keras.Model(encoder.input, _layer(encoder, spec).output, name=encoder.name)
+    if isinstance(spec, JoinedSpec):
+        return _build_joined(spec)
+    prepare, encoder = _of_onnx(spec) if onnx_files.is_onnx(spec.name) else _of_keras(spec)
     images = keras.Input((spec.height_px, spec.width_px, 3), dtype="uint8", name="image")
-    prepare = encoders_preprocessing.Preprocessing(spec.name, spec.preprocessing, name="preprocessing")
     others = [encoders_preprocessing.Resized(*size, name=f"resized_{size[0]}")(images) for size in spec.sizes_px[1:]]
     try:
         pooled = [_pool(encoder(prepare(levels)), spec, number) for number, levels in enumerate([images, *others])]
@@ -158,11 +214,44 @@ def build(spec: BackboneSpec) -> keras.Model:
     return backbone
 
 
+def _build_joined(spec: JoinedSpec) -> keras.Model:
+    parts = [build(part) for part in spec.parts]
+    images = keras.Input((spec.parts[0].height_px, spec.parts[0].width_px, 3), dtype="uint8", name="image")
+    # Models of their own names: two layers of one name cannot be saved.
+    named = [Backbone(part.input, part.output, name=f"backbone_{n}") for n, part in enumerate(parts)]
+    features = keras.layers.Concatenate(dtype="float32", name="encoders")([part(images) for part in named])
+    backbone = Backbone(images, features, name="backbone")
+    backbone.trainable = False
+    return backbone
+
+
+def _of_keras(spec: BackboneSpec) -> tuple[keras.layers.Layer, keras.Model]:
+    """Returns the preprocessing and the encoder, from images of 0 to 255 to features."""
+    height_px, width_px = (None, None) if spec.more_heights_px else spec.sizes_px[0]
+    encoder = encoders_weights.make_encoder(spec.name, spec.weights, height_px, width_px, spec.seed)
+    if spec.layer:
+        encoder = keras.Model(encoder.input, _layer(encoder, spec).output, name=encoder.name)
+    return encoders_preprocessing.Preprocessing(spec.name, spec.preprocessing, name="preprocessing"), encoder
+
+
+def _of_onnx(spec: BackboneSpec) -> tuple[keras.layers.Layer, onnx_encoder.OnnxEncoder]:
+    """Returns the same of an ONNX file."""
+    arithmetic = keras.mixed_precision.dtype_policy().compute_dtype
+    encoder = onnx_encoder.OnnxEncoder(spec.layer, arithmetic, name="onnx")
+    # Before Keras calls it: of an exception of ours in there, Keras makes another.
+    encoder.read(onnx_files.path_of(spec.name), spec.sizes_px)
+    mean, scale = onnx_files.normalisation(spec.mean, spec.scale, spec.preprocessing == "raw")
+    variance = [value**2 for value in scale]
+    return keras.layers.Normalization(mean=mean, variance=variance, dtype="float32", name="preprocessing"), encoder
+
+
 def weights_sha256(model: keras.Model) -> str:
-    """Returns the SHA-256 of a model's weights.
+    """Returns the SHA-256 of a model's weights, of joined backbones with + between.
 
     Values, shapes and dtypes in order count, names do not.
     """
+    if parts := [layer for layer in model.layers if isinstance(layer, Backbone)]:
+        return "+".join(map(weights_sha256, parts))
     digest = hashlib.sha256()
     for weight in model.weights:
         values = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))

@@ -2,9 +2,10 @@
 
     --backbone=hub:dinov2_base --backbone_weights=imagenet --height_px=224 --width_px=224
 
-After `hub:` comes a preset of keras-hub, which it downloads, or a folder that `save_to_preset` wrote. They take squares
-of a multiple of their patch. `imagenet` stands for the preset's own weights, `random` for its architecture alone.
-keras-hub is an extra, since it brings tensorflow-text and fourteen more packages: pip install "geods[hub]".
+After `hub:` comes a preset of keras-hub, which it downloads, or a folder that `save_to_preset` wrote. DINOv2 takes
+images of any multiple of its patch, such as 196 x 392; CLIP and SigLIP take the squares they were trained on.
+`imagenet` stands for the preset's own weights, `random` for its architecture alone. keras-hub is an extra, since it
+brings tensorflow-text and fourteen more packages: pip install "geods[hub]".
 """
 
 import functools
@@ -121,22 +122,49 @@ def _construct(
     if include_top:
         raise errors.BackboneError(f"{name} has no classifier.", "leave include_top out")
     family, models = family_of(name), library().models
-    # Only DINOv2 can stretch its position embeddings to another size.
-    resized = {"image_shape": input_shape} if family == "DINOV2Backbone" else {}
+    # Only DINOv2 can stretch its position embeddings to another size, and its constructor to squares alone.
+    is_dino = family == "DINOV2Backbone"
+    resized = {"image_shape": input_shape} if is_dino and input_shape[0] == input_shape[1] else {}
     try:
         whole = models.Backbone.from_preset(name.removeprefix(PREFIX), load_weights=weights is not None, **resized)
     # keras-hub raises what its downloads, its readers and its constructors raise.
     except Exception as error:
         problem = f"{name} for images of {input_shape[0]}x{input_shape[1]} px: {errors.in_short(error)}"
-        step = "give squares of a multiple of its patch (--height_px, --width_px), and a preset that can be downloaded"
+        step = "give a multiple of its patch (--height_px, --width_px), and a preset that can be downloaded"
         raise errors.BackboneError(problem, step) from error
-    tower = whole if family == "DINOV2Backbone" else whole.vision_encoder
-    return _as_map(name, tower, input_shape)
+    if not is_dino:
+        return _as_map(name, whole.vision_encoder, whole.vision_encoder.image_shape, input_shape)
+    patch = whole.patch_size
+    if input_shape[0] % patch or input_shape[1] % patch:
+        height_px, width_px = (max(patch, round(side / patch) * patch) for side in input_shape[:2])
+        problem = (
+            f"{name} cuts images into patches of {patch} px, which {input_shape[0]}x{input_shape[1]} px do not fill."
+        )
+        raise errors.BackboneError(problem, f"give multiples, such as --height_px={height_px} --width_px={width_px}")
+    return _as_map(name, whole if resized else _stretched(whole, input_shape), input_shape, input_shape)
 
 
-def _as_map(name: str, tower: keras.Model, input_shape: tuple[int, int, int]) -> keras.Model:
+def _stretched(tower: Any, input_shape: tuple[int, int, int]) -> Any:  # noqa: ANN401 - Keras models
+    """Returns a DINOv2 for oblongs, which its layers take and its constructor not."""
+    old = tower.embeddings
+    embeddings = type(old).from_config(old.get_config() | {"image_shape": input_shape[:2]})
+    images = keras.Input(input_shape, name="images")
+    tokens = embeddings(images)
+    stored: dict[str, Any] = {}
+    old.save_own_variables(stored)
+    # Stretches the position embeddings, as reading a file does.
+    embeddings.load_own_variables(stored)
+    embeddings.patch_embeddings.set_weights(old.patch_embeddings.get_weights())
+    model = keras.Model({"images": images}, tower.layernorm(tower.encoder(tokens)[0]), name="dinov2")
+    model.patch_size = tower.patch_size
+    return model
+
+
+def _as_map(
+    name: str, tower: keras.Model, image_shape: tuple[int, int, int], input_shape: tuple[int, int, int]
+) -> keras.Model:
     """Returns a tower as a model from images to a feature map."""
-    takes = tuple(tower.image_shape)
+    takes = tuple(image_shape)
     if takes != input_shape:
         problem = f"{name} takes images of {takes[0]}x{takes[1]} px, not {input_shape[0]}x{input_shape[1]}."
         raise errors.BackboneError(problem, f"give --height_px={takes[0]} --width_px={takes[1]}")

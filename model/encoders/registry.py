@@ -16,7 +16,7 @@ import numpy as np
 
 from geods import errors
 from model import tensors
-from model.encoders import keras_hub_encoders
+from model.encoders import keras_hub_encoders, onnx_files
 
 # Of the report's CNN: filters of its four pairs of convolutions, and the momentum of its normalisation.
 _FILTERS = (128, 64, 64, 512)
@@ -58,6 +58,11 @@ def find(name: str) -> Encoder:
     Raises:
         BackboneError: If there is none; the message lists the closest names.
     """
+    if onnx_files.is_onnx(name):
+        problem = f"{name}: is run by another library than Keras, which gives no gradients, so it stays frozen."
+        raise errors.BackboneError(
+            problem, "leave --unfreeze out, or take an encoder of keras.applications or keras-hub"
+        )
     if name.startswith(keras_hub_encoders.PREFIX):
         return Encoder(name, keras_hub_encoders.constructor_of(name), keras_hub_encoders.preprocess_of(name))
     if name not in _registry():

@@ -4,6 +4,7 @@ Nothing is trained. `SecondOrderPooling` pools the map of one view, so that a ca
 `MatrixSquareRoot` joins the views of a location.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -74,7 +75,7 @@ class SecondOrderPooling(keras.layers.Layer):
 class MatrixSquareRoot(keras.layers.Layer):
     """Matrix square root of second moments, averaged over a location's views.
 
-    moments `[b, v, d]`, each of `d` being so many upper triangles of matrices `[c, c]`, and view_mask bool `[b, v]` ->
+    moments `[b, v, d]`, each of `d` being upper triangles of matrices `[c, c]`, and view_mask bool `[b, v]` ->
     float32 `[b, d]`. For each matrix M, the mean over views scaled to trace 1, what is returned is the upper triangle
     of M^(1/2), its off-diagonal values times sqrt(2), so that Euclidean distances are Frobenius distances of matrices.
     The square root makes strong channels count less, which is what lets second moments distinguish textures (Li et al.
@@ -85,19 +86,19 @@ class MatrixSquareRoot(keras.layers.Layer):
     and LiteRT know no decomposition. It is no argument of the constructor, so saved models decompose.
 
     Args:
-        channels: c.
+        channels: c, one number for all matrices or one for each.
 
     Attributes:
         iterations: 0 to decompose.
 
     Raises:
-        OptionError: If d is no multiple of c (c + 1) / 2.
+        OptionError: If d is no multiple of c (c + 1) / 2, or not the sum of those of all matrices.
     """
 
-    def __init__(self, channels: int, **options: object) -> None:
+    def __init__(self, channels: int | Sequence[int], **options: object) -> None:
         options.setdefault("dtype", "float32")
         super().__init__(**options)
-        self.channels = channels
+        self.channels = channels if isinstance(channels, int) else tuple(channels)
         self.iterations = 0
 
     def call(self, moments: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
@@ -105,17 +106,21 @@ class MatrixSquareRoot(keras.layers.Layer):
         seen = ops.expand_dims(ops.cast(view_mask, "bool"), -1)
         # Zeroed and not multiplied by 0: what a missing view holds may be infinite. The trace takes care of the count.
         whole = ops.sum(ops.where(seen, ops.cast(moments, "float32"), 0.0), axis=1)
-        size = moments.shape[-1]
-        triangles = ops.reshape(whole, (-1, _triangle(self.channels)))
-        roots = _upper(_square_root(_symmetric(triangles, self.channels), self.iterations), self.channels)
-        row, column = np.triu_indices(self.channels)
-        lengths = np.where(row == column, 1.0, np.sqrt(2.0)).astype("float32")
-        return ops.reshape(roots * lengths, (-1, size))
+        if isinstance(self.channels, int):
+            return _roots(whole, self.channels, self.iterations)
+        found, end = [], 0
+        # Matrices of one size at once.
+        for channels, group in itertools.groupby(self.channels):
+            start, end = end, end + sum(map(_triangle, group))
+            found.append(_roots(whole[:, start:end], channels, self.iterations))
+        return ops.concatenate(found, axis=1)
 
     def compute_output_spec(self, moments: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
         """Returns shape and dtype of the result without computing it."""
         size = moments.shape[-1]
-        if size % _triangle(self.channels):
+        each = [self.channels] if isinstance(self.channels, int) else self.channels
+        matrices = sum(map(_triangle, each))
+        if size % matrices or (size != matrices and len(each) > 1):
             problem = f"{size:,} values of a view are no second moments of {self.channels} channels."
             raise errors.OptionError(problem, "extract with --pooling=moments")
         return keras.KerasTensor((moments.shape[0], size), dtype="float32")
@@ -126,7 +131,7 @@ class MatrixSquareRoot(keras.layers.Layer):
 
 
 def channels_of(size: int, matrices: int) -> int:
-    """Returns the channels of a vector of second-moment triangles.
+    """Returns the channels of a vector of so many second-moment triangles.
 
     Raises:
         OptionError: If they cannot be.
@@ -136,6 +141,15 @@ def channels_of(size: int, matrices: int) -> int:
         problem = f"{size:,} values of a view are no second moments of {matrices} maps."
         raise errors.OptionError(problem, "extract with --pooling=moments")
     return channels
+
+
+def _roots(triangles: tensors.Tensor, channels: int, iterations: int) -> tensors.Tensor:
+    """Returns the scaled upper triangles of roots `[b, n * c (c + 1) / 2]`."""
+    size = triangles.shape[-1]
+    each = ops.reshape(triangles, (-1, _triangle(channels)))
+    row, column = np.triu_indices(channels)
+    lengths = np.where(row == column, 1.0, np.sqrt(2.0)).astype("float32")
+    return ops.reshape(_upper(_square_root(_symmetric(each, channels), iterations), channels) * lengths, (-1, size))
 
 
 def _triangle(channels: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import keras
 
 from geods import errors
+from model.encoders import onnx_encoder
 from model.export import graph
 from model.fusion import lstm
 
@@ -50,6 +51,9 @@ def check_libraries(kind: Format) -> None:
 
 def check_exportable(network: keras.Model, kind: Format) -> None:
     """Raises OptionError if a format lacks an operation of a network."""
+    if any(isinstance(layer, onnx_encoder.OnnxEncoder) for layer in network._flatten_layers()):
+        problem = f"--format={kind}: the encoder is an ONNX file, which another library runs, outside of the graph."
+        raise errors.OptionError(problem, "use the run's model.keras, which holds the file, with tools.predict")
     sequences = [layer for layer in network._flatten_layers() if isinstance(layer, lstm.LstmOverViews)]
     if kind == "litert" and sequences:
         problem = "--format=litert: LiteRT has no loop over a variable number of views, which --fusion=lstm needs."

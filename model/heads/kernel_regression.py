@@ -5,6 +5,7 @@ Nothing is trained step by step: the weights are the solution of one linear syst
 
 import dataclasses
 import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -22,8 +23,11 @@ NAME = "kernel"
 WIDTHS = (0.1, 0.25, 0.5, 1.0)
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
 SPREADS_KM = (50.0, 75.0, 100.0, 150.0, 200.0, 300.0, 400.0, 600.0, 900.0)
+# With more locations than --most_places all enter the regression, but it remembers so many.
+LANDMARKS = 4000
 # With more locations all enter the regression, but width, ridge and spread are chosen on so many: 16 inverses.
 CHOSEN_ON = 2000
+_JITTER = 1e-10
 
 
 @keras.saving.register_keras_serializable(package="geods")
@@ -41,7 +45,7 @@ class KernelRegression(keras.layers.Layer):
     is no mean over a distribution; the softmax only gives it the form of the other classifiers' output.
 
     Args:
-        places: Number of training locations; `remember` stores them.
+        places: Number of training locations it remembers; `remember` stores them.
         cells: Number of cells.
 
     Raises:
@@ -115,16 +119,16 @@ class Solution:
     held_out_km: float
 
 
-def cost_km(distance_km: np.ndarray, nearness_km: float) -> np.ndarray:
+def cost_km(distance_km: np.ndarray, nearness_km: float, mean_km: float | None = None) -> np.ndarray:
     """Returns the cost `[n, m]` in km of guesses at distances `[n, m]` km.
 
     The distance d itself, and with `nearness_km` also (1 - exp(-d / nearness_km)) times the mean distance: it grows
     ever more slowly, as the score of GeoGuessr falls, so that among equally probable places a guess near one costs less
-    than a guess in the middle of all.
+    than a guess in the middle of all. `mean_km` is that mean if it is not the one of these distances.
     """
     if not nearness_km:
         return distance_km
-    return distance_km - distance_km.mean() * np.expm1(-distance_km / nearness_km)
+    return distance_km - (distance_km.mean() if mean_km is None else mean_km) * np.expm1(-distance_km / nearness_km)
 
 
 def fit(
@@ -134,6 +138,7 @@ def fit(
     centroids: npt.ArrayLike,
     nearness_km: float = 0.0,
     chosen_on: int = CHOSEN_ON,
+    further: Iterable[tuple[np.ndarray, np.ndarray]] = (),
 ) -> Solution:
     """Fits the regression, with width and ridge chosen by cross-validation.
 
@@ -147,9 +152,12 @@ def fit(
         centroids: `[cells, 2]` degrees, (lat, lon).
         nearness_km: As in `cost_km`.
         chosen_on: How many of the first locations cross-validate the candidates.
+        further: Descriptors `[k, d]` and coords `[k, 2]` of more locations, in batches. They enter the regression, but
+            its solution is sought among the kernels of the n alone (Nystroem; Rudi et al. 2015, Less is More,
+            arXiv 1507.04717).
 
     Returns:
-        Solution. n^3 work and n^2 memory.
+        Solution. n^3 work and n^2 memory, and n^2 work for each further location.
 
     Raises:
         TrainingError: If those locations are of fewer than two groups, or all have one descriptor.
@@ -171,11 +179,18 @@ def fit(
     mean_km, width, ridge = min(tried)
     expected_km = _left_out(apart[first, first], cost[first], members, width, ridge)
     spread_km = _spread(expected_km, distance_km[first].argmin(axis=1))
-    coefficients = _solved(apart, cost, width, ridge)
-    return Solution(coefficients, cost.mean(axis=0), width / usual, spread_km, width, ridge, mean_km)
+    batches = iter(further)
+    if (start := next(batches, None)) is None:
+        offset, coefficients = cost.mean(axis=0), _solved(apart, cost, width, ridge)
+    else:
+        costs = _costs(itertools.chain([start], batches), centroids, nearness_km, float(distance_km.mean()))
+        offset, coefficients = _solved_with(apart, cost, width, ridge, descriptors, width / usual, costs)
+    return Solution(coefficients, offset, width / usual, spread_km, width, ridge, mean_km)
 
 
-def build_classifier(regression: KernelRegression, feature_shape: tuple[int, ...], sizes: int = 1) -> keras.Model:
+def build_classifier(
+    regression: KernelRegression, feature_shape: tuple[int, ...], encoders: Sequence[tuple[int, int]] = ()
+) -> keras.Model:
     """Builds a classifier from pooling, descriptors and regression.
 
     Its inputs are those of `geolocator.build_classifier`; its layer "moment_roots" gives the descriptors.
@@ -183,18 +198,26 @@ def build_classifier(regression: KernelRegression, feature_shape: tuple[int, ...
     Args:
         regression: The layer behind the descriptors.
         feature_shape: Shape of one view's features: a map, or `(d,)` for second moments of maps.
-        sizes: Number of input sizes of the encoder, where the features are moments.
+        encoders: Of moments, the number of features and of input sizes of each encoder; one with one size if empty.
     """
     features = keras.Input((None, *feature_shape), name="features")
     view_mask = keras.Input((None,), dtype="bool", name="view_mask")
-    pooled, channels = features, feature_shape[-1]
+    pooled: Any = features
+    channels: int | list[int] = feature_shape[-1]
     if len(feature_shape) == 1:
-        channels = second_order_pooling.channels_of(feature_shape[0], sizes * len(second_order_pooling.REGIONS))
+        channels = _channels(encoders or [(feature_shape[0], 1)])
     else:
         pooled = views.PerView(second_order_pooling.SecondOrderPooling(name="second_moments"), name="moments")(features)
     descriptors = second_order_pooling.MatrixSquareRoot(channels, name="moment_roots")(pooled, view_mask)
     found = regression(descriptors, view_mask)
     return keras.Model({"features": features, "view_mask": view_mask}, found, name="classifier")
+
+
+def _channels(encoders: Sequence[tuple[int, int]]) -> int | list[int]:
+    """Returns the channels of the matrices, one number for a single encoder."""
+    counts = [sizes * len(second_order_pooling.REGIONS) for _, sizes in encoders]
+    found = [second_order_pooling.channels_of(width, n) for (width, _), n in zip(encoders, counts, strict=True)]
+    return found[0] if len(found) == 1 else list(np.repeat(found, counts).tolist())
 
 
 def _squared_distances(descriptors: np.ndarray) -> np.ndarray:
@@ -224,6 +247,56 @@ def _solved(apart: np.ndarray, cost: np.ndarray, width: float, ridge: float) -> 
     np.exp(apart, out=apart)
     apart[np.diag_indices_from(apart)] += len(apart) * ridge
     return np.linalg.solve(apart, cost - cost.mean(axis=0))
+
+
+def _costs(
+    batches: Iterable[tuple[np.ndarray, np.ndarray]], centroids: npt.ArrayLike, nearness_km: float, mean_km: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields descriptors and costs of batches of locations."""
+    for descriptors, coords in batches:
+        distance_km = geometry.pairwise_km(coords, np.asarray(centroids, np.float64))
+        yield descriptors, cost_km(distance_km, nearness_km, mean_km)
+
+
+def _solved_with(
+    apart: np.ndarray,
+    cost: np.ndarray,
+    width: float,
+    ridge: float,
+    descriptors: np.ndarray,
+    rate: float,
+    further: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns offset and coefficients `[n, cells]`; overwrites `apart`.
+
+    With K the kernel of the n, C that of all N to them, and L L^T = K, the coefficients are
+    L^-T (L^-1 C^T C L^-T + N ridge I)^-1 L^-1 C^T (cost - offset), whose inner matrix is well conditioned.
+    """
+    apart *= -width
+    kernel = np.exp(apart, out=apart)
+    squares = (descriptors * descriptors).sum(axis=1)
+    gram, target, column, whole, count = kernel @ kernel, kernel @ cost, kernel.sum(axis=1), cost.sum(axis=0), len(cost)
+    for others, others_cost in further:
+        # In float32, in which the descriptors are: a product of float64 would take twice the time of the whole fit.
+        likeness = others @ descriptors.T
+        likeness *= -2
+        likeness += (others * others).sum(axis=1)[:, None]
+        likeness += squares
+        np.maximum(likeness, 0, out=likeness)
+        likeness *= np.float32(-rate)
+        between = np.exp(likeness, out=likeness).astype(np.float64)
+        gram += between.T @ between
+        target += between.T @ others_cost
+        column += between.sum(axis=0)
+        whole += others_cost.sum(axis=0)
+        count += len(others)
+    offset = whole / count
+    target -= column[:, None] * offset
+    kernel[np.diag_indices_from(kernel)] += _JITTER * len(kernel)
+    lower = np.linalg.cholesky(kernel)
+    inner = np.linalg.solve(lower, np.linalg.solve(lower, gram).T)
+    inner[np.diag_indices_from(inner)] += count * ridge
+    return offset, np.linalg.solve(lower.T, np.linalg.solve(inner, np.linalg.solve(lower, target)))
 
 
 def _mean_km(distance_km: np.ndarray, expected_km: np.ndarray) -> float:

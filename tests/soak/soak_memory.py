@@ -77,6 +77,7 @@ def _fitted(head: str, shape: tuple[int, ...], places: int, estimate) -> tuple[f
     """Makes the features of some places and fits a head on them."""
     import numpy as np
 
+    from model.encoders import backbones
     from trainers.options import train_options
     from trainers.training import fitted_heads, inputs
 
@@ -87,7 +88,7 @@ def _fitted(head: str, shape: tuple[int, ...], places: int, estimate) -> tuple[f
 
     def fit(count: int) -> None:
         split = inputs.Split(_Drawn(truth[:count], shape), [], coords, truth[:, 2], count, "", None)
-        fitted_heads.classifier_of(head_options, 1, shape, cells, split)
+        fitted_heads.classifier_of(head_options, backbones.BackboneSpec(), shape, cells, split)
 
     fit(64)
     before_mb = _peak_mb()

@@ -50,7 +50,7 @@ def test_the_same_command_does_nothing_again(board):
         ({"folds": 1}, "is no division"),
         (
             {"recipes": ("linear@walls",)},
-            r"not known which features(.|\n)*blocks, maps, peaks, pooled, textures",
+            r"not known which features(.|\n)*blocks, lite10, lite14, maps, peaks",
         ),
     ],
 )
@@ -61,7 +61,7 @@ def test_what_cannot_be_compared_is_refused(changed, message):
 
 def test_every_recipe_of_ours_has_features():
     for path in leaderboard.RECIPES.glob("*.cfg"):
-        assert path.stem == "lstm_cnn" or leaderboard.recipe_of(path.stem).features.is_file()
+        assert path.stem in ("lstm_cnn", "joined") or leaderboard.recipe_of(path.stem).features.is_file()
 
 
 def test_a_failed_extraction_ends_it(data_dir, tmp_path):

@@ -58,7 +58,7 @@ def test_it_learns_across_blocks(done):
 
 def test_no_fold_has_seen_a_block_that_it_is_measured_on(cache_dir):
     data = train_options.DataOptions(cache_dir=str(cache_dir), folds=3)
-    coords = joined_cache.open_all(str(cache_dir)).rows.coords
+    coords = joined_cache.open_all([cache_dir]).rows.coords
     tested = np.zeros(len(coords), int)
     for fold in range(3):
         parts = folds.parts(dataclasses.replace(data, fold=fold), coords)
@@ -74,7 +74,7 @@ def test_no_fold_has_seen_a_block_that_it_is_measured_on(cache_dir):
 
 
 def test_joined_caches_hand_out_the_rows_of_each(cache_dir):
-    joined = joined_cache.open_all(str(cache_dir))
+    joined = joined_cache.open_all([cache_dir])
     each = [feature_cache.FeatureCache(cache_dir / split) for split in splits.NAMES]
     whole = np.concatenate([cache.take(np.arange(len(cache))) for cache in each])
     rows = np.random.default_rng(0).permutation(len(joined))

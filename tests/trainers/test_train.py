@@ -66,10 +66,12 @@ def test_end_to_end_from_images_trains_the_encoder_in_mixed_precision(data_dir, 
 
 def test_a_recipe_takes_the_features_it_stands_on(cache_dir, tmp_path):
     data = train_options.DataOptions(data_dir="d", cache_dir=str(cache_dir), features="pooled")
-    assert named_features.find(data) == str(cache_dir)
+    assert named_features.find(data) == (str(cache_dir),)
     (tmp_path / "pooled").symlink_to(cache_dir)
     one_for_all = dataclasses.replace(data, cache_dir=str(tmp_path))
-    assert named_features.find(one_for_all) == str(tmp_path / "pooled")
+    assert named_features.find(one_for_all) == (str(tmp_path / "pooled"),)
+    twice = dataclasses.replace(one_for_all, features="pooled,pooled")
+    assert named_features.find(twice) == (str(tmp_path / "pooled"),) * 2
     for features, cache, said in (
         ("textures", cache_dir, "holds features of --pooling=avg, but the recipe stands on textures"),
         ("textures", tmp_path, "no feature cache there; the recipe stands on textures"),
@@ -77,7 +79,7 @@ def test_a_recipe_takes_the_features_it_stands_on(cache_dir, tmp_path):
         command = rf"trainers\.extract --flagfile=.*textures\.cfg --data_dir=d --config=blocked --cache_dir={cache}"
         with pytest.raises(errors.CacheError, match=rf"{said}(.|\n)*{command}"):
             named_features.find(dataclasses.replace(data, cache_dir=str(cache), features=features))
-    with pytest.raises(errors.OptionError, match=r"no such features(.|\n)*blocks, maps, peaks, pooled, textures"):
+    with pytest.raises(errors.OptionError, match=r"no such features(.|\n)*blocks, lite10, lite14, maps, peaks"):
         named_features.find(dataclasses.replace(data, features="walls"))
 
 

@@ -14,7 +14,7 @@ from geods.cli import flags
 from geods.geo import partition
 from model.encoders import backbones
 from tools.benchmarks import report_training
-from trainers.features import feature_cache, feature_encoder
+from trainers.features import feature_encoder, joined_cache
 from trainers.options import train_options
 from trainers.training import callbacks, cells, fit, inputs, networks
 
@@ -178,7 +178,7 @@ class Curve(_Training):
 
 def _from_cache(
     settings: train_options.TrainOptions, chosen: partition.Partition, train: bool
-) -> tuple[inputs.Split, feature_cache.FeatureCache]:
+) -> tuple[inputs.Split, joined_cache.Cache]:
     data = settings.data
     return inputs.from_cache(data, data.train_split, chosen, train=train, seed=settings.run.seed)
 
@@ -192,10 +192,10 @@ def _on_cache(
     settings: train_options.TrainOptions,
     chosen: partition.Partition,
     split: inputs.Split,
-    cache: feature_cache.FeatureCache,
+    cache: joined_cache.Cache,
 ) -> fit.Parts:
     """Returns the network that trainers.train trains on a cache."""
-    spec = backbones.BackboneSpec.from_dict(cache.spec)
+    spec = backbones.spec_of(cache.spec)
     unfreeze, shape = settings.encoder.unfreeze, cache.feature_shape
     classifier = fit.classifier_of(settings.head, unfreeze, spec, shape, chosen, split)
     return fit.on_features(classifier, settings.augmentation, split, None)

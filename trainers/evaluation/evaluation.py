@@ -21,7 +21,7 @@ from geods.input import pipeline
 from geods.remote import urls
 from geods.tree import imagery_tree, layouts, named_images, string_array
 from trainers.evaluation import predictor, seen_locations
-from trainers.features import feature_cache, joined_cache
+from trainers.features import joined_cache
 from trainers.options import evaluate_options, train_options
 from trainers.runs import distance_metrics, prediction_writer, run_folder
 from trainers.training import folds
@@ -126,8 +126,9 @@ def _on_split(
     data = run_folder.data_of(model.folder, locations)
     if data.folds:
         return _on_fold(model, data, locations, is_single)
-    if folder := run_folder.cached_split(data, locations):
-        return _on_cache(model, feature_cache.FeatureCache(folder), locations.batch_size, is_single)
+    if run_folder.is_cached(data, locations):
+        cache = joined_cache.open_split(run_folder.caches_of(data, locations.split), locations.split)
+        return _on_cache(model, cache, locations.batch_size, is_single)
     builder = dataset_reader.open_builder(run_folder.dataset_of(data), data.config)
     index = dataset_reader.index(builder, locations.split)
     shape = pipeline.PipelineOptions(
@@ -155,14 +156,14 @@ def _on_fold(
         problem = f"{model.folder}: was trained on fold {data.fold} of a cache's rows."
         step = f"evaluate it on its cache, with --split as one of {', '.join(splits.NAMES)}"
         raise errors.RunError(problem, step)
-    cache = joined_cache.open_all(run_folder.cache_of(data))
+    cache = joined_cache.open_all(run_folder.caches_of(data))
     rows = folds.parts(data, cache.rows.coords)[locations.split]
     return _on_cache(model, cache, locations.batch_size, is_single, rows)
 
 
 def _on_cache(
     model: predictor.Predictor,
-    cache: feature_cache.FeatureCache | joined_cache.JoinedCache,
+    cache: joined_cache.Cache,
     batch_size: int,
     is_single: bool,
     locations: np.ndarray | None = None,

@@ -10,7 +10,7 @@ from geods import errors
 from geods.geo import partition
 from model import decode, geolocator
 from model.encoders import backbones
-from trainers.features import feature_cache, joined_cache
+from trainers.features import joined_cache
 from trainers.runs import run_folder
 from trainers.training import cached_batches
 
@@ -72,7 +72,7 @@ class Predictor:
 
     def predict_features(
         self,
-        cache: feature_cache.FeatureCache | joined_cache.JoinedCache,
+        cache: joined_cache.Cache,
         batch_size: int,
         locations: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +84,7 @@ class Predictor:
 
     def feature_pieces(
         self,
-        cache: feature_cache.FeatureCache | joined_cache.JoinedCache,
+        cache: joined_cache.Cache,
         batch_size: int,
         locations: np.ndarray | None = None,
         views: Literal["single", "all"] = "all",

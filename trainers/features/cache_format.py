@@ -24,6 +24,7 @@ import numpy as np
 from geods import errors
 from geods.storage import files
 from geods.tree import string_array, table
+from model.encoders import onnx_files
 
 FORMAT = 1
 DTYPES = ("float32", "float16", "bfloat16")
@@ -47,7 +48,7 @@ class CacheKey:
         height_px: Height of the images.
         width_px: Width of the images.
         more_heights_px: Heights of further image sizes, joined by commas.
-        preprocessing: "own" or "raw".
+        preprocessing: "own", "raw", or mean and scale of what an ONNX file is fed.
         layer: Layer of the encoder, "" for its output.
         pooling: "none", "avg", "max" or "moments".
         precision: Policy the encoder ran in, or "int8".
@@ -82,11 +83,11 @@ class CacheKey:
         The fields that are not the encoder's are given by name.
         """
         return cls(
-            backbone=spec.name,
+            backbone=onnx_files.key_name(spec.name),
             height_px=spec.height_px,
             width_px=spec.width_px,
             more_heights_px=joined(spec.more_heights_px),
-            preprocessing=spec.preprocessing,
+            preprocessing=onnx_files.preprocessing_text(spec.name, spec.mean, spec.scale, spec.preprocessing),
             layer=spec.layer,
             pooling=spec.pooling,
             **others,

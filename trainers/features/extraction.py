@@ -71,7 +71,7 @@ def _key_of(
         weights_sha256=weights_sha256,
         precision=runtime.precision,
         dtype=cache.cache_dtype,
-        runtime=runtime.runtime,
+        runtime=runtimes.name_of(runtime.runtime, spec.name),
         # The other decoders agree to the last bit.
         decode="gpu" if runtime.decode == "gpu" else "cpu",
         quantized_sha256=quantization.sha256_of(cache.cache_dir) if runtime.precision == runtimes.INT8 else "",

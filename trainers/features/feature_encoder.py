@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from model.encoders import backbones, fine_tuning
+from model.encoders import backbones, fine_tuning, onnx_files
 from trainers.features import quantization, runtimes
 from trainers.options import extract_options, stages
 
@@ -29,7 +29,10 @@ def prepare(
     Returns:
         The compiled encoder, and the Keras model.
     """
-    keras.mixed_precision.set_dtype_policy(runtimes.policy_of(runtime.runtime, runtime.precision))
+    # An ONNX file takes its arithmetic from the policy.
+    is_onnx = onnx_files.is_onnx(spec.name)
+    policy = runtime.precision if is_onnx else runtimes.policy_of(runtime.runtime, runtime.precision)
+    keras.mixed_precision.set_dtype_policy(policy)
     backbone = backbones.build(spec)
     quantized_path = None
     if runtime.precision == runtimes.INT8:
@@ -51,6 +54,8 @@ def spec_of(encoder: stages.EncoderOptions, seed: int) -> backbones.BackboneSpec
         more_heights_px=encoder.more_heights_px,
         preprocessing=encoder.preprocessing,
         seed=seed,
+        mean=encoder.mean,
+        scale=encoder.scale,
     )
     if encoder.unfreeze and not spec.layer:
         return dataclasses.replace(spec, layer=fine_tuning.layer_before(spec, encoder.unfreeze))

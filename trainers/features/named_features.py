@@ -15,6 +15,7 @@ from trainers.options import extract_options, train_options
 FOLDER = pathlib.Path(__file__).parents[1] / "recipes" / "features"
 # The recipe to try first on each.
 RECIPES = {"pooled": "mlp", "textures": "best", "blocks": "fine_tuned", "maps": "report_1m", "peaks": "lstm"}
+RECIPES |= {"lite10": "joined", "lite14": "joined"}
 
 
 def flagfile(name: str) -> pathlib.Path:
@@ -42,10 +43,10 @@ def cache_dir_of(cache: extract_options.CacheOptions) -> str:
     return str(pathlib.Path(cache.cache_dir, cache.features))
 
 
-def find(data: train_options.DataOptions) -> str:
-    """Returns the folder of a training's feature cache.
+def find(data: train_options.DataOptions) -> tuple[str, ...]:
+    """Returns the folders of a training's feature caches, one for each encoder.
 
-    That of its features below --cache_dir, or else --cache_dir itself.
+    Those of its features below --cache_dir, or else --cache_dir itself.
 
     Raises:
         OptionError: If there are no features of that name.
@@ -53,29 +54,33 @@ def find(data: train_options.DataOptions) -> str:
     """
     if not data.features or not data.cache_dir:
         return data.cache_dir
-    path, below = flagfile(data.features), pathlib.Path(data.cache_dir, data.features)
-    folder = below if below.is_dir() else pathlib.Path(data.cache_dir)
-    for variant in range(data.variants + 1):
-        _check(cache_format.folder_of(folder, _split(data), variant), path, data)
-    return str(folder)
+    names = data.features.split(",")
+    below = [pathlib.Path(data.cache_dir[0], name) for name in names]
+    is_below = len(data.cache_dir) == 1 and (len(names) > 1 or below[0].is_dir())
+    folders = below if is_below else list(map(pathlib.Path, data.cache_dir))
+    names = names if len(names) == len(folders) else names[:1] * len(folders)
+    for name, folder in zip(names, folders, strict=True):
+        for variant in range(data.variants + 1):
+            _check(cache_format.folder_of(folder, _split(data), variant), name, data)
+    return tuple(map(str, folders))
 
 
 def _split(data: train_options.DataOptions) -> str:
     return splits.TRAIN if data.folds else data.train_split
 
 
-def _check(folder: pathlib.Path, path: pathlib.Path, data: train_options.DataOptions) -> None:
+def _check(folder: pathlib.Path, name: str, data: train_options.DataOptions) -> None:
     """Raises CacheError if a cache is missing, or pooled in another way."""
-    below = pathlib.Path(data.cache_dir)
-    below = below.parent if below.name == data.features else below
+    path, below = flagfile(name), pathlib.Path(data.cache_dir[0])
+    below = below.parent if below.name == name else below
     step = f"python -m trainers.extract --flagfile={path} --data_dir={data.data_dir} --config={data.config} "
     step += f"--cache_dir={below}"
     if not (folder / cache_format.INDEX).is_file():
-        raise errors.CacheError(f"{folder}: no feature cache there; the recipe stands on {data.features}.", step)
+        raise errors.CacheError(f"{folder}: no feature cache there; the recipe stands on {name}.", step)
     pooling, wanted = cache_format.read_index(folder)["key"]["pooling"], _flag("pooling", path)
     # Heads pool whole maps themselves.
     if pooling not in (wanted, "none"):
-        problem = f"{folder}: holds features of --pooling={pooling}, but the recipe stands on {data.features}, "
+        problem = f"{folder}: holds features of --pooling={pooling}, but the recipe stands on {name}, "
         raise errors.CacheError(f"{problem}--pooling={wanted}.", f"{step}; or take these as they are: --features=")
 
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from geods import errors
+from model.encoders import onnx_files, onnx_graph
 
 Runtime = Literal["tensorflow", "openvino"]
 Forward = Callable[..., np.ndarray]
@@ -35,6 +36,11 @@ def check_runtime(runtime: Runtime, precision: str = "float32") -> None:
     if runtime == "openvino" and importlib.util.find_spec("openvino") is None:
         problem = "--runtime=openvino: OpenVINO is not installed."
         raise errors.OptionError(problem, 'pip install "geods[openvino]", or --runtime=tensorflow')
+
+
+def name_of(runtime: Runtime, backbone: str) -> str:
+    """Returns the library that runs a backbone; an ONNX file has its own."""
+    return onnx_graph.runtime() if onnx_files.is_onnx(backbone) else runtime
 
 
 def policy_of(runtime: Runtime, precision: str) -> str:
@@ -67,6 +73,10 @@ def compiled(
     Raises:
         OptionError: If the runtime is not installed.
     """
+    from model.encoders import onnx_encoder
+
+    if any(isinstance(layer, onnx_encoder.OnnxEncoder) for layer in backbone.layers):
+        return lambda images: np.asarray(backbone(images, training=False), np.float32)
     check_runtime(runtime)
     if runtime == "tensorflow":
         return _in_tensorflow(_graph(backbone, batch_size))

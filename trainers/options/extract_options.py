@@ -6,6 +6,7 @@ from typing import Literal
 from geods import errors
 from geods.beam import jobs
 from geods.cli import flags
+from model.encoders import onnx_files
 from trainers.options import stages
 
 
@@ -70,3 +71,6 @@ class ExtractOptions:
         if bool(self.data.variants) != self.jitter.changes_images:
             problem = f"--variants={self.data.variants} with no change of the images, or a change without --variants."
             raise errors.OptionError(problem, "give both, such as --variants=3 --crop=0.25 --brightness=0.2")
+        if onnx_files.is_onnx(self.encoder.backbone) and self.runtime.precision == "int8":
+            problem = f"--precision=int8 with --backbone={self.encoder.backbone}: an ONNX file has its own precision."
+            raise errors.OptionError(problem, "name a file that is quantized, or leave --precision out")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from geods import errors
 from geods.cli import flags
+from model.encoders import onnx_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +30,11 @@ class DatasetOptions:
 class EncoderOptions:
     """The encoder, and the size of its images."""
 
-    backbone: str = flags.option("resnet50", "Encoder: any of keras.applications, such as mobilenet_v2.")
+    backbone: str = flags.option(
+        "resnet50", "Encoder: any of keras.applications, such as mobilenet_v2; hub:PRESET; onnx:PATH of a file."
+    )
     backbone_weights: str = flags.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
-    layer: str = flags.option("", "Layer of the encoder whose output is used; empty for the encoder's output.")
+    layer: str = flags.option("", "Layer, or output of an ONNX file, that is used; empty for the encoder's output.")
     pooling: Literal["none", "avg", "max", "moments"] = flags.option(
         "none", "How to pool the feature map; moments: how its channels vary together; none keeps it."
     )
@@ -44,13 +47,29 @@ class EncoderOptions:
         (), "Heights in which the encoder looks once more, width in proportion; its pooled features are joined."
     )
     preprocessing: Literal["own", "raw"] = flags.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
+    mean: str = flags.option(
+        "", "Of the levels 0 to 255 an ONNX file is fed, one number or three: clip, imagenet, inception or lite."
+    )
+    scale: str = flags.option("", "By which those levels less --mean are divided; a preset of --mean has its own.")
 
     def __post_init__(self) -> None:
         """Checks the numbers; the encoder checks the rest."""
         flags.check_at_least(self, 1, ("height_px", "width_px"))
+        self._check_onnx()
         if self.unfreeze and self.pooling != "none":
             problem = f"--unfreeze with --pooling={self.pooling}: the blocks to train need the whole feature map."
             raise errors.OptionError(problem, "leave --pooling out; the head pools what comes out of them")
+
+    def _check_onnx(self) -> None:
+        """Checks that an ONNX file stays frozen and only ONNX is normalised by flags."""
+        is_onnx = onnx_files.is_onnx(self.backbone)
+        if is_onnx and self.unfreeze:
+            problem = f"--unfreeze with --backbone={self.backbone}: the library that runs ONNX gives no gradients."
+            step = "leave --unfreeze out, or take an encoder of keras.applications or keras-hub"
+            raise errors.OptionError(problem, step)
+        if not is_onnx and (self.mean or self.scale):
+            problem = f"--mean and --scale with --backbone={self.backbone}, which has a preprocessing of its own."
+            raise errors.OptionError(problem, "leave them out; they are for --backbone=onnx:PATH")
 
 
 @dataclasses.dataclass(frozen=True)

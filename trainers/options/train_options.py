@@ -4,10 +4,12 @@ Every field is a flag.
 """
 
 import dataclasses
+import os
 from typing import Literal
 
 from geods import errors
 from geods.cli import flags
+from model.encoders import onnx_files
 from trainers.options import stages
 
 
@@ -15,7 +17,9 @@ from trainers.options import stages
 class DataOptions(stages.DatasetOptions):
     """Training data, of a feature cache or of the images, and its batches."""
 
-    cache_dir: str = flags.option("", "Folder that trainers.extract wrote; empty to train from images.", path="in")
+    cache_dir: tuple[str, ...] = flags.option(
+        (), "Folder that trainers.extract wrote, or several, whose features are joined; empty for images.", path="in"
+    )
     features: str = flags.option(
         "", "Features a recipe stands on, of trainers/recipes/features; a cache of others is refused. Empty takes any."
     )
@@ -25,6 +29,8 @@ class DataOptions(stages.DatasetOptions):
     )
     folds: int = flags.option(0, "Cross-validation: into how many parts to divide all splits of the cache; 0 for none.")
     fold: int = flags.option(0, "Which of --folds is held out, from 0.")
+    train_share: float = flags.option(1.0, "Share of the cache's training locations to train on.")
+    train_draw: int = flags.option(0, "Which draw of --train_share; a smaller share of one draw is part of a larger.")
     train_views: Literal["single", "all"] = flags.option("all", "Whether a training example is one view or a location.")
     views: Literal["auto", "single", "all"] = flags.option("auto", stages.VIEWS_HELP)
     places_per_cell: int = flags.option(0, "Training locations taken in each cell, at most; 0 for all; of a cache.")
@@ -36,6 +42,9 @@ class DataOptions(stages.DatasetOptions):
 
     def __post_init__(self) -> None:
         """Checks the numbers, and that folds and copies have a cache to be taken from."""
+        given = self.cache_dir
+        folders = str(given).split(",") if isinstance(given, str | os.PathLike) else map(str, given)
+        object.__setattr__(self, "cache_dir", tuple(filter(None, folders)))
         super().__post_init__()
         flags.check_at_least(self, 1, ("batch_size", "shuffle_locations", "data_service_wait_s"))
         flags.check_at_least(self, 0, ("places_per_cell", "views_per_place"))
@@ -43,6 +52,9 @@ class DataOptions(stages.DatasetOptions):
         if fewer and not self.cache_dir:
             problem = f"--{fewer[0]} without --cache_dir: fewer are taken of the rows of a cache."
             raise errors.OptionError(problem, "run trainers.extract first, and name its --cache_dir")
+        if not 0 < self.train_share <= 1 or (self.train_share < 1 and not self.cache_dir):
+            problem = f"--train_share={self.train_share:g}{'' if self.cache_dir else ' without --cache_dir'}."
+            raise errors.OptionError(problem, "give a share above 0 and at most 1, of the locations of a --cache_dir")
         if self.variants and not self.cache_dir:
             problem = f"--variants={self.variants} without --cache_dir: only caches have copies."
             step = "leave it out; --crop, --brightness and --contrast change images as they come"
@@ -112,7 +124,8 @@ class HeadOptions:
         10.0, "How much more a more similar one counts, 0 for not at all; of --head=centroids the factor of distances."
     )
     most_places: int = flags.option(
-        10_000, "Training places --head=kernel remembers, at most: a minute and 5 GB for that, growing as their square."
+        10_000,
+        "Training places --head=kernel solves exactly, a minute and 5 GB; with more, all are fitted on 4,000 of them.",
     )
     nearness_km: float = flags.option(
         0.0, "What --head=kernel counts as near, which makes near guesses worth more; 0 counts distance alone."
@@ -251,6 +264,11 @@ class TrainOptions:
         if self.optimizer.train_backbone and self.encoder.unfreeze:
             problem = "--train_backbone with --unfreeze: one trains the whole encoder, the other a part."
             raise errors.OptionError(problem, "give one of them")
+        if self.optimizer.train_backbone and onnx_files.is_onnx(self.encoder.backbone):
+            problem = f"--train_backbone with --backbone={self.encoder.backbone}: "
+            problem += "the library that runs ONNX gives no gradients."
+            step = "leave --train_backbone out, or take an encoder of keras.applications or keras-hub"
+            raise errors.OptionError(problem, step)
         if self.optimizer.train_backbone and self.data.cache_dir:
             problem = "--train_backbone with --cache_dir: cached features cannot train the encoder."
             raise errors.OptionError(problem, "leave --cache_dir empty to train from images")
@@ -305,7 +323,9 @@ class TrainOptions:
         data, members, steps = self.data, self.run.members, self.optimizer.steps_per_epoch
         build = "build a dataset of the tree (tfds build geods --manual_dir=TREE), and"
         conflicts = {
-            f"--cache_dir={data.cache_dir}: a cache is of a dataset.": data.cache_dir and "leave one of the two out",
+            f"--cache_dir={','.join(data.cache_dir)}: a cache is of a dataset.": (
+                bool(data.cache_dir) and "leave one of the two out"
+            ),
             f"--members={members}: a tree trains one network.": members > 1 and f"{build} extract its features",
             "--train_backbone: its views go through the encoder once.": (
                 self.optimizer.train_backbone and f"{build} train on that"

@@ -214,7 +214,7 @@ def data_of(folder: pathlib.Path, locations: evaluate_options.LocationOptions) -
     data = options_of(folder).data
     given = {name: path for name in ("data_dir", "cache_dir") if (path := getattr(locations, name))}
     found = dataclasses.replace(data, **given)
-    places = [found.data_dir, *([] if locations.from_images or not found.cache_dir else [found.cache_dir])]
+    places = [found.data_dir, *(() if locations.from_images else found.cache_dir)]
     if not locations.imagery and not any(urls.is_url(path) or pathlib.Path(path).exists() for path in places):
         relative = "" if pathlib.Path(found.data_dir).is_absolute() else f" in {pathlib.Path.cwd()}"
         problem = f"{folder}: was trained on {found.data_dir}, which is not there{relative}."
@@ -227,20 +227,18 @@ def dataset_of(data: train_options.DataOptions) -> pathlib.Path:
     return session.local_path(data.data_dir)
 
 
-def cache_of(data: train_options.DataOptions, split: str = "") -> pathlib.Path:
-    """Returns the local folder of a run's feature cache, or of a split of it.
+def caches_of(data: train_options.DataOptions, split: str = "") -> list[pathlib.Path]:
+    """Returns the local folders of a run's feature caches.
 
-    A URL is downloaded.
+    Downloads them if they are URLs.
     """
-    return session.local_path(data.cache_dir, *filter(None, [split]))
+    local = [session.local_path(folder, *filter(None, [split])) for folder in data.cache_dir]
+    return [path.parent if split else path for path in local]
 
 
-def cached_split(data: train_options.DataOptions, locations: evaluate_options.LocationOptions) -> pathlib.Path | None:
-    """Returns the feature cache to evaluate a run on.
-
-    There is none if its images go through the encoder again.
-    """
+def is_cached(data: train_options.DataOptions, locations: evaluate_options.LocationOptions) -> bool:
+    """Returns whether the features to evaluate a run on are cached and wanted."""
     if locations.from_images or not data.cache_dir:
-        return None
-    folder = cache_of(data, locations.split)
-    return folder if (folder / cache_format.INDEX).exists() else None
+        return False
+    split = locations.split
+    return all((folder / split / cache_format.INDEX).exists() for folder in caches_of(data, split))

@@ -1,12 +1,11 @@
 """The cells that a run chooses from."""
 
 import dataclasses
-import pathlib
 
 from geods import errors
 from geods.dataset import dataset_reader, splits
 from geods.geo import fishnet, geometry, partition, quadtree
-from trainers.features import feature_cache, joined_cache
+from trainers.features import joined_cache
 from trainers.options import train_options
 from trainers.training import folds
 
@@ -67,5 +66,5 @@ def _training_coords(data: train_options.DataOptions) -> geometry.Array:
         coords = joined_cache.open_all(data.cache_dir).rows.coords
         return coords[folds.parts(data, coords)[splits.TRAIN]]
     if data.cache_dir:
-        return feature_cache.FeatureCache(pathlib.Path(data.cache_dir, data.train_split)).rows.coords
+        return joined_cache.open_split(data.cache_dir, data.train_split).rows.coords
     return dataset_reader.index(dataset_reader.open_builder(data.data_dir, data.config), data.train_split).coords

@@ -60,7 +60,7 @@ def decoder_of(head: train_options.HeadOptions, cells: partition.Partition) -> d
 def classifier_of(
     head: train_options.HeadOptions,
     unfreeze: str,
-    spec: backbones.BackboneSpec,
+    spec: backbones.BackboneSpec | backbones.JoinedSpec,
     feature_shape: tuple[int, ...],
     cells: partition.Partition,
     train: inputs.Split,
@@ -70,7 +70,7 @@ def classifier_of(
     One whose head is fitted has seen all of `train`.
     """
     if head.is_fitted:
-        return fitted_heads.classifier_of(head, len(spec.sizes_px), feature_shape, cells, train)
+        return fitted_heads.classifier_of(head, spec, feature_shape, cells, train)
     return networks.classifier_of(head, unfreeze, spec, feature_shape, len(cells))
 
 

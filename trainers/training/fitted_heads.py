@@ -1,6 +1,6 @@
 """Heads fitted in one pass: neighbours, centroids and kernel regression."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -10,18 +10,20 @@ from geods.dataset import splits
 from geods.geo import partition
 from geods.storage import memory
 from model import geolocator
-from model.encoders import second_order_pooling
+from model.encoders import backbones, second_order_pooling
 from model.heads import centroids, kernel_regression, knn
 from trainers.options import train_options
 from trainers.training import inputs
 
 # Blocks that are left out in turn; where 1 degree leaves fewer, smaller ones are taken.
 _LEAST_BLOCKS = 5
+# Products of matrices with fewer rows are slower, with more they are as fast.
+_AT_ONCE = 1024
 
 
 def classifier_of(
     head: train_options.HeadOptions,
-    sizes: int,
+    spec: backbones.BackboneSpec | backbones.JoinedSpec,
     feature_shape: tuple[int, ...],
     cells: partition.Partition,
     train: inputs.Split,
@@ -30,7 +32,7 @@ def classifier_of(
 
     Args:
         head: --head, and its flags.
-        sizes: Number of image sizes in which the encoder gives features.
+        spec: The encoder, or several, that gives the features.
         feature_shape: Shape of one view's features.
         cells: The run's partition.
         train: The training split, of a cache.
@@ -39,7 +41,7 @@ def classifier_of(
         return _centroids(head, feature_shape, cells, train)
     if head.head == knn.NAME:
         return _nearest_neighbours(head, feature_shape, cells, train)
-    return _kernel_regression(head, feature_shape, sizes, cells, train)
+    return _kernel_regression(head, feature_shape, spec, cells, train)
 
 
 def _nearest_neighbours(
@@ -51,7 +53,7 @@ def _nearest_neighbours(
         train.examples, cells.centroids, head.neighbours, head.sigma_km, head.sharpness, name="density"
     )
     classifier = knn.build_classifier(density, feature_shape)
-    density.remember(*_pooled_features(density.describe, train, train.examples))
+    density.remember(*next(_pieces(density.describe, train, train.examples)))
     return classifier
 
 
@@ -77,30 +79,41 @@ def _centroids(
 def _kernel_regression(
     head: train_options.HeadOptions,
     feature_shape: tuple[int, ...],
-    sizes: int,
+    spec: backbones.BackboneSpec | backbones.JoinedSpec,
     cells: partition.Partition,
     train: inputs.Split,
 ) -> keras.Model:
     """Returns a fitted regression of distances; prints its hyperparameters."""
-    locations = min(train.examples, head.most_places)
-    if locations < train.examples:
-        print(f"{locations:,} of {train.examples:,} locations are remembered (--most_places)")
+    locations = train.examples
+    if locations > head.most_places:
+        locations = min(head.most_places, kernel_regression.LANDMARKS)
+        print(f"all {train.examples:,} locations are fitted, {locations:,} of them are remembered (--most_places)")
     _check_memory(locations, feature_shape, len(cells))
     regression = kernel_regression.KernelRegression(locations, len(cells), name="kernel_regression")
-    classifier = kernel_regression.build_classifier(regression, feature_shape, sizes)
+    classifier = kernel_regression.build_classifier(regression, feature_shape, _encoders(spec, feature_shape))
     pool = keras.Model(classifier.input, classifier.get_layer("moment_roots").output, name="look")
-    features, coords = _pooled_features(
-        lambda views, mask: pool({"features": views, "view_mask": mask}), train, locations
-    )
+    pieces = _pieces(lambda views, mask: pool({"features": views, "view_mask": mask}), train, locations)
+    features, coords = next(pieces)
     _, blocks = splits.fold_blocks(coords, _LEAST_BLOCKS)
-    print(f"fitting a kernel regression of {locations:,} locations; 10,000 take a minute", flush=True)
-    fitted = kernel_regression.fit(features, coords, blocks.reshape(-1), cells.centroids, head.nearness_km)
+    print(f"fitting a kernel regression of {train.examples:,} locations; 10,000 take a minute", flush=True)
+    fitted = kernel_regression.fit(
+        features, coords, blocks.reshape(-1), cells.centroids, head.nearness_km, further=pieces
+    )
     regression.remember(features, fitted)
     print(
         f"kernel width {fitted.width:g}, ridge {fitted.ridge:g}, spread {fitted.spread_km:g} km: "
         f"{fitted.held_out_km:,.1f} km off on average with each block left out in turn"
     )
     return classifier
+
+
+def _encoders(
+    spec: backbones.BackboneSpec | backbones.JoinedSpec, feature_shape: tuple[int, ...]
+) -> list[tuple[int, int]]:
+    """Returns the number of pooled features and of image sizes of each encoder."""
+    if isinstance(spec, backbones.BackboneSpec):
+        return [(feature_shape[-1], len(spec.sizes_px))]
+    return [(width, len(part.sizes_px)) for width, part in zip(spec.widths, spec.parts, strict=True)]
 
 
 def _check_memory(locations: int, feature_shape: tuple[int, ...], cells: int) -> None:
@@ -141,21 +154,26 @@ def _moments_of(feature_shape: tuple[int, ...]) -> int:
     )
 
 
-def _pooled_features(pool: Callable[..., Any], train: inputs.Split, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns pooled features `[n, d]` and coordinates of the first examples.
+def _pieces(pool: Callable[..., Any], train: inputs.Split, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields pooled features `[n, d]` and coordinates `[n, 2]` of all examples.
 
-    The first `count`, in training order.
+    First of `count`, then of `_AT_ONCE` each.
     """
-    pooled, coords, end = np.zeros((count, 0), np.float32), np.zeros((count, 2)), 0
+    pooled, coords, end = np.zeros((0, 0), np.float32), np.zeros((0, 2)), 0
+    left = train.examples
     for number in range(len(train.inputs)):
-        if end == count:
-            break
         batch, truth = train.inputs[number]
-        rows = keras.ops.convert_to_numpy(pool(batch["features"], batch["view_mask"]))[: count - end]
-        if not end:
-            # Filled in place: concatenating in the end would take twice the memory.
-            pooled = np.empty((count, rows.shape[1]), np.float32)
-        pooled[end : end + len(rows)] = rows
-        coords[end : end + len(rows)] = truth[: len(rows), :2]
-        end += len(rows)
-    return pooled[:end], coords[:end]
+        rows = keras.ops.convert_to_numpy(pool(batch["features"], batch["view_mask"]))
+        while len(rows):
+            if not end:
+                # Filled in place: concatenating in the end would take twice the memory.
+                pooled, coords = (
+                    np.empty((min(count, left), rows.shape[1]), np.float32),
+                    np.empty((min(count, left), 2)),
+                )
+            here = rows[: len(pooled) - end]
+            pooled[end : end + len(here)], coords[end : end + len(here)] = here, truth[: len(here), :2]
+            rows, truth, end = rows[len(here) :], truth[len(here) :], end + len(here)
+            if end == len(pooled):
+                left, count, end = left - len(pooled), _AT_ONCE, 0
+                yield pooled, coords

@@ -8,7 +8,6 @@ with `view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` ui
 
 import dataclasses
 import math
-import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from geods.geo import partition
 from geods.input import pipeline
 from geods.storage import memory as storage_memory
 from geods.tree import string_array, table
-from trainers.features import cache_format, feature_cache, joined_cache
+from trainers.features import cache_format, joined_cache
 from trainers.options import train_options
 from trainers.training import cached_batches, folds, image_chunks
 
@@ -61,29 +60,28 @@ class Split:
 
 def from_cache(
     data: train_options.DataOptions, split: str, cells: partition.Partition, train: bool, seed: int, steps: int = 0
-) -> tuple[Split, feature_cache.FeatureCache]:
+) -> tuple[Split, joined_cache.Cache]:
     """Returns a split of the cache at --cache_dir.
 
     Raises:
         CacheError: If the cache is missing, unfinished or damaged.
         DatasetError: If no location of the split lies in the partition.
     """
-    cache = feature_cache.FeatureCache(pathlib.Path(data.cache_dir, split))
+    cache = joined_cache.open_split(data.cache_dir, split)
     labels = cells.label(cache.rows.coords[:, 0], cache.rows.coords[:, 1])
     rows = np.arange(len(labels))
     if train:
-        rows = _fewer(_usable(split, cells, cache.rows.coords, labels), labels, data, seed)
+        rows = _fewer(_drawn(data, _usable(split, cells, cache.rows.coords, labels)), labels, data, seed)
     caches = [cache]
     if train:
-        folders = (cache_format.folder_of(data.cache_dir, split, n + 1) for n in range(data.variants))
-        caches += map(feature_cache.FeatureCache, folders)
+        caches += [joined_cache.open_split(data.cache_dir, split, n + 1) for n in range(data.variants)]
     batches = _batches(data, caches, labels, rows, train, seed, steps)
     return _split_of(batches, cache.rows, slice(None), labels, caches), cache
 
 
 def from_fold(
     data: train_options.DataOptions,
-    cache: joined_cache.JoinedCache,
+    cache: joined_cache.Cache,
     cells: partition.Partition,
     part: str,
     seed: int,
@@ -99,7 +97,7 @@ def from_fold(
     rows = folds.parts(data, coords)[part]
     caches = [cache]
     if train:
-        rows = _fewer(rows[_usable(part, cells, coords[rows], labels[rows])], labels, data, seed)
+        rows = _fewer(_drawn(data, rows[_usable(part, cells, coords[rows], labels[rows])]), labels, data, seed)
         caches += [joined_cache.open_all(data.cache_dir, n + 1) for n in range(data.variants)]
     return _split_of(_batches(data, caches, labels, rows, train, seed, steps), cache.rows, rows, labels, caches)
 
@@ -235,7 +233,7 @@ def _split_of(
     rows: cache_format.Rows,
     chosen: np.ndarray | slice,
     labels: np.ndarray,
-    caches: Sequence[feature_cache.FeatureCache | joined_cache.JoinedCache],
+    caches: Sequence[joined_cache.Cache],
 ) -> Split:
     """Returns a split of some locations, from caches or else from memory."""
     source = "\n".join(str(cache.key) for cache in caches)
@@ -296,6 +294,14 @@ def _fewer(rows: np.ndarray, labels: np.ndarray, data: train_options.DataOptions
     _, starts, counts = np.unique(labels[drawn], return_index=True, return_counts=True)
     rank = np.arange(len(drawn)) - np.repeat(starts, counts)
     return np.sort(drawn[rank < data.places_per_cell])
+
+
+def _drawn(data: train_options.DataOptions, rows: np.ndarray) -> np.ndarray:
+    """Returns --train_share of the locations, in their order."""
+    if data.train_share == 1:
+        return rows
+    count = max(2, round(data.train_share * len(rows)))
+    return rows[np.sort(np.random.default_rng([len(rows), data.train_draw]).permutation(len(rows))[:count])]
 
 
 # One in the network, two prefetched, one being put together.

@@ -5,6 +5,7 @@ The classifier behind the encoder, and the augmentation around it.
 
 import keras
 
+from geods import errors
 from model import augmentation, geolocator, tensors
 from model.encoders import backbones, fine_tuning
 from model.fusion import fusion, views
@@ -15,7 +16,7 @@ from trainers.options import train_options
 def classifier_of(
     head: train_options.HeadOptions,
     unfreeze: str,
-    spec: backbones.BackboneSpec,
+    spec: backbones.BackboneSpec | backbones.JoinedSpec,
     feature_shape: tuple[int, ...],
     cells: int,
 ) -> keras.Model:
@@ -37,7 +38,10 @@ def classifier_of(
         BackboneError: If the encoder cannot be cut as the flags ask.
         OptionError: If the head cannot stand on what it gets.
     """
-    blocks = fine_tuning.blocks_behind(spec, unfreeze) if unfreeze else None
+    if unfreeze and isinstance(spec, backbones.JoinedSpec):
+        problem = f"--unfreeze={unfreeze} with the features of several encoders."
+        raise errors.BackboneError(problem, "give the --cache_dir of one, or leave --unfreeze out")
+    blocks = fine_tuning.blocks_behind(spec, unfreeze) if unfreeze else None  # type: ignore[arg-type]
     shape = tuple(blocks.output_shape[1:]) if blocks else feature_shape
     built = classifiers.build(head.head, fusion.head_shape(head.fusion, shape), cells, head.dropout)
     return geolocator.build_classifier(built, feature_shape, head.fusion, blocks)

@@ -16,7 +16,7 @@ from geods.cli import flags
 from geods.dataset import dataset_reader, splits
 from model import geolocator
 from model.encoders import backbones
-from trainers.features import cache_format, feature_cache, feature_encoder, joined_cache
+from trainers.features import cache_format, feature_encoder, joined_cache
 from trainers.options import train_options
 from trainers.runs import run_folder
 from trainers.training import cells, devices, fit, inputs, networks
@@ -90,7 +90,7 @@ class Training:
         """Returns a classifier on cached features."""
         data, settings, validation, seed = self._settings.data, self._settings, None, run.seed
         steps = settings.optimizer.steps_per_epoch
-        cache: feature_cache.FeatureCache | joined_cache.JoinedCache
+        cache: joined_cache.Cache
         if data.folds:
             cache = joined_cache.open_all(data.cache_dir)
             train = inputs.from_fold(data, cache, self._cells, splits.TRAIN, seed, steps)
@@ -103,7 +103,7 @@ class Training:
         # With --partition the dataset is not needed, and a cache may be used where the dataset is not.
         if not settings.cells.partition:
             _check_not_stale(cache, data)
-        spec = backbones.BackboneSpec.from_dict(cache.spec)
+        spec = backbones.spec_of(cache.spec)
         # Built first: a cache of other weights than those of the unfrozen blocks is refused before any training, and a
         # chunk's model is saved with its encoder.
         is_needed = settings.encoder.unfreeze or settings.optimizer.schedule == "chunked"
@@ -140,32 +140,31 @@ class Training:
         Raises:
             CacheError: If its weights are not those the cache was made with.
         """
-        folder = pathlib.Path(self._settings.data.cache_dir, self._settings.data.train_split)
-        # Its rows are in memory already: of a million they would be 46 MB once more.
-        index = cache_format.read_index(folder)
-        backbone = backbones.build(backbones.BackboneSpec.from_dict(index["spec"]))
-        if backbones.weights_sha256(backbone) != index["key"]["weights_sha256"]:
-            problem = f"{folder}: was made with other weights than {index['spec']['weights']} gives now."
+        folders = [pathlib.Path(folder, self._settings.data.train_split) for folder in self._settings.data.cache_dir]
+        # Their rows are in memory already: of a million they would be 46 MB once more.
+        found = [cache_format.read_index(folder) for folder in folders]
+        backbone = backbones.build(backbones.spec_of(joined_cache.spec_of(found)))
+        if backbones.weights_sha256(backbone) != "+".join(index["key"]["weights_sha256"] for index in found):
+            names = " and ".join(index["spec"]["weights"] for index in found)
+            problem = f"{' and '.join(map(str, folders))}: made with other weights than {names} gives now."
             raise errors.CacheError(problem, "put the old weights back, or extract again with --overwrite")
         return backbone
 
 
 def _with_encoder_of_cache(settings: train_options.TrainOptions) -> train_options.TrainOptions:
     """Returns options with the encoder that made the cache, for flags.cfg."""
-    if not settings.data.cache_dir:
+    if len(settings.data.cache_dir) != 1:
         return settings
     split = splits.TRAIN if settings.data.folds else settings.data.train_split
     spec = backbones.BackboneSpec.from_dict(
-        cache_format.read_index(pathlib.Path(settings.data.cache_dir, split))["spec"]
+        cache_format.read_index(pathlib.Path(settings.data.cache_dir[0], split))["spec"]
     )
-    names = ("layer", "pooling", "height_px", "width_px", "more_heights_px", "preprocessing")
+    names = ("layer", "pooling", "height_px", "width_px", "more_heights_px", "preprocessing", "mean", "scale")
     same = {name: getattr(spec, name) for name in names}
     return flags.replace(settings, backbone=spec.name, backbone_weights=spec.weights, **same)
 
 
-def _check_not_stale(
-    cache: feature_cache.FeatureCache | joined_cache.JoinedCache, data: train_options.DataOptions
-) -> None:
+def _check_not_stale(cache: joined_cache.Cache, data: train_options.DataOptions) -> None:
     """Raises CacheError if a cache is of another dataset than --data_dir."""
     wanted = dataset_reader.fingerprint_of(dataset_reader.open_builder(data.data_dir, data.config))
     if cache.key.dataset != wanted:

@@ -57,9 +57,22 @@ def test_a_preset_gives_the_map_of_its_patches(presets, family):
     np.testing.assert_allclose(told.reshape(2, 16, 16), tokens[:, -16:], rtol=1e-4, atol=1e-5)
 
 
-def test_dinov2_takes_other_squares(presets):
-    spec = backbones.BackboneSpec(presets["dino"][0], "imagenet", height_px=48, width_px=48)
-    assert backbones.build(spec).output_shape == (None, 6, 6, 16)
+@pytest.mark.parametrize("size", [(48, 48), (32, 64), (56, 24)])
+def test_dinov2_takes_any_multiple_of_its_patch(presets, tmp_path, size):
+    name, model = presets["dino"]
+    backbone = backbones.build(backbones.BackboneSpec(name, "imagenet", height_px=size[0], width_px=size[1]))
+    images = RNG.integers(0, 256, (2, *size, 3)).astype("uint8")
+    found = keras.ops.convert_to_numpy(backbone(images))
+    assert found.shape == (2, size[0] // 8, size[1] // 8, 16)
+    # As the transformer's own layers say, with its position embeddings stretched by hand.
+    levels = keras_hub_encoders.preprocess_of(name)(images.astype("float32"))
+    old = model.embeddings
+    positions = keras.ops.reshape(old.position_embeddings[:, 1:], (1, 5, 5, 16))
+    positions = keras.ops.image.resize(positions, (size[0] // 8, size[1] // 8), interpolation="bicubic")
+    patches = old.patch_embeddings(levels) + keras.ops.reshape(positions, (1, -1, 16))
+    token = keras.ops.tile(old.cls_token + old.position_embeddings[:, :1], (2, 1, 1))
+    expected = model.layernorm(model.encoder(keras.ops.concatenate([token, patches], axis=1))[0])[:, 1:]
+    np.testing.assert_allclose(found.reshape(2, -1, 16), keras.ops.convert_to_numpy(expected), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -88,8 +101,8 @@ def test_other_sizes_than_a_tower_takes_are_refused(presets):
 
 
 def test_sides_that_a_tower_cannot_take_are_told(presets):
-    spec = backbones.BackboneSpec(presets["dino"][0], "random", height_px=32, width_px=48)
-    with pytest.raises(errors.BackboneError, match=r"32x48 px(.|\n)*give squares"):
+    spec = backbones.BackboneSpec(presets["dino"][0], "random", height_px=32, width_px=46)
+    with pytest.raises(errors.BackboneError, match=r"32x46 px do not fill(.|\n)*--height_px=32 --width_px=48"):
         backbones.build(spec)
 
 

@@ -80,6 +80,34 @@ def test_of_many_places_all_are_remembered_and_some_are_chosen_on():
         kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS, chosen_on=3)
 
 
+def test_further_places_enter_the_regression_that_remembers_the_first():
+    coords = np.random.default_rng(3).uniform([30, -110], [45, -85], (900, 2))
+    looks = looks_of(coords)
+    first, rest = slice(0, 300), [slice(300, 500), slice(500, 900)]
+    groups = np.arange(300) // 5
+    further = [(looks[piece], coords[piece]) for piece in rest]
+    found = kernel_regression.fit(looks[first], coords[first], groups, CENTROIDS, 500.0, further=further)
+    cost = kernel_regression.cost_km(
+        geometry.pairwise_km(coords, CENTROIDS), 500.0, geometry.pairwise_km(coords[first], CENTROIDS).mean()
+    )
+    apart = ((looks[:, None].astype(np.float64) - looks[None, first]) ** 2).sum(axis=2)
+    kernel = np.exp(-found.rate * apart)
+    inner = kernel.T @ kernel + 900 * found.ridge * kernel[first]
+    expected = kernel @ np.linalg.lstsq(inner, kernel.T @ (cost - cost.mean(axis=0)), rcond=1e-14)[0]
+    np.testing.assert_allclose(kernel @ found.coefficients, expected, rtol=1e-2, atol=1.0)
+    np.testing.assert_allclose(found.offset, cost.mean(axis=0), rtol=1e-9)
+    whole = kernel_regression.fit(looks, coords, np.arange(900) // 5, CENTROIDS, 500.0)
+    new = np.random.default_rng(2).uniform([31, -109], [44, -86], (200, 2))
+    missed = []
+    for solution, places in ((found, 300), (whole, 900)):
+        layer = kernel_regression.KernelRegression(places, len(CENTROIDS))
+        layer.build(looks.shape, (None, 1))
+        layer.remember(looks[:places], solution)
+        told = keras.ops.convert_to_numpy(layer(looks_of(new), np.ones((200, 1), bool)))
+        missed.append(geometry.pairwise_km(new, CENTROIDS)[np.arange(200), told.argmax(axis=1)].mean())
+    assert missed[0] == pytest.approx(missed[1], rel=0.01)
+
+
 def test_it_finds_new_places_far_better_than_a_constant():
     found = kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS)
     new = np.random.default_rng(2).uniform([31, -109], [44, -86], (40, 2))
@@ -115,7 +143,7 @@ def test_pooled_moments_of_two_sizes_give_what_their_maps_give():
     pooled = [views.PerView(second_order_pooling.SecondOrderPooling())(each) for each in maps]
     mask = np.ones((12, 2), bool)
     layer = kernel_regression.KernelRegression(12, len(CENTROIDS), name="kernel_regression")
-    classifier = kernel_regression.build_classifier(layer, (24,), sizes=2)
+    classifier = kernel_regression.build_classifier(layer, (24,), [(24, 2)])
     look = keras.Model(classifier.input, classifier.get_layer("moment_roots").output)
     features = keras.ops.convert_to_numpy(keras.ops.concatenate(pooled, axis=-1))
     found = look({"features": features, "view_mask": mask})

@@ -61,7 +61,7 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
 
     train.main(settings)
     model = predictor.Predictor(settings.run.run_dir)
-    from_cache, points = model.predict_features(feature_cache.FeatureCache(f"{settings.data.cache_dir}/test"), 16)
+    from_cache, points = model.predict_features(feature_cache.FeatureCache(f"{settings.data.cache_dir[0]}/test"), 16)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, others = model.predict(
         pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape)
@@ -111,9 +111,9 @@ def test_a_cache_of_another_set_of_sizes_is_refused(settings, data_dir, tmp_path
         extract.main(cli_flags.replace(asked, more_heights_px=(24,)))
 
 
-def test_more_places_than_it_may_remember_are_drawn_from(settings, capsys):
+def test_of_more_places_than_it_may_remember_all_are_fitted(settings, capsys):
     train.main(cli_flags.replace(settings, most_places=40))
-    assert "40 of 119 locations are remembered" in capsys.readouterr().out
+    assert "all 119 locations are fitted, 40 of them are remembered" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
 
     train.main(cli_flags.replace(settings, unfreeze="last_block", fusion="mean_log"))
     model = predictor.Predictor(settings.run.run_dir)
-    cache = feature_cache.FeatureCache(f"{settings.data.cache_dir}/test")
+    cache = feature_cache.FeatureCache(f"{settings.data.cache_dir[0]}/test")
     from_cache, _ = model.predict_features(cache, 16)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
