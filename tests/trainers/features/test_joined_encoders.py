@@ -49,7 +49,7 @@ def test_a_run_on_joined_caches_predicts_the_same_from_images(caches, data_dir, 
     settings = {"data_dir": str(data_dir), "config": "random", "validation_split": "", "head": head, "epochs": 1}
     run_dir = str(tmp_path / "run")
     train.main(cli_flags.build(train_options.TrainOptions, **settings, cache_dir=caches, run_dir=run_dir))
-    model = predictor.Predictor.load(tmp_path / "run")
+    model = predictor.Predictor(tmp_path / "run")
     assert model.options.data.cache_dir == tuple(caches)
     cache = joined_cache.open_split(caches, "test")
     assert cache.feature_shape == (2 * 21 + 4 * 300,)
