@@ -88,7 +88,7 @@ def test_the_flags_of_a_run_name_the_encoder_of_its_cache(run_dir, cache_dir):
     wanted = {"backbone": "mobilenet_v2", "layer": "block_3_expand_relu", "pooling": "avg"}
     assert {name: getattr(found.encoder, name) for name in wanted} == wanted
     assert (found.encoder.height_px, found.encoder.width_px) == (32, 48)
-    assert found.data.cache_dir == str(cache_dir)
+    assert found.data.cache_dir == (str(cache_dir),)
 
 
 def test_another_partition_relabels_without_a_new_dataset_and_without_validation_all_epochs_count(
