@@ -14,20 +14,17 @@ import dataclasses
 import pathlib
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from geods import errors
 from geods.cli import flags, program
 from geods.storage import files
-from tools.benchmarks import results
 from trainers.options import train_options
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import numpy as np
+
+    from trainers.evaluation import learning_curves
 
 _RECIPES = pathlib.Path(train_options.__file__).parents[1] / "recipes"
-_SAMPLES = 1000
-_INTERVAL = (2.5, 97.5)
 _HEAD = ("training locations", "mean miles (95 %)", "new images", "USD")
 
 
@@ -61,32 +58,6 @@ class Options:
             raise errors.OptionError(problem, "give such as --shares=1/8,1/4,1/2")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Curve:
-    """Mean distances by number of training locations, and the power law through them.
-
-    Attributes:
-        counts: `[k]` training locations, ascending.
-        miles: `[k]` mean distance.
-        samples: `[bootstrap, k]` of the same.
-    """
-
-    counts: np.ndarray
-    miles: np.ndarray
-    samples: np.ndarray
-
-    def law(self) -> tuple[float, float]:
-        """Returns a and b of miles = a n^-b, least squares of the logarithms."""
-        return _law(self.counts, self.miles)
-
-    def predict(self, count: float) -> tuple[float, float, float]:
-        """Returns the law's mean miles with so many locations, and its 95 % interval."""
-        found = [a * count**-b for a, b in (_law(self.counts, each) for each in self.samples)]
-        a, b = self.law()
-        low, high = np.percentile(found, _INTERVAL)
-        return a * count**-b, float(low), float(high)
-
-
 def share_of(text: str) -> float:
     """Returns a share such as "1/8" or "0.125", NaN if it is none."""
     try:
@@ -98,28 +69,31 @@ def share_of(text: str) -> float:
 
 def main(settings: Options) -> None:
     """Measures, fits, prints and draws the curve."""
+    from trainers.evaluation import learning_curves
+    from trainers.plots import figures
+
     recipe = _RECIPES / f"{settings.recipe}.cfg"
     path = pathlib.Path(settings.recipe) if settings.recipe.endswith(".cfg") else recipe
     shares = sorted({share_of(text) for text in settings.shares} | {1.0})
     runs = [(share, draw) for share in shares for draw in range(1 if share == 1 else settings.draws)]
     found = {run: _measure(settings, path, *run) for run in runs}
-    curve = curve_of(found)
+    curve = learning_curves.curve_of(found)
     text = table(curve, settings)
     a, b = curve.law()
-    low, high = np.percentile([_law(curve.counts, each)[1] for each in curve.samples], _INTERVAL)
+    low, high = curve.law_interval()
     law = f"miles = {a:,.0f} n^-{b:.3f} (exponent {low:.3f} to {high:.3f}); twice as many: {1 - 2**-b:.1%} less"
     out = pathlib.Path(settings.out)
     columns = {"training_locations": curve.counts, "mean_miles": curve.miles}
     law_json = {"a": a, "b": b, "b_interval": [low, high]}
     files.write_json(out / "learning_curve.json", {name: list(map(float, v)) for name, v in columns.items()} | law_json)
-    from trainers.plots import figures
-
-    files.write_bytes(out / "learning_curve.png", figures.to_png(_drawn(curve, path.stem)))
+    files.write_bytes(out / "learning_curve.png", figures.to_png(learning_curves.drawn(curve, path.stem)))
     print(f"{text}\n{law}\nwrote {out / 'learning_curve.json'} and learning_curve.png")
 
 
-def _measure(settings: Options, recipe: pathlib.Path, share: float, draw: int) -> tuple[float, np.ndarray]:
+def _measure(settings: Options, recipe: pathlib.Path, share: float, draw: int) -> "tuple[float, np.ndarray]":
     """Returns training locations a fold with a share, and miles sorted by id."""
+    import numpy as np
+
     from trainers.evaluation import comparison, cross_validation
     from trainers.features import named_features
 
@@ -135,25 +109,13 @@ def _measure(settings: Options, recipe: pathlib.Path, share: float, draw: int) -
     return count, np.array([miles[name] for name in sorted(miles)])
 
 
-def curve_of(found: dict[tuple[float, int], tuple[float, np.ndarray]]) -> Curve:
-    """Returns the curve of (training locations, miles `[n]`) by (share, draw)."""
-    shares = sorted({share for share, _ in found})
-    counts = [next(count for (each, _), (count, _) in found.items() if each == share) for share in shares]
-    drawn = [np.array([miles for (each, _), (_, miles) in found.items() if each == share]) for share in shares]
-    rng, locations = np.random.default_rng(0), drawn[0].shape[1]
-    samples = np.empty((_SAMPLES, len(shares)))
-    for number in range(_SAMPLES):
-        # The same locations for all shares, and draws anew: both differ from one survey to the next.
-        chosen = rng.integers(locations, size=locations)
-        samples[number] = [miles[rng.integers(len(miles), size=len(miles))][:, chosen].mean() for miles in drawn]
-    return Curve(np.array(counts), np.array([miles.mean() for miles in drawn]), samples)
-
-
-def table(curve: Curve, settings: Options) -> str:
+def table(curve: "learning_curves.Curve", settings: Options) -> str:
     """Returns measured and predicted accuracies with their price."""
+    from tools.benchmarks import results
+
     rows, now = [], curve.counts[-1]
     for number, (count, miles) in enumerate(zip(curve.counts, curve.miles, strict=True)):
-        low, high = np.percentile(curve.samples[:, number], _INTERVAL)
+        low, high = curve.interval(number)
         rows.append([f"{count:,.0f}", f"{miles:,.1f} ({low:,.0f} to {high:,.0f})", "", ""])
     for factor in (2, 4, 10):
         miles, low, high = curve.predict(factor * now)
@@ -163,32 +125,6 @@ def table(curve: Curve, settings: Options) -> str:
         predicted = f"{miles:,.0f} ({low:,.0f} to {high:,.0f}), predicted"
         rows.append([f"{factor} x {now:,.0f}", predicted, f"{images:,.0f}", f"{usd:,.2f}"])
     return results.table(list(_HEAD), rows)
-
-
-def _law(counts: np.ndarray, miles: np.ndarray) -> tuple[float, float]:
-    slope, start = np.polyfit(np.log(counts), np.log(miles), 1)
-    return float(np.exp(start)), -float(slope)
-
-
-def _drawn(curve: Curve, name: str) -> "Figure":
-    """Draws the measured points and the law with its interval, on logarithmic axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 5.0), layout="constrained")
-    axes = figure.add_subplot()
-    counts = np.geomspace(curve.counts[0], 10 * curve.counts[-1], 50)
-    law = np.array([curve.predict(count) for count in counts])
-    axes.fill_between(counts, law[:, 1], law[:, 2], color="#8fbbdc", alpha=0.5, label="Power law, 95 % interval")
-    axes.plot(counts, law[:, 0], color="#222222", linewidth=1)
-    limits = np.abs(np.percentile(curve.samples, _INTERVAL, axis=0) - curve.miles)
-    axes.errorbar(curve.counts, curve.miles, limits, fmt="o", color="#222222", capsize=3, label="Measured")
-    axes.set_xscale("log")
-    axes.set_xlabel("Training locations")
-    axes.set_ylabel("Mean distance from the true point (miles)")
-    axes.set_title(f"Learning curve of {name}", loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    return figure
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ class Options:
 
     out: str = flags.option("report", "Folder for everything that is made.", path="out")
     tree: str = flags.option("", "Imagery tree in any layout; empty for a simulated world.", path="in")
-    boundary: str = flags.option("", "Boundary of the cells; us with --tree and a coarse US without, if empty.")
+    boundary: str = flags.option(
+        "", "Boundary of the cells; us with --tree and a coarse US without, if empty.", path="in"
+    )
     cell_deg: float | None = flags.option(None, "Side of a cell's box in degrees; 2 with --tree and 4 without.")
     recipes: tuple[str, ...] = flags.option(_RECIPES, "Recipes to train, in the order of Figure 9.")
     backbone_weights: str = flags.option(

@@ -112,10 +112,10 @@ def _write_litert(serving: Any, target: pathlib.Path, half: bool) -> None:  # no
 
     with _saved(serving) as folder:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
-    if half:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-    target.write_bytes(converter.convert())
+        if half:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        target.write_bytes(converter.convert())
 
 
 @contextlib.contextmanager

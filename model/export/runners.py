@@ -2,8 +2,8 @@
 
     python -m model.export.runners PATH INPUTS.npz OUTPUTS.npz
 
-runs the batches of INPUTS.npz (`image0`, `view_mask0`, `image1`, ... or `jpeg0`, ...) and writes the outputs of all of
-them, row after row, under their names.
+runs the batches of INPUTS.npz (`image0`, `view_mask0`, `image1`, ..., or of a SavedModel `bytes0`, the JPEGs one after
+another, and `sizes0` `[b, v]`, ...) and writes the outputs of all of them, row after row, under their names.
 """
 
 import pathlib
@@ -65,13 +65,27 @@ def _litert(path: pathlib.Path) -> Runner:
     return lambda batch: run(**batch)
 
 
+def joined(jpegs: np.ndarray) -> Batch:
+    """Returns JPEGs `[b, v]` as arrays that need no pickle: bytes `[n]`, sizes `[b, v]`."""
+    content = b"".join(jpegs.ravel().tolist())
+    return {"bytes": np.frombuffer(content, np.uint8), "sizes": np.vectorize(len, otypes=[np.int64])(jpegs)}
+
+
+def _jpegs(bytes: np.ndarray, sizes: np.ndarray) -> np.ndarray:  # noqa: A002 - the name in the file
+    """Returns JPEGs as `joined` was given them, object `[b, v]`."""
+    parts = np.split(bytes, np.cumsum(sizes.ravel())[:-1])
+    result = np.empty(sizes.size, dtype=object)
+    result[:] = [part.tobytes() for part in parts]
+    return result.reshape(sizes.shape)
+
+
 def main(path: str, inputs: str, outputs: str) -> None:
     """Runs all batches of a file through an exported network."""
     run = opened(pathlib.Path(path))
-    with np.load(inputs, allow_pickle=True) as given:
+    with np.load(inputs, allow_pickle=False) as given:
         names = sorted({name.rstrip("0123456789") for name in given.files})
-        count = len(given.files) // len(names)
-        results = [run({name: given[f"{name}{number}"] for name in names}) for number in range(count)]
+        batches = [{name: given[f"{name}{n}"] for name in names} for n in range(len(given.files) // len(names))]
+    results = [run({"jpeg": _jpegs(**one)} if "bytes" in one else one) for one in batches]
     joined: dict[str, Any] = {name: np.concatenate([one[name] for one in results]) for name in results[0]}
     np.savez(outputs, **joined)
 

@@ -68,7 +68,7 @@ def test_every_program_takes_its_arguments_and_reads_what_the_one_before_wrote(r
     assert tree.partition == cells.out
     assert f"--manual_dir={tree.out}" in road[2].arguments
     assert f"--data_dir={extract.data_dir}" in road[2].arguments
-    assert train.cache_dir == extract.cache_dir
+    assert train.cache_dir == (extract.cache_dir,)
     assert train.data_dir == extract.data_dir
     assert train.overwrite
     assert (extract.height_px, extract.width_px) == (tree.height_px, tree.width_px)

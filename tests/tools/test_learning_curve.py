@@ -8,6 +8,7 @@ import road
 
 from geods import errors
 from tools import learning_curve
+from trainers.evaluation import learning_curves
 
 
 def test_a_known_law_is_found_with_its_interval_and_price():
@@ -16,7 +17,7 @@ def test_a_known_law_is_found_with_its_interval_and_price():
         for draw in range(1 if share == 1 else 3):
             count = 800 * share
             found[share, draw] = (count, 1000 * count**-0.12 * rng.gamma(4, 0.25, 1000))
-    curve = learning_curve.curve_of(found)
+    curve = learning_curves.curve_of(found)
     a, b = curve.law()
     miles, low, high = curve.predict(8000)
     assert b == pytest.approx(0.12, abs=0.03)

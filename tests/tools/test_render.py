@@ -218,7 +218,8 @@ def test_wrong_options_are_refused(options, problem):
 def test_from_the_command_line(run, tmp_path):
     location_id = predictions.read(run, 3)[0].location_id
     done = road.program("tools.render", f"--run_dir={run}", f"--location={location_id}")
-    assert done.stdout.endswith(f"written    {run / 'map.html'}\n")
+    assert f"written    {run / 'map.html'}\n" in done.stdout
+    assert f"next: python -m tools.predict --run_dir={run}" in done.stdout
     wrong = road.program("tools.render", f"--run_dir={tmp_path / 'absent'}", expect=2)
     assert "there is no such folder" in wrong.stderr
     assert "Traceback" not in wrong.stderr

@@ -131,7 +131,7 @@ def test_the_command_that_goes_on_can_be_pasted(folder, server):
     done = scraper_soak.scrape(server.url, folder, "a tree", *QUICK, "--max_cost=0.05")
     assert done.returncode == 5, done.stderr
     words = shlex.split(done.stdout.strip().splitlines()[-1])
-    assert words[-1] == f"--flagfile={folder / 'a tree' / 'scrape.cfg'}"
+    assert words[-2:] == [f"--flagfile={folder / 'a tree' / 'scrape.cfg'}", "--max_cost=0.1"]
     environment = os.environ | {"GOOGLE_MAPS_API_KEY": canary.CANARY}
     again = [sys.executable, *words[words.index("-m") :]]
     done = starts.run(again, environment)

@@ -132,7 +132,7 @@ def test_mistakes_end_in_one_short_error_and_leave_no_model(train_flags, tmp_pat
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"seed": 0', '"seed": 1', "was made with other weights"),
+        ('"seed": 0', '"seed": 1', "made with other weights"),
         ('"dataset": "geods/random/1.0.0 ', '"dataset": "geods/random/1.0.0 0', "was made of dataset geods/random"),
     ],
 )

@@ -16,6 +16,7 @@ from geods import errors
 from geods.dataset import dataset_reader, records, splits
 from geods.input import tf_decoder
 from geods.tree import named_images
+from model.export import runners
 from trainers.evaluation import predictor
 from trainers.runs import run_folder
 
@@ -113,10 +114,13 @@ def compare(path: pathlib.Path, model: predictor.Predictor, given: list[dict[str
     Raises:
         RunError: If the file cannot be opened or run.
     """
-    names = ("image", "view_mask") if path.suffix else ("jpeg",)
+    wanted = [
+        {"image": one["image"], "view_mask": one["view_mask"]} if path.suffix else runners.joined(one["jpeg"])
+        for one in given
+    ]
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = pathlib.Path(folder, "inputs.npz"), pathlib.Path(folder, "outputs.npz")
-        arrays: dict[str, Any] = {f"{name}{number}": one[name] for number, one in enumerate(given) for name in names}
+        arrays: dict[str, Any] = {f"{name}{n}": value for n, one in enumerate(wanted) for name, value in one.items()}
         np.savez(inputs, **arrays)
         command = [sys.executable, "-m", "model.export.runners", str(path), str(inputs), str(outputs)]
         done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
@@ -124,7 +128,7 @@ def compare(path: pathlib.Path, model: predictor.Predictor, given: list[dict[str
             said = (done.stderr.strip().splitlines() or ["no message"])[-1]
             problem = f"{path.name}: was written but cannot be run: {said[:300]}"
             raise errors.RunError(problem, "choose another --format")
-        with np.load(outputs) as found:
+        with np.load(outputs, allow_pickle=False) as found:
             log_probabilities, points = found["log_probabilities"], found["coords"]
     wanted_log, wanted_points = model.predict(given)
     return Difference(

@@ -29,6 +29,8 @@ _NO_PATHS = {
     "tools.import_images": {"file_column", "link"},
     "tools.make_partition": {"layer", "member"},
     "tools.scrape": {"source", "max_cost"},
+    # onnx:PATH is no URL: an encoder's file is hashed and copied into the model.
+    **{f"trainers.{name}": {"backbone", "layer"} for name in ("cross_validate", "extract", "train")},
 }
 
 

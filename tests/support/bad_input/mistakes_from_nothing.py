@@ -189,6 +189,6 @@ HERE = {
     "recipe unknown to the leaderboard": Mistake("tools.leaderboard --recipes=mpl", r"no recipe .*mpl", "mlp"),
     "key missing": Mistake(f"{SCRAPE} --max_cost=1", "GOOGLE_MAPS_API_KEY", "--api_key_file"),
     "key file missing": Mistake(f"{SCRAPE} --api_key_file={{here}}/no", "does not exist|no such", "key"),
-    "heading beyond 360": Mistake(f"{SCRAPE} --headings=0,400", "headings", "359|help"),
+    "heading beyond 360": Mistake(f"{SCRAPE} --headings=0,400", "from 0 to 359", "0,90,180"),
     "flag of another source": Mistake(f"{SCRAPE} --source=mapillary --radius_m=5", "has no effect", "leave it out"),
 }
