@@ -66,7 +66,7 @@ def _litert(path: pathlib.Path) -> Runner:
 
 
 def joined(jpegs: np.ndarray) -> Batch:
-    """Returns JPEGs `[b, v]` as arrays that need no pickle: bytes `[n]`, sizes `[b, v]`."""
+    """Returns JPEGs `[b, v]` as arrays without pickle: bytes `[n]`, sizes `[b, v]`."""
     content = b"".join(jpegs.ravel().tolist())
     return {"bytes": np.frombuffer(content, np.uint8), "sizes": np.vectorize(len, otypes=[np.int64])(jpegs)}
 

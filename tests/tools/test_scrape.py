@@ -108,7 +108,7 @@ def test_a_dry_run_spends_nothing(folder, server):
 
 def test_a_dry_run_tells_the_price_of_what_it_found(folder, server, tmp_path):
     partition.write(
-        partition.Partition((shapely.box(-104, 35, -103, 36), shapely.box(-150, 20, -149, 21))),
+        partition.Partition((shapely.box(-104, 35, -103, 36), shapely.box(-140, 0, -139, 1))),
         tmp_path / "partition.geojson",
     )
     done = scraper_soak.scrape(server.url, tmp_path, "dry", "--dry_run", "--locations_per_cell=2")
