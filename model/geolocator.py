@@ -22,10 +22,11 @@ from geods.storage import files
 from model import decode, safe_loading
 from model.encoders import backbones, fine_tuning, keras_hub_encoders, onnx_encoder, second_order_pooling
 from model.fusion import fusion, lstm, views
-from model.heads import kernel_regression, knn
+from model.heads import centroids, kernel_regression, knn
 
 # What a saved network may hold besides what this module builds: Keras finds only classes of modules that are imported.
 _ALSO_IN_FILES = (
+    centroids.CentroidDistances,
     fine_tuning.Blocks,
     kernel_regression.KernelRegression,
     second_order_pooling.MatrixSquareRoot,

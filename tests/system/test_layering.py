@@ -109,6 +109,23 @@ def test_no_modules_import_each_other_in_a_circle():
 
 
 @pytest.mark.parametrize("folder", ["geods", "model", "trainers", "tests"])
+def test_every_layer_of_a_saved_model_is_imported_by_what_loads_it():
+    """Keras finds a class by its registered name only if its module was imported."""
+    reached, new = set(), {"model.geolocator"}
+    by_name = {module_name(path): path for path in modules()}
+    while new:
+        reached |= new
+        new = {name for known in new for name in imports_of(by_name[known]) if name in by_name} - reached
+    layers = {
+        name
+        for name, path in by_name.items()
+        if name.startswith(("model.encoders.", "model.fusion.", "model.heads.", "model.decode"))
+        and "@keras.saving.register_keras_serializable" in path.read_text(encoding="utf-8")
+    }
+    assert layers
+    assert layers <= reached
+
+
 def test_folders_are_rooms_of_about_14_entries(folder):
     """Counts modules, folders and TFDS' data files.
 
