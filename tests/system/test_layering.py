@@ -108,7 +108,6 @@ def test_no_modules_import_each_other_in_a_circle():
     assert not graph
 
 
-@pytest.mark.parametrize("folder", ["geods", "model", "trainers", "tests"])
 def test_every_layer_of_a_saved_model_is_imported_by_what_loads_it():
     """Keras finds a class by its registered name only if its module was imported."""
     reached, new = set(), {"model.geolocator"}
@@ -126,6 +125,7 @@ def test_every_layer_of_a_saved_model_is_imported_by_what_loads_it():
     assert layers <= reached
 
 
+@pytest.mark.parametrize("folder", ["geods", "model", "trainers", "tests"])
 def test_folders_are_rooms_of_about_14_entries(folder):
     """Counts modules, folders and TFDS' data files.
 
