@@ -28,6 +28,8 @@ _DPI = 150
 _ERRORS_DRAWN = 2000
 # More names cover one another and the points.
 _NAMES_DRAWN = 3
+_OF_POINTS = ("True point", "Predicted point")
+_OF_CENTROIDS = ("Centroid of the true cell", "Centroid of the predicted cell")
 _PALE, _BORDER, _INK, _BAR = "#f2f0ed", "#9a9a9a", "#222222", "#8fbbdc"
 
 Mapper = Callable[[np.ndarray], np.ndarray]
@@ -52,7 +54,8 @@ def location_map(
         truth: (lat, lon) of the true point, degrees.
         predicted: (lat, lon) of the predicted point, degrees.
         title: Written above the map.
-        minmax: Whether to shade as the report did: white at the lowest probability and not at 0.
+        minmax: Whether to draw as the report did: white at the lowest probability and not at 0, from centroid to
+            centroid, which the caller gives as truth and prediction.
 
     Raises:
         RunError: If `probabilities` are not one number from 0 for each cell, with one above 0.
@@ -71,7 +74,8 @@ def location_map(
         best = np.argsort(-weights, kind="stable")[:_NAMES_DRAWN]
         for cell, (x, y) in zip(best.tolist(), to_paper(atlas.beside(cells.centroids[best])), strict=True):
             _write_name(axes, (x, y), cells.names[cell])
-    _draw_line(axes, to_paper(line), projection.distance_text(float(geometry.haversine_km(*ends))))
+    what = _OF_CENTROIDS if minmax else _OF_POINTS
+    _draw_line(axes, to_paper(line), projection.distance_text(float(geometry.haversine_km(*ends))), what)
     _legend(figure, axes)
     _bar(
         figure,
@@ -265,7 +269,7 @@ def _write_name(axes: Axes, place: tuple[float, float], name: str) -> None:
     axes.annotate(name, place, path_effects=rim, parse_math=False, annotation_clip=True, **style)
 
 
-def _draw_line(axes: Axes, line: np.ndarray, text: str) -> None:
+def _draw_line(axes: Axes, line: np.ndarray, text: str, labels: tuple[str, str]) -> None:
     """Draws the great circle `line` `[n, 2]`, its two ends and its length."""
     axes.plot(*line.T, color="white", linewidth=4, zorder=3, solid_capstyle="round")
     axes.plot(*line.T, color=projection.LINE_COLOUR, linewidth=2, zorder=4, solid_capstyle="round")
@@ -276,8 +280,8 @@ def _draw_line(axes: Axes, line: np.ndarray, text: str) -> None:
         "markeredgewidth": 1.2,
         "zorder": 5,
     }
-    axes.plot(*line[0], marker="o", color=projection.TRUE_COLOUR, markersize=11, label="True point", **style)
-    axes.plot(*line[-1], marker="D", color=projection.PREDICTED_COLOUR, markersize=9, label="Predicted point", **style)
+    axes.plot(*line[0], marker="o", color=projection.TRUE_COLOUR, markersize=11, label=labels[0], **style)
+    axes.plot(*line[-1], marker="D", color=projection.PREDICTED_COLOUR, markersize=9, label=labels[1], **style)
     _write_on_line(axes, line, text)
 
 
