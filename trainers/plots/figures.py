@@ -29,7 +29,7 @@ _ERRORS_DRAWN = 2000
 # More names cover one another and the points.
 _NAMES_DRAWN = 3
 _OF_POINTS = ("True point", "Predicted point")
-_OF_CENTROIDS = ("Centroid of the true cell", "Centroid of the predicted cell")
+_OF_CENTROIDS = ("True centroid", "Predicted centroid")
 _PALE, _BORDER, _INK, _BAR = "#f2f0ed", "#9a9a9a", "#222222", "#8fbbdc"
 
 Mapper = Callable[[np.ndarray], np.ndarray]

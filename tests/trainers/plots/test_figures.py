@@ -137,7 +137,7 @@ def test_comparison_needs_a_figure_for_each_run():
 
 def test_minmax_shading_is_white_at_the_lowest_probability(island, shown):
     drawn = figures.location_map(island, shown.probabilities, shown.truth, shown.predicted, minmax=True)
-    assert "Centroid of the true cell" in [text.get_text() for legend in drawn.legends for text in legend.get_texts()]
+    assert "True centroid" in [text.get_text() for legend in drawn.legends for text in legend.get_texts()]
     faces = drawn.findobj(collections.PathCollection)[0].get_facecolors()
     assert colors.to_hex(faces[shown.probabilities.argmin()]) == projection.REDS[0]
     assert colors.to_hex(faces[shown.probabilities.argmax()]) == projection.REDS[-1]
