@@ -108,5 +108,5 @@ class Decoder(keras.layers.Layer):
 
 def _first_greatest(values: tensors.Tensor) -> tensors.Tensor:
     """Returns the index `[b]` of the first greatest value of each row of `[b, n]`."""
-    # Not argmax: ONNX files of it are written without a word and cannot be opened (Keras 3.15, tf2onnx 1.17).
+    # Not argmax: an ONNX file of it is written and cannot be opened (findings/keras_argmax_onnx_bitcast.sh).
     return ops.squeeze(ops.top_k(values, 1)[1], -1)
