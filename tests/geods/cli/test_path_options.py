@@ -30,7 +30,7 @@ _NO_PATHS = {
     "tools.make_partition": {"layer", "member"},
     "tools.scrape": {"source", "max_cost"},
     # onnx:PATH is no URL: an encoder's file is hashed and copied into the model.
-    **{f"trainers.{name}": {"backbone", "layer"} for name in ("cross_validate", "extract", "train")},
+    **{f"trainers.{name}": {"backbone", "layer", "mean"} for name in ("cross_validate", "extract", "train")},
 }
 
 
