@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from trainers.evaluation import learning_curves
 
-_RECIPES = pathlib.Path(train_options.__file__).parents[1] / "recipes"
 _HEAD = ("training locations", "mean miles (95 %)", "new images", "USD")
 
 
@@ -72,8 +71,7 @@ def main(settings: Options) -> None:
     from trainers.evaluation import learning_curves
     from trainers.plots import figures
 
-    recipe = _RECIPES / f"{settings.recipe}.cfg"
-    path = pathlib.Path(settings.recipe) if settings.recipe.endswith(".cfg") else recipe
+    path = program.recipe_path(settings.recipe)
     shares = sorted({share_of(text) for text in settings.shares} | {1.0})
     runs = [(share, draw) for share in shares for draw in range(1 if share == 1 else settings.draws)]
     found = {run: _measure(settings, path, *run) for run in runs}

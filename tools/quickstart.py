@@ -25,7 +25,6 @@ from geods import errors
 from geods.cli import flags, program
 from geods.storage import files
 
-_RECIPES = pathlib.Path(__file__).parents[1] / "trainers" / "recipes"
 # Of the sides of cells the largest that divides the boundary into so many.
 _SIDES_DEG, _ENOUGH_CELLS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.1), 30
 _KM_PER_DEG = 111.0
@@ -108,7 +107,7 @@ def steps(options: Options) -> list[Step]:
     table = (f"--csv={options.csv}",) if options.csv else ()
     outline = (f"--boundary={options.boundary}", f"--part={options.part}", f"--cell_deg={side_deg:g}")
     where = (f"--data_dir={data}", f"--cache_dir={cache}")
-    textures, best = _shown(_RECIPES / "features" / "textures.cfg"), _shown(_RECIPES / "best.cfg")
+    textures, best = (_shown(program.recipe_path(name)) for name in ("features/textures", "best"))
     return [
         Step("cells over the boundary", "tools.make_partition", (*outline, f"--out={cells}")),
         Step(

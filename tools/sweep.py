@@ -22,7 +22,6 @@ from trainers.options import train_options
 if TYPE_CHECKING:
     from trainers.evaluation import comparison
 
-_RECIPES = pathlib.Path(train_options.__file__).parents[1] / "recipes"
 _NAMES = {
     "cell_deg": "cell size, degrees",
     "places_per_cell": "locations a cell",
@@ -85,14 +84,14 @@ def main(settings: Options) -> None:
 def _measure(settings: Options, name: str, changes: dict[str, float]) -> "comparison.RunSummary":
     """Returns the cross-validated figures of a setting."""
     from trainers.evaluation import comparison, cross_validation
+    from trainers.features import named_features
 
-    is_path = settings.recipe.endswith(".cfg")
-    path = pathlib.Path(settings.recipe) if is_path else _RECIPES / f"{settings.recipe}.cfg"
+    path = program.recipe_path(settings.recipe)
     given = {key: getattr(settings, key) for key in ("data_dir", "config", "cache_dir", "folds", "seed")}
     given |= {**changes, "run_dir": pathlib.Path(settings.out, name)}
     run = flags.from_flagfile(train_options.TrainOptions, path, *(f"--{key}={value}" for key, value in given.items()))
     print(f"setting {name}", flush=True)
-    cross_validation.cross_validate(run)
+    cross_validation.cross_validate(flags.replace(run, cache_dir=named_features.find(run.data)))
     return comparison.read(name, pathlib.Path(run.run.run_dir), 0, 0.0)
 
 

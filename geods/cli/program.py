@@ -239,7 +239,7 @@ def _brought(word: str) -> str:
     """Returns a word of the command line with the local path of a flag file."""
     flag, equals, path = word.partition("=")
     if equals and flag.lstrip("-") == "recipe" and "recipe" not in flags.FLAGS:
-        return f"--flagfile={_recipe(path)}"
+        return f"--flagfile={recipe_path(path)}"
     return (
         f"{flag}={session.local_path(path)}"
         if equals and flag.lstrip("-") == "flagfile" and urls.is_url(path)
@@ -247,12 +247,17 @@ def _brought(word: str) -> str:
     )
 
 
-def _recipe(name: str) -> pathlib.Path:
+def recipe_path(name: str) -> pathlib.Path:
     """Returns the flag file of a recipe, wherever the project is installed.
+
+    Args:
+        name: Name such as "mlp" or "features/maps", or the path of a .cfg file, which is returned as it is.
 
     Raises:
         OptionError: If there is none of that name.
     """
+    if name.endswith(".cfg"):
+        return pathlib.Path(name)
     names = [path.relative_to(_RECIPES).with_suffix("").as_posix() for path in sorted(_RECIPES.rglob("*.cfg"))]
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1) or names

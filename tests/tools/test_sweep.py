@@ -34,3 +34,8 @@ def test_each_value_is_compared_with_none_changed(tmp_path):
 def test_nothing_to_try_is_refused(changed, message):
     with pytest.raises(errors.OptionError, match=message):
         sweep.Options(**changed)
+
+
+def test_a_misspelt_recipe_is_answered_with_the_nearest():
+    with pytest.raises(errors.OptionError, match=r"--recipe=mpl: there is no such recipe\.\nNext: write --recipe=mlp"):
+        sweep.main(cli_flags.build(sweep.Options, recipe="mpl", cell_deg=("1",)))
