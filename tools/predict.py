@@ -77,10 +77,9 @@ def main(options: Options) -> None:
         ready = prepared.prepare(locations, pathlib.Path(folder), options.on_bad_image == "skip")
         for text in ready.lines():
             print(program.printable(text), file=sys.stderr)
-        program.import_quietly("tensorflow")
-        from trainers.evaluation import answers, predictor
+        from trainers.evaluation import answers, predictors
 
-        model = predictor.Predictor(run, options.checkpoint)
+        model = predictors.open_run(run, options.checkpoint)
         wanted = (options.batch_size, options.top, options.all_cells)
         for line in answers.predict(model, ready.locations, *wanted, ready.facts):
             print(json.dumps(line, allow_nan=False))

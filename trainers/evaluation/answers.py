@@ -9,15 +9,14 @@ import tqdm
 
 from geods import errors
 from geods.geo import geometry, partition
-from geods.input import pipeline
 from geods.tree import imagery_tree, jpeg
-from trainers.evaluation import calibration, predictor
+from trainers.evaluation import calibration, predictors
 
 _PLACE_DIGITS, _PROBABILITY_DIGITS = 5, 6
 
 
 def predict(
-    model: predictor.Predictor,
+    model: predictors.RunPredictor,
     locations: Sequence[imagery_tree.Location],
     batch_size: int,
     top: int,
@@ -37,8 +36,7 @@ def predict(
     Raises:
         ImageError: If an image is not a whole JPEG.
     """
-    shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=batch_size)
-    batches = pipeline.tree_batches(locations, shape, facts)
+    batches = model.tree_batches(locations, batch_size, facts)
     steps = math.ceil(len(locations) / batch_size)
     log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches"))
     fitted = calibration.read(model.folder)

@@ -1,13 +1,15 @@
 """Prediction with the network of a finished run."""
 
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from geods import errors
 from geods.geo import partition
+from geods.input import pipeline
+from geods.tree import imagery_tree, jpeg
 from model import decode, geolocator
 from model.encoders import backbones
 from trainers.features import joined_cache
@@ -46,6 +48,17 @@ class Predictor:
             problem += f"the partition {len(self.partition)}."
             raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
         run_folder.check_partition(self.folder)
+
+    def tree_batches(
+        self,
+        locations: Sequence[imagery_tree.Location],
+        batch_size: int,
+        facts: Iterable[jpeg.ImageFacts] | None = None,
+    ) -> Iterable[dict[str, Any]]:
+        """Returns the images of locations as `pipeline.tree_batches` gives them."""
+        shape = pipeline.PipelineOptions(self.height_px, self.width_px, batch_size=batch_size)
+        batches: Iterable[dict[str, Any]] = pipeline.tree_batches(locations, shape, facts)
+        return batches
 
     def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
         """Predicts from images.

@@ -1,0 +1,68 @@
+"""Prediction with a finished run, by the runtime that is asked for.
+
+model = predictors.open_run("runs/best")
+answers.predict(model, locations, batch_size=16, top=5, all_cells=False)
+"""
+
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from geods.geo import partition
+from geods.tree import imagery_tree, jpeg
+from trainers.options import train_options
+
+Runtime = Literal["auto", "tensorflow", "openvino"]
+
+
+class RunPredictor(Protocol):
+    """The network of a run with its partition, whatever runs it.
+
+    Attributes:
+        folder: The run folder.
+        options: The options of the training.
+        partition: The cells it chooses from.
+        height_px: Height of the images it takes.
+        width_px: Width of the images it takes.
+    """
+
+    folder: pathlib.Path
+    options: train_options.TrainOptions
+    partition: partition.Partition
+    height_px: int
+    width_px: int
+
+    def tree_batches(
+        self,
+        locations: Sequence[imagery_tree.Location],
+        batch_size: int,
+        facts: Iterable[jpeg.ImageFacts] | None = None,
+    ) -> Iterable[dict[str, Any]]:
+        """Decodes the images of locations, as `pipeline.tree_batches`."""
+
+    def pieces(self, batches: Iterable[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields log-probabilities and points of each batch."""
+
+    def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns log-probabilities and points of all batches."""
+
+
+def open_run(run_dir: str | pathlib.Path, checkpoint: str = "", runtime: Runtime = "auto") -> RunPredictor:
+    """Opens a finished run, or the model of one of its chunks.
+
+    Args:
+        run_dir: The run folder.
+        checkpoint: Name of a chunk's model; empty for the run's own.
+        runtime: "openvino" takes the run's exported graph, and TensorFlow is not imported; "auto" does where it can.
+
+    Raises:
+        RunError: As `predictor.Predictor`.
+    """
+    from geods.cli import program
+
+    program.import_quietly("tensorflow")
+    from trainers.evaluation import predictor
+
+    return predictor.Predictor(run_dir, checkpoint)
