@@ -15,7 +15,7 @@ PACKAGE_DATA = {
     # Without the first four an installed builder has no description, citation or tags.
     "geods": ["README.md", "CITATIONS.bib", "TAGS.txt", "checksums.tsv", "py.typed"],
     "model": ["py.typed"],
-    "trainers": ["recipes/*.cfg", "recipes/features/*.cfg", "plots/assets/*", "py.typed"],
+    "trainers": ["recipes/*.cfg", "recipes/features/*.cfg", "plots/assets/*", "serving/assets/*", "py.typed"],
     "tools": ["py.typed"],
 }
 
@@ -70,6 +70,8 @@ EXTRAS = {
     "h3": ["h3>=4.1"],
     # Runs as ONNX and LiteRT files: tools.export writes them, and opens what it wrote.
     "export": ["ai-edge-litert>=2.1", "onnxruntime>=1.20", "openvino>=2025.0", "tf2onnx>=1.17"],
+    # The servers tools.serve and tools.play.
+    "serve": ["tornado>=6.5"],
     # Another backend for training and prediction: KERAS_BACKEND=jax.
     "jax": ["jax>=0.6"],
     # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
@@ -100,6 +102,7 @@ EXTRAS = {
         # tests/system/test_packaging.py builds a wheel; Python 3.12 and newer put no setuptools into a venv.
         "setuptools>=77",
         "simplejpeg>=1.8",
+        "tornado>=6.5",
         "types-requests>=2.32",
         "types-tqdm>=4.66",
     ],

@@ -1,0 +1,1 @@
+"""A run behind HTTP: predictions of photographs, and pages that show them."""
