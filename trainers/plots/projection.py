@@ -98,6 +98,24 @@ class Atlas:
         y = scale * (cos_0 * np.sin(lat) - sin_0 * np.cos(lat) * np.cos(turn))
         return np.degrees(np.column_stack([x, y]))
 
+    def unprojected(self, points: np.ndarray, *, equal_area: bool) -> np.ndarray:
+        """Returns coords `[n, 2]` of points `[n, 2]`, the reverse of `plane`.
+
+        Snyder, p. 186. Points beyond the globe's edge are taken to it, and beyond a pole to the pole; longitudes are in -180 to 180.
+        """
+        x, y = np.radians(points).T
+        lat_0, lon_0 = np.radians(self.centre)
+        if not equal_area:
+            lat, turn = lat_0 + y, x / math.cos(lat_0)
+        else:
+            radius = np.maximum(np.hypot(x, y), np.finfo(float).tiny)
+            angle = 2 * np.arcsin(np.minimum(radius / 2, 1))
+            sin, cos = np.sin(angle), np.cos(angle)
+            lat = np.arcsin(np.clip(cos * math.sin(lat_0) + y * sin * math.cos(lat_0) / radius, -1, 1))
+            turn = np.arctan2(x * sin, radius * math.cos(lat_0) * cos - y * math.sin(lat_0) * sin)
+        coords = np.degrees(np.column_stack([lat, lon_0 + turn]))
+        return np.column_stack([coords[:, 0].clip(-90, 90), geometry.wrap_lon_deg(coords[:, 1])])
+
     def plane_shapes(self, tolerance: float, *, equal_area: bool) -> tuple[np.ndarray, float]:
         """Returns projected and simplified shapes; shared borders stay shared.
 

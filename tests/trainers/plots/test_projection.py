@@ -56,6 +56,18 @@ def test_lambert_keeps_areas():
 
 
 @pytest.mark.parametrize("equal_area", [True, False])
+@given(lat=LATS, lon=LONS)
+def test_points_of_the_plane_lead_back_to_their_coordinates(equal_area, lat, lon):
+    atlas = projection.Atlas(drawn_runs.fiji())
+    # The antipode of the centre is the whole edge of the equal-area map.
+    there = atlas.beside(np.array([[lat, lon]]))
+    back = atlas.unprojected(atlas.plane(there, equal_area=equal_area), equal_area=equal_area)
+    assert geometry.haversine_km(back[0], there[0]) < (1 if equal_area else 1e-6)
+    beyond = atlas.unprojected(np.array([[0.0, 300.0], [500.0, 500.0]]), equal_area=equal_area)
+    geometry.check_coords(beyond)
+
+
+@pytest.mark.parametrize("equal_area", [True, False])
 def test_the_centre_is_the_origin_and_north_is_up(island, equal_area):
     atlas = projection.Atlas(island)
     lat, lon = atlas.centre
