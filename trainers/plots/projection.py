@@ -101,7 +101,8 @@ class Atlas:
     def unprojected(self, points: np.ndarray, *, equal_area: bool) -> np.ndarray:
         """Returns coords `[n, 2]` of points `[n, 2]`, the reverse of `plane`.
 
-        Snyder, p. 186. Points beyond the globe's edge are taken to it, and beyond a pole to the pole; longitudes are in -180 to 180.
+        Snyder, p. 186. Points beyond the globe's edge are taken to it, and beyond a pole to the pole; longitudes are in
+        -180 to 180.
         """
         x, y = np.radians(points).T
         lat_0, lon_0 = np.radians(self.centre)
