@@ -130,7 +130,10 @@ class Server:
 
 
 class _HTTPServer(tornado.httpserver.HTTPServer):
-    """Tornado's server with a limit on connections, without which accepting fails and is tried again at once."""
+    """Tornado's server with a limit on connections.
+
+    Without one, accepting fails when a process has no more files, and is tried again at once.
+    """
 
     def handle_stream(self, stream: tornado.iostream.IOStream, address: Any) -> None:  # noqa: ANN401 - as tornado
         """Takes a connection, or refuses it."""
@@ -329,7 +332,7 @@ def _methods(handler: type[Handler]) -> set[str]:
 
 
 def _is_own(host: str, names: set[str]) -> bool:
-    """Returns whether a Host header names this server: by an address, or one of its names."""
+    """Returns whether a Host header holds an address or a name of this server."""
     with contextlib.suppress(ValueError):
         name = urllib.parse.urlsplit(f"//{host}").hostname or ""
         if name in names:
