@@ -38,17 +38,7 @@ from tensorflow_datasets.core import dataset_builder
 from geods import errors
 from geods.beam import jobs
 from geods.cli import program
-from geods.dataset import (
-    build_plan,
-    dataset_folder,
-    examples,
-    lineage,
-    record_files,
-    remote_build,
-    shards,
-    splits,
-    tfds_command,
-)
+from geods.dataset import build_plan, dataset_folder, examples, lineage, record_files, shards, splits, tfds_command
 from geods.storage import checksums, disk_errors, files, locks, seals
 from geods.tree import bad_images, companions, jpeg
 
@@ -119,7 +109,7 @@ class Builder(dataset_builder.FileReaderBuilder):
         """Opens the dataset, if it exists; a `data_dir` that is a URL is downloaded."""
         with tfds_command.without_traceback():
             self._format = record_files.format_of(file_format)
-            self._places = remote_build.RemoteDirs(data_dir)
+            self._places = tfds_command.RemoteDirs(data_dir)
             super().__init__(data_dir=self._places.data_dir, **kwargs)
         # TFDS 4.9.10 forgets the format in the processes of --num_processes.
         self._original_state["file_format"] = file_format

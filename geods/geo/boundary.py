@@ -17,7 +17,7 @@ import numpy as np
 import shapely
 
 from geods import errors
-from geods.geo import antimeridian, geometry, nearest, polygons, vector_files, vector_sources
+from geods.geo import antimeridian, geometry, polygons, vector_files, vector_sources
 from geods.storage import files
 
 # Boundaries without a file.
@@ -196,7 +196,7 @@ def _largest(pieces: Sequence[shapely.Polygon], reach_km: float | None) -> Seque
     largest = groups[areas_km2.index(max(areas_km2))]
     if reach_km is None:
         return largest
-    borders = nearest.Borders(largest)
+    borders = polygons.Borders(largest)
     # Densified, as an island's nearest point may lie in the middle of an edge.
     coords = [shapely.get_coordinates(shapely.segmentize(polygons.join(group), 0.1))[:, ::-1] for group in groups]
     near = [np.isfinite(borders.nearest(points, reach_km)[1]).any() for points in coords]

@@ -14,7 +14,7 @@ from shapely import affinity
 
 from geods import errors
 from geods.geo import boundary as boundaries
-from geods.geo import nearest, partition, polygons
+from geods.geo import partition, polygons
 
 # A class each: a head over more would not fit in memory, and a slip in cell_deg should not run for hours.
 MOST_CELLS = 100_000
@@ -149,7 +149,7 @@ def merge(
         Which pieces form each cell, in order; a cell keeps the number of the piece that others joined.
     """
     neighbours = _neighbours(pieces)
-    borders = nearest.Borders(pieces) if within_km > 0 else None
+    borders = polygons.Borders(pieces) if within_km > 0 else None
     joined = list(sizes)
     owner = list(range(len(pieces)))
     members = {k: [k] for k in owner}
@@ -170,7 +170,7 @@ def merge(
     return members.values()
 
 
-def _nearest(number: int, piece: shapely.Polygon, borders: nearest.Borders, within_km: float) -> set[int]:
+def _nearest(number: int, piece: shapely.Polygon, borders: polygons.Borders, within_km: float) -> set[int]:
     """Returns the piece nearest to one of them, if it is within so many kilometres."""
     points = shapely.get_coordinates(shapely.segmentize(piece.exterior, 0.1))[:, ::-1]
     found, distance_km = borders.nearest(points, within_km, np.full(len(points), number))

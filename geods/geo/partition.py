@@ -16,7 +16,7 @@ import numpy.typing as npt
 import shapely
 
 from geods import errors
-from geods.geo import geometry, grids, nearest, partition_geojson, polygons
+from geods.geo import geometry, grids, partition_geojson, polygons
 from geods.storage import files
 
 # Rejection sampling in a polygon that fills less of its box than this would take minutes a point.
@@ -150,8 +150,8 @@ class Partition:
             raise errors.PartitionError(problem, partition_geojson.MAKE_ONE) from error
 
     @functools.cached_property
-    def _borders(self) -> nearest.Borders:
-        return nearest.Borders(self.shapes)
+    def _borders(self) -> polygons.Borders:
+        return polygons.Borders(self.shapes)
 
     def lattice(self, step_deg: float) -> geometry.Array:
         """Returns the lattice points in the cells, at the middles of `step_deg` boxes.

@@ -11,7 +11,7 @@ import shapely
 import tqdm
 
 from geods import errors
-from geods.geo import antimeridian, fishnet, geometry, grids, nearest, partition, polygons
+from geods.geo import antimeridian, fishnet, geometry, grids, partition, polygons
 from geods.geo import boundary as boundaries
 
 FINEST_H3 = 15
@@ -161,7 +161,7 @@ def _h3_candidates(area: polygons.Shape, resolution: int) -> list[int]:
     library = grids.h3_library()
     level = min(resolution, _H3_COARSEST_LISTED)
     ids = [child for cell in library.get_res0_cells() for child in library.cell_to_children(cell, level)]
-    borders = nearest.Borders([area])
+    borders = polygons.Borders([area])
     shapely.prepare(area)
     while True:
         coords = np.array([library.cell_to_latlng(cell) for cell in ids])

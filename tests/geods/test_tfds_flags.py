@@ -10,7 +10,6 @@ import drawn_datasets
 import drawn_trees
 import numpy as np
 import pytest
-import rebuilt_datasets
 import starts
 import tensorflow_datasets as tfds
 from apache_beam.options import pipeline_options
@@ -102,7 +101,7 @@ def test_array_records_hold_what_tfrecords_hold(whole, arrays, split):
 
 def test_array_records_are_the_same_bytes_again_and_their_damage_is_named(root, arrays, tmp_path):
     again = build(root, tmp_path, **ARRAY)
-    assert rebuilt_datasets.hashes(again) == rebuilt_datasets.hashes(arrays)
+    assert drawn_datasets.hashes(again) == drawn_datasets.hashes(arrays)
     (shard,) = again.glob("*-train.array_record-*")
     assert not verify.verify(again, "dataset").damage
     content = bytearray(shard.read_bytes())

@@ -145,14 +145,14 @@ def _damaged(
 def builds(folder: pathlib.Path, sizes: argparse.Namespace) -> dict:
     """Builds again and again and compares every byte."""
     # Imports TensorFlow, which the other parts need not wait for.
-    import rebuilt_datasets
+    import drawn_datasets
 
     root = make_tree(folder / "tree", 60)
     sets = set()
     for number in range(sizes.builds):
-        copy = rebuilt_datasets.copy_backwards(root, folder / f"copy {number}") if number % 2 else root
-        rebuilt_datasets.build_in_a_process(copy, folder / f"data{number}", number)
-        hashes = rebuilt_datasets.hashes(folder / f"data{number}")
+        copy = drawn_datasets.copy_backwards(root, folder / f"copy {number}") if number % 2 else root
+        drawn_datasets.build_in_a_process(copy, folder / f"data{number}", number)
+        hashes = drawn_datasets.hashes(folder / f"data{number}")
         sets.add(json.dumps(hashes, sort_keys=True))
     seen = {"builds": sizes.builds, "files each": len(hashes), "sets of hashes": len(sets)}
     assert len(sets) == 1, seen

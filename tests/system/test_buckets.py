@@ -14,7 +14,6 @@ import sys
 import time
 
 import bucket_server
-import bucket_steps
 import road
 from bucket_server import server, store
 
@@ -32,16 +31,26 @@ def local_contents(folder: pathlib.Path, pattern: str) -> dict[str, bytes]:
 
 
 def test_the_whole_road_is_the_local_one(store, server, tree_dir, data_dir, cache_dir, extract_flags, tmp_path):
-    bucket_steps.put_folder(tree_dir, f"{store}/tree")
+    bucket_server.put_folder(tree_dir, f"{store}/tree")
     road.program(
-        bucket_steps.TFDS, "build", "geods", "--config=random", f"--manual_dir={store}/tree", f"--data_dir={store}/data"
+        bucket_server.TFDS,
+        "build",
+        "geods",
+        "--config=random",
+        f"--manual_dir={store}/tree",
+        f"--data_dir={store}/data",
     )
     shards = r"/(geods-.*tfrecord.*|images.sha256|dataset_info.json)$"
-    assert bucket_steps.contents(f"{store}/data", shards) == local_contents(data_dir, shards) != {}
+    assert bucket_server.contents(f"{store}/data", shards) == local_contents(data_dir, shards) != {}
     # Already there, and the tree is compared with it: nothing is sent, and nothing brought again.
     got, put = server.objects_got(), len(server.objects_put())
     road.program(
-        bucket_steps.TFDS, "build", "geods", "--config=random", f"--manual_dir={store}/tree", f"--data_dir={store}/data"
+        bucket_server.TFDS,
+        "build",
+        "geods",
+        "--config=random",
+        f"--manual_dir={store}/tree",
+        f"--data_dir={store}/data",
     )
     assert [path for path in server.objects_put()[put:] if "claim" not in path] == []
     # The claim is looked at.
@@ -52,13 +61,13 @@ def test_the_whole_road_is_the_local_one(store, server, tree_dir, data_dir, cach
     assert f"{store}/cache/train" in done.stdout
     assert str(tmp_path / "mirror") not in done.stdout + done.stderr
     blocks = r"/(blocks/.*npy|index.npz)$"
-    assert bucket_steps.contents(f"{store}/cache", blocks) == local_contents(cache_dir, blocks) != {}
+    assert bucket_server.contents(f"{store}/cache", blocks) == local_contents(cache_dir, blocks) != {}
 
     flags = [f"--data_dir={store}/data", "--config=random", f"--cache_dir={store}/cache", f"--run_dir={store}/runs/a b"]
     done = road.program("trainers.train", *flags, "--epochs=2")
     assert f"wrote {store}/runs/a b/model.keras" in done.stdout
     assert (
-        f"--cache_dir={store}/cache\n" in bucket_steps.contents(f"{store}/runs", "flags.cfg")["a b/flags.cfg"].decode()
+        f"--cache_dir={store}/cache\n" in bucket_server.contents(f"{store}/runs", "flags.cfg")["a b/flags.cfg"].decode()
     )
     on_other_machines(store, tree_dir)
 
@@ -80,7 +89,7 @@ def on_other_machines(store: str, tree_dir: pathlib.Path) -> None:
     done = road.program("tools.verify", f"{store}/data", f"{store}/cache", f"{store}/runs/a b")
     assert done.stdout.count("whole") == 5
     # The same bytes as in the bucket, and what is damaged there is named.
-    name = next(iter(bucket_steps.contents(f"{store}/data", "tfrecord")))
+    name = next(iter(bucket_server.contents(f"{store}/data", "tfrecord")))
     bucket_server.system().pipe_file(f"{store}/data/{name}".removeprefix("s3://"), b"damaged")
     done = road.program("tools.verify", f"{store}/data", expect=2)
     assert f"damaged  {store}/data/{name}: has 7 bytes" in done.stdout
@@ -95,13 +104,13 @@ def test_an_extraction_that_was_killed_goes_on_here_and_elsewhere(
     cache_dir = made_once(
         "small blocks", lambda folder: road.program("trainers.extract", *extract_flags, f"--cache_dir={folder}")
     )
-    bucket_steps.put_folder(data_dir, f"{store}/data")
+    bucket_server.put_folder(data_dir, f"{store}/data")
     monkeypatch.setenv("GEODS_MIRROR_SEND_S", "0.05")
     flags = [flag.replace(str(data_dir), f"{store}/data") for flag in extract_flags]
     one = server.takes_one(f"{store.removeprefix('s3:/')}/cache/.*/blocks/.*npy")
     with one, road.started("trainers.extract", *flags, f"--cache_dir={store}/cache") as process:
-        bucket_steps.kill_when(process, lambda: bucket_steps.contents(f"{store}/cache", r"blocks/.*npy"))
-    kept, blocks = bucket_steps.contents(f"{store}/cache", ""), r"/(blocks/.*npy|index.npz)$"
+        bucket_server.kill_when(process, lambda: bucket_server.contents(f"{store}/cache", r"blocks/.*npy"))
+    kept, blocks = bucket_server.contents(f"{store}/cache", ""), r"/(blocks/.*npy|index.npz)$"
     wanted = local_contents(cache_dir, blocks)
     assert {name: content for name, content in kept.items() if name.endswith(".npy")}.items() < wanted.items()
     for mirror_is_left in (True, False):
@@ -113,7 +122,7 @@ def test_an_extraction_that_was_killed_goes_on_here_and_elsewhere(
                 system.pipe_file(f"{store}/cache/{name}", content)
         done = road.program("trainers.extract", *flags, f"--cache_dir={store}/cache")
         assert "Next" not in done.stderr
-        assert bucket_steps.contents(f"{store}/cache", blocks) == wanted
+        assert bucket_server.contents(f"{store}/cache", blocks) == wanted
         assert [key for key in bucket_server.keys(store.removeprefix("s3://")) if "claim" in key] == []
 
 
@@ -122,13 +131,13 @@ def test_a_training_that_was_killed_goes_on_elsewhere(store, server, train_flags
     flags = [*train_flags, "--epochs=12", "--deterministic"]
     one = server.takes_one(f"{store.removeprefix('s3:/')}/run/(unfinished/.*npz|model.keras)")
     with one, road.started("trainers.train", *flags, f"--run_dir={store}/run") as process:
-        bucket_steps.kill_when(process, lambda: bucket_steps.contents(f"{store}/run", r"unfinished/.*npz"))
-    assert bucket_steps.contents(f"{store}/run", "model.keras") == {}
+        bucket_server.kill_when(process, lambda: bucket_server.contents(f"{store}/run", r"unfinished/.*npz"))
+    assert bucket_server.contents(f"{store}/run", "model.keras") == {}
     shutil.rmtree(tmp_path / "mirror")
-    bucket_steps.let_leases_grow_old(store)
+    bucket_server.let_leases_grow_old(store)
     done = road.program("trainers.train", *flags, f"--run_dir={store}/run")
     assert "epoch 1/12" not in done.stdout
-    assert set(bucket_steps.contents(f"{store}/run", r"model.keras|seal.json|unfinished")) == {
+    assert set(bucket_server.contents(f"{store}/run", r"model.keras|seal.json|unfinished")) == {
         "model.keras",
         "seal.json",
     }
@@ -139,7 +148,7 @@ def test_a_bucket_that_does_not_answer_is_one_error_in_time(monkeypatch, tmp_pat
         monkeypatch.setenv(name, value)
     words = {
         "extract": ("trainers.extract", "--data_dir=s3://bucket/data", f"--cache_dir={tmp_path / 'cache'}"),
-        "build": (bucket_steps.TFDS, "build", "geods", "--manual_dir=s3://bucket/tree", "--data_dir=s3://bucket/data"),
+        "build": (bucket_server.TFDS, "build", "geods", "--manual_dir=s3://bucket/tree", "--data_dir=s3://bucket/data"),
     }
     with bucket_server.silent() as silent, contextlib.ExitStack() as ends:
         began_s = time.monotonic()
@@ -204,8 +213,9 @@ def test_a_library_that_is_missing_is_named(store):
 def test_children_of_a_program_work_in_its_mirror(store, train_flags):
     done = road.program("trainers.cross_validate", *train_flags, "--epochs=2", "--folds=2", f"--run_dir={store}/cv")
     assert f"{store}/cv" in done.stdout
-    assert {"fold0/model.keras", "fold1/metrics.json", "metrics.json"} <= set(bucket_steps.contents(f"{store}/cv", ""))
+    assert {"fold0/model.keras", "fold1/metrics.json", "metrics.json"} <= set(bucket_server.contents(f"{store}/cv", ""))
     assert (
-        f"--run_dir={store}/cv/fold0\n" in bucket_steps.contents(f"{store}/cv", "flags.cfg")["fold0/flags.cfg"].decode()
+        f"--run_dir={store}/cv/fold0\n"
+        in bucket_server.contents(f"{store}/cv", "flags.cfg")["fold0/flags.cfg"].decode()
     )
     assert urls.is_url(store)

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 import road
 import scraper_soak
-from bucket_server import server, store
-from bucket_steps import TFDS, contents, kill_when, let_leases_grow_old, put_folder
+from bucket_server import TFDS, contents, kill_when, let_leases_grow_old, put_folder, server, store
 
 from geods.geo import partition
 

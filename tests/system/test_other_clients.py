@@ -9,11 +9,10 @@ import os
 import pathlib
 import subprocess
 
-import covered
-import mapillary_client
 import mapillary_server
 import other_clients
 import pytest
+import street_view_service
 from PIL import Image
 
 from geods.geo import geometry
@@ -38,7 +37,7 @@ def test_the_official_sdk_and_ours_read_the_same_tiles(tmp_path):
         told = ask("mapillary", town.url, mapillary_server.TOKEN, place, tmp_path)
         # It sends the token of entities in the URL.
         town.strange.clear()
-        client = mapillary_client.client_of(town)
+        client = mapillary_server.client_of(town)
         # The SDK asks for the one tile of the point, however near its edge that is.
         ours = [
             feature
@@ -63,7 +62,7 @@ def test_the_official_sdk_and_ours_read_the_same_tiles(tmp_path):
 @pytest.mark.parametrize("client", ["google_streetview", "streetview"])
 def test_clients_of_street_view_get_metadata_and_a_view(tmp_path, client):
     with street_view_server.serving() as server:
-        pano = covered.panos(server)[0]
+        pano = street_view_service.panos(server)[0]
         told = ask(client, server.url, server_options.DEMO_KEY, (pano.lat_deg, pano.lon_deg), tmp_path)
         assert server.stats()["billable"] == 1
     (record,) = told["metadata"]

@@ -8,7 +8,9 @@ public catalogue with -m live, some 30 free requests:
 
 import dataclasses
 import io
+import json
 import math
+import pathlib
 
 import geovisio_server
 import panoramax_recorder
@@ -58,6 +60,16 @@ def real(tmp_path_factory):
     with geovisio_server.serving(tmp_path_factory.mktemp("geovisio")) as base:
         panoramax_recorder.upload(f"{base}/api", panoramax_town.town(5, 3))
         yield Service(base, TOWN)
+
+
+@pytest.fixture(scope="module")
+def recorded_now(tmp_path_factory):
+    """URL of a real Panoramax of which a recording was just made."""
+    if geovisio_server.missing():
+        pytest.skip(geovisio_server.missing())
+    with geovisio_server.serving(tmp_path_factory.mktemp("geovisio")) as base:
+        panoramax_recorder.main(base, str(tmp_path_factory.mktemp("recorded") / "items.json"))
+        yield base
 
 
 @pytest.fixture(params=["recorded", "real", pytest.param("live", marks=pytest.mark.live)])
@@ -168,3 +180,38 @@ def test_the_client_finds_and_fetches_there(service):
     assert isinstance(found, source.Panorama)
     assert client.fetch(found, 90).startswith(b"\xff\xd8")
     client.close()
+
+
+def without_ids(items):
+    """Items by name, without the ids each server makes up."""
+    made_up = ("id", "collection", "assets")
+    told = {"geovisio:image", "geovisio:thumbnail", "original_file:size"}
+    found = {}
+    for item in items:
+        properties = {name: value for name, value in item["properties"].items() if name not in told}
+        rest = {name: value for name, value in item.items() if name not in made_up}
+        found[properties["original_file:name"]] = rest | {"properties": properties}
+    return found
+
+
+def test_the_recording_is_as_the_server_answers(recorded_now):
+    path = pathlib.Path(panoramax_server.__file__).with_name("panoramax_items.json")
+    now = [panoramax_recorder.reduced(item, recorded_now) for item in panoramax_recorder.search(f"{recorded_now}/api")]
+    assert without_ids(now) == without_ids(json.loads(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("kind", ["panorama", "flat"])
+def test_look_ups_and_views_are_those_of_the_recording(recorded_now, kind):
+    with panoramax_server.serving() as recorded:
+        recorded_client = panoramax_server.client_of(recorded, panoramax_kind=kind)
+        real_client = panoramax_server.client_of(recorded, api_base=recorded_now, panoramax_kind=kind)
+        assert_they_answer_alike(recorded_client, real_client)
+
+
+def assert_they_answer_alike(recorded_client, real_client):
+    for shot in panoramax_town.town(panoramax_recorder.SEQUENCES, panoramax_recorder.SPHERES)[::4]:
+        told = [client.look_up(shot.lat_deg + 2e-5, shot.lon_deg) for client in (recorded_client, real_client)]
+        names = [found.original_name if isinstance(found, source.Panorama) else found.reason for found in told]
+        assert names[0] == names[1]
+        if isinstance(told[1], source.Panorama):
+            assert real_client.fetch(told[1], told[1].heading_deg or 0).startswith(b"\xff\xd8")

@@ -16,9 +16,9 @@ import os
 import urllib.parse
 
 import canary
-import covered
 import pytest
 import requests
+import street_view_service
 from PIL import Image
 
 from geods import errors
@@ -74,7 +74,7 @@ def simulated_service():
     options = server_options.ServerOptions(signed_keys=("signing-demo-key:vNIXE0xscrmjlyV-12Nj_BvUPaw=",))
     with street_view_server.serving(options) as server, requests.Session() as session:
         session.trust_env = False
-        pano = covered.panos(server)[0]
+        pano = street_view_service.panos(server)[0]
         key = server_options.DEMO_KEY
         yield Service(server.url, key, (pano.lat_deg, pano.lon_deg), options.signers()["signing-demo-key"], session)
 
@@ -119,7 +119,7 @@ def test_location_gives_a_view_with_the_headers_of_a_real_one(service):
 
 
 def test_pano_wins_over_location(service):
-    check_view(service.image(pano=service.pano_id, location=at(covered.OCEAN)))
+    check_view(service.image(pano=service.pano_id, location=at(street_view_service.OCEAN)))
 
 
 def test_size_is_required(service):
@@ -152,14 +152,14 @@ def test_source_takes_two_words(service, source):
 
 
 def test_no_imagery_is_a_grey_picture_with_status_200(service):
-    answer = service.image(location=at(covered.OCEAN), size="600x300")
+    answer = service.image(location=at(street_view_service.OCEAN), size="600x300")
     assert size_of(answer) == (600, 300)
     with pytest.raises(errors.ImageRefused, match="no imagery"):
         image_checks.check_street_view_image(answer.content, 300, 600)
 
 
 def test_no_imagery_is_404_if_asked_for(service):
-    assert service.image(location=at(covered.OCEAN), return_error_code="true").status_code == 404
+    assert service.image(location=at(street_view_service.OCEAN), return_error_code="true").status_code == 404
     assert service.get(pano="x" * 22, size=SIZE, return_error_code="true").status_code == 404
 
 
@@ -189,7 +189,7 @@ def test_metadata_have_the_documented_fields(service):
 def test_metadata_of_a_panorama_are_those_of_its_place(service):
     record = service.metadata(location=at(service.place))
     assert service.metadata(pano=record["pano_id"]) == record
-    assert service.metadata(pano=record["pano_id"], location=at(covered.OCEAN)) == record
+    assert service.metadata(pano=record["pano_id"], location=at(street_view_service.OCEAN)) == record
 
 
 def test_radius_is_50_m_unless_given(service):
@@ -199,7 +199,7 @@ def test_radius_is_50_m_unless_given(service):
     assert default == fifty
 
 
-@pytest.mark.parametrize("asked", [{"location": at(covered.OCEAN)}, {"pano": "x" * 22}])
+@pytest.mark.parametrize("asked", [{"location": at(street_view_service.OCEAN)}, {"pano": "x" * 22}])
 def test_nothing_there_is_zero_results(service, asked):
     assert service.metadata(**asked)["status"] == "ZERO_RESULTS"
 

@@ -14,7 +14,6 @@ import time
 import checkout
 import drawn_datasets
 import pytest
-import rebuilt_datasets
 import road
 import tensorflow_datasets as tfds
 from apache_beam.options import pipeline_options
@@ -131,7 +130,7 @@ def test_dask_builds_the_same_bytes_and_a_killed_worker_costs_its_task(dask, tmp
         geods_dataset_builder.Builder(data_dir=tmp_path / data_dir, config="random").download_and_prepare(
             download_config=config
         )
-        return rebuilt_datasets.hashes(tmp_path / data_dir)
+        return drawn_datasets.hashes(tmp_path / data_dir)
 
     assert built("dask", beam_options=pipeline_options.PipelineOptions(list(words))) == built("here")
     notes = tmp_path / "notes"

@@ -5,7 +5,6 @@ import functools
 import drawn_datasets
 import drawn_trees
 import pytest
-import rebuilt_datasets
 import tensorflow_datasets as tfds
 from apache_beam.options import pipeline_options
 
@@ -17,7 +16,7 @@ from geods.tree import bad_images, companions
 def build(root, data_dir, **more):
     builder = geods_dataset_builder.Builder(data_dir=data_dir, config="random")
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=root, **more))
-    return rebuilt_datasets.hashes(data_dir)
+    return drawn_datasets.hashes(data_dir)
 
 
 on_beam = functools.partial(build, beam_options=pipeline_options.PipelineOptions(["--runner=DirectRunner"]))

@@ -1,4 +1,4 @@
-"""The polygon that is taken, and the error where there is none."""
+"""The polygon that is taken, the error where there is none, and the demo outline."""
 
 import hashlib
 import json
@@ -6,11 +6,12 @@ import pathlib
 import shutil
 
 import checkout
+import numpy as np
 import pytest
 import shapely
 
 from geods import errors
-from geods.geo import boundary, polygons
+from geods.geo import boundary, demo_outline, geometry, polygons
 
 CENSUS = checkout.SHARED / "data" / "census" / "cb_2018_us_nation_5m.zip"
 needs_census = pytest.mark.skipif(not CENSUS.exists(), reason="needs the Census Bureau's nation file in ../shared")
@@ -206,3 +207,85 @@ def test_us_without_a_network_says_what_to_do(tmp_path, monkeypatch):
         boundary.load("us")
     assert "pass --boundary=PATH" in caught.value.next_step
     assert len(str(caught.value).splitlines()) <= 12
+
+
+# Contiguous United States with its inland waters but without the Great Lakes: about 7.8 million km2.
+MAINLAND_KM2 = 7.8e6
+
+
+@pytest.fixture(scope="module")
+def outline() -> shapely.Polygon:
+    return shapely.Polygon([(lon, lat) for lat, lon in demo_outline.coarse_us()])
+
+
+def test_the_demo_outline_is_one_simple_ring_of_100_to_200_vertices(outline):
+    points = demo_outline.coarse_us()
+    assert 100 <= len(points) <= 200
+    assert len(set(points)) == len(points)
+    assert outline.is_valid
+
+
+def test_the_demo_outline_is_lat_lon_and_runs_clockwise(outline):
+    coords = geometry.check_coords(demo_outline.coarse_us())
+    assert (coords[:, 0] > 24).all()
+    assert (coords[:, 0] < 50).all()
+    assert (coords[:, 1] > -125).all()
+    assert (coords[:, 1] < -66).all()
+    assert not outline.exterior.is_ccw
+
+
+def test_the_area_of_the_demo_outline_is_that_of_the_mainland():
+    assert geometry.ring_area_km2(np.array(demo_outline.coarse_us())) == pytest.approx(MAINLAND_KM2, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "lat", "lon"),
+    [
+        ("Seattle", 47.6, -122.2),
+        ("San Diego", 32.75, -117.05),
+        ("Miami", 25.8, -80.3),
+        ("New York", 40.75, -73.9),
+        ("Portland, Maine", 43.7, -70.4),
+        ("Detroit", 42.4, -83.2),
+        ("Harlingen", 26.19, -97.7),
+        ("Lebanon, Kansas", 39.5, -98.35),
+        ("Upper Peninsula", 46.3, -88.0),
+    ],
+)
+def test_places_on_the_mainland_are_inside_the_demo_outline(outline, name, lat, lon):
+    assert outline.contains(shapely.Point(lon, lat)), name
+
+
+@pytest.mark.parametrize(
+    ("name", "lat", "lon"),
+    [
+        ("Lake Michigan", 43.5, -87.0),
+        ("Lake Superior", 47.6, -87.0),
+        ("Vancouver", 49.25, -123.1),
+        ("Toronto", 43.7, -79.4),
+        ("Tijuana", 32.4, -117.0),
+        ("Montreal", 45.5, -73.6),
+        ("Delaware Bay", 39.1, -75.2),
+        ("Honolulu", 21.3, -157.8),
+    ],
+)
+def test_places_off_the_mainland_are_outside_the_demo_outline(outline, name, lat, lon):
+    assert not outline.contains(shapely.Point(lon, lat)), name
+
+
+def test_the_demo_boundary_is_this_outline(outline):
+    loaded = boundary.load("demo")
+    assert loaded.shape.equals(outline)
+    assert loaded.name == "demo"
+
+
+@needs_census
+def test_the_demo_outline_is_good_to_a_fifth_of_a_degree():
+    true = boundary.load(str(CENSUS)).shape
+    coarse = boundary.load("demo").shape
+    wrong_km2 = polygons.area_km2(shapely.symmetric_difference(true, coarse))
+    assert wrong_km2 / polygons.area_km2(true) < 0.02
+    points = shapely.points(np.array(shapely.segmentize(coarse, 0.1).exterior.coords))
+    off_deg = shapely.distance(true.exterior, points)
+    assert np.median(off_deg) < 0.05
+    assert np.percentile(off_deg, 95) < 0.2

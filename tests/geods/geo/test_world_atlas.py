@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import shapely
 
-from geods.geo import boundary, fishnet, geometry, nearest, partition, polygons, vector_files
+from geods.geo import boundary, fishnet, geometry, partition, polygons, vector_files
 
 SCALES = os.environ.get("GEODS_WORLD", "110m").split(",")
 
@@ -104,7 +104,7 @@ def test_countries_have_their_area_and_labels(atlas, scale):
         labels = made.label(coords[:, 0], coords[:, 1])
         assert sum(cell.area for cell in made.shapes) == pytest.approx(whole.area, rel=1e-8), name
         # Great circles lie up to 0.6 m beside edges that are straight in degrees, where those are divided as here.
-        near = np.isfinite(nearest.Borders([whole]).nearest(coords, 0.002)[1])
+        near = np.isfinite(polygons.Borders([whole]).nearest(coords, 0.002)[1])
         assert near.sum() < 100
         np.testing.assert_array_equal((labels >= 0) | near, contains(feature.shape, coords) | near, err_msg=name)
 

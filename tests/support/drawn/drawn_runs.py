@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 
 from geods.geo import boundary, fishnet, geometry, partition
+from trainers.evaluation import calibration
 from trainers.runs import predictions
 
 COLUMNS = ("location_id", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg", "distance_km", "cell")
@@ -100,3 +101,20 @@ def finish(folder: pathlib.Path, cells: partition.Partition) -> pathlib.Path:
         flags.to_flagfile(flags.build(train_options.TrainOptions, data_dir=str(folder))), encoding="utf-8"
     )
     return folder
+
+
+CELLS = partition.Partition(
+    tuple(shapely.box(-110 + 2 * x, 30 + 2 * y, -108 + 2 * x, 32 + 2 * y) for y in range(5) for x in range(8))
+)
+
+
+def world(count, temperature=1.0, seed=0):
+    """Probabilities made over-confident by a temperature, and truths of the right.
+
+    The truths are drawn from the probabilities before.
+    """
+    rng = np.random.default_rng(seed)
+    logits = 2 * rng.standard_normal((count, len(CELLS)))
+    right = calibration.tempered(np.exp(logits), 1.0)
+    labels = np.array([rng.choice(len(CELLS), p=row) for row in right])
+    return calibration.tempered(np.exp(logits), 1 / temperature), labels

@@ -2,11 +2,13 @@
 
 import contextlib
 import functools
+import json
 import os
 import pathlib
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 
 import pytest
 import s3fs
+import starts
 
 from geods.remote import urls
 
@@ -162,3 +165,38 @@ def _running(command: list[str], port: int, log: pathlib.Path, more: dict[str, s
 def store(server, monkeypatch, tmp_path) -> str:
     """URL of a new bucket."""
     return f"s3://{new(server, monkeypatch, tmp_path / 'mirror')}"
+
+
+TFDS = "tensorflow_datasets.scripts.cli.main"
+
+
+def put_folder(folder: pathlib.Path, url: str) -> None:
+    """Copies a folder to a place without geods."""
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    names = [f"{url.removeprefix('s3://')}/{path.relative_to(folder).as_posix()}" for path in paths]
+    system().put(list(map(str, paths)), names)
+
+
+def contents(url: str, pattern: str) -> dict[str, bytes]:
+    """The objects of a place whose keys match, without geods."""
+    objects, start = system(), len(url) - len("s3://") + 1
+    names = [name for name in objects.find(url.removeprefix("s3://")) if re.search(pattern, name)]
+    return {name[start:]: objects.cat_file(name) for name in names}
+
+
+def let_leases_grow_old(url: str) -> None:
+    """Makes the leases of a bucket as old as three minutes without renewal do."""
+    objects, bucket = system(), url.removeprefix("s3://").partition("/")[0]
+    for name in [name for name in objects.find(bucket) if name.endswith("geods-claim")]:
+        objects.pipe_file(name, json.dumps(json.loads(objects.cat_file(name)) | {"renewed_s": 0}).encode())
+
+
+def kill_when(process: starts.Started, ready) -> None:
+    """Kills a process once something is so."""
+    end_s = time.monotonic() + 120
+    while not ready():
+        assert process.poll() is None, process.stderr
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+    process.send(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL

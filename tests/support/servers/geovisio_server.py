@@ -6,7 +6,7 @@ It is not among what the project installs. To have it (Debian 12):
 
     apt-get install postgresql-15 postgresql-15-postgis-3
     python -m venv geovisio && geovisio/bin/pip install geovisio==2.15.1
-    GEODS_GEOVISIO=$PWD/geovisio/bin python -m pytest tests/system/test_panoramax_real.py
+    GEODS_GEOVISIO=$PWD/geovisio/bin python -m pytest tests/system/test_panoramax_contract.py
 """
 
 import contextlib

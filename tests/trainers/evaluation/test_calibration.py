@@ -2,7 +2,7 @@
 
 import math
 
-import drawn_predictions
+import drawn_runs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,15 +15,15 @@ from trainers.runs import stored_probabilities
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_the_temperature_is_found_again(temperature):
-    probabilities, labels = drawn_predictions.world(4000, temperature)
+    probabilities, labels = drawn_runs.world(4000, temperature)
     assert calibration.fit_temperature(probabilities, labels) == pytest.approx(temperature, rel=0.06)
 
 
 @pytest.mark.parametrize(("level", "too_many"), [(0.5, 0.1), (0.8, 0.03), (0.9, 0.03)])
 def test_regions_hold_what_they_promise_on_locations_they_have_not_seen(level, too_many):
-    probabilities, labels = drawn_predictions.world(6000, 2.0)
-    fitted = calibration.fit(probabilities[:3000], labels[:3000], drawn_predictions.CELLS.areas_km2, level)
-    inside = calibration.region(probabilities[3000:], drawn_predictions.CELLS.areas_km2, fitted)
+    probabilities, labels = drawn_runs.world(6000, 2.0)
+    fitted = calibration.fit(probabilities[:3000], labels[:3000], drawn_runs.CELLS.areas_km2, level)
+    inside = calibration.region(probabilities[3000:], drawn_runs.CELLS.areas_km2, fitted)
     held = inside[np.arange(3000), labels[3000:]].mean()
     # A region of one cell cannot be made smaller, so small levels hold more than they promise.
     assert level - 0.03 < held < level + too_many
@@ -40,11 +40,9 @@ def test_a_region_has_the_densest_cells():
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 999), st.floats(0.0, 1.0), st.floats(0.1, 10))
 def test_a_region_is_never_empty_and_grows_with_its_mass(seed, mass, temperature):
-    probabilities, _ = drawn_predictions.world(20, seed=seed)
+    probabilities, _ = drawn_runs.world(20, seed=seed)
     smaller, larger = (
-        calibration.region(
-            probabilities, drawn_predictions.CELLS.areas_km2, calibration.Calibration(temperature, 0.9, share)
-        )
+        calibration.region(probabilities, drawn_runs.CELLS.areas_km2, calibration.Calibration(temperature, 0.9, share))
         for share in (mass / 2, mass)
     )
     assert smaller.any(axis=1).all()
@@ -52,28 +50,28 @@ def test_a_region_is_never_empty_and_grows_with_its_mass(seed, mass, temperature
 
 
 def test_truths_outside_every_cell_are_not_held():
-    probabilities, labels = drawn_predictions.world(200)
+    probabilities, labels = drawn_runs.world(200)
     labels[::2] = -1
-    fitted = calibration.fit(probabilities, labels, drawn_predictions.CELLS.areas_km2, 0.9)
+    fitted = calibration.fit(probabilities, labels, drawn_runs.CELLS.areas_km2, 0.9)
     assert fitted.mass == 1.0
-    assert calibration.region(probabilities, drawn_predictions.CELLS.areas_km2, fitted).all()
+    assert calibration.region(probabilities, drawn_runs.CELLS.areas_km2, fitted).all()
 
 
 def test_locations_in_no_cell_cannot_calibrate():
-    probabilities, _ = drawn_predictions.world(5)
+    probabilities, _ = drawn_runs.world(5)
     with pytest.raises(errors.RunError, match="no location lies in a cell"):
-        calibration.fit(probabilities, np.full(5, -1), drawn_predictions.CELLS.areas_km2)
+        calibration.fit(probabilities, np.full(5, -1), drawn_runs.CELLS.areas_km2)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, math.nan])
 def test_a_level_is_a_share(level):
-    probabilities, labels = drawn_predictions.world(5)
+    probabilities, labels = drawn_runs.world(5)
     with pytest.raises(errors.OptionError, match=r"such as 0\.9"):
-        calibration.fit(probabilities, labels, drawn_predictions.CELLS.areas_km2, level)
+        calibration.fit(probabilities, labels, drawn_runs.CELLS.areas_km2, level)
 
 
 def test_the_temperature_is_where_the_likelihood_is_highest():
-    probabilities, labels = drawn_predictions.world(300, 2.0, seed=3)
+    probabilities, labels = drawn_runs.world(300, 2.0, seed=3)
 
     def loss(temperature):
         return -np.log(calibration.tempered(probabilities, temperature)[np.arange(300), labels]).mean()
@@ -92,9 +90,9 @@ def test_a_model_that_is_always_right_or_always_wrong_gets_a_bound(right, bound)
 
 
 def test_some_at_a_time_is_all_at_once_and_other_rows_do_not_count(monkeypatch):
-    probabilities, labels = drawn_predictions.world(300, 2.0)
-    whole = calibration.fit(probabilities[:200], labels[:200], drawn_predictions.CELLS.areas_km2)
-    monkeypatch.setattr(stored_probabilities, "_AT_ONCE", 7 * len(drawn_predictions.CELLS))
-    some = calibration.fit(probabilities, labels, drawn_predictions.CELLS.areas_km2, rows=np.arange(200))
+    probabilities, labels = drawn_runs.world(300, 2.0)
+    whole = calibration.fit(probabilities[:200], labels[:200], drawn_runs.CELLS.areas_km2)
+    monkeypatch.setattr(stored_probabilities, "_AT_ONCE", 7 * len(drawn_runs.CELLS))
+    some = calibration.fit(probabilities, labels, drawn_runs.CELLS.areas_km2, rows=np.arange(200))
     assert some.temperature == pytest.approx(whole.temperature, rel=1e-9)
     assert some.mass == pytest.approx(whole.mass, rel=1e-9)

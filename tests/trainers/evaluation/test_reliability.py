@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn_predictions import CELLS, world
+from drawn_runs import CELLS, world
 
 from geods.tree import string_array
 from trainers.evaluation import calibration, reliability

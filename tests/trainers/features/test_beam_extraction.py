@@ -3,8 +3,8 @@
 import json
 import shutil
 
+import drawn_datasets
 import pytest
-import rebuilt_datasets
 import road
 
 from geods import errors
@@ -14,7 +14,7 @@ from trainers.options import extract_options
 
 
 def hashes(folder):
-    return {name: digest for name, digest in rebuilt_datasets.hashes(folder).items() if not name.endswith(".lock")}
+    return {name: digest for name, digest in drawn_datasets.hashes(folder).items() if not name.endswith(".lock")}
 
 
 def test_the_cache_is_the_same_to_the_last_bit_and_only_what_is_missing_is_computed(extract_flags, tmp_path):

@@ -4,7 +4,6 @@ import io
 import threading
 
 import canary
-import mapillary_client
 import mapillary_server
 import numpy as np
 import pytest
@@ -26,7 +25,7 @@ def service():
 
 @pytest.fixture(scope="module")
 def client(service):
-    made = mapillary_client.client_of(service)
+    made = mapillary_server.client_of(service)
     yield made
     made.close()
 
@@ -45,9 +44,9 @@ def truth(service, kind, lat_deg, lon_deg, radius_km):
 
 @pytest.mark.parametrize("kind", ["panorama", "flat"])
 def test_the_nearest_fit_picture_is_found(service, kind):
-    client = mapillary_client.client_of(service, mapillary_kind=kind)
+    client = mapillary_server.client_of(service, mapillary_kind=kind)
     hits = 0
-    for place in mapillary_client.PLACES:
+    for place in mapillary_server.PLACES:
         found, wanted = client.look_up(*place), truth(service, kind, *place, 1.5)
         assert isinstance(found, source.Panorama) == bool(wanted)
         if wanted:
@@ -58,7 +57,7 @@ def test_the_nearest_fit_picture_is_found(service, kind):
 
 
 def test_what_is_told_about_a_picture(service, client):
-    found = mapillary_client.found_with(client)
+    found = mapillary_server.found_with(client)
     record = service.record(service.known[found.pano_id])
     assert found.sequence == record["sequence"]
     assert found.heading_deg is None
@@ -73,7 +72,7 @@ def test_what_is_told_about_a_picture(service, client):
 def test_in_a_town_a_look_up_takes_one_and_a_half_requests(kind):
     middle, half_deg = (48.2, 16.37), 0.02
     with mapillary_server.serving(town=(middle, half_deg, 3000)) as town:
-        client = mapillary_client.client_of(town, mapillary_kind=kind)
+        client = mapillary_server.client_of(town, mapillary_kind=kind)
         points = np.array(middle) + np.random.default_rng(0).uniform(-half_deg, half_deg, (60, 2))
         for place in points.tolist():
             found, wanted = client.look_up(*place), truth(town, kind, *place, 1.5)
@@ -84,7 +83,7 @@ def test_in_a_town_a_look_up_takes_one_and_a_half_requests(kind):
 
 def test_the_road_and_other_dates(service):
     with mapillary_server.serving(town=((48.2, 16.37), 0.00008, 60)) as town:
-        client = mapillary_client.client_of(town, mapillary_radius_m=500)
+        client = mapillary_server.client_of(town, mapillary_radius_m=500)
         found = client.look_up(48.2, 16.37)
         # Drives go north.
         assert client.road_deg(found) == pytest.approx(0, abs=3) or client.road_deg(found) > 357
@@ -92,21 +91,21 @@ def test_the_road_and_other_dates(service):
         assert {found.date, *(other.date for other in others)} == {"2016-05", "2021-09"}
         assert [client.fetch(other, 0)[:2] for other in others] == [b"\xff\xd8"]
         assert client.road_deg(source.Panorama("1", 48.2, 16.37)) is None
-        assert mapillary_client.client_of(town, max_date=found.date, min_date=found.date).other_dates(found) == []
+        assert mapillary_server.client_of(town, max_date=found.date, min_date=found.date).other_dates(found) == []
         client.close()
 
 
 @pytest.mark.parametrize("content", [b"\x1a\xff", b"<html>", b"\x00"])
 def test_bytes_that_are_no_tile(content):
     with scripted_server.serving(lambda exchange: exchange.reply(200, content, "text/html")) as it:
-        client = mapillary_client.client_of(it)
+        client = mapillary_server.client_of(it)
         with pytest.raises(errors.SourceRetry, match="no vector tile"):
-            client.look_up(*mapillary_client.PLACES[0])
+            client.look_up(*mapillary_server.PLACES[0])
         client.close()
 
 
 def test_views_show_the_world_in_the_direction_asked_for(service, client):
-    panorama = mapillary_client.found_with(client)
+    panorama = mapillary_server.found_with(client)
     before = service.asked["image"]
     pano = service.known[panorama.pano_id]
     place = service.world.place(pano.lat_deg, pano.lon_deg)
@@ -127,8 +126,8 @@ def test_views_show_the_world_in_the_direction_asked_for(service, client):
 
 
 def test_flat_pictures_have_one_heading(service):
-    client = mapillary_client.client_of(service, mapillary_kind="flat")
-    found = mapillary_client.found_with(client)
+    client = mapillary_server.client_of(service, mapillary_kind="flat")
+    found = mapillary_server.found_with(client)
     assert isinstance(found.heading_deg, int)
     content = client.fetch(found, found.heading_deg)
     pano = service.known[found.pano_id]
@@ -148,8 +147,8 @@ def test_flat_pictures_have_one_heading(service):
 
 def test_what_was_answered_before_a_failure_is_not_asked_for_again():
     with mapillary_server.serving(fault=lambda kind, number: "500" if number % 3 == 0 else None) as it:
-        client = mapillary_client.client_of(it)
-        place = next(place for place in mapillary_client.PLACES if truth(it, "panorama", *place, 1.5) is None)
+        client = mapillary_server.client_of(it)
+        place = next(place for place in mapillary_server.PLACES if truth(it, "panorama", *place, 1.5) is None)
         for attempt in range(1, 30):
             try:
                 assert client.look_up(*place).reason
@@ -181,7 +180,7 @@ def test_a_picture_that_was_deleted(client):
 )
 def test_pictures_are_fetched_from_known_hosts_only(url, says):
     with scripted_server.serving(lambda e: e.reply_json({"id": "1", "compass_angle": 3, "thumb_2048_url": url})) as it:
-        client = mapillary_client.client_of(it)
+        client = mapillary_server.client_of(it)
         with pytest.raises((errors.SourceStop, errors.ImageRefused), match=says):
             client.fetch(source.Panorama("1", 40.0, -100.0), 0)
         client.close()
@@ -189,9 +188,9 @@ def test_pictures_are_fetched_from_known_hosts_only(url, says):
 
 def test_a_wrong_token_stops_and_never_shows(service):
     with canary.listening() as log:
-        client = mapillary_client.client_of(service, token=canary.CANARY)
+        client = mapillary_server.client_of(service, token=canary.CANARY)
         with pytest.raises(errors.SourceStop, match="MAPILLARY_ACCESS_TOKEN") as caught:
-            client.look_up(*mapillary_client.PLACES[0])
+            client.look_up(*mapillary_server.PLACES[0])
         client.close()
     assert caught.value.reason == "denied"
     canary.assert_clean(canary.whole_text(caught.value) + log.getvalue())
@@ -200,9 +199,9 @@ def test_a_wrong_token_stops_and_never_shows(service):
 def test_a_token_that_the_service_repeats_never_shows():
     echo = {"message": f"bad token OAuth {canary.CANARY} in access_token={canary.CANARY}", "code": 190}
     with scripted_server.serving(lambda exchange: exchange.reply_json({"error": echo}, 401)) as it:
-        client = mapillary_client.client_of(it, token=canary.CANARY)
+        client = mapillary_server.client_of(it, token=canary.CANARY)
         with pytest.raises(errors.SourceStop) as caught:
-            client.look_up(*mapillary_client.PLACES[0])
+            client.look_up(*mapillary_server.PLACES[0])
         canary.assert_clean(canary.whole_text(caught.value))
         with pytest.raises(errors.SourceStop):
             client.find("1")
@@ -212,21 +211,21 @@ def test_a_token_that_the_service_repeats_never_shows():
 
 
 def test_months(service):
-    place = next(place for place in mapillary_client.PLACES if truth(service, "panorama", *place, 1.5))
+    place = next(place for place in mapillary_server.PLACES if truth(service, "panorama", *place, 1.5))
     for months, reason in (
         ({"min_date": "2098-01"}, "too_old"),
         ({"max_date": "2001-01"}, "too_new"),
         ({"min_date": "2098-01", "allow_undated": True}, "too_old"),
         ({"min_date": "2001-01", "max_date": "2098-12"}, None),
     ):
-        client = mapillary_client.client_of(service, **months)
+        client = mapillary_server.client_of(service, **months)
         found = client.look_up(*place)
         assert getattr(found, "reason", None) == reason or found.date is None
         client.close()
 
 
 def test_over_the_antimeridian(service):
-    client = mapillary_client.client_of(service)
+    client = mapillary_server.client_of(service)
     founds = [client.look_up(10 + number * 0.05, 180.0 - (number % 2) * 360) for number in range(12)]
     taken = [found for found in founds if isinstance(found, source.Panorama)]
     assert taken
@@ -235,11 +234,11 @@ def test_over_the_antimeridian(service):
 
 
 def test_from_many_threads(service, client):
-    wanted = [client.look_up(*place) for place in mapillary_client.PLACES]
+    wanted = [client.look_up(*place) for place in mapillary_server.PLACES]
     got = {}
     threads = [
         threading.Thread(
-            target=lambda k=k: got.update({k: [client.look_up(*place) for place in mapillary_client.PLACES]})
+            target=lambda k=k: got.update({k: [client.look_up(*place) for place in mapillary_server.PLACES]})
         )
         for k in range(3)
     ]
@@ -276,7 +275,7 @@ def test_the_real_service_has_its_licence_and_a_heading_must_be_a_number():
 
 
 def test_a_picture_is_found_by_its_id(service, client):
-    found = mapillary_client.found_with(client)
+    found = mapillary_server.found_with(client)
     assert client.find(found.pano_id) == found
     assert client.find("999999999").reason == "zero_results"
     assert client.find("../me").reason == "zero_results"

@@ -1,6 +1,5 @@
 """The Mapillary client on failures of the API and the image host, over HTTP."""
 
-import mapillary_client
 import mapillary_server
 import pytest
 
@@ -24,9 +23,9 @@ from geods import errors
 )
 def test_searches_that_fail(fault, error, reason, says):
     with mapillary_server.serving(fault=lambda kind, number: fault) as service:
-        client = mapillary_client.client_of(service)
+        client = mapillary_server.client_of(service)
         with pytest.raises(error, match=says) as caught:
-            client.look_up(*mapillary_client.PLACES[0])
+            client.look_up(*mapillary_server.PLACES[0])
         assert getattr(caught.value, "cause", None) == reason or caught.value.reason == reason
         client.close()
 
@@ -43,8 +42,8 @@ def test_searches_that_fail(fault, error, reason, says):
 )
 def test_images_that_are_refused(fault, reason, transient):
     with mapillary_server.serving(fault=lambda kind, number: fault if kind == "image" and number == 1 else None) as it:
-        client = mapillary_client.client_of(it)
-        found = mapillary_client.found_with(client)
+        client = mapillary_server.client_of(it)
+        found = mapillary_server.found_with(client)
         with pytest.raises(errors.ImageRefused) as caught:
             client.fetch(found, 0)
         assert (caught.value.reason, caught.value.transient) == (reason, transient)
@@ -58,8 +57,8 @@ def test_images_that_are_refused(fault, reason, transient):
 @pytest.mark.parametrize("fault", ["500", "503", "429", "redirect", "truncated"])
 def test_images_that_may_come_later(fault):
     with mapillary_server.serving(fault=lambda kind, number: fault if kind == "image" and number == 1 else None) as it:
-        client = mapillary_client.client_of(it)
-        found = mapillary_client.found_with(client)
+        client = mapillary_server.client_of(it)
+        found = mapillary_server.found_with(client)
         with pytest.raises(errors.SourceRetry):
             client.fetch(found, 0)
         client.fetch(found, 0)

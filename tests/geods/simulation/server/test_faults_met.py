@@ -4,7 +4,6 @@ import concurrent.futures
 import dataclasses
 import time
 
-import covered
 import pytest
 import street_view_service
 from street_view_service import (
@@ -83,7 +82,7 @@ def test_every_kind_is_driven_below():
 @pytest.mark.parametrize("kind", FETCH)
 def test_what_the_client_makes_of_a_faulty_image(start, kind):
     server = start(faults.Fault(kind, first_n_attempts=1, bytes_per_s=200, retry_after_s=7))
-    pano = covered.panos(server)[0]
+    pano = street_view_service.panos(server)[0]
     found = source.Panorama(pano.pano_id, pano.lat_deg, pano.lon_deg)
     error_class, word = FETCH[kind]
     with client_of(server) as client:
@@ -107,7 +106,7 @@ def test_what_the_client_makes_of_a_faulty_image(start, kind):
 @pytest.mark.parametrize("kind", LOOK_UP)
 def test_what_the_client_makes_of_faulty_metadata(start, kind):
     server = start(faults.Fault(kind, first_n_attempts=1, bytes_per_s=100, retry_after_s=7, retry_after_date=True))
-    pano = covered.panos(server)[0]
+    pano = street_view_service.panos(server)[0]
     error_class, word = LOOK_UP[kind]
     with client_of(server) as client:
         with pytest.raises(error_class) as caught:
@@ -123,7 +122,7 @@ def test_what_the_client_makes_of_faulty_metadata(start, kind):
 
 def test_what_the_client_makes_of_faulty_records(start):
     server = start()
-    pano = next(each for each in covered.panos(server, 3) if each.date)
+    pano = next(each for each in street_view_service.panos(server, 3) if each.date)
     with client_of(server) as client:
         found = client.look_up(pano.lat_deg, pano.lon_deg)
         assert found.date == pano.date
@@ -137,7 +136,7 @@ def test_what_the_client_makes_of_faulty_records(start):
         # Asked by position, nothing has moved.
         server.plan([faults.Fault("moved_pano")])
         assert client.look_up(pano.lat_deg, pano.lon_deg) == found
-        assert client.look_up(*covered.OCEAN) == source.Miss("zero_results")
+        assert client.look_up(*street_view_service.OCEAN) == source.Miss("zero_results")
     assert metadata(server, pano=pano.pano_id) == {"status": "ZERO_RESULTS"}
     expected = {"missing_date": 1, "missing_location": 1, "far_pano": 1, "moved_pano": 1}
     assert server.stats()["faults"] == expected
@@ -161,7 +160,7 @@ def test_threads_meet_the_faults_that_one_meets(start):
     server = start(*(faults.Fault(kind, "image", rate=0.06, body_bytes=2_000_000) for kind in kinds))
     views = [
         (source.Panorama(pano.pano_id, pano.lat_deg, pano.lon_deg), heading)
-        for pano in covered.panos(server, 60)
+        for pano in street_view_service.panos(server, 60)
         for heading in (0, 90, 180)
     ]
 
@@ -188,7 +187,7 @@ def test_threads_meet_the_faults_that_one_meets(start):
 def test_a_slow_answer_arrives_if_one_waits(start):
     server = start(faults.Fault("slow", bytes_per_s=20_000))
     with client_of(server, limits=transport.Limits()) as client:
-        found = client.look_up(*map(float, place(covered.panos(server)[0]).split(",")))
+        found = client.look_up(*map(float, place(street_view_service.panos(server)[0]).split(",")))
         begun_s = time.monotonic()
         assert len(client.fetch(found, 0)) > 1000
     assert time.monotonic() - begun_s > 0.05

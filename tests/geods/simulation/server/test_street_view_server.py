@@ -8,7 +8,6 @@ import io
 import json
 
 import canary
-import covered
 import numpy as np
 import pytest
 import street_view_service
@@ -47,7 +46,7 @@ def start():
 
 def test_a_view_is_the_same_for_the_same_request_and_another_for_others(start):
     server = start(picture="full")
-    one, other = covered.panos(server, 2)
+    one, other = street_view_service.panos(server, 2)
     with client_of(server) as client:
         views = [client.look_up(pano.lat_deg, pano.lon_deg) for pano in (one, other)]
         contents = [client.fetch(view, heading) for view in views for heading in (0, 90, 0)]
@@ -61,7 +60,7 @@ def test_a_view_is_the_same_for_the_same_request_and_another_for_others(start):
 
 def test_tiles_have_bytes_of_their_own(shared):
     with client_of(shared) as client:
-        views = [client.look_up(pano.lat_deg, pano.lon_deg) for pano in covered.panos(shared, 12)]
+        views = [client.look_up(pano.lat_deg, pano.lon_deg) for pano in street_view_service.panos(shared, 12)]
         contents = [client.fetch(view, heading) for view in views for heading in (0, 90, 180)]
         assert len(set(contents)) == 36
         assert client.fetch(views[0], 0) == contents[0]
@@ -71,7 +70,7 @@ def test_tiles_have_bytes_of_their_own(shared):
 
 def test_a_camera_without_heading_looks_at_the_point(start):
     server = start()
-    pano = covered.panos(server)[0]
+    pano = street_view_service.panos(server)[0]
     lat_deg, lon_deg = geometry.destination((pano.lat_deg, pano.lon_deg), 200, 0.003).tolist()
     ask(server, IMAGE, location=at((lat_deg, lon_deg)), size="96x48", key=KEY)
     ask(server, IMAGE, pano=pano.pano_id, size="96x48", key=KEY, heading="-90")
@@ -99,7 +98,7 @@ def test_a_radius_leaks_for_a_share_of_the_points(start):
 
 
 def test_photographs_of_users_pass_outdoor(shared):
-    pano = covered.panos(shared, official=False)[0]
+    pano = street_view_service.panos(shared, official=False)[0]
     record = metadata(shared, location=place(pano), source="outdoor")
     assert record["pano_id"] == pano.pano_id
     with client_of(shared) as client:
@@ -117,7 +116,7 @@ class Clock:
 def test_a_rate_refills_by_the_clock(start):
     clock = Clock()
     server = start(queries_per_minute=6, clock=clock)
-    asked = {"key": KEY, "pano": covered.panos(server)[0].pano_id}
+    asked = {"key": KEY, "pano": street_view_service.panos(server)[0].pano_id}
     assert [ask(server, IMAGE, size="9x9", **asked)[0] for _ in range(7)] == [200] * 6 + [429]
     status, headers, body = ask(server, IMAGE, size="9x9", **asked)
     assert (status, headers["Retry-After"], body.decode().strip()) == (429, "11", access.OVER_RATE)
@@ -135,7 +134,7 @@ def test_a_rate_refills_by_the_clock(start):
 def test_the_unsigned_images_of_a_day_run_out_until_midnight(start):
     clock = Clock()
     server = start(daily_unsigned_images=2, signed_keys=(f"signer:{SIGNER}",), clock=clock)
-    pano = covered.panos(server)[0]
+    pano = street_view_service.panos(server)[0]
     with client_of(server) as client:
         found = client.look_up(pano.lat_deg, pano.lon_deg)
         client.fetch(found, 0)
@@ -163,7 +162,7 @@ def test_the_unsigned_images_of_a_day_run_out_until_midnight(start):
 
 def test_a_key_that_must_sign(start):
     server = start(keys=(), signed_keys=(f"signer:{SIGNER}",))
-    pano = covered.panos(server)[0]
+    pano = street_view_service.panos(server)[0]
     with client_of(server, "signer", SIGNER) as client:
         found = client.look_up(pano.lat_deg, pano.lon_deg)
         assert client.fetch(found, 0)
@@ -184,7 +183,7 @@ def test_a_key_without_a_secret_cannot_sign(shared):
 
 def test_no_output_shows_a_key(start):
     server = start(keys=(canary.CANARY,))
-    pano = covered.panos(server)[0]
+    pano = street_view_service.panos(server)[0]
     with client_of(server, canary.CANARY) as client:
         client.fetch(client.look_up(pano.lat_deg, pano.lon_deg), 0)
     with client_of(server, canary.CANARY + "x") as client, pytest.raises(errors.SourceStop):
@@ -215,7 +214,7 @@ def test_helpers(start):
     server = start()
     assert ask(server, "/healthz")[2] == b"ok\n"
     assert ask(server, "/nothing")[0] == 404
-    pano = covered.panos(server)[0]
+    pano = street_view_service.panos(server)[0]
     truth = json.loads(ask(server, f"/__fake__/pano/{pano.pano_id}")[2])
     assert (truth["pano_id"], truth["official"], truth["indoor"]) == (pano.pano_id, True, False)
     assert ask(server, "/__fake__/pano/nothing")[0] == 404
