@@ -130,7 +130,7 @@ def test_every_layer_of_a_saved_model_is_imported_by_what_loads_it():
 def test_folders_are_rooms_of_14_entries_at_most(folder):
     """Counts modules and folders.
 
-    `__init__.py`, py.typed, the files TFDS wants beside a builder, recipes and the tests of tools' programs do not count.
+    `__init__.py`, py.typed, TFDS' files beside a builder, recipes and the tests of tools' programs do not count.
     """
     for place in [checkout.REPO / folder, *(path for path in (checkout.REPO / folder).rglob("*") if path.is_dir())]:
         entries = {path.name for path in place.iterdir() if not path.name.startswith(("__", "py.typed"))} - OF_TFDS
