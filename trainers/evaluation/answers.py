@@ -39,15 +39,27 @@ def predict(
     batches = model.tree_batches(locations, batch_size, facts)
     steps = math.ceil(len(locations) / batch_size)
     log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches"))
-    fitted = calibration.read(model.folder)
-    lines = []
-    for location, row, point in zip(locations, log_probabilities, points, strict=True):
-        probabilities = probabilities_of(row)
-        line = describe(location, probabilities, point, model.partition, top)
-        if all_cells:
-            line["probabilities"] = probabilities.tolist()
-        lines.append(line | (_region(probabilities, model.partition, fitted) if fitted else {}))
-    return lines
+    fitted, cells = calibration.read(model.folder), model.partition
+    return [
+        line_of(location, probabilities_of(row), point, cells, fitted, top, all_cells)
+        for location, row, point in zip(locations, log_probabilities, points, strict=True)
+    ]
+
+
+def line_of(
+    location: imagery_tree.Location,
+    probabilities: np.ndarray,
+    point: np.ndarray,
+    cells: partition.Partition,
+    fitted: calibration.Calibration | None,
+    top: int,
+    all_cells: bool,
+) -> dict[str, Any]:
+    """Returns the JSON object of one prediction with its region; arguments as above."""
+    line = describe(location, probabilities, point, cells, top)
+    if all_cells:
+        line["probabilities"] = probabilities.tolist()
+    return line | (_region(probabilities, cells, fitted) if fitted else {})
 
 
 def _region(probabilities: np.ndarray, cells: partition.Partition, fitted: calibration.Calibration) -> dict[str, Any]:

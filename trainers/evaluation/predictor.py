@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
+import tensorflow as tf
 
 from geods import errors
 from geods.geo import partition
-from geods.input import pipeline
+from geods.input import pipeline, tf_decoder
 from geods.tree import imagery_tree, jpeg
 from model import decode, geolocator
 from model.encoders import backbones
@@ -48,6 +49,11 @@ class Predictor:
             problem += f"the partition {len(self.partition)}."
             raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
         run_folder.check_partition(self.folder)
+        self._decoded = tf.function(
+            lambda content: tf_decoder.decode_image(content, self.height_px, self.width_px),
+            input_signature=[tf.TensorSpec((), tf.string)],
+            autograph=False,
+        )
 
     def tree_batches(
         self,
@@ -59,6 +65,14 @@ class Predictor:
         shape = pipeline.PipelineOptions(self.height_px, self.width_px, batch_size=batch_size)
         batches: Iterable[dict[str, Any]] = pipeline.tree_batches(locations, shape, facts)
         return batches
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Returns the pixels of a JPEG, uint8 `[h, w, 3]`, as in `tree_batches`.
+
+        Many threads may call it.
+        """
+        pixels: np.ndarray = self._decoded(content).numpy()
+        return pixels
 
     def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
         """Predicts from images.

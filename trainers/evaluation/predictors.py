@@ -42,6 +42,9 @@ class RunPredictor(Protocol):
     ) -> Iterable[dict[str, Any]]:
         """Decodes the images of locations, as `pipeline.tree_batches`."""
 
+    def decode(self, content: bytes) -> np.ndarray:
+        """Returns the pixels of a JPEG, uint8 `[h, w, 3]`; safe for many threads."""
+
     def pieces(self, batches: Iterable[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields log-probabilities and points of each batch."""
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from geods import errors
 from geods.imagery.photos import photo, sphere_views
-from geods.tree import imagery_tree, jpeg, panorama
+from geods.tree import imagery_tree, jpeg
 
 _PILLOW_KINDS = {b"\x89PNG": ("PNG",), b"RIFF": ("WEBP",)}
 _QUALITY = 95
@@ -132,16 +132,8 @@ class _Maker:
         return target
 
     def _cut(self, fact: jpeg.ImageFacts) -> Iterator[pathlib.Path]:
-        """Yields the files of views cut from a panorama.
-
-        Where north is not known, headings count from its middle.
-        """
-        content = fact.path.read_bytes()
-        sphere = panorama.sphere_of(content, fact.height_px, fact.width_px)
-        if sphere is None or sphere.problem:
-            return
-        north_deg = sphere.heading_deg or 0.0
-        for _, view in sphere_views.cut(content, sphere, north_deg, sphere_views.HEADINGS_DEG):
+        """Yields the files of views cut from a panorama."""
+        for view in sphere_views.views_of(fact.path.read_bytes(), fact.height_px, fact.width_px):
             target = self._target()
             target.write_bytes(view)
             yield target

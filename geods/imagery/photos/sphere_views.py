@@ -21,6 +21,16 @@ _FRAME_WIDTH_PX = 4096
 _LEAST_SHOWN = 0.5
 
 
+def views_of(content: bytes, height_px: int, width_px: int) -> Iterator[bytes]:
+    """Yields the JPEGs of a panorama's views; none of a flat picture.
+
+    Where north is not known, headings count from the panorama's middle.
+    """
+    sphere = panorama.sphere_of(content, height_px, width_px)
+    if sphere and not sphere.problem:
+        yield from (view for _, view in cut(content, sphere, sphere.heading_deg or 0.0, HEADINGS_DEG))
+
+
 def cut(
     content: bytes, sphere: panorama.Sphere, north_deg: float, headings_deg: Sequence[float]
 ) -> Iterator[tuple[float, bytes]]:
