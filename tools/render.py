@@ -20,7 +20,6 @@ import dataclasses
 import math
 import os
 import pathlib
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,6 +56,7 @@ class Options:
     imagery: str = flags.option(
         "", "Imagery tree that --images takes the views from; empty: what the run was evaluated on.", path="in"
     )
+    data_dir: str = flags.option("", "Where the run's dataset is now, if it was moved, for --images.", path="in")
     figure: Literal["map", "cell", "input", "layers"] = flags.option(
         "map", "map, images of a cell, an example as arrays (both of --imagery), or the network's layers as text."
     )
@@ -138,35 +138,16 @@ def _views(options: Options, location_ids: Sequence[str]) -> "dict[str, list[thu
     Raises:
         RunError: If none of the locations is there.
     """
-    from geods.remote import session
-    from trainers.plots import thumbnails
-    from trainers.runs import run_folder
+    from trainers.plots import view_source
 
-    source = options.imagery or _evaluated_tree(pathlib.Path(options.predictions or options.run_dir))
-    # Rows of single images are named <location_id>+<heading>.
-    of = {name: re.sub(r"\+(view)?[\d.]+$", "", name) for name in location_ids}
-    if source:
-        found = thumbnails.from_tree(session.local_path(source), of.values())
-    else:
-        program.import_quietly("tensorflow")
-        data = run_folder.options_of(pathlib.Path(options.run_dir)).data
-        source = data.data_dir
-        found = thumbnails.from_dataset(run_folder.dataset_of(data), data.config, of.values())
-    found = {name: found[location_id] for name, location_id in of.items() if location_id in found}
+    source = view_source.open_source(options.run_dir, options.predictions, options.imagery, options.data_dir)
+    found = {name: views for name in location_ids if (views := source.views(name))}
     if not found:
-        raise errors.RunError(f"{source}: holds none of the predicted locations.", "name their tree: --imagery=TREE")
-    print(f"images     of {len(found):,} of the page's {len(location_ids):,} locations, from {source}")
+        raise errors.RunError(
+            f"{source.name}: holds none of the predicted locations.", "name their tree: --imagery=TREE"
+        )
+    print(f"images     of {len(found):,} of the page's {len(location_ids):,} locations, from {source.name}")
     return found
-
-
-def _evaluated_tree(folder: pathlib.Path) -> str:
-    """Returns the tree that predictions are of; "" for a dataset's split."""
-    from geods.dataset import splits
-    from trainers.runs import run_folder
-
-    path = folder / run_folder.METRICS
-    on = str(files.parse_json(path.read_bytes()).get("on", "")) if path.is_file() else ""
-    return "" if re.split(r"[\[+]", on)[0] in splits.NAMES else on
 
 
 def draw_tree(options: Options) -> None:
@@ -186,11 +167,11 @@ def draw_tree(options: Options) -> None:
     labels = cells.label(*locations.coords().T)
     counts = np.bincount(labels[labels >= 0], minlength=len(cells))
     cell = int(counts.argmax()) if options.cell < 0 else options.cell
-    ids = [locations.ids[row] for row in np.flatnonzero(labels == cell)[:_LOCATIONS_DRAWN]]
-    if not ids:
+    rows = np.flatnonzero(labels == cell)[:_LOCATIONS_DRAWN].tolist()
+    if not rows:
         step = f"name another; {int(counts.argmax())} has the most locations"
         raise errors.TreeError(f"--cell={cell}: {options.imagery} has no location there.", step)
-    views = list(thumbnails.from_tree(options.imagery, ids).values())
+    views = [[thumbnails.of_file(view) for view in thumbnails.some(locations[row].views)] for row in rows]
     images = [[np.asarray(thumbnails.decode(view)) for view in some] for some in views]
     if options.figure == "input":
         drawn = report_figures.model_input(images[0][0], cell, len(cells))

@@ -1,6 +1,7 @@
 """Records of a TFRecord or ArrayRecord file, read without TensorFlow.
 
     for record in record_files.read("geods-train.tfrecord-00000-of-00016"):    # bytes
+        record_files.parse(record)["views/image"]                              # list of bytes
 
 Each record is compared with its checksums. Of a TFRecord file an image of 30 kB takes 4 microseconds of the processor;
 TensorFlow's reader outside tf.data takes 14 and tf.data 130 (2 cores, AVX-512). Formats:
@@ -63,6 +64,55 @@ def read(path: str | os.PathLike[str], start: int = 0, stop: int | None = None) 
     stop = array_length(path) if stop is None else stop
     parts = (read_array(path, first, min(first + _AT_ONCE, stop)) for first in range(start, stop, _AT_ONCE))
     return itertools.chain.from_iterable(parts)
+
+
+def parse(record: bytes) -> dict[str, list[Any]]:
+    """Returns the values of a record, a tf.train.Example, by the name of the feature.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    example = _example_class()()
+    try:
+        example.ParseFromString(record)
+    except Exception as error:
+        raise ValueError(errors.in_short(error)) from error
+    kinds = ("bytes_list", "float_list", "int64_list")
+    return {
+        entry.key: [value for kind in kinds for value in getattr(entry.value, kind).value]
+        for entry in example.features.feature
+    }
+
+
+# https://github.com/tensorflow/tensorflow/tree/master/tensorflow/core/example; a map is a list of keys and values.
+_SCHEMA = """
+name: "geods_example.proto" package: "geods.example"
+message_type { name: "Bytes" field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "Floats"
+field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT options { packed: true } } }
+message_type { name: "Integers"
+field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 options { packed: true } } }
+message_type { name: "Feature"
+field { name: "bytes_list" number: 1 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: "Bytes" }
+field { name: "float_list" number: 2 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: "Floats" }
+field { name: "int64_list" number: 3 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: "Integers" } }
+message_type { name: "Entry"
+field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+field { name: "value" number: 2 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: "Feature" } }
+message_type { name: "Features"
+field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: "Entry" } }
+message_type { name: "Example"
+field { name: "features" number: 1 label: LABEL_OPTIONAL type: TYPE_MESSAGE type_name: "Features" } }
+"""
+
+
+@functools.cache
+def _example_class() -> Any:  # noqa: ANN401 - a class made at run time
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(text_format.Parse(_SCHEMA, descriptor_pb2.FileDescriptorProto()))
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("geods.example.Example"))
 
 
 def converted_damage(folder: pathlib.Path, kind: str) -> list[seals.Damage]:

@@ -114,5 +114,5 @@ def _entry(
         "distance": projection.distance_text(entry.distance_km),
         "line": line.tolist(),
         "probabilities": base64.b64encode(steps.tobytes()).decode("ascii"),
-        "views": [(view.caption, thumbnails.data_url(view)) for view in views],
+        "views": [(view.caption, thumbnails.data_url(view)) for view in thumbnails.some(views)],
     }

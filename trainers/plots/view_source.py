@@ -1,0 +1,117 @@
+"""Views of the locations that predictions are of, from their tree or the run's dataset.
+
+source = view_source.open_source("runs/mlp")
+source.views("39.7392,-104.9903")    # list of thumbnails.View, empty if they are not there
+"""
+
+import dataclasses
+import math
+import pathlib
+import re
+from collections.abc import Callable
+
+from geods.dataset import location_records, splits
+from geods.remote import session, urls
+from geods.storage import files
+from geods.tree import layouts
+from trainers.options import evaluate_options
+from trainers.plots import thumbnails
+from trainers.runs import run_folder
+
+# Rows of single images are named <location_id>+<heading>, or +view<number>.
+_OF_VIEW = re.compile(r"(.*)\+(view)?([\d.]+)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Views by the names of rows in predictions.csv.
+
+    Attributes:
+        name: Tree or data_dir, for messages.
+        location: Returns all views of a location by its id, and its row if that is known; KeyError if it is not there.
+    """
+
+    name: str
+    location: Callable[[str, int], list[thumbnails.View]]
+
+    def views(self, name: str, row: int = -1) -> list[thumbnails.View]:
+        """Returns the views that a prediction was made from; empty if they are not there.
+
+        Args:
+            name: Its location_id in predictions.csv.
+            row: Its row there, with which a dataset is read faster.
+        """
+        try:
+            return self.location(name, row)
+        except KeyError:
+            pass
+        try:
+            found = self.location(location_of(name), -1)
+            return [found[_number(name, found)]]
+        except (KeyError, IndexError):
+            return []
+
+
+def location_of(name: str) -> str:
+    """Returns the location of a row of predictions.csv, which may be of a single image."""
+    of_view = _OF_VIEW.fullmatch(name)
+    return of_view[1] if of_view else name
+
+
+def open_source(run_dir: str, predictions: str = "", imagery: str = "", data_dir: str = "") -> Source:
+    """Opens the images of a run's predictions.
+
+    Args:
+        run_dir: The run folder.
+        predictions: Folder of the predictions, if not the run folder.
+        imagery: Tree to take the images from; that or the split of the evaluation if not given.
+        data_dir: Where the run's dataset is now, if it was moved.
+
+    Raises:
+        TreeError: If there is no such tree.
+        RunError: If the run's dataset is missing.
+        DatasetError: If it is damaged.
+    """
+    on = _evaluated_on(pathlib.Path(predictions or run_dir))
+    parts = [re.split(r"\[", part)[0] for part in on.split("+")]
+    is_split = all(part in splits.NAMES for part in parts)
+    tree = imagery or ("" if is_split or not on else on)
+    if tree:
+        table = layouts.read(session.local_path(tree))
+        rows = {name: row for row, name in enumerate(table.ids)}
+        return Source(tree, lambda name, _: [thumbnails.of_file(view) for view in table[rows[name]].views])
+    moved = evaluate_options.LocationOptions(data_dir=data_dir, from_images=True)
+    data = run_folder.data_of(pathlib.Path(run_dir), moved)
+    records = location_records.Records(run_folder.dataset_of(data), data.config, parts)
+    return Source(urls.with_urls(data.data_dir), lambda name, row: _of_record(name, records.find(name, row)))
+
+
+def _evaluated_on(folder: pathlib.Path) -> str:
+    """Returns the tree or split that predictions are of; "" if it is not known."""
+    path = folder / run_folder.METRICS
+    return str(files.parse_json(path.read_bytes()).get("on", "")) if path.is_file() else ""
+
+
+def _of_record(location_id: str, record: dict[str, list]) -> list[thumbnails.View]:
+    columns = (record[f"views/{name}"] for name in ("image", "heading", "date"))
+    return [
+        thumbnails.View(jpeg, f"a view of {location_id}", None if math.isnan(heading) else heading, date.decode())
+        for jpeg, heading, date in zip(*columns, strict=True)
+    ]
+
+
+def _number(name: str, views: list[thumbnails.View]) -> int:
+    """Returns the number of the view that a row of a single image is of.
+
+    Raises:
+        KeyError: If no view has its heading.
+    """
+    of_view = _OF_VIEW.fullmatch(name)
+    if of_view is None:
+        raise KeyError(name)
+    if of_view[2]:
+        return int(of_view[3])
+    headings = ["" if view.heading_deg is None else f"{view.heading_deg:g}" for view in views]
+    if of_view[3] not in headings:
+        raise KeyError(name)
+    return headings.index(of_view[3])
