@@ -10,7 +10,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from geods.dataset import location_records, splits
+from geods.dataset import record_files, splits
 from geods.remote import session, urls
 from geods.storage import files
 from geods.tree import layouts
@@ -53,7 +53,7 @@ class Source:
 
 
 def location_of(name: str) -> str:
-    """Returns the location of a row of predictions.csv, which may be of a single image."""
+    """Returns the location of a row of predictions.csv, also of a single image."""
     of_view = _OF_VIEW.fullmatch(name)
     return of_view[1] if of_view else name
 
@@ -82,7 +82,7 @@ def open_source(run_dir: str, predictions: str = "", imagery: str = "", data_dir
         return Source(tree, lambda name, _: [thumbnails.of_file(view) for view in table[rows[name]].views])
     moved = evaluate_options.LocationOptions(data_dir=data_dir, from_images=True)
     data = run_folder.data_of(pathlib.Path(run_dir), moved)
-    records = location_records.Records(run_folder.dataset_of(data), data.config, parts)
+    records = record_files.LocationRecords(run_folder.dataset_of(data), data.config, parts)
     return Source(urls.with_urls(data.data_dir), lambda name, row: _of_record(name, records.find(name, row)))
 
 
