@@ -1,10 +1,12 @@
 """The scale benchmark at its smallest: trees, limits, label lookups."""
 
+import json
+
 import pytest
 
 from geods import errors
 from geods.tree import imagery_tree
-from tools import benchmark_scale
+from tools import benchmark_kernel, benchmark_scale
 
 
 def test_a_tiny_tree_is_a_tree_of_so_many_locations(tmp_path):
@@ -30,3 +32,10 @@ def test_lookups_and_figures_are_measured_in_processes_of_their_own(tmp_path):
 def test_an_unknown_program_is_told(tmp_path):
     with pytest.raises(errors.OptionError, match=r"fly is none of them.\nNext: choose from build, compare, extract"):
         benchmark_scale.main(benchmark_scale.Options(programs=("build", "fly"), work_dir=str(tmp_path)))
+
+
+def test_drawn_textures_say_where_they_are(tmp_path):
+    benchmark_kernel.main(benchmark_kernel.Options(300, most_places=100, test=100, work_dir=str(tmp_path)))
+    line = json.loads((tmp_path / "kernel.jsonl").read_text())
+    # The middle of the box is 900 miles off.
+    assert 300 < line["mean_miles"] < 700
