@@ -45,6 +45,7 @@ def main(settings: Options) -> None:
     import shapely
 
     from geods.geo import boundary, fishnet
+    from geods.tree import string_array
     from model.encoders import backbones
     from tools.benchmarks import results
     from trainers.options import train_options
@@ -55,15 +56,15 @@ def main(settings: Options) -> None:
     words = (f"--most_places={settings.most_places}", "--cache_dir=drawn")
     head = flags.from_flagfile(train_options.TrainOptions, recipe, *words).head
     train, test = Drawn(settings.locations, 1, _BATCH), Drawn(settings.test, 2, _BATCH)
-    split = inputs.Split(train, (), train.coords, cells.label(*train.coords.T), settings.locations)
+    split = inputs.Split(train, string_array.Texts.of(()), train.coords, cells.label(*train.coords.T), settings.locations)
     spec = backbones.BackboneSpec("mobilenet_v2", "random", "", "moments", 300, 600, more_heights_px=(200,))
     started_s = time.perf_counter()
     classifier = fit.classifier_of(head, "", spec, (train.width,), cells, split)
     seconds = time.perf_counter() - started_s
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     miles = _mean_miles(classifier, fit.decoder_of(head, cells), test)
-    line = {"locations": settings.locations, "most_places": settings.most_places, "seconds": seconds}
-    line |= {"drawing_s": train.seconds, "peak_gb": peak_gb, "mean_miles": miles, "benchmark": "kernel"}
+    line: dict[str, Any] = {"benchmark": "kernel", "locations": settings.locations, "most_places": settings.most_places}
+    line |= {"seconds": seconds, "drawing_s": train.seconds, "peak_gb": peak_gb, "mean_miles": miles}
     results.append(pathlib.Path(settings.work_dir, "kernel.jsonl"), [line])
     print(
         f"{settings.locations:,} locations: {seconds:,.0f} s, of which {train.seconds:,.0f} s drew textures; "

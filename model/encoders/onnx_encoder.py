@@ -44,6 +44,8 @@ class OnnxEncoder(keras.layers.Layer):
         self.layer, self.arithmetic = layer, arithmetic
         self.supports_jit = False
         self._shapes = {(height, width): tuple(shape) for height, width, shape in sizes}
+        # In an exported graph, a stand-in for the runtime.
+        self.stand_in: Callable[[tensors.Tensor], tensors.Tensor] | None = None
         self._file: pathlib.Path | None = None
         self._graph: onnx_graph.Graph | None = None
         self.digest = self.add_weight(shape=(32,), dtype="uint8", initializer="zeros", trainable=False, name="sha256")
@@ -54,18 +56,25 @@ class OnnxEncoder(keras.layers.Layer):
         self.digest.assign(np.frombuffer(onnx_files.sha256_of(path), np.uint8))
         self._adopt(path)
         for size in sizes_px:
-            plan = self._of_file().plan(*size)
+            plan = self.graph.plan(*size)
             self._shapes[size] = plan.feature_shape
             for note in plan.notes:
                 print(note, flush=True)
 
     def call(self, images: tensors.Tensor) -> tensors.Tensor:
         """Returns the features of normalised images."""
-        return _on_host(self._of_file().run, images, self._shape_of(images))
+        if self.stand_in is not None:
+            return self.stand_in(images)
+        return _on_host(self.graph.run, images, self._shape_of(images))
 
     def compute_output_spec(self, images: tensors.Tensor) -> keras.KerasTensor:
         """Returns shape and dtype of the features without computing them."""
         return keras.KerasTensor((images.shape[0], *self._shape_of(images)), dtype="float32")
+
+    @property
+    def sizes_px(self) -> list[tuple[int, int]]:
+        """(height, width) of the images it was built for."""
+        return list(self._shapes)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor; the file is not among them."""
@@ -94,8 +103,9 @@ class OnnxEncoder(keras.layers.Layer):
     def _adopt(self, path: pathlib.Path) -> None:
         self._file, self._graph = path, None
 
-    def _of_file(self) -> onnx_graph.Graph:
-        """Returns the graph, read once."""
+    @property
+    def graph(self) -> onnx_graph.Graph:
+        """The graph of the file, read once."""
         if self._file is None:
             raise errors.BackboneError("an encoder of ONNX has no file.", "load the whole model.keras of a run")
         if self._graph is None:

@@ -98,7 +98,7 @@ class Graph:
 
         # Checked first: OpenVINO would open whatever file the model names.
         onnx_files.external_files(path)
-        self._path, self._arithmetic, self._providers = path, arithmetic, providers
+        self.path, self._arithmetic, self._providers = path, arithmetic, providers
         self._core = openvino.Core()
         try:
             whole = self._core.read_model(path)
@@ -131,10 +131,10 @@ class Graph:
             return np.zeros((0, *plan.feature_shape), np.float32)
         key = (height_px, width_px)
         if key not in self._runners:
-            compiled = self._in_onnx_runtime() if self._providers else self._in_openvino(key, plan.one_by_one)
+            compiled = self._in_onnx_runtime() if self._providers else self._compiled(key, plan.one_by_one)
             self._runners[key] = compiled
-        runner, dtype = self._runners[key], _numpy_type(self._model.inputs[0])
-        values = levels if self._input.axis == 3 else levels.transpose(0, 3, 1, 2)
+        runner, dtype = self._runners[key], self.input_type
+        values = levels if self.is_channels_last else levels.transpose(0, 3, 1, 2)
         values = np.ascontiguousarray(values if dtype != np.uint8 else np.clip(np.rint(values), 0, 255), dtype)
         if plan.one_by_one:
             return plan.features(np.concatenate([runner(values[n : n + 1]) for n in range(len(values))]))
@@ -152,7 +152,7 @@ class Graph:
             step = f"give --height_px={declared[0]} --width_px={declared[1]}: images are squeezed to that, not cropped"
             if declared in ((height_px, width_px), (0, 0)):
                 step = "give another --layer or size, or export it with free sizes"
-            problem = f"{self._path.name}: its output {self.layer!r} cannot be had of images of {size}."
+            problem = f"{self.path.name}: its output {self.layer!r} cannot be had of images of {size}."
             raise errors.BackboneError(problem, step)
         if all(declared) and declared != (height_px, width_px):
             notes.append(f"declared for {declared[0]}x{declared[1]} px, but not bound to it: it is run at {size}")
@@ -169,7 +169,7 @@ class Graph:
                 f" of {size}; --height_px={nearest[0]} --width_px={nearest[1]} would not"
             )
         layout, features, tokens = self._layout(shape, height_px, width_px, count, patch)
-        return Plan(layout, features, tokens, count == 1, tuple(f"{self._path.name}: {note}" for note in notes))
+        return Plan(layout, features, tokens, count == 1, tuple(f"{self.path.name}: {note}" for note in notes))
 
     def _layout(
         self, shape: tuple[int, ...], height_px: int, width_px: int, count: int, patch: tuple[int, int]
@@ -187,9 +187,7 @@ class Graph:
             return "tokens", (*sides, shape[2]), shape[1]
         if len(shape) == 2:
             return "vector", shape[1:], 0
-        problem = (
-            f"{self._path.name}: its output {self.layer!r} of shape {list(shape)} is neither a map, nor tokens of "
-        )
+        problem = f"{self.path.name}: its output {self.layer!r} of shape {list(shape)} is neither a map, nor tokens of "
         problem += f"patches of {height_px}x{width_px} px, nor one vector an image."
         raise errors.BackboneError(problem, "name another with --layer")
 
@@ -213,9 +211,37 @@ class Graph:
                 return strides if strides == kernel and len(strides) == 2 else (1, 1)
         return (1, 1)
 
-    def _in_openvino(self, size_px: tuple[int, int], one_by_one: bool) -> Runner:
+    @property
+    def is_channels_last(self) -> bool:
+        """Whether its images are `[n, h, w, 3]`, and not `[n, 3, h, w]`."""
+        return self._input.axis == 3
+
+    @property
+    def input_type(self) -> Any:  # noqa: ANN401 - a NumPy type
+        """NumPy type of its images."""
+        return self._model.inputs[0].get_element_type().to_dtype()
+
+    def in_openvino(self, size_px: tuple[int, int], one_by_one: bool = False) -> Any:  # noqa: ANN401
+        """Returns OpenVINO's model for images of a size, one or any number."""
         model = self._model.clone()
         model.reshape({model.inputs[0]: self._input.shape(1 if one_by_one else -1, *size_px)})
+        return model
+
+    def in_onnx(self) -> bytes:
+        """Returns the ONNX file with free sizes and one output.
+
+        The weights beside it are not in it.
+        """
+        return onnx_files.with_free_sizes(self.path, self.input_names, self.layer)
+
+    @property
+    def input_names(self) -> set[str]:
+        """Names that the ONNX file may give its images."""
+        names: set[str] = self._model.inputs[0].get_names()
+        return names
+
+    def _compiled(self, size_px: tuple[int, int], one_by_one: bool) -> Runner:
+        model = self.in_openvino(size_px, one_by_one)
         # All cores work on one batch: there is one request at a time.
         settings = {"INFERENCE_PRECISION_HINT": _ARITHMETIC[self._arithmetic], "PERFORMANCE_HINT": "LATENCY"}
         compiled = self._core.compile_model(model, "CPU", settings)
@@ -226,11 +252,12 @@ class Graph:
     def _in_onnx_runtime(self) -> Runner:
         import onnxruntime
 
-        model = onnx_files.with_free_sizes(self._path, self._model.inputs[0].get_names(), self.layer)
         options = onnxruntime.SessionOptions()
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self._path.parent))
-        session = onnxruntime.InferenceSession(model, options, providers=[*self._providers, "CPUExecutionProvider"])
-        name = next(one.name for one in session.get_inputs() if one.name in self._model.inputs[0].get_names())
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(self.path.parent))
+        session = onnxruntime.InferenceSession(
+            self.in_onnx(), options, providers=[*self._providers, "CPUExecutionProvider"]
+        )
+        name = next(one.name for one in session.get_inputs() if one.name in self.input_names)
         return lambda values: np.asarray(session.run([self.layer], {name: values})[0])
 
 
@@ -296,10 +323,6 @@ def _image_input(model: Any, path: pathlib.Path, layer: str) -> _ImageInput:  # 
     what = ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
     problem = f"{path.name}: its output {layer!r} is made of {what or 'nothing'}, not of RGB images alone."
     raise errors.BackboneError(problem, "name another output with --layer")
-
-
-def _numpy_type(port: Any) -> Any:  # noqa: ANN401 - of OpenVINO, a NumPy type
-    return port.get_element_type().to_dtype()
 
 
 def _sides(tokens: int, height_px: int, width_px: int, patch: tuple[int, int]) -> tuple[int, int] | None:

@@ -6,13 +6,12 @@ import io
 import pathlib
 import tempfile
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import keras
 
 from geods import errors
-from model.encoders import onnx_encoder
-from model.export import graph
+from model.export import encoder_links, graph
 from model.fusion import lstm
 
 Format = Literal["saved_model", "onnx", "openvino", "litert"]
@@ -51,20 +50,20 @@ def check_libraries(kind: Format) -> None:
 
 def check_exportable(network: keras.Model, kind: Format) -> None:
     """Raises OptionError if a format lacks an operation of a network."""
-    if any(isinstance(layer, onnx_encoder.OnnxEncoder) for layer in network._flatten_layers()):
-        problem = f"--format={kind}: the encoder is an ONNX file, which another library runs, outside of the graph."
-        raise errors.OptionError(problem, "use the run's model.keras, which holds the file, with tools.predict")
+    if kind in ("saved_model", "litert") and encoder_links.of(network):
+        problem = f"--format={kind}: the encoder is an ONNX file, whose operations this format does not have."
+        raise errors.OptionError(problem, "choose onnx or openvino, or use the run's model.keras with tools.predict")
     sequences = [layer for layer in network._flatten_layers() if isinstance(layer, lstm.LstmOverViews)]
     if kind == "litert" and sequences:
         problem = "--format=litert: LiteRT has no loop over a variable number of views, which --fusion=lstm needs."
         raise errors.OptionError(problem, "choose onnx, openvino or saved_model, or train with --fusion=attention")
 
 
-def write(serving: Any, kind: Format, folder: pathlib.Path, half: bool = False) -> pathlib.Path:  # noqa: ANN401
+def write(serving: graph.Serving, kind: Format, folder: pathlib.Path, half: bool = False) -> pathlib.Path:
     """Writes an inference graph.
 
     Args:
-        serving: tf.Module that `graph.frozen` returned.
+        serving: What `graph.frozen` returned.
         kind: The format.
         folder: Where to; it must exist.
         half: With "litert", whether weights are stored as float16.
@@ -78,36 +77,38 @@ def write(serving: Any, kind: Format, folder: pathlib.Path, half: bool = False) 
     return target
 
 
-def _write_saved_model(serving: Any, target: pathlib.Path, half: bool) -> None:  # noqa: ANN401
+def _write_saved_model(serving: graph.Serving, target: pathlib.Path, half: bool) -> None:
     import tensorflow as tf
 
     del half
-    tf.saved_model.save(serving, str(target), signatures=serving.serve)
+    tf.saved_model.save(serving.module, str(target), signatures=serving.module.serve)
 
 
-def _write_onnx(serving: Any, target: pathlib.Path, half: bool) -> None:  # noqa: ANN401
+def _write_onnx(serving: graph.Serving, target: pathlib.Path, half: bool) -> None:
+    import onnx
     import tf2onnx
 
     del half
-    tf2onnx.convert.from_function(
-        serving.serve, input_signature=serving.serve.input_signature, opset=_OPSET, output_path=str(target)
-    )
+    serve = serving.module.serve
+    converted, _ = tf2onnx.convert.from_function(serve, input_signature=serve.input_signature, opset=_OPSET)
+    onnx.save(encoder_links.join_onnx(converted, serving.links), target)
 
 
-def _write_openvino(serving: Any, target: pathlib.Path, half: bool) -> None:  # noqa: ANN401
+def _write_openvino(serving: graph.Serving, target: pathlib.Path, half: bool) -> None:
     import openvino
 
     del half
     with _saved(serving) as folder:
         # And not openvino.convert_model, which reports its use to a server.
         converted = openvino.Core().read_model(folder)
+    names = {*_NAMES, *(name for link in serving.links for name in (link.images, link.features))}
     for port in (*converted.inputs, *converted.outputs):
-        known = [name for name in port.get_names() if name.partition(":")[0] in _NAMES]
+        known = [name for name in port.get_names() if name.partition(":")[0] in names]
         port.get_tensor().set_names({known[0].partition(":")[0]})
-    openvino.save_model(converted, target, compress_to_fp16=False)
+    openvino.save_model(encoder_links.join_openvino(converted, serving.links), target, compress_to_fp16=False)
 
 
-def _write_litert(serving: Any, target: pathlib.Path, half: bool) -> None:  # noqa: ANN401
+def _write_litert(serving: graph.Serving, target: pathlib.Path, half: bool) -> None:
     import tensorflow as tf
 
     with _saved(serving) as folder:
@@ -119,12 +120,12 @@ def _write_litert(serving: Any, target: pathlib.Path, half: bool) -> None:  # no
 
 
 @contextlib.contextmanager
-def _saved(serving: Any) -> Iterator[pathlib.Path]:  # noqa: ANN401
+def _saved(serving: graph.Serving) -> Iterator[pathlib.Path]:
     """Yields a temporary SavedModel of a graph."""
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(serving, folder, signatures=serving.serve)
+        tf.saved_model.save(serving.module, folder, signatures=serving.module.serve)
         yield pathlib.Path(folder)
 
 

@@ -5,19 +5,35 @@ them and failed at their first prediction (TensorFlow 2.21).
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 
 from model.encoders import second_order_pooling
+from model.export import encoder_links
 
 OUTPUTS = ("cells", "coords", "log_probabilities", "probabilities")
 # After 18 steps cells and points of real textures were those of the decomposition, log-probabilities within 6e-5.
 _ITERATIONS = 18
 
 
-def frozen(network: keras.Model, decode: Callable[[Any], Any] | None = None) -> Any:  # noqa: ANN401 - a tf.Module
+@dataclasses.dataclass(frozen=True, eq=False)
+class Serving:
+    """An inference graph.
+
+    Attributes:
+        module: tf.Module with a function `serve`.
+        links: ONNX encoders that are to be joined with it, whose features are further inputs of `serve` and their
+            images further outputs.
+    """
+
+    module: Any
+    links: list[encoder_links.Link]
+
+
+def frozen(network: keras.Model, decode: Callable[[Any], Any] | None = None) -> Serving:
     """Returns the inference graph of a network.
 
     Args:
@@ -26,7 +42,7 @@ def frozen(network: keras.Model, decode: Callable[[Any], Any] | None = None) -> 
             graph takes pixels.
 
     Returns:
-        tf.Module whose function `serve` takes image uint8 `[b, v, h, w, 3]` and view_mask bool `[b, v]`, or with
+        Serving, whose function `serve` takes image uint8 `[b, v, h, w, 3]` and view_mask bool `[b, v]`, or with
         `decode` jpeg string `[b, v]`, where an empty string is no view. It gives coords float32 `[b, 2]` (lat, lon) in
         degrees, cells int32 `[b]`, probabilities and log_probabilities float32 `[b, cells]`.
     """
@@ -40,16 +56,25 @@ def frozen(network: keras.Model, decode: Callable[[Any], Any] | None = None) -> 
         tf.TensorSpec((None, None, *shape[2:]), tf.uint8, name="image"),
         tf.TensorSpec((None, None), tf.bool, name="view_mask"),
     ]
+    links = encoder_links.of(network)
+    signature += [tf.TensorSpec((None, *link.output_shape()), tf.float32, name=link.features) for link in links]
+    names = (*OUTPUTS, *(link.images for link in links))
+
+    def outputs(image: Any, view_mask: Any, *features: Any) -> list[Any]:  # noqa: ANN401 - tensors
+        with encoder_links.cut(links, features) as fed:
+            found = _outputs(network, image, view_mask)
+        return [*found, *(fed[link.images] for link in links)]
+
     with _exportable(network):
-        function = tf.function(lambda image, view_mask: _outputs(network, image, view_mask), input_signature=signature)
+        function = tf.function(outputs, input_signature=signature)
         constant = convert_variables_to_constants_v2(function.get_concrete_function(), lower_control_flow=False)
 
     module = tf.Module()
     if decode is None:
         module.serve = tf.function(
-            lambda image, view_mask: _named(constant(image, view_mask)), autograph=False, input_signature=signature
+            lambda *given: dict(zip(names, constant(*given), strict=True)), autograph=False, input_signature=signature
         )
-        return module
+        return Serving(module, links)
 
     def serve(jpeg: Any) -> dict[str, Any]:  # noqa: ANN401 - a tensor
         present = tf.strings.length(jpeg) > 0
@@ -60,11 +85,12 @@ def frozen(network: keras.Model, decode: Callable[[Any], Any] | None = None) -> 
             tf.reshape(jpeg, [-1]),
             fn_output_signature=tf.TensorSpec(shape[2:], tf.uint8),
         )
-        return _named(constant(tf.reshape(pixels, tf.concat([tf.shape(jpeg), shape[2:]], 0)), present))
+        found = constant(tf.reshape(pixels, tf.concat([tf.shape(jpeg), shape[2:]], 0)), present)
+        return dict(zip(OUTPUTS, found, strict=True))
 
     jpegs = [tf.TensorSpec((None, None), tf.string, name="jpeg")]
     module.serve = tf.function(serve, autograph=False, input_signature=jpegs)
-    return module
+    return Serving(module, links)
 
 
 def _outputs(network: keras.Model, image: Any, view_mask: Any) -> list[Any]:  # noqa: ANN401 - tensors
@@ -75,10 +101,6 @@ def _outputs(network: keras.Model, image: Any, view_mask: Any) -> list[Any]:  # 
     log_probabilities = tf.cast(result["log_probabilities"], tf.float32)
     cells = tf.squeeze(tf.math.top_k(log_probabilities, 1)[1], -1)
     return [cells, result["coords"], log_probabilities, tf.exp(log_probabilities)]
-
-
-def _named(outputs: list[Any]) -> dict[str, Any]:
-    return dict(zip(OUTPUTS, outputs, strict=True))
 
 
 @contextlib.contextmanager

@@ -27,10 +27,10 @@ def backbone(pooling):
     return backbones.Backbone(images, pooled)
 
 
-def network(kind):
+def network(kind, encoder=None):
     """A network of a head or fusion, with weights far from their start."""
     keras.utils.set_random_seed(0)
-    encoder = backbone("moments" if kind == "kernel" else "avg")
+    encoder = encoder or backbone("moments" if kind == "kernel" else "avg")
     shape = encoder.output_shape[1:]
     if kind == "kernel":
         regression = kernel_regression.KernelRegression(PLACES, CELLS, name="kernel")
@@ -107,3 +107,43 @@ def test_a_network_of_mixed_precision_is_exported_in_float32(tmp_path):
     wanted = np.asarray(built(given, training=False)["log_probabilities"])
     got = run(given)["log_probabilities"]
     assert 0 < np.abs(got - wanted).max() < 0.1
+
+
+@pytest.fixture(scope="module")
+def onnx_encoder(tmp_path_factory):
+    """Patches of images of two sizes, by an ONNX file of an older opset."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    make, floats = onnx.helper, onnx.TensorProto.FLOAT
+    kernel = onnx.numpy_helper.from_array(RNG.normal(size=(6, 3, 4, 4)).astype(np.float32), "kernel")
+    unused = onnx.numpy_helper.from_array(np.ones(9, np.float32), "unused")
+    nodes = [
+        make.make_node("Conv", ["image", "kernel"], ["map"], strides=[4, 4]),
+        make.make_node("Relu", ["map"], ["levels"]),
+        make.make_node("Mul", ["unused", "unused"], ["more"]),
+    ]
+    takes = [make.make_tensor_value_info("image", floats, ["n", 3, 16, 24])]
+    gives = [
+        make.make_tensor_value_info("levels", floats, ["n", 6, 4, 6]),
+        make.make_tensor_value_info("more", floats, [9]),
+    ]
+    graph_proto = make.make_graph(nodes, "patches", takes, gives, [kernel, unused])
+    path = tmp_path_factory.mktemp("onnx") / "patches.onnx"
+    onnx.save(make.make_model(graph_proto, opset_imports=[make.make_opsetid("", 13)], ir_version=8), path)
+    spec = backbones.BackboneSpec(
+        f"onnx:{path}", height_px=16, width_px=24, more_heights_px=(8,), pooling="avg", mean="lite"
+    )
+    return backbones.build(spec)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_encoder_of_an_onnx_file_is_written_with_its_network(kind, onnx_encoder, tmp_path):
+    built = network("mean", onnx_encoder)
+    if kind in ("saved_model", "litert"):
+        with pytest.raises(errors.OptionError, match=f"--format={kind}: the encoder is an ONNX file"):
+            formats.check_exportable(built, kind)
+        return
+    path = formats.write(graph.frozen(built), kind, tmp_path)
+    given = batch(3, 2)
+    wanted = built(given, training=False)["log_probabilities"]
+    np.testing.assert_allclose(runners.opened(path)(given)["log_probabilities"], wanted, atol=1e-4)
+    assert b"unused" not in path.read_bytes()
