@@ -56,7 +56,8 @@ def main(settings: Options) -> None:
     words = (f"--most_places={settings.most_places}", "--cache_dir=drawn")
     head = flags.from_flagfile(train_options.TrainOptions, recipe, *words).head
     train, test = Drawn(settings.locations, 1, _BATCH), Drawn(settings.test, 2, _BATCH)
-    split = inputs.Split(train, string_array.Texts.of(()), train.coords, cells.label(*train.coords.T), settings.locations)
+    labels = cells.label(*train.coords.T)
+    split = inputs.Split(train, string_array.Texts.of(()), train.coords, labels, settings.locations)
     spec = backbones.BackboneSpec("mobilenet_v2", "random", "", "moments", 300, 600, more_heights_px=(200,))
     started_s = time.perf_counter()
     classifier = fit.classifier_of(head, "", spec, (train.width,), cells, split)
