@@ -18,7 +18,7 @@ from geods.tree import layouts
 from model.encoders import onnx_files
 from trainers.features import cache_format, joined_cache, runtimes
 from trainers.options import evaluate_options, extract_options, stages, train_options
-from trainers.runs import run_folder
+from trainers.runs import human_guesses, run_folder
 
 _NO_FILE = ("imagenet", "random")
 _HUB = "hub:"
@@ -80,6 +80,8 @@ def check_evaluate(settings: evaluate_options.EvaluateOptions) -> None:
         GeodsError: If there is no such run or checkpoint, or its locations are missing.
     """
     folder, locations = run_folder.check_run(settings.run_dir, settings.checkpoint), settings.locations
+    if settings.humans:
+        human_guesses.read(settings.humans)
     run_folder.model_of(folder, settings.checkpoint)
     data = run_folder.data_of(folder, locations)
     if locations.imagery:

@@ -17,7 +17,7 @@ from geods.geo import partition
 from geods.tree import layouts
 from trainers.evaluation import evaluation, predictor
 from trainers.options import evaluate_options
-from trainers.runs import distance_metrics, predictions, run_folder
+from trainers.runs import distance_metrics, human_guesses, predictions, run_folder
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,16 @@ def test_predictions_are_one_line_a_location_and_agree_with_the_probabilities(ev
     assert len(predictions.read(run, 15)) == len(rows)
 
 
-def test_images_and_cache_give_the_same_figures(evaluated, run_dir, tmp_path):
-    road.program("trainers.evaluate", f"--run_dir={run_dir}", "--from_images", f"--out={tmp_path}")
+def test_images_and_cache_give_the_same_figures_and_people_stand_beside_them(evaluated, run, run_dir, tmp_path):
+    one = predictions.read(run, 15)[2]
+    guess = human_guesses.Guess("a", 1, one.location_id, *one.truth, 9.0, 3, 0.0)
+    human_guesses.append(tmp_path / human_guesses.NAME, guess)
+    humans = f"--humans={tmp_path / human_guesses.NAME}"
+    done = road.program("trainers.evaluate", f"--run_dir={run_dir}", "--from_images", f"--out={tmp_path}", humans)
     metrics = json.loads((tmp_path / run_folder.METRICS).read_text())
+    assert metrics["humans"]["players"]["mean_miles"] == 0
+    assert metrics["humans"]["model"]["mean_km"] == pytest.approx(one.distance_km, rel=0.1)
+    assert "1 played " in done.stdout
     # The cache rounds features to float16.
     assert metrics["mean_miles"] == pytest.approx(evaluated[1]["mean_miles"], rel=0.02)
 

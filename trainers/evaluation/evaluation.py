@@ -23,7 +23,7 @@ from geods.tree import imagery_tree, layouts, named_images, string_array
 from trainers.evaluation import predictor, seen_locations
 from trainers.features import joined_cache
 from trainers.options import evaluate_options, train_options
-from trainers.runs import distance_metrics, prediction_writer, run_folder
+from trainers.runs import distance_metrics, human_guesses, prediction_writer, run_folder
 from trainers.training import folds
 
 # With 30 locations a 95 % interval of the mean is about a third of it to either side (docs/evaluation.md).
@@ -55,6 +55,8 @@ def report(settings: evaluate_options.EvaluateOptions) -> None:
         metrics = evaluate(settings, out)
     print("".join(f"{line}\n" for line in _notes(metrics, settings)), end="")
     print(distance_metrics.table(metrics))
+    if settings.humans:
+        print(f"\n{human_guesses.table(metrics['humans'])}")
     print(f"wrote {out / run_folder.METRICS}, {run_folder.PREDICTIONS} and {run_folder.PROBABILITIES}")
     where = f" --predictions={out}" if settings.out else ""
     program.print_next(f"python -m tools.render --run_dir={settings.run_dir}{where}")
@@ -87,9 +89,13 @@ def evaluate(settings: evaluate_options.EvaluateOptions, out: pathlib.Path) -> d
     with prediction_writer.writing(out, len(chosen.truth), len(model.partition)) as writer:
         guesses = _guess(chosen, model.partition, writer)
         seen = {"seen": chosen.seen} if chosen.seen else {}
+        names = chosen.names
         # The features and their rows are not needed any more, and figures need memory of their own.
         del chosen
         metrics = distance_metrics.evaluate(guesses, model.partition, settings.seed)
+        if settings.humans:
+            found, constant = human_guesses.read(settings.humans), metrics["constant_guess"]["point"]
+            metrics["humans"] = human_guesses.measure(found, names, guesses, constant, model.partition, settings.seed)
         on = urls.with_urls(locations.imagery) or locations.split
         views = {"views": "single"} if is_single else {}
         writer.metrics = {"run": urls.with_urls(settings.run_dir), "on": on, **views, **metrics, **seen}

@@ -37,6 +37,9 @@ class EvaluateOptions:
     run_dir: str = flags.option("runs/run", "Folder that trainers.train wrote.", path="out", unless="out")
     checkpoint: str = flags.option("", stages.CHECKPOINT_HELP)
     out: str = flags.option("", "Folder to write to; the run folder if empty, but not with --imagery.", path="out")
+    humans: str = flags.option(
+        "", "guesses.csv of tools.play: figures of people beside the model's, on what they guessed.", path="in"
+    )
     seed: int = flags.option(0, "Of the random guess and the bootstrap.")
 
     def __post_init__(self) -> None:

@@ -31,7 +31,9 @@ _COLOURS = {
 
 
 class SvgMap:
-    """Cells as SVG paths, y to the south, in whole units of a power of ten of degrees at the centre.
+    """Cells as SVG paths, y to the south, in whole units.
+
+    A unit is a power of ten of degrees at the centre.
 
     Args:
         cells: The partition.

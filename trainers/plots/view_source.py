@@ -1,4 +1,4 @@
-"""Views of the locations that predictions are of, from their tree or the run's dataset.
+"""Views of predicted locations, from their tree or the run's dataset.
 
 source = view_source.open_source("runs/mlp")
 source.views("39.7392,-104.9903")    # list of thumbnails.View, empty if they are not there

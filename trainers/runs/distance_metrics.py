@@ -9,7 +9,7 @@ hand and of the world.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -223,26 +223,37 @@ def _resampled(
 
 def table(metrics: dict[str, Any]) -> str:
     """Returns metrics.json's content as a table to read."""
-    columns = [metrics, metrics["constant_guess"], metrics["random_guess"]]
-    diagonal = f"score, D = {metrics['score_map_diagonal_km']:,.0f} km"
+    what = "images" if metrics.get("views") == "single" else "locations"
+    found = [metrics, metrics["constant_guess"], metrics["random_guess"]]
+    diagonal_km = metrics["score_map_diagonal_km"]
+    lines = columns(f"{metrics['locations']:,} {what}", ("model", "constant", "random"), found, diagonal_km)
+    return "\n".join([*lines, *_interval_lines(metrics["intervals"])])
+
+
+def columns(head: str, names: Sequence[str], found: Sequence[dict[str, Any]], diagonal_km: float) -> list[str]:
+    """Returns the lines of a table with a column for each result of `measure`.
+
+    Args:
+        head: Of the first column.
+        names: Of the others.
+        found: Their figures.
+        diagonal_km: Of the map, for the score.
+    """
     rows: list[tuple[str, list[str]]] = [
-        ("mean miles", [f"{column['mean_miles']:,.1f}" for column in columns]),
-        ("median miles", [f"{column['median_miles']:,.1f}" for column in columns]),
-        ("mean km", [f"{column['mean_km']:,.1f}" for column in columns]),
-        ("median km", [f"{column['median_km']:,.1f}" for column in columns]),
-        ("report's mean miles", [f"{column['report_mean_miles']:,.1f}" for column in columns]),
-        *((f"within {k} km", [f"{column['within_km'][str(k)]:.1%}" for column in columns]) for k in WITHIN_KM),
-        (diagonal, [f"{column['score_map']:,.0f}" for column in columns]),
-        ("score, world", [f"{column['score_world']:,.0f}" for column in columns]),
-        ("top-1 cell", [f"{column['top1_cell']:.1%}" for column in columns]),
-        ("top-5 cells", [f"{column['top5_cell']:.1%}" for column in columns]),
+        ("mean miles", [f"{column['mean_miles']:,.1f}" for column in found]),
+        ("median miles", [f"{column['median_miles']:,.1f}" for column in found]),
+        ("mean km", [f"{column['mean_km']:,.1f}" for column in found]),
+        ("median km", [f"{column['median_km']:,.1f}" for column in found]),
+        ("report's mean miles", [f"{column['report_mean_miles']:,.1f}" for column in found]),
+        *((f"within {k} km", [f"{column['within_km'][str(k)]:.1%}" for column in found]) for k in WITHIN_KM),
+        (f"score, D = {diagonal_km:,.0f} km", [f"{column['score_map']:,.0f}" for column in found]),
+        ("score, world", [f"{column['score_world']:,.0f}" for column in found]),
+        ("top-1 cell", [f"{column['top1_cell']:.1%}" for column in found]),
+        ("top-5 cells", [f"{column['top5_cell']:.1%}" for column in found]),
     ]
     width = max(len(name) for name, _ in rows)
-    what = "images" if metrics.get("views") == "single" else "locations"
-    head = f"{metrics['locations']:,} {what}".ljust(width)
-    lines = [f"{head}  {'model':>10}  {'constant':>10}  {'random':>10}"]
-    lines += [f"{name.ljust(width)}  " + "  ".join(f"{value:>10}" for value in values) for name, values in rows]
-    return "\n".join([*lines, *_interval_lines(metrics["intervals"])])
+    lines = ["  ".join([head.ljust(width), *(f"{name:>10}" for name in names)])]
+    return lines + [f"{name.ljust(width)}  " + "  ".join(f"{value:>10}" for value in values) for name, values in rows]
 
 
 def _interval_lines(limits: dict[str, list[float]]) -> list[str]:
@@ -257,7 +268,7 @@ def _interval_lines(limits: dict[str, list[float]]) -> list[str]:
 def _report_mean_miles(guesses: Guesses, cells: partition.Partition) -> float:
     """Returns the report's metric, over the locations that lie in a cell.
 
-    It is It is NaN if none does.
+    It is NaN if none does.
     """
     inside = guesses.cells >= 0
     if not inside.any():
