@@ -1,4 +1,4 @@
-"""Guesses of people: written line by line, read back, and measured beside a model."""
+"""Guesses of people: written, read back, and measured beside a model."""
 
 import concurrent.futures
 import dataclasses
