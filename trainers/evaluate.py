@@ -17,7 +17,7 @@ from trainers.options import evaluate_options
 
 def main(settings: evaluate_options.EvaluateOptions) -> None:
     """Evaluates one run."""
-    from trainers import preflight
+    from trainers.runs import preflight
 
     preflight.check_evaluate(settings)
     program.import_quietly("tensorflow")

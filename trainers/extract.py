@@ -15,8 +15,8 @@ from trainers.options import extract_options
 
 def main(settings: extract_options.ExtractOptions) -> None:
     """Extracts every split."""
-    from trainers import preflight
     from trainers.features import named_features
+    from trainers.runs import preflight
 
     settings = flags.replace(settings, cache_dir=named_features.cache_dir_of(settings.cache))
     preflight.check_extract(settings)

@@ -19,8 +19,8 @@ from trainers.options import train_options
 
 def main(settings: train_options.TrainOptions) -> None:
     """Trains and saves one run."""
-    from trainers import preflight
     from trainers.features import named_features
+    from trainers.runs import preflight
 
     settings = flags.replace(settings, cache_dir=named_features.find(settings.data))
     preflight.check_train(settings)

@@ -63,7 +63,7 @@ class Link:
         return ops.cast(ops.clip(ops.round(levels), 0, 255) if is_whole else levels, np.dtype(graph.input_type).name)
 
     def from_encoder(self, values: tensors.Tensor) -> tensors.Tensor:
-        """Returns outputs of the encoder as float32 features, as `onnx_graph.Plan.features` does."""
+        """Returns the encoder's outputs as float32 features, as `Plan.features` does."""
         shape, tokens = self.plan.feature_shape, self.plan.tokens
         if self.plan.layout == "nchw":
             values = ops.transpose(values, (0, 2, 3, 1))

@@ -32,13 +32,14 @@ class Measured:
     processor_s: float
 
 
-def run(name: str, words: Sequence[str], log: pathlib.Path) -> Measured:
+def run(name: str, words: Sequence[str], log: pathlib.Path, python: str = sys.executable) -> Measured:
     """Runs `python` with some words and measures it.
 
     Args:
         name: For the table.
         words: What follows the Python interpreter.
         log: File for its output.
+        python: The interpreter, of another environment perhaps.
 
     Raises:
         BenchmarkError: If it fails; its last lines are in the message.
@@ -46,7 +47,7 @@ def run(name: str, words: Sequence[str], log: pathlib.Path) -> Measured:
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb") as output:
         started_s = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *words], stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([python, *words], stdout=output, stderr=subprocess.STDOUT)
         # Not process.wait(), which forgets the memory.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started_s

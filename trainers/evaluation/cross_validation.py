@@ -20,9 +20,8 @@ from geods.cli import flags, program
 from geods.geo import partition
 from geods.remote import urls
 from geods.storage import files, locks
-from trainers.evaluation import joined_folds
 from trainers.options import train_options
-from trainers.runs import distance_metrics, prediction_writer, run_folder
+from trainers.runs import distance_metrics, joined_folds, prediction_writer, run_folder
 
 _DEFAULT_FOLDS = 5
 _PR_SET_PDEATHSIG = 1

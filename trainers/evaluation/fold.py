@@ -12,7 +12,7 @@ from trainers.options import evaluate_options, train_options
 
 def main(settings: train_options.TrainOptions) -> None:
     """Trains, then evaluates on the part that was held out."""
-    from trainers import preflight
+    from trainers.runs import preflight
 
     preflight.check_train(settings)
     program.import_quietly("tensorflow")
