@@ -17,7 +17,7 @@ from geods.dataset import dataset_reader, records, splits
 from geods.input import tf_decoder
 from geods.tree import named_images
 from model.export import runners
-from trainers.evaluation import predictor
+from trainers.evaluation import predictor, predictors
 from trainers.runs import run_folder
 
 # Of log-probabilities: what float32 loses in another order of sums is below 1e-5.
@@ -66,7 +66,7 @@ def read_jpegs(model: predictor.Predictor, images: str, count: int) -> list[list
     return [row["views"]["image"].tolist() for row in rows.as_numpy_iterator()]
 
 
-def licence_of(model: predictor.Predictor) -> str:
+def licence_of(model: predictors.RunPredictor) -> str:
     """Returns the licence of the images of a run's dataset; empty if not known."""
     data = model.options.data
     try:

@@ -1,7 +1,7 @@
 """HTTP server with limits, errors as JSON, and an end that answers first.
 
     server = web.Server(options)            # takes the port, or says why it cannot
-    server.run([("/health", Health), *web.assets({"/": "upload.html"})])
+    server.run([("/health", Health), web.content("/", page, "text/html")])
 
 Tornado, because it closes connections whose headers or body take too long, for which uvicorn has no setting
 (uvicorn.org/settings, Timeouts), and because it needs no other package.
@@ -11,8 +11,6 @@ import asyncio
 import contextlib
 import ipaddress
 import json
-import mimetypes
-import pathlib
 import signal
 import socket
 import sys
@@ -28,7 +26,6 @@ import tornado.web
 from geods import errors
 from trainers.serving import server_options
 
-_ASSETS = pathlib.Path(__file__).parent / "assets"
 # Below the 1,024 files a process may open by default.
 _MOST_CONNECTIONS, _MOST_HEADER_BYTES, _CHUNK_BYTES = 500, 16_384, 65_536
 # Bodies that are being received or answered, in largest requests.
@@ -294,34 +291,34 @@ class _Nothing(Handler):
             self._refuse(Problem(404, problem, _NEXT_STEPS[404]))
 
 
-class Content(Handler):
-    """Handler of a page or another file from memory."""
+class _Content(Handler):
+    """Handler of a page or another text from memory."""
 
-    def initialize(self, content: bytes, content_type: str) -> None:
-        """Takes the file."""
-        self._content, self._type = content, content_type
+    def initialize(self, text: str, content_type: str, policy: str | None) -> None:
+        self._text, self._type, self._policy = text, content_type, policy
 
     def get(self) -> None:
         """Sends it."""
-        self.set_header("Content-Type", self._type)
+        self.set_header("Content-Type", f"{self._type}; charset=UTF-8")
         # Kept by browsers, but asked for each time, which its ETag answers.
         self.set_header("Cache-Control", "no-cache")
-        self.finish(self._content)
+        if self._policy is not None:
+            self.set_header("Content-Security-Policy", self._policy)
+        self.finish(self._text)
 
     head = get
 
 
-def assets(names: Mapping[str, str]) -> list[Route]:
-    """Returns routes of files in the folder of assets.
+def content(path: str, text: str, content_type: str, policy: str | None = None) -> Route:
+    """Returns the route of a text.
 
     Args:
-        names: Name of a file by path.
+        path: Path of the address.
+        text: The page, style or script.
+        content_type: Its media type.
+        policy: Its content security policy, where it is not that of all pages: nothing from elsewhere, nothing inline.
     """
-    kinds = {path: mimetypes.guess_type(name)[0] or "application/octet-stream" for path, name in names.items()}
-    return [
-        (path, Content, {"content": (_ASSETS / name).read_bytes(), "content_type": f"{kinds[path]}; charset=UTF-8"})
-        for path, name in names.items()
-    ]
+    return path, _Content, {"text": text, "content_type": content_type, "policy": policy}
 
 
 def _methods(handler: type[Handler]) -> set[str]:

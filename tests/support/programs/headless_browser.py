@@ -27,8 +27,8 @@ _ARGUMENTS = [
     "--no-first-run",
     "--disable-background-networking",
     "--window-size=1200,800",
-    # Whatever a page asks for by name finds nobody.
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    # Whatever a page asks for by name finds nobody; servers of tests are asked by number.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 _PATIENCE_S = 60
 
@@ -39,13 +39,13 @@ class Browser:
     def __init__(self, url, session):
         self._root = f"{url}/session/{session}"
 
-    def open(self, path):
-        """Opens a file and waits until it has loaded."""
+    def open(self, where):
+        """Opens a file or an address and waits until it has loaded."""
         # A new window shows the browser's own start page, whose requests are not ours.
         self._call("/url", {"url": "about:blank"})
         self.logs("performance")
         self.logs("browser")
-        self._call("/url", {"url": path.as_uri()})
+        self._call("/url", {"url": where if isinstance(where, str) else where.as_uri()})
 
     def run(self, script, *arguments):
         """Returns the result of the body of a JavaScript function."""
@@ -89,6 +89,17 @@ class Browser:
         """Turns the mouse wheel at a place."""
         turn = {"type": "scroll", "x": x, "y": y, "deltaX": 0, "deltaY": delta, "duration": 0}
         self._call("/actions", {"actions": [{"type": "wheel", "id": "wheel", "actions": [turn]}]})
+
+    def choose(self, selector, *paths):
+        """Chooses files in a file input."""
+        found = self._call("/element", {"using": "css selector", "value": selector})
+        (element,) = found.values()
+        self._call(f"/element/{element}/value", {"text": "\n".join(map(str, paths))})
+
+    def resize(self, width, height):
+        """Makes the page as large as a phone's or another screen, in pixels."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 800}
+        self._call("/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})
 
     def prefer(self, scheme):
         """Has the system prefer a "dark" or "light" colour scheme."""

@@ -1,0 +1,62 @@
+"""Serves a run: photographs in, predictions and a page with a map out.
+
+    python -m tools.serve --run_dir=runs/mlp
+    curl -H 'Content-Type: image/jpeg' --data-binary @photograph.jpg http://127.0.0.1:8000/predict
+
+The answer is a line of tools.predict. `-F image=@a.jpg -F image=@b.jpg` sends the views of one location. GET / is a
+page to drop photographs on, /model says what the run is, /map shows its map, /health answers. Requests that come within
+5 ms are predicted together. Photographs are never written to disk. Runs until Ctrl-C or SIGTERM, and first answers what
+it has taken. Only this machine can reach it unless --host says otherwise.
+"""
+
+import dataclasses
+
+from geods import errors
+from geods.cli import flags, program
+from trainers.options import stages
+from trainers.serving import server_options
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(server_options.ServerOptions):
+    """Run to serve, and how much at once."""
+
+    run_dir: str = flags.option("", "Run folder that trainers.train wrote.", path="in")
+    checkpoint: str = flags.option("", stages.CHECKPOINT_HELP)
+    batch_size: int = flags.option(32, "Images the network takes at once, at most.")
+    queue: int = flags.option(64, "Requests that may wait; more are answered with 503.")
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            OptionError: If one is missing or out of range.
+        """
+        super().__post_init__()
+        if not self.run_dir:
+            raise errors.OptionError("--run_dir: is empty.", "name a run folder: --run_dir=RUN")
+        flags.check_at_least(self, 1, ("batch_size", "queue"))
+
+
+def main(options: Options) -> None:
+    """Serves until it is interrupted."""
+    from trainers.runs import run_folder
+
+    run = run_folder.check_run(options.run_dir, options.checkpoint)
+    from trainers.serving import web
+
+    # Before the run is opened, which takes seconds.
+    server = web.Server(options)
+    from trainers.evaluation import predictors
+
+    model = predictors.open_run(run, options.checkpoint)
+    from trainers.serving import locate
+
+    service = locate.Service(model, options.batch_size, options.queue)
+    print(f"{run} at {server.url}; stop it with Ctrl-C", flush=True)
+    server.run(locate.routes(service))
+    service.batcher.close()
+
+
+if __name__ == "__main__":
+    program.run(Options, main)
