@@ -1,4 +1,4 @@
-"""A run behind HTTP: answers, refusals, a flood of bad requests, the page, and the end."""
+"""A run over HTTP: answers, refusals, bad requests, the page, and the end."""
 
 import concurrent.futures
 import contextlib
@@ -48,7 +48,8 @@ def server(run):
         yield process, port
         process.send(signal.SIGINT)
         assert process.wait(30) == 0
-        assert process.stderr == ""
+        # TensorFlow's decoder prints of JPEGs that are damaged and can be read.
+        assert [line for line in process.stderr.splitlines() if not line.startswith("Corrupt JPEG data")] == []
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def form(*files):
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """An upright JPEG, one that is stored turned and of another size, a grey one, and a sphere."""
+    """JPEGs: upright; stored turned, of another size; grey; a sphere."""
     folder = tmp_path_factory.mktemp("photographs")
     turned = Image.Exif()
     turned[0x0112] = 6

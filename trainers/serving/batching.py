@@ -27,7 +27,9 @@ class _Request:
 
 
 class Batcher:
-    """One network for many requests: images are decoded in threads, one more runs the network.
+    """One network for many requests.
+
+    Images are decoded in threads, one more runs the network.
 
     Args:
         predict: From uint8 images `[b, v, h, w, 3]` and their bool mask `[b, v]` to log-probabilities `[b, cells]`

@@ -1,4 +1,4 @@
-"""Predictions over HTTP: the JSON of tools.predict, and a page to send photographs.
+"""Predictions over HTTP, and a page to send photographs.
 
 POST /predict   a JPEG, or the views of one location as multipart/form-data; ?top=5&all_cells=1&map=1
 GET  /          the page          GET /health   whether the server answers

@@ -94,7 +94,7 @@ def _outcome(address: tuple[str, int], content: bytes, then: str, limit_s: float
 
 
 def flood(address: tuple[str, int], count: int, contents: list[bytes], limit_s: float) -> dict[str, int]:
-    """Sends `count` bad requests of all kinds, 16 at once; returns how many of each kind.
+    """Sends bad requests of all kinds, 16 at once; returns the number of each kind.
 
     Args:
         address: Host and port of the server.
