@@ -109,7 +109,7 @@ def lines(run, photographs, place):
 
 
 def same(body, line):
-    """Compares an answer with a line of tools.predict, but for names and the known truth."""
+    """Compares an answer with a line of tools.predict, but for names and truth."""
     found = json.loads(body)
     assert set(line) - set(found) <= {"location", "true_lat_deg", "true_lon_deg", "distance_km", "distance_miles"}
     assert (found["lat_deg"], found["lon_deg"]) == (line["lat_deg"], line["lon_deg"])

@@ -10,7 +10,7 @@ from trainers.serving import batching, web
 
 
 def serve(work, **options):
-    """Runs `work(batcher)`, whose network adds up an image; returns its result and the shapes of the batches."""
+    """Runs `work` on a network of sums; returns its result and the batches."""
     shapes = []
 
     def predict(images, mask):
