@@ -103,7 +103,8 @@ def _results(out: pathlib.Path) -> str:
     from trainers.runs import distance_metrics
 
     metrics = json.loads((out / "run" / "metrics.json").read_text(encoding="utf-8"))
-    return f"{distance_metrics.table(metrics)}\n\nopen {out / 'run' / 'map.html'}"
+    play = f"play against it: python -m tools.play --run_dir={out / 'run'}"
+    return f"{distance_metrics.table(metrics)}\n\nopen {out / 'run' / 'map.html'}\n{play}"
 
 
 if __name__ == "__main__":

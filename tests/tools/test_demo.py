@@ -147,4 +147,5 @@ def test_a_miniature_demo_ends_with_the_table_and_the_map(tmp_path):
     assert "tools.simulated_street_view --port=0" in done.stdout
     last = done.stdout[done.stdout.index("s  in all") :]
     assert "mean miles" in last
-    assert last.rstrip().endswith(f"open {out / 'run' / 'map.html'}")
+    play = f"python -m tools.play --run_dir={out / 'run'}"
+    assert last.rstrip().endswith(f"open {out / 'run' / 'map.html'}\nplay against it: {play}")

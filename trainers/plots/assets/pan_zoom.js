@@ -5,6 +5,7 @@
 const panZoom = ({ svg, world, land, data, onView, onTap, onPoint, extent }) => {
   const $ = (id) => document.getElementById(id);
   let scale = 1, left = 0, top = 0, moved = false;  // screen = scale * units + (left, top), in pixels
+  let fittedTo;
   let size = { width: svg.clientWidth, height: svg.clientHeight };
 
   const toScreen = ([x, y]) => [scale * x + left, scale * y + top];
@@ -33,8 +34,10 @@ const panZoom = ({ svg, world, land, data, onView, onTap, onPoint, extent }) => 
   const fitScale = (box) => Math.min((size.width - 36) / box.width, (size.height - 36) / box.height);
   const corners = [[land.x, land.y], [land.x + land.width, land.y + land.height]];
 
-  function fit(points = [...corners, ...extent()]) {
-    const [xs, ys] = [0, 1].map((i) => points.map((point) => point[i]));
+  // Without points, fits the land and the extent of the page.
+  function fit(points) {
+    fittedTo = points;
+    const [xs, ys] = [0, 1].map((i) => (points ?? [...corners, ...extent()]).map((point) => point[i]));
     const [x, y] = [Math.min(...xs), Math.min(...ys)];
     const box = { width: Math.max(...xs) - x, height: Math.max(...ys) - y };
     const fitted = Math.min(fitScale(box), 60 * fitScale(land));
@@ -53,6 +56,8 @@ const panZoom = ({ svg, world, land, data, onView, onTap, onPoint, extent }) => 
 
   const pressed = new Map();  // where each finger or mouse button that is down is, by its id
   let travelled = 0;
+  // A hand that taps trembles, and a finger more so.
+  const isTap = (event) => travelled < (event.pointerType === "mouse" ? 4 : 10);
   const inMap = (event) => [event.clientX - svg.getBoundingClientRect().x, event.clientY - svg.getBoundingClientRect().y];
   const middle = () => [0, 1].map((i) => [...pressed.values()].reduce((sum, point) => sum + point[i] / pressed.size, 0));
   const spread = () => {
@@ -73,14 +78,13 @@ const panZoom = ({ svg, world, land, data, onView, onTap, onPoint, extent }) => 
     pressed.set(event.pointerId, inMap(event));
     const [dx, dy] = middle().map((value, i) => value - before[i]);
     travelled += Math.hypot(dx, dy) + Math.abs(spread() - wide);
-    // A hand that taps trembles.
-    if (travelled < 4) return;
+    if (isTap(event)) return;
     move(dx, dy, spread() / wide, ...before);
   });
   const release = (event) => {
     if (!pressed.delete(event.pointerId) || pressed.size) return;
     svg.classList.remove("dragged");
-    if (event.type === "pointerup" && travelled < 4) onTap(event);
+    if (event.type === "pointerup" && isTap(event)) onTap(event);
   };
   svg.addEventListener("pointerup", release);
   svg.addEventListener("pointercancel", release);
@@ -107,7 +111,7 @@ const panZoom = ({ svg, world, land, data, onView, onTap, onPoint, extent }) => 
     const before = size;
     size = { width: svg.clientWidth, height: svg.clientHeight };
     if (moved) setView(scale, left + (size.width - before.width) / 2, top + (size.height - before.height) / 2);
-    else fit();
+    else fit(fittedTo);
   }).observe(svg);
   return { fit, inMap, isOutside, toScreen, toUnits, isMoved: () => moved, size: () => size };
 };
