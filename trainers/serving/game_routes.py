@@ -127,7 +127,7 @@ def routes(games: game.Games, title: str) -> list[web.Route]:
         title: Name of the run.
     """
     style, script = svg_map.style_and_script(_PAGE)
-    page = string.Template(_PAGE.readweb.content(encoding="utf-8")).substitute(
+    page = string.Template(_PAGE.read_text(encoding="utf-8")).substitute(
         title=html.escape(title),
         rounds=game.ROUNDS,
         diagonal=f"{games.diagonal_km:,.0f}",
