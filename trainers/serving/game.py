@@ -1,4 +1,4 @@
-"""Games of five rounds, in which a player and a model look for the same locations.
+"""Games of five rounds, in which a player and a model look for locations.
 
     games = game.Games(found, cells, source, "guesses.csv")
     one = games.start()
@@ -100,7 +100,7 @@ class Games:
         return self._games[name]
 
     def rows(self) -> Iterator[int]:
-        """Yields rows of different locations in random order, those shown before at the end."""
+        """Yields rows of different locations at random, those shown before at the end."""
         order, passed = self._rng.permutation(len(self.found)), set[str]()
         for again in (False, True):
             for row in map(int, order):
@@ -118,7 +118,7 @@ class Games:
         return Round(row, [view.heading_deg for view in found], [_plain(view) for view in found], time.monotonic())
 
     def views(self, row: int) -> list[thumbnails.View]:
-        """Returns the views of a location from north on; none if one of them cannot be used."""
+        """Returns the views of a location from north on; none if one cannot be used."""
         try:
             found = self._source.views(self.found.names[row], row)
             for view in found:

@@ -53,7 +53,7 @@ class _Game(_Handler):
     """Handler of GET /games/GAME."""
 
     def get(self, name: str) -> None:
-        """Answers with what was guessed."""
+        """Answers with the rounds that were guessed."""
         one = self.game(name)
         self.reply({"rounds": one.rounds, "results": one.results})
 
@@ -92,7 +92,7 @@ class _Guess(_Handler):
     """Handler of POST /games/GAME/guess."""
 
     def post(self, name: str) -> None:
-        """Takes the guess of a round, and answers; of a round that was guessed, as before."""
+        """Takes the guess of a round; repeats the answer for one that was guessed."""
         one = self.game(name)
         number, point, views_seen = self._guess()
         if number <= len(one.results):

@@ -3,7 +3,9 @@
 import csv
 import json
 import pathlib
+import struct
 
+import drawn_photos
 import numpy as np
 import shapely
 
@@ -62,6 +64,27 @@ def write(folder: pathlib.Path, cells: partition.Partition, entries: list[predic
         for entry in entries:
             rows.writerow([entry.location_id, *entry.truth, *entry.predicted, entry.distance_km, 0])
     return folder
+
+
+def write_with_tree(root: pathlib.Path, count: int) -> list[predictions.Prediction]:
+    """Writes root/run, and root/tree with three views of each of its locations.
+
+    Every image has its position in EXIF and in a comment, as some cameras write it.
+    """
+    cells = island()
+    entries = predict(cells, count)
+    write(root / "run", cells, entries)
+    for number, entry in enumerate(entries):
+        folder = root / "tree" / "0" / entry.location_id
+        folder.mkdir(parents=True)
+        comment = entry.location_id.encode()
+        for heading in (0, 90, 180):
+            gps = drawn_photos.position_tags(*entry.truth)
+            content = drawn_photos.jpeg(10 * number + heading, gps, tags={0x010E: entry.location_id})
+            segment = b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment
+            (folder / f"{heading}_2012-05.jpg").write_bytes(content[:2] + segment + content[2:])
+    (root / "run" / "metrics.json").write_text(json.dumps({"on": str(root / "tree")}), encoding="utf-8")
+    return entries
 
 
 def write_metrics(folder: pathlib.Path, mean_miles: float, constant_miles: float = 769.0) -> pathlib.Path:

@@ -1,9 +1,8 @@
-"""Games: their locations, views, results, and what they write."""
+"""Games: their locations, views, results and file."""
 
 import io
 import json
 
-import drawn_games
 import drawn_runs
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from trainers.serving import game
 @pytest.fixture
 def world(tmp_path):
     """A folder with a run on a tree of seven locations, and its predictions."""
-    return tmp_path, drawn_games.write(tmp_path, 7)
+    return tmp_path, drawn_runs.write_with_tree(tmp_path, 7)
 
 
 def games_of(root, **options):
@@ -102,7 +101,7 @@ def test_locations_whose_images_are_missing_or_damaged_are_passed_over(world):
 
 
 def test_a_tree_of_other_locations_is_refused(world, tmp_path):
-    drawn_games.write(tmp_path / "other", 2)
+    drawn_runs.write_with_tree(tmp_path / "other", 2)
     (other,) = (tmp_path / "other" / "tree").glob("0")
     for number, folder in enumerate(sorted(other.iterdir())):
         folder.rename(other / f"1{number}.5,20.5")
