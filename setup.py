@@ -42,7 +42,8 @@ REQUIREMENTS = [
     "requests>=2.32",
     "scipy>=1.11",
     "shapely>=2.1",
-    "tensorboard>=2.19",
+    # 2.20 imports pkg_resources, which setuptools 82 and newer do not have.
+    "tensorboard>=2.21",
     "tensorflow>=2.19",
     "tensorflow-datasets>=4.9.9",
     # TFDS asks for any version; without a floor, Python 3.10 resolves to 0.5.0 of 2018.
@@ -72,8 +73,9 @@ EXTRAS = {
     "export": ["ai-edge-litert>=2.1", "onnxruntime>=1.20", "openvino>=2025.0", "tf2onnx>=1.17"],
     # The servers tools.serve and tools.play.
     "serve": ["tornado>=6.5"],
-    # Another backend for training and prediction: KERAS_BACKEND=jax.
+    # Other backends for training and prediction: KERAS_BACKEND=jax or torch.
     "jax": ["jax>=0.6"],
+    "torch": ["torch>=2.6"],
     # Encoders named hub:...; it reaches into Keras, so each minor release is tried before it is let in.
     "hub": ["keras-hub>=0.32,<0.33"],
     "dev": [

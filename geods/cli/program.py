@@ -25,8 +25,8 @@ from collections.abc import Callable, Iterator, Sequence
 from absl import app, flags, logging
 
 from geods import errors
+from geods.cli import backend, path_options
 from geods.cli import flags as cli_flags
-from geods.cli import path_options
 from geods.remote import session, urls
 
 # --help lists the flags of the program's own module; without this, absl takes this module for their owner.
@@ -104,17 +104,28 @@ def _interrupt(number: int, frame: types.FrameType | None) -> None:
 def import_quietly(name: str) -> None:
     """Imports a module without the output of its C++ code.
 
-    A program's `main` calls it before it uses TensorFlow.
+    A program's `main` calls it before it uses TensorFlow or Keras, whose backend is checked.
 
     TensorFlow prints seven lines about CPU features and missing GPU drivers before any log level counts, which would
     bury an error of two lines. Only this process's standard error is closed, and only during the import.
+
+    Raises:
+        OptionError: If Keras' backend is none that trains, or is not installed.
     """
+    backend.check_backend()
+    chosen = backend.name()
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
+        if chosen == "torch":
+            # After TensorFlow its import ends the process by a signal (keras/src/backend/__init__.py).
+            importlib.import_module(chosen)
         importlib.import_module(name)
+        if chosen != backend.DEFAULT:
+            # TensorFlow only reads data then; it would take the memory of all GPUs.
+            importlib.import_module("tensorflow").config.set_visible_devices([], "GPU")
     finally:
         os.dup2(kept, 2)
         os.close(kept)

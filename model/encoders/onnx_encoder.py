@@ -125,6 +125,8 @@ def _on_host(function: Callable[[np.ndarray], np.ndarray], values: Any, shape: t
 
         result = jax.ShapeDtypeStruct((values.shape[0], *shape), np.float32)
         return jax.pure_callback(lambda array: function(np.asarray(array)), result, jax.lax.stop_gradient(values))
+    if keras.backend.backend() == "torch":
+        return keras.ops.convert_to_tensor(function(keras.ops.convert_to_numpy(values)))
     import tensorflow as tf
 
     result = tf.stop_gradient(tf.numpy_function(function, [values], tf.float32, stateful=False))

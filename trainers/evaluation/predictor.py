@@ -4,6 +4,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -94,7 +95,7 @@ class Predictor:
             mask, most = np.asarray(batch["view_mask"]), self.options.data.views_per_place
             if most:
                 mask = mask & (np.arange(mask.shape[1]) < most)
-            result = self.network.predict_on_batch({"image": batch["image"], "view_mask": mask})
+            result = self.network.predict_on_batch({"image": np.asarray(batch["image"]), "view_mask": mask})
             yield np.asarray(result["log_probabilities"]), np.asarray(result["coords"], dtype=np.float64)
 
     def predict_features(
@@ -134,9 +135,10 @@ class Predictor:
         at_once = -(-decode.DECODED_AT_ONCE // batch_size)
         for start in range(0, len(everything), at_once):
             numbers = range(start, min(start + at_once, len(everything)))
-            found = [np.asarray(self._classifier(everything[number][0], training=False)) for number in numbers]
-            log_probabilities = np.concatenate(found)
-            yield log_probabilities, np.asarray(self._decoder(log_probabilities), dtype=np.float64)
+            found = [self._classifier(everything[number][0], training=False) for number in numbers]
+            log_probabilities = np.concatenate([keras.ops.convert_to_numpy(piece) for piece in found])
+            points = keras.ops.convert_to_numpy(self._decoder(log_probabilities))
+            yield log_probabilities, points.astype(np.float64)
 
 
 def _joined(pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from geods import errors
+from geods.cli import backend
 from model.encoders import onnx_files, onnx_graph
 
 Runtime = Literal["tensorflow", "openvino"]
@@ -36,6 +37,14 @@ def check_runtime(runtime: Runtime, precision: str = "float32") -> None:
     if runtime == "openvino" and importlib.util.find_spec("openvino") is None:
         problem = "--runtime=openvino: OpenVINO is not installed."
         raise errors.OptionError(problem, 'pip install "geods[openvino]", or --runtime=tensorflow')
+
+
+def check_writes_graphs(runtime: Runtime) -> None:
+    """Raises OptionError if a runtime needs a graph that Keras' backend does not write."""
+    if runtime == "openvino" and backend.name() != backend.DEFAULT:
+        problem = f"--runtime=openvino: it compiles graphs of TensorFlow, and {backend.VARIABLE} is {backend.name()}."
+        step = f"export {backend.VARIABLE}={backend.DEFAULT} for the extraction; every backend trains on its features"
+        raise errors.OptionError(problem, step)
 
 
 def name_of(runtime: Runtime, backbone: str) -> str:
@@ -78,9 +87,22 @@ def compiled(
     if any(isinstance(layer, onnx_encoder.OnnxEncoder) for layer in backbone.layers):
         return lambda images: np.asarray(backbone(images, training=False), np.float32)
     check_runtime(runtime)
+    check_writes_graphs(runtime)
+    if runtime == "tensorflow" and backend.name() != backend.DEFAULT:
+        return traced(backbone)
     if runtime == "tensorflow":
         return _in_tensorflow(_graph(backbone, batch_size))
     return _in_openvino(quantized_path or _graph(backbone, batch_size), batch_size, precision)
+
+
+def traced(backbone: Any) -> Forward:  # noqa: ANN401 - a Keras model
+    """Returns an encoder for batches of any size, run by Keras' backend."""
+    if backend.name() != backend.DEFAULT:
+        return lambda images: np.asarray(backbone.predict_on_batch(np.asarray(images)), np.float32)
+    import tensorflow as tf
+
+    forward = tf.function(lambda images: tf.cast(backbone(images, training=False), tf.float32), autograph=False)
+    return lambda images: forward(images).numpy()
 
 
 def quantized(backbone: Any, batches: Sequence[np.ndarray]) -> tuple[bytes, bytes]:  # noqa: ANN401 - a Keras model

@@ -6,7 +6,6 @@ Every error raised here would be raised later as well, by the same functions; a 
 import dataclasses
 import importlib.util
 import itertools
-import os
 import pathlib
 
 from geods import errors
@@ -32,6 +31,7 @@ def check_extract(settings: extract_options.ExtractOptions) -> None:
     """
     data, runtime, cache = settings.data, settings.runtime, settings.cache
     runtimes.check_runtime(runtime.runtime, runtime.precision)
+    runtimes.check_writes_graphs(runtime.runtime)
     if runtime.decode == "gpu":
         nvimagecodec_decoder.load_decoder()
     _check_encoder(settings.encoder)
@@ -49,7 +49,6 @@ def check_train(settings: train_options.TrainOptions) -> None:
         GeodsError: If the run is finished already, or the data or the encoder are missing.
     """
     data, streaming = settings.data, settings.streaming
-    _check_backend()
     run_folder.check_unfinished(settings.run)
     if settings.cells.partition:
         partition.read(settings.cells.partition)
@@ -88,12 +87,6 @@ def check_evaluate(settings: evaluate_options.EvaluateOptions) -> None:
         layouts.detect(locations.imagery)
     elif not data.folds and not run_folder.is_cached(data, locations):
         dataset_folder.check_built(run_folder.dataset_of(data), data.config, [locations.split])
-
-
-def _check_backend() -> None:
-    """Raises OptionError for a missing backend, without which Keras cannot start."""
-    if os.environ.get("KERAS_BACKEND") == "jax" and importlib.util.find_spec("jax") is None:
-        raise errors.OptionError("KERAS_BACKEND=jax: jax is not installed.", 'pip install "geods[jax]"')
 
 
 def _check_encoder(encoder: stages.EncoderOptions) -> None:

@@ -15,6 +15,7 @@ import tqdm
 from geods import errors
 from geods.input import tf_decoder
 from geods.tree import imagery_tree, jpeg
+from trainers.features import runtimes
 
 # A bar for a handful of views every few seconds would bury everything else.
 _BAR_VIEWS = 500
@@ -34,7 +35,7 @@ class Encoder:
     def __init__(self, backbone: keras.Model, batch_size: int) -> None:
         self.feature_shape = tuple(backbone.output_shape[1:])
         self._size_px, self._batch_size = backbone.input_shape[1:3], batch_size
-        self._forward = tf.function(lambda pixels: backbone(pixels, training=False), autograph=False)
+        self._forward = runtimes.traced(backbone)
 
     def encode(
         self, locations: Sequence[imagery_tree.Location]
@@ -69,7 +70,7 @@ class Encoder:
             # Each new size is traced, which costs seconds: powers of two are few, and at most double the work.
             size = 1 << (len(batch) - 1).bit_length()
             padded = tf.pad(batch, [[0, size - len(batch)], [0, 0], [0, 0], [0, 0]])
-            parts.append(tf.cast(self._forward(padded), tf.float16).numpy()[: len(batch)])
+            parts.append(self._forward(padded)[: len(batch)].astype(np.float16))
         return np.concatenate(parts)
 
 

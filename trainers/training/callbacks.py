@@ -124,7 +124,7 @@ class Validation(keras.callbacks.Callback):
         """Yields log-probabilities `[b, cells]` of as many locations as are decoded."""
         batches: list[np.ndarray] = []
         for batch in _batches_of(self._split.inputs):
-            batches.append(np.asarray(self._predicted(batch[0])))
+            batches.append(np.asarray(self._predicted({name: np.asarray(value) for name, value in batch[0].items()})))
             if sum(map(len, batches)) >= decode.DECODED_AT_ONCE:
                 yield np.concatenate(batches)
                 batches = []
@@ -144,7 +144,7 @@ class Validation(keras.callbacks.Callback):
 
         They follow from log-probabilities `[b, cells]`.
         """
-        points = np.asarray(self._decoder(log_probabilities), dtype=np.float64)
+        points = keras.ops.convert_to_numpy(self._decoder(log_probabilities)).astype(np.float64)
         return points, distance_metrics.top_cells(log_probabilities).astype(np.int32)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -218,7 +218,7 @@ class Board(keras.callbacks.Callback):
             for name, value in (logs or {}).items():
                 group, bare = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
                 tf.summary.scalar(f"{group}/{bare}", value)
-            tf.summary.scalar("learning_rate", float(np.asarray(self.model.optimizer.learning_rate)))
+            tf.summary.scalar("learning_rate", float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)))
             if self._validation and self._validation.improved:
                 picture = figures.to_png(
                     figures.error_map(self._cells, self._validation.coords, self._validation.points)

@@ -71,10 +71,6 @@ def _mirrored(count: int) -> contextlib.AbstractContextManager[object]:
 
 def _data_parallel(count: int) -> contextlib.AbstractContextManager[object]:
     """Returns the scope of a distribution over JAX's devices."""
-    import tensorflow as tf
-
-    # TensorFlow only reads data then; it would take the memory of all GPUs.
-    tf.config.set_visible_devices([], "GPU")
     names = keras.distribution.list_devices()
     step = f"export XLA_FLAGS=--xla_force_host_platform_device_count={count}" if names[0].startswith("cpu") else ""
     _check_count(count, len(names), f"JAX has {{}} ({', '.join(names)})", step)

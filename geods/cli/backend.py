@@ -1,0 +1,49 @@
+"""Keras' backend, checked before Keras starts.
+
+Keras takes it from KERAS_BACKEND, else from its own file keras.json, and raises a traceback where it is missing.
+"""
+
+import difflib
+import importlib.util
+import json
+import os
+import pathlib
+
+from geods import errors
+
+VARIABLE = "KERAS_BACKEND"
+DEFAULT = "tensorflow"
+# Those that compute gradients; Keras 3.15 also has numpy and openvino, which only predict.
+NAMES = (DEFAULT, "jax", "torch")
+
+
+def name() -> str:
+    """Returns the name of the backend that Keras will take."""
+    return _chosen()[0]
+
+
+def check_backend() -> None:
+    """Checks that Keras' backend is one that trains and is installed.
+
+    Raises:
+        OptionError: If it is not.
+    """
+    found, where = _chosen()
+    if found not in NAMES:
+        close = difflib.get_close_matches(found, NAMES, n=1)
+        step = f"export {VARIABLE}={close[0] if close else DEFAULT}"
+        raise errors.OptionError(f"{where}{found}: the networks run on {', '.join(NAMES)}.", step)
+    if importlib.util.find_spec(found) is None:
+        step = f'pip install "geods[{found}]", or export {VARIABLE}={DEFAULT}'
+        raise errors.OptionError(f"{where}{found}: {found} is not installed.", step)
+
+
+def _chosen() -> tuple[str, str]:
+    """Returns the name of the backend and what chose it, as Keras does."""
+    if chosen := os.environ.get(VARIABLE):
+        return chosen, f"{VARIABLE}="
+    path = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras") / "keras.json"
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["backend"]), f"{path}: backend "
+    except (OSError, ValueError, KeyError, TypeError):
+        return DEFAULT, ""
