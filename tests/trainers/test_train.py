@@ -18,7 +18,7 @@ from trainers.runs import run_folder
 def test_a_run_leaves_everything_behind(run_dir):
     for name in (run_folder.FLAGS, run_folder.PARTITION, run_folder.MODEL, run_folder.CHECKPOINT):
         assert (run_dir / name).is_file()
-    assert list((run_dir / run_folder.EVENTS).iterdir())
+    assert list(run_dir.glob(run_folder.EVENTS))
     text = (run_dir / "stdout.txt").read_text()
     assert "trainable parameters" in text
     assert re.search(r"note: \d\d validation locations choose the epoch: below 30 that is mostly chance", text)

@@ -23,7 +23,7 @@ from geods.tree import imagery_tree, layouts, named_images, string_array
 from trainers.evaluation import predictor, seen_locations
 from trainers.features import joined_cache
 from trainers.options import evaluate_options, train_options
-from trainers.runs import distance_metrics, human_guesses, prediction_writer, run_folder
+from trainers.runs import distance_metrics, events, human_guesses, prediction_writer, run_folder
 from trainers.training import folds
 
 # With 30 locations a 95 % interval of the mean is about a third of it to either side (docs/evaluation.md).
@@ -53,6 +53,7 @@ def report(settings: evaluate_options.EvaluateOptions) -> None:
     out = pathlib.Path(settings.out or settings.run_dir)
     with run_folder.claim(out):
         metrics = evaluate(settings, out)
+        events.write_evaluation(out, metrics)
     print("".join(f"{line}\n" for line in _notes(metrics, settings)), end="")
     print(distance_metrics.table(metrics))
     if settings.humans:

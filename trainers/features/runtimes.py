@@ -39,10 +39,11 @@ def check_runtime(runtime: Runtime, precision: str = "float32") -> None:
         raise errors.OptionError(problem, 'pip install "geods[openvino]", or --runtime=tensorflow')
 
 
-def check_writes_graphs(runtime: Runtime) -> None:
-    """Raises OptionError if a runtime needs a graph that Keras' backend does not write."""
-    if runtime == "openvino" and backend.name() != backend.DEFAULT:
-        problem = f"--runtime=openvino: it compiles graphs of TensorFlow, and {backend.VARIABLE} is {backend.name()}."
+def check_writes_graphs(runtime: Runtime, variants: int = 0) -> None:
+    """Raises OptionError if a runtime, or --variants, needs graphs that Keras' backend does not write."""
+    of = "--runtime=openvino" if runtime == "openvino" else f"--variants={variants}" if variants else ""
+    if of and backend.name() != backend.DEFAULT:
+        problem = f"{of}: it needs graphs of TensorFlow, and Keras' backend is {backend.name()}."
         step = f"export {backend.VARIABLE}={backend.DEFAULT} for the extraction; every backend trains on its features"
         raise errors.OptionError(problem, step)
 

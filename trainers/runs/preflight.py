@@ -31,7 +31,7 @@ def check_extract(settings: extract_options.ExtractOptions) -> None:
     """
     data, runtime, cache = settings.data, settings.runtime, settings.cache
     runtimes.check_runtime(runtime.runtime, runtime.precision)
-    runtimes.check_writes_graphs(runtime.runtime)
+    runtimes.check_writes_graphs(runtime.runtime, data.variants)
     if runtime.decode == "gpu":
         nvimagecodec_decoder.load_decoder()
     _check_encoder(settings.encoder)

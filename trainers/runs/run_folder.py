@@ -6,7 +6,7 @@ model.keras          the whole network, from uint8 images to a point
 learned.npz          ids and coordinates of the locations it was trained and validated on
 checkpoints/         the best classifier so far, while training; a whole network a chunk of --schedule=chunked
 unfinished/          until the run is finished: the snapshots that the same command resumes from, and their ticket
-events/              for TensorBoard
+events.out.tfevents.*, projector_config.pbtxt, projector/    for TensorBoard
 metrics.json, predictions.csv, probabilities.npy    written by trainers.evaluate
 calibration.json     written by trainers.calibrate, with calibration.png
 map.html, map.png    written by tools.render
@@ -33,7 +33,10 @@ from trainers.runs import learned_locations
 
 FLAGS, PARTITION, MODEL = "flags.cfg", "partition.geojson", "model.keras"
 CHECKPOINT = "checkpoints/best.keras"
-EVENTS = "events"
+EVENTS = "events.out.tfevents.*"
+PROJECTOR, PROJECTOR_CONFIG = "projector", "projector_config.pbtxt"
+# Events of --follow, a run of its own: its steps are locations.
+FOLLOW = "follow"
 UNFINISHED, _TICKET = "unfinished", "training.json"
 CALIBRATION = "calibration.json"
 METRICS, PREDICTIONS, PROBABILITIES = "metrics.json", "predictions.csv", "probabilities.npy"
@@ -82,8 +85,10 @@ def start(run: train_options.RunOptions, flags: str, cells: partition.Partition,
     for name in _RESULTS:
         (folder / name).unlink(missing_ok=True)
     files.discard(folder / UNFINISHED)
-    for path in (folder / EVENTS, folder / "checkpoints", *folder.glob("member*")):
+    for path in (folder / PROJECTOR, folder / FOLLOW, folder / "checkpoints", *folder.glob("member*")):
         shutil.rmtree(path, ignore_errors=True)
+    for path in (folder / PROJECTOR_CONFIG, *folder.glob(EVENTS)):
+        path.unlink(missing_ok=True)
     partition.write(cells, folder / PARTITION)
     files.write_text(folder / FLAGS, flags)
     if source:

@@ -4,7 +4,7 @@
 
 Each view goes through the frozen encoder once, when it arrives; its features stay in memory (float16, --memory_gb at
 most). While the scraper works, a head trains in rounds: an epoch on all locations so far, a line with the validation
-split's mean miles, a poll of the scraper's journal. That curve (also in RUN/events/follow, over locations) shows
+split's mean miles, a poll of the scraper's journal. That curve (also in RUN/follow, over locations) shows
 whether more images are worth their price. When the scraper is done, a new head trains on all of it with the flags'
 schedule, which takes seconds: the result is that of a training on the whole tree, whatever the order in which its
 images arrived. A head that is trained further while its data grow ends worse than a new one
@@ -23,7 +23,7 @@ from model import geolocator
 from model.encoders import backbones
 from trainers.features import feature_encoder
 from trainers.options import train_options
-from trainers.runs import run_folder
+from trainers.runs import events, run_folder
 from trainers.streaming import collection, encode_files, feature_store, rounds, sources
 from trainers.training import callbacks, fit, inputs
 from trainers.training import cells as training_cells
@@ -49,7 +49,9 @@ class Follower:
             settings.cells.partition or companions.TreeFolder(settings.streaming.imagery).find_partition()
         )
         self._cells = training_cells.finer(settings.cells, whole)
-        self._folder = run_folder.start(run, flags.to_flagfile(flags.with_absolute_paths(settings)), self._cells)
+        written = flags.to_flagfile(flags.with_absolute_paths(settings))
+        self._folder = run_folder.start(run, written, self._cells)
+        events.write_options(self._folder, settings, written)
         data = settings.data
         encoder = encode_files.Encoder(self._backbone, data.batch_size)
         self._gathered = collection.FeatureSplits(settings.streaming, data, self._cells, encoder, run.seed)

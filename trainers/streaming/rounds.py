@@ -13,7 +13,7 @@ import tensorflow as tf
 from geods.dataset import splits
 from geods.geo import partition
 from trainers.options import train_options
-from trainers.runs import run_folder
+from trainers.runs import events, run_folder
 from trainers.streaming import collection
 from trainers.training import callbacks, fit, inputs
 
@@ -45,7 +45,7 @@ class OnlineTraining:
         self._build, self._cells, self._head, self._batch_size, self._folder = build, cells, head, batch_size, folder
         self._optimizer = dataclasses.replace(optimizer, lr_schedule="constant")
         self._count, self._started_s = 0, time.monotonic()
-        self._curve = tf.summary.create_file_writer(str(folder / run_folder.EVENTS / "follow"))
+        self._curve = events.writer(folder / run_folder.FOLLOW, "rounds")
         self.parts: fit.Parts | None = None
 
     def train(self, gathered: collection.FeatureSplits, new: int) -> None:

@@ -1,6 +1,6 @@
 """Keras callbacks of a training.
 
-Stop on NaN, validation in miles, progress, TensorBoard, stall detection.
+Stop on NaN, validation in miles, progress, stall detection.
 """
 
 import math
@@ -13,13 +13,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from geods import errors
 from geods.cli import program
 from geods.geo import partition
 from model import decode, geolocator
-from trainers.plots import figures
 from trainers.runs import distance_metrics, run_folder
 from trainers.training import inputs
 
@@ -199,36 +197,6 @@ class Progress(keras.callbacks.Callback):
             mark = " (best)" if self._validation.improved else f" (best {self._validation.best_miles:,.1f})"
             line += f", validation {logs['val_mean_miles']:,.1f} miles{mark}"
         print(f"{line}, {seconds:,.0f} s, at most {left:,.0f} s left", flush=True)
-
-
-class Board(keras.callbacks.Callback):
-    """Events for TensorBoard.
-
-    Metrics of each epoch, and a map of the errors whenever they improve.
-    """
-
-    def __init__(self, folder: pathlib.Path, cells: partition.Partition, validation: Validation | None) -> None:
-        super().__init__()
-        self._writer = tf.summary.create_file_writer(str(folder / run_folder.EVENTS))
-        self._cells, self._validation = cells, validation
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the logs of the other callbacks."""
-        with self._writer.as_default(step=epoch + 1):
-            for name, value in (logs or {}).items():
-                group, bare = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
-                tf.summary.scalar(f"{group}/{bare}", value)
-            tf.summary.scalar("learning_rate", float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)))
-            if self._validation and self._validation.improved:
-                picture = figures.to_png(
-                    figures.error_map(self._cells, self._validation.coords, self._validation.points)
-                )
-                tf.summary.image("validation/errors", tf.io.decode_png(picture, channels=3)[None])
-        self._writer.flush()
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Closes the events file."""
-        self._writer.close()
 
 
 _CHECK_S = 1.0

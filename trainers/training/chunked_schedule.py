@@ -15,7 +15,7 @@ import tensorflow as tf
 from geods import errors
 from model import geolocator
 from trainers.options import train_options
-from trainers.runs import run_folder
+from trainers.runs import events, run_folder
 from trainers.training import callbacks, inputs, snapshots
 
 
@@ -108,7 +108,7 @@ def fit(
     if train.chunks is None:
         raise errors.OptionError("--schedule=chunked: these inputs cannot be divided.", "use --schedule=plain")
     chunks = -(-train.examples // optimizer.chunk_examples)
-    writer = tf.summary.create_file_writer(str(folder / run_folder.EVENTS))
+    writer = events.writer(folder, "training")
     kept = snapshots.Snapshots(network, None, chunks * optimizer.epochs, snapshot)
     for number, chunk in enumerate(train.chunks(optimizer.chunk_examples)):
         done = max(0, min(optimizer.epochs, kept.epochs - number * optimizer.epochs))

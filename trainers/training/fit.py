@@ -15,8 +15,18 @@ from geods.geo import partition
 from model import decode, geolocator, losses, metrics, optimizers
 from model.encoders import backbones
 from trainers.options import train_options
-from trainers.runs import distance_metrics, learned_locations, run_folder
-from trainers.training import callbacks, chunked_schedule, devices, fitted_heads, inputs, networks, snapshots
+from trainers.runs import distance_metrics, events, learned_locations, run_folder
+from trainers.training import (
+    board,
+    callbacks,
+    chunked_schedule,
+    devices,
+    fitted_heads,
+    inputs,
+    networks,
+    projector,
+    snapshots,
+)
 
 # docs/training.md has the errors with 100, 200 and 400 locations.
 _FEW_TO_TRAIN, _FEW_TO_VALIDATE = 100, 30
@@ -153,9 +163,12 @@ def fit(
     if parts.validation:
         decoder = decoder_of(head, cells)
         measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, optimizer.patience, folder)
+    projector.write(folder, parts.validation or parts.train, cells)
     if head.is_fitted:
         if measured:
-            print(f"validation {measured.measure()['val_mean_miles']:,.1f} mean miles")
+            figures = measured.measure()
+            print(f"validation {figures['val_mean_miles']:,.1f} mean miles")
+            board.Board(folder, cells, measured).write(1, figures, {}, improved=True)
         return None
     if optimizer.schedule == "chunked":
         whole = geolocator.build_geolocator(parts.backbone, parts.classifier, decoder_of(head, cells))
@@ -166,7 +179,8 @@ def fit(
     # and keep what that has measured.
     watchers = [callbacks.StallDetection(data.data_service, data.data_service_wait_s)] if data.data_service else []
     watchers += [callbacks.EpochNumber(parts.train), callbacks.StopOnNaN(), *([measured] if measured else [])]
-    watchers += [callbacks.Progress(optimizer.epochs, measured), callbacks.Board(folder, cells, measured), kept]
+    examples = optimizer.steps_per_epoch * data.batch_size or parts.train.examples
+    watchers += [callbacks.Progress(optimizer.epochs, measured), board.Board(folder, cells, measured, examples), kept]
     if parts.train.forward:
         parts.train.forward(kept.epochs)
     parts.network.fit(
@@ -194,6 +208,7 @@ def save(
     learned = [part for part in (parts.train, parts.validation) if part]
     ids, coords = [part.location_ids for part in learned], [part.coords for part in learned]
     learned_locations.LearnedLocations.joined(ids, coords).write(folder)
+    events.write_end(folder)
     run_folder.finish(folder)
 
 

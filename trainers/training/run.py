@@ -18,7 +18,7 @@ from model import geolocator
 from model.encoders import backbones
 from trainers.features import cache_format, feature_encoder, joined_cache
 from trainers.options import train_options
-from trainers.runs import run_folder
+from trainers.runs import events, run_folder
 from trainers.training import cells, devices, fit, inputs, networks
 
 
@@ -54,6 +54,7 @@ class Training:
         settings, parts = self._settings, self._parts(self._settings.run)
         written = flags.to_flagfile(flags.with_absolute_paths(_with_encoder_of_cache(settings)))
         folder = run_folder.start(settings.run, written, self._cells, parts.train.source)
+        events.write_options(folder, settings, written)
         fit.announce(parts, self._cells)
         measured = self._fit(parts, folder, 0)
         if settings.run.members > 1:

@@ -70,7 +70,7 @@ def test_it_follows_a_scraper_from_before_its_start_to_its_end(followed):
     assert counts == tuple(int(np.sum(names == name)) for name in splits.NAMES)
     assert sum(counts) == scraped_tree.LOCATIONS
     assert "epoch 4/4: loss" in text
-    assert list((followed / "run" / run_folder.EVENTS / "follow").iterdir())
+    assert list((followed / "run" / run_folder.FOLLOW).glob(run_folder.EVENTS))
 
 
 def test_the_result_is_that_of_a_training_on_the_whole_tree(followed, tmp_path, capsys):

@@ -12,7 +12,7 @@ from model.heads import classifiers
 from trainers.features import feature_cache
 from trainers.options import train_options
 from trainers.runs import run_folder
-from trainers.training import callbacks, inputs
+from trainers.training import board, callbacks, inputs
 
 
 @pytest.fixture
@@ -68,17 +68,18 @@ def test_the_best_epoch_is_measured_kept_and_put_back(parts, tmp_path):
 def test_tensorboard_gets_every_figure_and_the_map(parts, tmp_path):
     network, train, validation, cells, decoder = parts
     watcher = callbacks.Validation(network, validation, cells, decoder, patience=9, folder=tmp_path)
-    board = callbacks.Board(tmp_path, cells, watcher)
-    network.fit(train.inputs, epochs=2, verbose=0, callbacks=[watcher, board], shuffle=False)
+    watching = board.Board(tmp_path, cells, watcher, train.examples)
+    network.fit(train.inputs, epochs=2, verbose=0, callbacks=[watcher, watching], shuffle=False)
     tags: dict[str, int] = {}
-    for path in (tmp_path / run_folder.EVENTS).iterdir():
+    for path in tmp_path.glob(run_folder.EVENTS):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
                 tags[value.tag] = tags.get(value.tag, 0) + 1
                 if value.tag == "validation/errors":
                     assert tf.io.decode_png(value.tensor.string_val[2]).shape[2] == 3
-    assert tags["train/loss"] == tags["learning_rate"] == 2
+    assert tags["train/loss"] == tags["learning_rate"] == tags["gradient_norm"] == tags["speed/examples_a_second"] == 2
+    assert 1 <= tags["best/mean_miles"] == tags["validation/errors"] <= 2
     assert {"train/cell_accuracy", "validation/mean_miles", "validation/errors"} <= set(tags)
     assert {f"validation/within_{limit}_km" for limit in (1, 25, 200, 750, 2500)} <= set(tags)
 

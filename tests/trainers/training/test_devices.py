@@ -49,7 +49,7 @@ for folder in folders.split():
 def curves(run_dir) -> dict[str, list[float]]:
     """Returns the figures of all epochs, as TensorBoard shows them."""
     found: dict[str, list[float]] = {}
-    for path in sorted((run_dir / run_folder.EVENTS).glob("*tfevents*")):
+    for path in sorted(run_dir.glob(f"{run_folder.EVENTS}.training")):
         for event in event_file_loader.EventFileLoader(str(path)).Load():
             for value in event.summary.value:
                 if value.tag.startswith(("train/", "validation/")) and value.tag != "validation/errors":
