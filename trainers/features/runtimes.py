@@ -40,7 +40,7 @@ def check_runtime(runtime: Runtime, precision: str = "float32") -> None:
 
 
 def check_writes_graphs(runtime: Runtime, variants: int = 0) -> None:
-    """Raises OptionError if a runtime, or --variants, needs graphs that Keras' backend does not write."""
+    """Raises OptionError if a runtime or --variants needs TensorFlow's graphs."""
     of = "--runtime=openvino" if runtime == "openvino" else f"--variants={variants}" if variants else ""
     if of and backend.name() != backend.DEFAULT:
         problem = f"{of}: it needs graphs of TensorFlow, and Keras' backend is {backend.name()}."

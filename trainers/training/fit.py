@@ -166,9 +166,7 @@ def fit(
     projector.write(folder, parts.validation or parts.train, cells)
     if head.is_fitted:
         if measured:
-            figures = measured.measure()
-            print(f"validation {figures['val_mean_miles']:,.1f} mean miles")
-            board.Board(folder, cells, measured).write(1, figures, {}, improved=True)
+            _write_fitted(measured, cells, folder)
         return None
     if optimizer.schedule == "chunked":
         whole = geolocator.build_geolocator(parts.backbone, parts.classifier, decoder_of(head, cells))
@@ -193,6 +191,13 @@ def fit(
         shuffle=False,
     )
     return measured
+
+
+def _write_fitted(measured: callbacks.Validation, cells: partition.Partition, folder: pathlib.Path) -> None:
+    """Prints the validation of a head fitted in one pass, and writes its events."""
+    figures = measured.measure()
+    print(f"validation {figures['val_mean_miles']:,.1f} mean miles")
+    board.Board(folder, cells, measured).write(1, figures, {}, improved=True)
 
 
 def save(

@@ -47,7 +47,10 @@ def write(folder: pathlib.Path, split: inputs.Split, cells: partition.Partition)
 
 
 def _features(split: inputs.Split) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns features `[n, d]` and truth `[n, 3]` of batches spread over a split; None of images."""
+    """Returns features `[n, d]` and truth `[n, 3]` of a split; None of images.
+
+    They are of batches spread over it.
+    """
     batches: Any = split.inputs
     if not hasattr(batches, "__getitem__") or "features" not in batches[0][0]:
         return None
