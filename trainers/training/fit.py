@@ -15,6 +15,7 @@ from geods.geo import partition
 from model import decode, geolocator, losses, metrics, optimizers
 from model.encoders import backbones
 from trainers.options import train_options
+from trainers.plots import projector
 from trainers.runs import distance_metrics, events, learned_locations, run_folder
 from trainers.training import (
     board,
@@ -24,7 +25,6 @@ from trainers.training import (
     fitted_heads,
     inputs,
     networks,
-    projector,
     snapshots,
 )
 
@@ -163,7 +163,7 @@ def fit(
     if parts.validation:
         decoder = decoder_of(head, cells)
         measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, optimizer.patience, folder)
-    projector.write(folder, parts.validation or parts.train, cells)
+    projector.write(folder, (parts.validation or parts.train).inputs, cells)
     if head.is_fitted:
         if measured:
             _write_fitted(measured, cells, folder)

@@ -8,7 +8,6 @@ import numpy as np
 from geods.geo import partition
 from geods.storage import files
 from trainers.runs import run_folder
-from trainers.training import inputs
 
 # 600 kB as text; the browser itself projects what has more directions before it draws them.
 _LOCATIONS, _DIRECTIONS = 1000, 64
@@ -23,14 +22,13 @@ _CONFIG = """embeddings {{
 """
 
 
-def write(folder: pathlib.Path, split: inputs.Split, cells: partition.Partition) -> None:
+def write(folder: pathlib.Path, batches: Any, cells: partition.Partition) -> None:  # noqa: ANN401 - inputs of a split
     """Writes the features of at most 1,000 locations of a split, if it has any.
 
     Those of all views of an example are averaged, also over a feature map, and projected on 64 random directions, which
-    keeps their distances within about a sixth (Johnson and Lindenstrauss 1984); the browser finds the principal
-    components.
+    changes their distances by 9 % or so (Johnson and Lindenstrauss 1984); the browser finds the principal components.
     """
-    found = _features(split)
+    found = _features(batches)
     if found is None:
         return
     features, truth = found
@@ -39,19 +37,18 @@ def write(folder: pathlib.Path, split: inputs.Split, cells: partition.Partition)
     files.write_text(tensors, "".join("\t".join(f"{value:.5g}" for value in row) + "\n" for row in projected))
     lines = ["location\tcell\tlat_deg\tlon_deg"]
     for lat_deg, lon_deg, cell in truth[:, :3].tolist():
-        name = cells.names[int(cell)] if cells.names and cell >= 0 else int(cell)
+        name = " ".join(cells.names[int(cell)].split()) if cells.names and cell >= 0 else int(cell)
         lines.append(f"{lat_deg:.5f},{lon_deg:.5f}\t{name}\t{lat_deg:.5f}\t{lon_deg:.5f}")
     files.write_text(metadata, "\n".join(lines) + "\n")
     names = {"tensors": tensors.relative_to(folder), "metadata": metadata.relative_to(folder)}
     files.write_text(folder / run_folder.PROJECTOR_CONFIG, _CONFIG.format(**names))
 
 
-def _features(split: inputs.Split) -> tuple[np.ndarray, np.ndarray] | None:
+def _features(batches: Any) -> tuple[np.ndarray, np.ndarray] | None:  # noqa: ANN401 - as above
     """Returns features `[n, d]` and truth `[n, 3]` of a split; None of images.
 
     They are of batches spread over it.
     """
-    batches: Any = split.inputs
     if not hasattr(batches, "__getitem__") or "features" not in batches[0][0]:
         return None
     count = min(len(batches), -(-_LOCATIONS // len(batches[0][1])))
