@@ -9,11 +9,13 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 import bucket_server
+import requests
 import road
 from bucket_server import server, store
 
@@ -72,6 +74,22 @@ def test_the_whole_road_is_the_local_one(store, server, tree_dir, data_dir, cach
     on_other_machines(store, tree_dir)
 
 
+def play(store: str) -> None:
+    """Guesses a location of a run and of a dataset that are in the bucket."""
+    with road.started("tools.play", f"--run_dir={store}/runs/a b", "--port=0") as server:
+        server.wait_to_say("stop with Ctrl-C\n")
+        assert f"of {store}/data; play at" in server.stdout
+        url = re.search(r"http://127\S+:\d+", server.stdout)[0]
+        game = requests.post(f"{url}/games", timeout=60).json()["game"]
+        assert requests.post(f"{url}/games/{game}/open", timeout=60).json()["round"] == 1
+        guess = {"round": 1, "point": [0, 0], "views_seen": 1}
+        assert requests.post(f"{url}/games/{game}/guess", json=guess, timeout=60).ok
+        server.send(signal.SIGINT)
+        assert server.wait(60) == 0
+        assert f"--humans={store}/runs/a b/guesses.csv" in server.stdout
+    assert b"\n" + game[:8].encode() in bucket_server.contents(f"{store}/runs", "guesses.csv")["a b/guesses.csv"]
+
+
 def on_other_machines(store: str, tree_dir: pathlib.Path) -> None:
     """Uses a run on a machine that has none of its files: it knows their URLs."""
     machine = pathlib.Path(os.environ["GEODS_MIRROR"])
@@ -82,6 +100,7 @@ def on_other_machines(store: str, tree_dir: pathlib.Path) -> None:
     assert here == []
     done = road.program("tools.render", f"--run_dir={store}/runs/a b")
     assert f"written    {store}/runs/a b/map.html" in done.stdout
+    play(store)
     image = sorted(tree_dir.rglob("*.jpg"))[0].relative_to(tree_dir)
     shutil.rmtree(machine)
     done = road.program("tools.predict", f"--run_dir={store}/runs/a b", f"{store}/tree/{image}")

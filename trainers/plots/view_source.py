@@ -10,6 +10,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
+from geods import errors
 from geods.dataset import record_files, splits
 from geods.remote import session, urls
 from geods.storage import files
@@ -69,7 +70,7 @@ def open_source(run_dir: str, predictions: str = "", imagery: str = "", data_dir
 
     Raises:
         TreeError: If there is no such tree.
-        RunError: If the run's dataset is missing.
+        RunError: If the run's dataset is missing, or metrics.json damaged.
         DatasetError: If it is damaged.
     """
     on = _evaluated_on(pathlib.Path(predictions or run_dir))
@@ -89,7 +90,11 @@ def open_source(run_dir: str, predictions: str = "", imagery: str = "", data_dir
 def _evaluated_on(folder: pathlib.Path) -> str:
     """Returns the tree or split that predictions are of; "" if it is not known."""
     path = folder / run_folder.METRICS
-    return str(files.parse_json(path.read_bytes()).get("on", "")) if path.is_file() else ""
+    try:
+        return str(files.parse_json(path.read_bytes()).get("on", "")) if path.is_file() else ""
+    except (ValueError, AttributeError) as error:
+        problem = f"{path}: is damaged ({errors.in_short(error)})."
+        raise errors.RunError(problem, "evaluate the run again: python -m trainers.evaluate") from error
 
 
 def _of_record(location_id: str, record: dict[str, list]) -> list[thumbnails.View]:

@@ -152,6 +152,7 @@ HERE = {
     "run is a file": Mistake("trainers.evaluate --run_dir={here}/partition.geojson", "run", "trainers.train"),
     "no image named": Mistake("tools.predict --run_dir={here}/run", "no image or folder", "IMAGE_OR_FOLDER"),
     "run not evaluated": Mistake("tools.render --run_dir={here}", "predictions", "trainers.evaluate"),
+    "game of a run not evaluated": Mistake("tools.play --run_dir={here}", "predictions", "trainers.evaluate"),
     "runs to compare missing": Mistake(
         "tools.render --compare={here}/a,{here}/b --out={here}/c.png", "does not exist", "trainers.evaluate"
     ),

@@ -109,6 +109,13 @@ def test_a_tree_of_other_locations_is_refused(world, tmp_path):
         games_of(world[0], imagery=str(tmp_path / "other" / "tree"))
 
 
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_damaged_figures_are_named(world, content):
+    (world[0] / "run" / "metrics.json").write_text(content)
+    with pytest.raises(errors.RunError, match=r"metrics.json: is damaged(.|\n)*trainers.evaluate"):
+        games_of(world[0])
+
+
 def test_a_file_of_guesses_that_is_none_is_refused_before_the_game(world):
     root, _ = world
     (root / "guesses.csv").write_text("a,b\n1,2\n")
