@@ -63,10 +63,16 @@ def main(options: Options) -> None:
     server.run(game_routes.routes(games, pathlib.Path(options.run_dir).resolve().name))
     if games.guesses:
         print(f"{games.guesses:,} guesses added to {out}")
-        elsewhere = (
-            f" --imagery={options.imagery or source.name} --out={options.predictions}" if options.predictions else ""
-        )
-        program.print_next(f"python -m trainers.evaluate --run_dir={options.run_dir}{elsewhere} --humans={out}")
+        program.print_next(evaluate_command(options, out))
+
+
+def evaluate_command(options: Options, out: pathlib.Path) -> str:
+    """Returns the command that puts the guesses in `out` beside the model's."""
+    from trainers.plots import view_source
+
+    tree, split = view_source.evaluated_on(options.predictions) if options.predictions else ("", "")
+    words = {"run_dir": options.run_dir, "imagery": tree, "split": split, "out": options.predictions, "humans": out}
+    return " ".join(["python -m trainers.evaluate", *(f"--{name}={word}" for name, word in words.items() if word)])
 
 
 if __name__ == "__main__":

@@ -127,6 +127,18 @@ def test_a_run_without_predictions_names_the_command_that_makes_them(world, tmp_
         play.main(play.Options(run_dir=str(tmp_path), port=0))
 
 
+def test_the_next_command_evaluates_on_the_locations_that_were_shown(world, tmp_path):
+    root, _ = world
+    options = play.Options(run_dir="r", predictions=str(root / "run"))
+    command = f"python -m trainers.evaluate --run_dir=r --imagery={root / 'tree'} --out={root / 'run'} --humans=g.csv"
+    assert play.evaluate_command(options, "g.csv") == command
+    (tmp_path / "metrics.json").write_text('{"on": "validation"}')
+    options = play.Options(run_dir="r", predictions=str(tmp_path))
+    assert play.evaluate_command(options, "g.csv").startswith(
+        "python -m trainers.evaluate --run_dir=r --split=validation"
+    )
+
+
 STATE = "return document.body.className === arguments[0]"
 MIDDLE = "const box = document.getElementById('map').getBoundingClientRect();"
 MIDDLE += "return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)]"
@@ -134,49 +146,52 @@ LOADED = "return document.images.length === 3 && [...document.images].every(imag
 ARROW_RIGHT, ENTER, TAB = "\ue014", "\ue007", "\ue004"
 
 
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    with headless_browser.browser(tmp_path_factory.mktemp("profile")) as window:
+        yield window
+
+
 @headless_browser.needs_browser
 @pytest.mark.parametrize("width", [1200, 390])
-def test_a_browser_plays_from_the_first_click_to_the_summary(url, world, tmp_path, width):
+def test_a_browser_plays_from_the_first_click_to_the_summary(page, url, world, width):
     path = world[0] / "run" / "guesses.csv"
     before = len(human_guesses.read(path)) if path.exists() else 0
-    with headless_browser.browser(tmp_path) as page:
-        page.resize(width, 844)
-        page.open(f"{url}/")
-        page.run("document.getElementById('act').click()")
-        for number in range(5):
-            page.until(STATE, "guess")
-            page.until(LOADED)
-            if number % 2:
-                # By keys alone: two views to the right, then a pin left of the middle of the map.
-                page.run("document.activeElement.blur()")
-                page.press(ARROW_RIGHT, "3")
-                pressed = "return [...document.querySelectorAll('#headings button')].map(one => one.ariaPressed)"
-                assert page.run(pressed) == ["false", "false", "true"]
-                page.run("document.getElementById('map').focus()")
-                page.press(ARROW_RIGHT, ENTER, "g")
-            else:
-                place = page.run(MIDDLE)
-                page.drag(place, place)
-                page.until("return !document.getElementById('act').disabled")
-                page.run("document.getElementById('act').click()")
+    page.resize(width, 844)
+    page.open(f"{url}/")
+    page.run("document.getElementById('act').click()")
+    for number in range(5):
+        page.until(STATE, "guess")
+        page.until(LOADED)
+        if number % 2:
+            # By keys alone: two views to the right, then a pin left of the middle of the map.
+            page.run("document.activeElement.blur()")
+            page.press(ARROW_RIGHT, "3")
+            pressed = "return [...document.querySelectorAll('#headings button')].map(one => one.ariaPressed)"
+            assert page.run(pressed) == ["false", "false", "true"]
+            page.run("document.getElementById('map').focus()")
+            page.press(ARROW_RIGHT, ENTER, "g")
+        else:
+            place = page.run(MIDDLE)
+            page.drag(place, place)
+            page.until("return !document.getElementById('act').disabled")
+            page.run("document.getElementById('act').click()")
+        page.until(STATE, "result")
+        assert page.run("return document.querySelectorAll('#marks .mark').length") == 4
+        if number == 2:
+            # A page that is loaded again goes on with its game.
+            page.run("location.reload()")
             page.until(STATE, "result")
-            assert page.run("return document.querySelectorAll('#marks .mark').length") == 4
-            if number == 2:
-                # A page that is loaded again goes on with its game.
-                page.run("location.reload()")
-                page.until(STATE, "result")
-                assert page.run("return document.getElementById('position').textContent") == "Round 3 of 5"
-            assert page.run("return document.documentElement.scrollWidth <= innerWidth")
-            page.press("g")
-        page.until(STATE, "summary")
-        assert page.run("return document.querySelectorAll('#results tbody tr').length") == 5
-        assert all(address.startswith((url, "data:")) for address in page.requested())
-        assert page.logs("browser") == []
-        nameless = "return [...document.querySelectorAll('button, img, [tabindex]')].filter(one =>"
-        nameless += (
-            " !(one.getAttribute('aria-label') || one.textContent.trim() || one.alt || one.id === 'strip')).length"
-        )
-        assert page.run(nameless) == 0
+            assert page.run("return document.getElementById('position').textContent") == "Round 3 of 5"
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        page.press("g")
+    page.until(STATE, "summary")
+    assert page.run("return document.querySelectorAll('#results tbody tr').length") == 5
+    assert all(address.startswith((url, "data:")) for address in page.requested())
+    assert page.logs("browser") == []
+    nameless = "return [...document.querySelectorAll('button, img, [tabindex]')].filter(one =>"
+    nameless += " !(one.getAttribute('aria-label') || one.textContent.trim() || one.alt || one.id === 'strip')).length"
+    assert page.run(nameless) == 0
     found = human_guesses.read(path)[before:]
     assert [one.round for one in found] == [1, 2, 3, 4, 5]
     assert [one.views_seen for one in found] == [1, 3, 1, 3, 1]

@@ -73,28 +73,38 @@ def open_source(run_dir: str, predictions: str = "", imagery: str = "", data_dir
         RunError: If the run's dataset is missing, or metrics.json damaged.
         DatasetError: If it is damaged.
     """
-    on = _evaluated_on(pathlib.Path(predictions or run_dir))
-    parts = [re.split(r"\[", part)[0] for part in on.split("+")]
-    is_split = all(part in splits.NAMES for part in parts)
-    tree = imagery or ("" if is_split or not on else on)
-    if tree:
+    tree, split = evaluated_on(predictions or run_dir)
+    if tree := imagery or tree:
         table = layouts.read(session.local_path(tree))
         rows = {name: row for row, name in enumerate(table.ids)}
         return Source(tree, lambda name, _: [thumbnails.of_file(view) for view in table[rows[name]].views])
     moved = evaluate_options.LocationOptions(data_dir=data_dir, from_images=True)
     data = run_folder.data_of(pathlib.Path(run_dir), moved)
-    records = record_files.LocationRecords(run_folder.dataset_of(data), data.config, parts)
+    records = record_files.LocationRecords(run_folder.dataset_of(data), data.config, _splits_in(split))
     return Source(urls.with_urls(data.data_dir), lambda name, row: _of_record(name, records.find(name, row)))
 
 
-def _evaluated_on(folder: pathlib.Path) -> str:
-    """Returns the tree or split that predictions are of; "" if it is not known."""
-    path = folder / run_folder.METRICS
+def evaluated_on(folder: str) -> tuple[str, str]:
+    """Returns the tree and the split that predictions are of, one of them empty.
+
+    Args:
+        folder: Of the predictions; both are empty if it does not say it.
+
+    Raises:
+        RunError: If its metrics.json is damaged.
+    """
+    path = pathlib.Path(folder, run_folder.METRICS)
     try:
-        return str(files.parse_json(path.read_bytes()).get("on", "")) if path.is_file() else ""
+        on = str(files.parse_json(path.read_bytes()).get("on", "")) if path.is_file() else ""
     except (ValueError, AttributeError) as error:
         problem = f"{path}: is damaged ({errors.in_short(error)})."
         raise errors.RunError(problem, "evaluate the run again: python -m trainers.evaluate") from error
+    return ("", on) if all(name in splits.NAMES for name in _splits_in(on)) else (on, "")
+
+
+def _splits_in(split: str) -> list[str]:
+    """Returns the names in a split such as "train[:10%]+test"."""
+    return [part.partition("[")[0] for part in split.split("+") if part]
 
 
 def _of_record(location_id: str, record: dict[str, list]) -> list[thumbnails.View]:

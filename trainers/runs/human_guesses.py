@@ -143,7 +143,7 @@ def measure(
     rows = [row for row, name in enumerate(names) if name in first]
     if not rows:
         problem = f"none of the {len(found):,} guesses is of these {len(names):,} locations."
-        raise errors.RunError(problem, "evaluate on the locations that were shown: --split or --imagery")
+        raise errors.RunError(problem, "evaluate on those that were shown: --split or --imagery, --views")
     here = {names[row] for row in rows}
     played = [first[names[row]] for row in rows]
     points = np.array([(guess.guessed_lat_deg, guess.guessed_lon_deg) for guess in played])

@@ -160,7 +160,7 @@
     const { lat_deg, lon_deg } = result.truth;
     table(["", "Distance", "Score"], [...Object.keys(WHO).map((name) => ({
       name, cells: [distance(result[name]), number(result[name].score)], best: result[name].score === best,
-    })), { name: "truth", title: "True location", cells: [`${lat_deg.toFixed(3)}, ${lon_deg.toFixed(3)}`, ""] }]);
+    })), { name: "truth", title: "True location", cells: [`${lat_deg.toFixed(2)}, ${lon_deg.toFixed(2)}`, ""] }]);
     const all = Object.keys(WHO).reverse();
     show(...all.flatMap((name) => lines(name, result[name].line)), ...all.map((name) => mark(name, result[name].point)),
       mark("truth", result.truth.point));
