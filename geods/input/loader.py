@@ -1,24 +1,21 @@
-"""Batches of views for custom loops, decoded by the fastest decoder here.
+"""Batches of single views by the fastest decoder here, which may be a GPU.
 
-    batches = loader.ViewBatches(builder, "train", options)
-    for batch in batches:       # an epoch; again for the next
+    for batch in loader.view_batches(builder, "train", options):    # an epoch; again for the next
         batch["image"]          # uint8 [b, h, w, 3]
 
-`simplejpeg` gives the pixels of `tensorflow` to the last bit, from threads that write straight into the batch. With
-`gpu` the bytes are decoded on the GPU and never come back: its pixels differ by a level or two.
+With `gpu` the bytes are decoded on the GPU and never come back: its pixels differ by a level or two. All other decoders
+are those of `pipeline.batches`, with the same pixels to the last bit.
 """
 
 import collections
-import functools
-from collections.abc import Callable, Iterable, Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from geods import errors
-from geods.input import encoded_views, nvimagecodec_decoder, pipeline, simplejpeg_decoder, tf_decoder
+from geods.input import encoded_batches, nvimagecodec_decoder, pipeline, threaded_decoder
 
 Decode = Literal["auto", "tensorflow", "simplejpeg", "gpu"]
 _AHEAD = 2
@@ -38,15 +35,15 @@ def choose(decode: Decode) -> Decode:
         return decode
     if nvimagecodec_decoder.is_available():
         return "gpu"
-    return "simplejpeg" if simplejpeg_decoder.is_installed() else "tensorflow"
+    return "simplejpeg" if threaded_decoder.is_installed() else "tensorflow"
 
 
-class ViewBatches:
-    """The batches of `pipeline.batches` with views="single", decoded ahead.
+def view_batches(
+    builder: tfds.core.DatasetBuilder, split: str, options: pipeline.PipelineOptions, decode: Decode = "auto"
+) -> Iterable[dict[str, Any]]:
+    """Returns the batches of single views, decoded ahead, epoch after epoch.
 
-    Epoch after epoch.
-
-    The pipeline, the threads and the memory of the batches are made once: anew they cost 0.15 s an epoch.
+    Those of `pipeline.batches`, or with other pixels from a GPU.
 
     Args:
         builder: From `open_builder`.
@@ -58,63 +55,35 @@ class ViewBatches:
         DatasetError: If there is no such split.
         OptionError: If the decoder is not there, or options.views is not "single".
     """
+    if options.views != "single":
+        raise errors.OptionError(f"views={options.views!r}: the loader gives single views.", "use pipeline.batches")
+    chosen = choose(decode)
+    if chosen == "gpu":
+        return _GpuBatches(builder, split, options)
+    return pipeline.batches(builder, split, dataclasses.replace(options, decode=chosen))
 
-    def __init__(
-        self,
-        builder: tfds.core.DatasetBuilder,
-        split: str,
-        options: pipeline.PipelineOptions,
-        decode: Decode = "auto",
-    ) -> None:
-        if options.views != "single":
-            raise errors.OptionError(f"views={options.views!r}: the loader gives single views.", "use pipeline.batches")
-        chosen = choose(decode)
-        self._decoder = None if chosen == "tensorflow" else _decoder(chosen, options)
-        read = encoded_views.EncodedViews if self._decoder else pipeline.batches
-        self._rows: Iterable[dict[str, Any]] = read(builder, split, options)
+
+class _GpuBatches:
+    """Batches decoded on the GPU, while earlier ones are used."""
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, options: pipeline.PipelineOptions) -> None:
+        self._rows = encoded_batches.read(builder, split, options).prefetch(_AHEAD)
+        slow = threaded_decoder.ThreadedDecoder(
+            options.height_px, options.width_px, exact_pixels=options.exact_pixels, threads=1
+        )
+        self._decoder = nvimagecodec_decoder.GpuDecoder(options.height_px, options.width_px, slow.decode_one)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yields the batches of an epoch."""
-        if self._decoder is None:
-            yield from self._rows
-        else:
-            yield from _through(self._rows, self._decoder.submit)
-
-    def close(self) -> None:
-        """Ends the threads; without it they end when nobody holds this any more."""
-        if self._decoder is not None:
-            self._decoder.close()
-
-
-def _decoder(
-    chosen: Decode, options: pipeline.PipelineOptions
-) -> "nvimagecodec_decoder.GpuDecoder | simplejpeg_decoder.ThreadedDecoder":
-    """Returns the decoder of a name, with TensorFlow's own for the rest."""
-    slow = functools.partial(_decode_by_tensorflow, options)
-    kind = nvimagecodec_decoder.GpuDecoder if chosen == "gpu" else simplejpeg_decoder.ThreadedDecoder
-    return kind(options.height_px, options.width_px, slow)
-
-
-def _through(rows: Iterable[dict[str, Any]], submit: Callable[[list[bytes]], Any]) -> Iterator[dict[str, Any]]:
-    """Yields rows with their images decoded, and keeps some batches in the decoder."""
-    waiting: collections.deque[tuple[dict[str, Any], Any]] = collections.deque()
-    for row in rows:
-        waiting.append((row, submit(row["image"])))
-        if len(waiting) > _AHEAD:
+        waiting: collections.deque[tuple[dict[str, Any], Any]] = collections.deque()
+        for row in self._rows:
+            waiting.append((row, self._decoder.submit(row["image"].numpy().tolist())))
+            if len(waiting) > _AHEAD:
+                yield _finished(*waiting.popleft())
+        while waiting:
             yield _finished(*waiting.popleft())
-    while waiting:
-        yield _finished(*waiting.popleft())
 
 
 def _finished(row: dict[str, Any], image: Any) -> dict[str, Any]:  # noqa: ANN401 - a future
     """Returns a row with its image as a tensor."""
-    pixels = image.result()
-    if isinstance(pixels, np.ndarray):
-        # On the same memory; tf.convert_to_tensor would copy, which cost a quarter of the images a second.
-        pixels = tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
-    return {**row, "image": pixels}
-
-
-def _decode_by_tensorflow(options: pipeline.PipelineOptions, content: bytes) -> np.ndarray:
-    """Decodes one image as `pipeline.batches` does."""
-    return tf_decoder.decode_image(content, options.height_px, options.width_px).numpy()
+    return {**row, "image": image.result()}

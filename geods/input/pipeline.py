@@ -7,10 +7,12 @@ for batch in pipeline.batches(builder, "train", pipeline.PipelineOptions(height_
     batch["image"]  # uint8 [b, v, 200, 400, 3]
 """
 
-import dataclasses
+import functools
+import os
+import pathlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,63 +20,14 @@ import tensorflow_datasets as tfds
 
 from geods import errors
 from geods.dataset import dataset_reader, records
-from geods.input import data_service, tf_decoder
+from geods.input import data_service, encoded_batches, pipeline_options, tf_decoder, threaded_decoder
 from geods.tree import imagery_tree, jpeg
 
 # Few, so that the images of a last batch are not parsed long before they are decoded.
 _RECORDS_AT_ONCE = 16
 
 
-@dataclasses.dataclass(frozen=True)
-class PipelineOptions:
-    """How images are batched.
-
-    Attributes:
-        height_px: Height the images are resized to.
-        width_px: Width the images are resized to.
-        batch_size: Locations (or views) a batch.
-        views: "all": one row a location with all its views; "single": one row a view.
-        shuffle: Whether to shuffle before decoding; the bytes wait in the buffer, not the pixels.
-        seed: Repeats the order.
-        deterministic: Whether batches come in the same order every time; without it, the fastest comes first.
-        repeat: Whether to start again at the end, for ever.
-        drop_remainder: Whether to leave out a last batch that is not full.
-        skip: Rows (views or locations) to leave out at the start; they are not decoded.
-        service: host:port of a tf.data service whose workers decode, "" to decode here; batches that are not full come
-            where a worker is done, and the order is another every time.
-    """
-
-    height_px: int = 300
-    width_px: int = 600
-    batch_size: int = 64
-    views: Literal["single", "all"] = "all"
-    shuffle: bool = False
-    seed: int = 0
-    deterministic: bool = True
-    repeat: bool = False
-    drop_remainder: bool = False
-    skip: int = 0
-    service: str = ""
-
-    def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            OptionError: If a number is below 1, or `views` is neither "single" nor "all".
-        """
-        for name in ("height_px", "width_px", "batch_size"):
-            if getattr(self, name) < 1:
-                raise errors.OptionError(f"{name}={getattr(self, name)}: must be at least 1.", "give a larger number")
-        if self.views not in ("single", "all"):
-            raise errors.OptionError(f"views={self.views!r}: is not single or all.", "choose one of the two")
-
-
-_ROW_OF_TREE = {
-    "location_id": tf.TensorSpec((), tf.string),
-    "coords": tf.TensorSpec((2,), tf.float64),
-    "path": tf.TensorSpec((None,), tf.string),
-    "heading": tf.TensorSpec((None,), tf.float32),
-}
+PipelineOptions = pipeline_options.PipelineOptions
 
 
 def batches(
@@ -106,35 +59,9 @@ def batches(
     Raises:
         DatasetError: If there is no such split.
     """
-    if serialized is None:
-        at_once = data_service.READ_AT_ONCE if options.service else 0
-        serialized = records.read(builder, split, options.shuffle, options.seed, at_once=at_once)
-    if options.views == "single":
-        rows = _single_views(serialized, options)
-    else:
-        examples = _repeated(serialized.skip(options.skip), options)
-        parsed = examples.map(records.parse_one, num_parallel_calls=tf.data.AUTOTUNE)
-        rows = _all_views(parsed, dataset_reader.most_views(builder, split), options)
     if options.service:
-        rows = data_service.distributed(rows, options.service)
-    return _prefetched(rows, then)
-
-
-def encoded_batches(builder: tfds.core.DatasetBuilder, split: str, options: PipelineOptions) -> tf.data.Dataset:
-    """Reads a split as `batches` does with views="single", without decoding.
-
-    `image` is the bytes of JPEGs, strings `[b]`.
-
-    Args:
-        builder: From `open_builder`.
-        split: Split, or part of one as TFDS writes it.
-        options: How to batch; sizes and `views` do not count.
-
-    Raises:
-        DatasetError: If there is no such split.
-    """
-    rows = _views(records.read(builder, split, options.shuffle, options.seed), options)
-    return rows.batch(options.batch_size, drop_remainder=options.drop_remainder).prefetch(2)
+        return _prefetched(data_service.distributed(_decoded_in_graph(builder, split, options), options.service), then)
+    return _prefetched(_decoded(encoded_batches.read(builder, split, options, serialized), options), then)
 
 
 def tree_batches(
@@ -167,51 +94,84 @@ def tree_batches(
     jpeg.check_none_bad(bad, sum(counts), locations[0].views[0].path.parent, "replace or delete them")
     for line in jpeg.turned_line(turned) + jpeg.panorama_line(panoramas):
         print(line, file=sys.stderr)
-    examples = tf.data.Dataset.from_generator(lambda: map(_row_of, locations), output_signature=_ROW_OF_TREE)
-    examples = examples.apply(tf.data.experimental.assert_cardinality(len(locations)))
+    most_views = max(counts)
+    rows = tf.data.Dataset.from_generator(
+        lambda: (_row_of(place, most_views) for place in locations), output_signature=_columns_of_tree(most_views)
+    ).apply(tf.data.experimental.assert_cardinality(len(locations)))
     if options.shuffle:
-        examples = examples.shuffle(records.SHUFFLE_LOCATIONS, seed=options.seed)
-    examples = examples.map(_read_files, num_parallel_calls=tf.data.AUTOTUNE)
-    rows = _repeated(examples.skip(options.skip), options)
-    return _prefetched(_all_views(rows, max(counts), options), None)
+        rows = rows.shuffle(records.SHUFFLE_LOCATIONS, seed=options.seed)
+    rows = rows.skip(options.skip)
+    rows = (rows.repeat() if options.repeat else rows).batch(options.batch_size, options.drop_remainder)
+    return _prefetched(_decoded(rows, options, _read_file), None)
 
 
-def _row_of(place: imagery_tree.Location) -> dict[str, Any]:
+def _columns_of_tree(views: int) -> dict[str, tf.TensorSpec]:
+    """Returns the types of a location; `image` are paths."""
+    return {
+        "location_id": tf.TensorSpec((), tf.string),
+        "coords": tf.TensorSpec((2,), tf.float64),
+        "image": tf.TensorSpec((views,), tf.string),
+        "heading": tf.TensorSpec((views,), tf.float32),
+        "view_mask": tf.TensorSpec((views,), tf.bool),
+    }
+
+
+def _row_of(place: imagery_tree.Location, most_views: int) -> dict[str, Any]:
     """Returns the columns of a location, one at a time, as a million take 1 GB."""
+    missing = most_views - len(place.views)
     headings = [np.nan if view.heading_deg is None else view.heading_deg for view in place.views]
     return {
         "location_id": place.location_id,
         "coords": np.array([place.lat_deg, place.lon_deg]),
-        "path": [str(view.path) for view in place.views],
-        "heading": np.array(headings, np.float32),
+        "image": [*(os.fsencode(view.path) for view in place.views), *[b""] * missing],
+        "heading": np.array(headings + [0.0] * missing, np.float32),
+        "view_mask": np.arange(most_views) < len(place.views),
     }
 
 
-def _read_files(row: dict[str, Any]) -> dict[str, Any]:
-    """Reads a location's images into the form of a dataset's example."""
-    content = tf.map_fn(tf.io.read_file, row["path"])
-    views = {"image": content, "heading": row["heading"]}
-    return {"location_id": row["location_id"], "coords": row["coords"], "views": views}
+def _read_file(path: bytes) -> bytes:
+    return pathlib.Path(os.fsdecode(path)).read_bytes()
 
 
-def _single_views(serialized: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
-    """Parses records, decodes and batches their views."""
-    rows = _views(serialized, options)
-    rows = rows.map(lambda row: _decode_single(row, options), num_parallel_calls=tf.data.AUTOTUNE)
-    return _batched(rows, options)
+# Batches that are decoded at once: the threads take up the next one while the last images of one are decoded.
+_DECODED_AT_ONCE = 2
 
 
-def _all_views(examples: tf.data.Dataset, most_views: int, options: PipelineOptions) -> tf.data.Dataset:
-    """Decodes and batches locations."""
-    rows = examples.map(lambda row: _decode_all(row, most_views, options), num_parallel_calls=tf.data.AUTOTUNE)
-    return _batched(rows, options)
+def _decoded(
+    rows: tf.data.Dataset, options: PipelineOptions, read: Callable[[bytes], bytes] = bytes
+) -> tf.data.Dataset:
+    """Decodes batches whose `image` is JPEGs, or what `read` makes JPEGs of."""
+    decoder = threaded_decoder.ThreadedDecoder(
+        options.height_px, options.width_px, options.decode, options.exact_pixels, read
+    )
+
+    def decode(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        pixels = tf.numpy_function(decoder.decode, [row["image"]], tf.uint8)
+        return {**row, "image": tf.ensure_shape(pixels, (*row["image"].shape, options.height_px, options.width_px, 3))}
+
+    return _with_order(rows.map(decode, num_parallel_calls=_DECODED_AT_ONCE), options)
 
 
-def _batched(rows: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
-    """Batches rows, in their order if that is asked for."""
+def _with_order(rows: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
+    """Returns batches that come in their order, if that is asked for."""
     settings = tf.data.Options()
     settings.deterministic = options.deterministic
-    return rows.batch(options.batch_size, drop_remainder=options.drop_remainder).with_options(settings)
+    return rows.with_options(settings)
+
+
+def _decoded_in_graph(builder: tfds.core.DatasetBuilder, split: str, options: PipelineOptions) -> tf.data.Dataset:
+    """Reads and decodes by TensorFlow's operations, which other processes can run."""
+    serialized = records.read(builder, split, options.shuffle, options.seed, at_once=data_service.READ_AT_ONCE)
+    if options.views == "single":
+        examples = serialized.batch(_RECORDS_AT_ONCE)
+        rows = examples.map(records.parse_views, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+        decode = functools.partial(_decode_single, options=options)
+    else:
+        rows = serialized.map(records.parse_one, num_parallel_calls=tf.data.AUTOTUNE)
+        decode = functools.partial(_decode_all, most_views=dataset_reader.most_views(builder, split), options=options)
+    rows = rows.skip(options.skip)
+    rows = (rows.repeat() if options.repeat else rows).map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return _with_order(rows.batch(options.batch_size, drop_remainder=options.drop_remainder), options)
 
 
 def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], Any] | None) -> tf.data.Dataset:
@@ -224,33 +184,22 @@ def _prefetched(rows: tf.data.Dataset, then: Callable[[dict[str, tf.Tensor]], An
     return rows.prefetch(2)
 
 
-def _views(serialized: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
-    """Returns a row for each view, with the columns of its location."""
-    examples = serialized.batch(_RECORDS_AT_ONCE)
-    rows = examples.map(records.parse_views, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
-    return _repeated(rows.skip(options.skip), options)
-
-
-def _repeated(rows: tf.data.Dataset, options: PipelineOptions) -> tf.data.Dataset:
-    """Begins again at the end, if that is wanted."""
-    return rows.repeat() if options.repeat else rows
-
-
 def _decode_single(row: dict[str, Any], options: PipelineOptions) -> dict[str, Any]:
     """Decodes the image of one view."""
-    image = tf_decoder.decode_image(row["image"], options.height_px, options.width_px)
-    return with_int32_cell({**row, "image": image})
+    image = tf_decoder.decode_image(row["image"], options.height_px, options.width_px, options.exact_pixels)
+    return _with_int32_cell({**row, "image": image})
 
 
 def _decode_all(row: dict[str, Any], most_views: int, options: PipelineOptions) -> dict[str, Any]:
     """Decodes and pads the views of one location."""
-    image, mask = tf_decoder.decode_views(row["views"]["image"], most_views, options.height_px, options.width_px)
+    size_px = (options.height_px, options.width_px)
+    image, mask = tf_decoder.decode_views(row["views"]["image"], most_views, *size_px, options.exact_pixels)
     heading = row["views"]["heading"]
     padded = tf.ensure_shape(tf.pad(heading, [[0, most_views - tf.shape(heading)[0]]]), (most_views,))
     rest = {key: row[key] for key in row if key in ("location_id", "coords", "cell")}
-    return with_int32_cell({**rest, "image": image, "view_mask": mask, "heading": padded})
+    return _with_int32_cell({**rest, "image": image, "view_mask": mask, "heading": padded})
 
 
-def with_int32_cell(row: dict[str, Any]) -> dict[str, Any]:
+def _with_int32_cell(row: dict[str, Any]) -> dict[str, Any]:
     """Returns a row with its label as int32; TFDS keeps int64."""
-    return {**row, "cell": tf.cast(row["cell"], tf.int32)} if "cell" in row else row
+    return {**row, "cell": tf.cast(row["cell"], tf.int32)}

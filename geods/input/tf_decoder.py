@@ -3,8 +3,11 @@
 The comparison is with Pillow's pixels after ImageOps.exif_transpose.
 """
 
+import functools
+
 import tensorflow as tf
 
+from geods.input import jpeg_scale
 from geods.tree import orientation
 
 # No tensor: one made here would start TensorFlow before trainers/training/devices.py can divide the CPU.
@@ -12,30 +15,64 @@ _EXIF = tuple(b"Exif\0\0")
 _ENTRY_BYTES = 12
 
 
-def decode_image(content: tf.Tensor, height_px: int, width_px: int) -> tf.Tensor:
-    """Decodes a JPEG, turns it upright by its EXIF, resizes it if its size differs.
+def decode_stored(content: tf.Tensor, scale: int = 1) -> tf.Tensor:
+    """Decodes a JPEG as it is stored, made smaller by 1, 2, 4 or 8.
 
     INTEGER_ACCURATE gives Pillow's pixels exactly; TensorFlow's default is a faster transform that is off by up to 8
     levels (tensorflow/tensorflow#11623).
+    """
+    return tf.io.decode_jpeg(content, channels=3, ratio=scale, dct_method="INTEGER_ACCURATE")
+
+
+def decode_image(content: tf.Tensor, height_px: int, width_px: int, exact_pixels: bool = False) -> tf.Tensor:
+    """Decodes a JPEG, turns it upright by its EXIF, resizes it if its size differs.
 
     Args:
         content: Scalar string, the bytes of a JPEG.
         height_px: Height of the result.
         width_px: Width of the result.
+        exact_pixels: Whether photographs of at least four times the size are decoded whole (geods/input/jpeg_scale.py).
 
     Returns:
         uint8 `[height_px, width_px, 3]`, RGB.
     """
-    stored = tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE")
     value = orientation_of(content)
-    pixels = tf.cond(value > orientation.UPRIGHT, lambda: _turned(stored, value), lambda: stored)
-    shape = tf.shape(pixels)
-    same = tf.logical_and(tf.equal(shape[0], height_px), tf.equal(shape[1], width_px))
-    resized = tf.cond(same, lambda: pixels, lambda: _resize(pixels, height_px, width_px))
-    return tf.ensure_shape(resized, (height_px, width_px, 3))
+
+    def whole() -> tf.Tensor:
+        stored = decode_stored(content)
+        pixels = tf.cond(value > orientation.UPRIGHT, lambda: _turned(stored, value), lambda: stored)
+        shape = tf.shape(pixels)
+        same = tf.logical_and(tf.equal(shape[0], height_px), tf.equal(shape[1], width_px))
+        return tf.cond(same, lambda: pixels, lambda: resize(pixels, height_px, width_px, shape[0], shape[1]))
+
+    if exact_pixels:
+        return tf.ensure_shape(whole(), (height_px, width_px, 3))
+    size = (height_px, width_px)
+    wanted = tf.where(tf.reduce_any(value == orientation.TRANSPOSED), size[::-1], size)
+    stored = tf.io.extract_jpeg_shape(content)[:2]
+    halvings = _halvings(stored, wanted)
+    pixels = tf.cond(halvings > 0, lambda: _turned(_reduced(content, stored, wanted, halvings), value), whole)
+    return tf.ensure_shape(pixels, (height_px, width_px, 3))
 
 
-def decode_views(contents: tf.Tensor, views: int, height_px: int, width_px: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _halvings(stored: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """Returns the logarithm to base 2 of `jpeg_scale.denominator`, of sizes `[2]`."""
+    least = [[jpeg_scale.SPARE * number] for number in jpeg_scale.DENOMINATORS] * wanted
+    fits = tf.reduce_all(stored >= tf.maximum(least, jpeg_scale.LEAST_PX), axis=1)
+    return tf.reduce_sum(tf.cast(fits, tf.int32))
+
+
+def _reduced(content: tf.Tensor, stored: tf.Tensor, wanted: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
+    """Decodes a JPEG made smaller, and resizes it; sizes `[2]` are as it is stored."""
+    scales = sorted(jpeg_scale.DENOMINATORS)
+    pixels = tf.switch_case(halvings - 1, [functools.partial(decode_stored, content, scale) for scale in scales])
+    extent = tf.cast(stored, tf.float32) / tf.cast(2**halvings, tf.float32)
+    return resize(pixels, wanted[0], wanted[1], extent[0], extent[1])
+
+
+def decode_views(
+    contents: tf.Tensor, views: int, height_px: int, width_px: int, exact_pixels: bool = False
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes the views of one location and pads them with black ones.
 
     Args:
@@ -43,12 +80,13 @@ def decode_views(contents: tf.Tensor, views: int, height_px: int, width_px: int)
         views: Number of views of the result.
         height_px: Height of the result.
         width_px: Width of the result.
+        exact_pixels: As `decode_image` takes it.
 
     Returns:
         uint8 `[views, height_px, width_px, 3]` and bool `[views]`, true where there is a view.
     """
     pixels = tf.map_fn(
-        lambda content: decode_image(content, height_px, width_px),
+        lambda content: decode_image(content, height_px, width_px, exact_pixels),
         contents,
         fn_output_signature=tf.TensorSpec((height_px, width_px, 3), tf.uint8),
     )
@@ -129,16 +167,39 @@ def _turned(stored: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     return tf.raw_ops.Reverse(tensor=pixels, dims=tf.stack([*reversed_, tf.constant(False)]))
 
 
-def _resize(pixels: tf.Tensor, height_px: int, width_px: int) -> tf.Tensor:
-    """Resizes uint8 `[h, w, 3]` with a triangle filter that averages when it shrinks.
+def resize(
+    pixels: tf.Tensor,
+    height_px: int | tf.Tensor,
+    width_px: int | tf.Tensor,
+    rows: float | tf.Tensor,
+    columns: float | tf.Tensor,
+) -> tf.Tensor:
+    """Resizes uint8 `[h, w, 3]` by a triangle filter that averages as it shrinks.
 
     Where nothing shrinks, the filter without averaging is the same one and takes a third of the time.
+
+    Args:
+        pixels: The image.
+        height_px: Height of the result.
+        width_px: Width of the result.
+        rows: How many of its rows are image; the last row of an image made smaller by libjpeg may be so in part.
+        columns: How many of its columns.
     """
+    size = tf.stack([height_px, width_px])
+    extent = tf.cast(tf.stack([rows, columns]), tf.float32)
     shape = tf.shape(pixels)
-    shrinks = tf.logical_or(shape[0] > height_px, shape[1] > width_px)
+    shrinks = tf.reduce_any(shape[:2] > size)
+    # What tf.image.resize does, but for the extent.
     resized = tf.cond(
         shrinks,
-        lambda: tf.image.resize(pixels, (height_px, width_px), method="bilinear", antialias=True),
-        lambda: tf.image.resize(pixels, (height_px, width_px), method="bilinear"),
+        lambda: tf.raw_ops.ScaleAndTranslate(
+            images=pixels[tf.newaxis],
+            size=size,
+            scale=tf.cast(size, tf.float32) / extent,
+            translation=tf.zeros(2),
+            kernel_type="triangle",
+            antialias=True,
+        )[0],
+        lambda: tf.image.resize(pixels, size, method="bilinear"),
     )
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)

@@ -28,7 +28,7 @@ class Ours(checks.Pass):
 
     def __init__(self, data_dir: str, height_px: int, width_px: int, decode: loader.Decode) -> None:
         options = pipeline.PipelineOptions(height_px, width_px, batch_size=checks.BATCH, views="single")
-        self._batches = loader.ViewBatches(dataset_reader.open_builder(data_dir, "random"), "train", options, decode)
+        self._batches = loader.view_batches(dataset_reader.open_builder(data_dir, "random"), "train", options, decode)
 
     def batches(self) -> Iterator[tuple[Any, Any]]:
         """Yields (images, labels)."""

@@ -3,7 +3,6 @@
 A frozen encoder over them in order, from any row on.
 """
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
@@ -54,14 +53,13 @@ class ImageFeatures:
         height_px, width_px = self.encoder.height_px, self.encoder.width_px
         rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=position[1])
         part = dataset_reader.part_from(self.builder, split, position[0])
-        with contextlib.closing(loader.ViewBatches(self.builder, part, rows, self.runtime.decode)) as batches:
-            for batch in batches:
-                count = len(batch["image"])
-                images = _padded(batch["image"], size)
-                if variant:
-                    images = self._changed(images, draws(self.seed, variant, row, size))
-                yield self.forward(images)[:count]
-                row += size
+        for batch in loader.view_batches(self.builder, part, rows, self.runtime.decode):
+            count = len(batch["image"])
+            images = _padded(batch["image"], size)
+            if variant:
+                images = self._changed(images, draws(self.seed, variant, row, size))
+            yield self.forward(images)[:count]
+            row += size
 
     @functools.cached_property
     def _changed(self) -> Callable[[Any, np.ndarray], Any]:

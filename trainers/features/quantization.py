@@ -10,7 +10,6 @@ The range of each layer's values is measured on images, and sets its step of 1/2
 the encoder is kept, and every split and every later run computes with the same.
 """
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -95,7 +94,7 @@ def calibrate(
 
 def _images(
     size_px: tuple[int, int],
-    decode: Any,  # noqa: ANN401 - as loader.ViewBatches takes it
+    decode: Any,  # noqa: ANN401 - as loader.view_batches takes it
     builder: Any,  # noqa: ANN401 - TFDS' own
     split: str,
 ) -> np.ndarray:
@@ -104,8 +103,7 @@ def _images(
     Records are shuffled, so they are from everywhere.
     """
     views = pipeline.PipelineOptions(*size_px, batch_size=_IMAGES, views="single")
-    with contextlib.closing(loader.ViewBatches(builder, split, views, decode)) as batches:
-        return np.array(next(iter(batches))["image"])
+    return np.array(next(iter(loader.view_batches(builder, split, views, decode)))["image"])
 
 
 def _is_made(folder: pathlib.Path, made_of: cache_format.CacheKey) -> bool:

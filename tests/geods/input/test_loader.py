@@ -18,7 +18,7 @@ from PIL import Image
 
 from geods import errors
 from geods.dataset import dataset_reader
-from geods.input import loader, nvimagecodec_decoder, pipeline, simplejpeg_decoder, tf_decoder
+from geods.input import loader, nvimagecodec_decoder, pipeline, tf_decoder, threaded_decoder
 
 SHARED = checkout.SHARED / "data" / "us_street_view"
 OPTIONS = pipeline.PipelineOptions(height_px=40, width_px=60, batch_size=7, views="single")
@@ -37,7 +37,7 @@ def slow(content: bytes) -> np.ndarray:
 def on_the_cpu(contents: list[bytes]) -> list[np.ndarray | None]:
     """Stands in for the GPU: DLPack arrays, None for images it cannot decode."""
     # As on a GPU, each begins at a round address; TensorFlow aborts on tensors that do not.
-    pool, found = simplejpeg_decoder.BufferPool(), []
+    pool, found = threaded_decoder.BufferPool(), []
     for content in contents:
         image = Image.open(io.BytesIO(content))
         found.append(pool.take((image.height, image.width, 3)) if image.mode == "RGB" else None)
@@ -49,8 +49,8 @@ def on_the_cpu(contents: list[bytes]) -> list[np.ndarray | None]:
 @pytest.mark.parametrize("changed", [{}, {"skip": 5}, {"shuffle": True, "seed": 3}, {"drop_remainder": True}])
 def test_simplejpeg_gives_the_batches_of_tensorflow(builder, changed):
     options = dataclasses.replace(OPTIONS, **changed)
-    theirs = list(loader.ViewBatches(builder, "train", options, "tensorflow"))
-    ours = list(loader.ViewBatches(builder, "train", options, "simplejpeg"))
+    theirs = list(loader.view_batches(builder, "train", options, "tensorflow"))
+    ours = list(loader.view_batches(builder, "train", options, "simplejpeg"))
     assert len(ours) == len(theirs) > 10
     for mine, other in zip(ours, theirs, strict=True):
         assert mine.keys() == other.keys()
@@ -63,7 +63,7 @@ def test_simplejpeg_gives_the_batches_of_tensorflow(builder, changed):
 def test_a_part_of_a_split_begins_again_for_ever(builder, shuffle):
     options = dataclasses.replace(OPTIONS, repeat=True, skip=2, shuffle=shuffle, seed=1)
     theirs, ours = (
-        itertools.islice(loader.ViewBatches(builder, "train[3:9]", options, decode), 8)
+        itertools.islice(loader.view_batches(builder, "train[3:9]", options, decode), 8)
         for decode in ("tensorflow", "simplejpeg")
     )
     for mine, other in zip(ours, theirs, strict=True):
@@ -80,9 +80,10 @@ def test_a_damaged_shard_is_an_error_of_any_decoder(builder, tmp_path):
     shard.write_bytes(content)
     damaged = tfds.builder_from_directory(folder)
     with pytest.raises(tf.errors.DataLossError):
-        list(loader.ViewBatches(damaged, "train", OPTIONS, "tensorflow"))
+        list(pipeline.batches(damaged, "train", dataclasses.replace(OPTIONS, shuffle=True)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"{shard.name}: the record at byte"):
+        list(pipeline.batches(damaged, "train", OPTIONS))
     for read in (
-        lambda: list(loader.ViewBatches(damaged, "train", OPTIONS, "simplejpeg")),
         # By these every program begins, before TensorFlow reads anything.
         lambda: dataset_reader.index(damaged, "train"),
         lambda: dataset_reader.most_views(damaged, "train"),
@@ -94,16 +95,15 @@ def test_a_damaged_shard_is_an_error_of_any_decoder(builder, tmp_path):
 
 @pytest.mark.parametrize("decode", ["tensorflow", "simplejpeg"])
 def test_an_epoch_left_early_does_not_change_the_next(builder, decode):
-    batches = loader.ViewBatches(builder, "train", OPTIONS, decode)
+    batches = loader.view_batches(builder, "train", OPTIONS, decode)
     first = next(iter(batches))["image"].numpy()
     names = [np.concatenate([batch["location_id"] for batch in batches]).tolist() for _ in range(2)]
     assert names[0] == names[1]
     assert np.array_equal(next(iter(batches))["image"], first)
-    batches.close()
 
 
 def test_batches_stay_as_they_were_while_later_ones_are_decoded(builder):
-    kept = [(batch["image"], batch["image"].numpy().copy()) for batch in loader.ViewBatches(builder, "train", OPTIONS)]
+    kept = [(batch["image"], batch["image"].numpy().copy()) for batch in loader.view_batches(builder, "train", OPTIONS)]
     assert all(np.array_equal(tensor, copy) for tensor, copy in kept)
 
 
@@ -112,7 +112,7 @@ def test_a_loop_that_ends_early_leaves_no_thread(builder):
         "import sys; from geods.dataset import dataset_reader; from geods.input import loader, pipeline; "
         "b = dataset_reader.open_builder(sys.argv[1], 'random'); "
         "o = pipeline.PipelineOptions(40, 60, batch_size=4, views='single'); "
-        "print(next(iter(loader.ViewBatches(b, 'train', o, 'simplejpeg')))['image'].shape)"
+        "print(next(iter(loader.view_batches(b, 'train', o, 'simplejpeg')))['image'].shape)"
     )
     folder = builder.data_path.parent.parent.parent
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, timeout=120, cwd=road.REPO)
@@ -139,14 +139,14 @@ def of_every_kind() -> list[bytes]:
 
 def test_what_simplejpeg_refuses_is_decoded_by_tensorflow():
     contents = of_every_kind()
-    decoder = simplejpeg_decoder.ThreadedDecoder(40, 60, slow)
+    decoder = threaded_decoder.ThreadedDecoder(40, 60)
     pixels = decoder.submit(contents).result()
     decoder.close()
     assert np.array_equal(pixels, [slow(content) for content in contents])
 
 
 def test_what_nobody_can_decode_is_an_error():
-    decoder = simplejpeg_decoder.ThreadedDecoder(40, 60, slow)
+    decoder = threaded_decoder.ThreadedDecoder(40, 60)
     waiting = decoder.submit([*of_every_kind(), b"no JPEG"])
     with pytest.raises(tf.errors.InvalidArgumentError):
         waiting.result()
@@ -159,7 +159,7 @@ def test_real_photographs_have_the_pixels_of_pillow():
     pillow = [np.asarray(Image.open(io.BytesIO(content))) for content in contents]
     for size in {image.shape for image in pillow}:
         chosen = [number for number, image in enumerate(pillow) if image.shape == size]
-        decoder = simplejpeg_decoder.ThreadedDecoder(*size[:2], lambda content: pytest.fail("it fell back"))
+        decoder = threaded_decoder.ThreadedDecoder(*size[:2], "simplejpeg")
         pixels = decoder.submit([contents[number] for number in chosen]).result()
         assert np.array_equal(pixels, [pillow[number] for number in chosen])
         decoder.close()
@@ -183,12 +183,12 @@ def test_without_a_gpu_auto_takes_the_threads_and_gpu_is_refused(builder):
     with pytest.raises(errors.OptionError, match=r"--decode=gpu: (.|\n)*--decode=auto"):
         loader.choose("gpu")
     with pytest.raises(errors.OptionError, match="--decode=gpu"):
-        loader.ViewBatches(builder, "train", OPTIONS, "gpu")
+        loader.view_batches(builder, "train", OPTIONS, "gpu")
 
 
 def test_all_views_at_once_are_refused(builder):
     with pytest.raises(errors.OptionError, match=r"views='all'(.|\n)*pipeline.batches"):
-        loader.ViewBatches(builder, "train", dataclasses.replace(OPTIONS, views="all"))
+        loader.view_batches(builder, "train", dataclasses.replace(OPTIONS, views="all"))
 
 
 def test_without_simplejpeg_auto_takes_tensorflow_and_simplejpeg_is_refused(monkeypatch):
@@ -196,4 +196,4 @@ def test_without_simplejpeg_auto_takes_tensorflow_and_simplejpeg_is_refused(monk
     monkeypatch.setitem(sys.modules, "simplejpeg", None)
     assert loader.choose("auto") in ("tensorflow", "gpu")
     with pytest.raises(errors.OptionError, match=r'pip install "geods\[fast\]"'):
-        simplejpeg_decoder.ThreadedDecoder(4, 4, slow)
+        threaded_decoder.ThreadedDecoder(4, 4, "simplejpeg")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from geods.input import nvimagecodec_decoder, simplejpeg_decoder, tf_decoder
+from geods.input import nvimagecodec_decoder, tf_decoder, threaded_decoder
 from geods.tree import orientation
 
 in_graph = tf.function(tf_decoder.orientation_of, input_signature=[tf.TensorSpec((), tf.string)])
@@ -41,9 +41,10 @@ def test_every_decoder_gives_the_pixels_that_a_viewer_shows(value):
     np.testing.assert_array_equal(orientation.turned(tf.constant(as_stored), value), upright)
     for size in ((height_px, width_px), (width_px, height_px)):
         slow = by_tensorflow(content, *size)
-        threaded = simplejpeg_decoder.ThreadedDecoder(*size, lambda each, size=size: by_tensorflow(each, *size))
-        np.testing.assert_array_equal(threaded.submit([content]).result()[0], slow)
-        threaded.close()
+        for library in ("simplejpeg", "tensorflow"):
+            threaded = threaded_decoder.ThreadedDecoder(*size, library)
+            np.testing.assert_array_equal(threaded.decode_one(content), slow)
+            threaded.close()
     gpu = nvimagecodec_decoder.GpuDecoder(
         height_px, width_px, lambda each: None, lambda contents: [tf.constant(as_stored) for _ in contents]
     )

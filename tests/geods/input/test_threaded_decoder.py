@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from geods.input import simplejpeg_decoder
+from geods.input import threaded_decoder
 
 
 def address(array: np.ndarray) -> int:
@@ -14,7 +14,7 @@ def address(array: np.ndarray) -> int:
 
 
 def test_memory_comes_back_when_the_last_view_is_gone():
-    pool = simplejpeg_decoder.BufferPool()
+    pool = threaded_decoder.BufferPool()
     first = pool.take((4, 8, 3))
     where, part = address(first), first[2:, :, 1]
     del first
@@ -28,7 +28,7 @@ def test_memory_comes_back_when_the_last_view_is_gone():
 
 
 def test_another_size_has_other_memory():
-    pool = simplejpeg_decoder.BufferPool()
+    pool = threaded_decoder.BufferPool()
     where = address(pool.take((2, 2)))
     gc.collect()
     assert pool.take((3, 3)).shape == (3, 3)
@@ -39,7 +39,7 @@ def test_another_size_has_other_memory():
 def test_a_tensor_on_the_memory_keeps_it():
     import tensorflow as tf
 
-    pool = simplejpeg_decoder.BufferPool()
+    pool = threaded_decoder.BufferPool()
     array = pool.take((2, 3))
     array[:] = 5
     tensor = tf.experimental.dlpack.from_dlpack(array.__dlpack__())
@@ -54,7 +54,7 @@ def test_a_tensor_on_the_memory_keeps_it():
 
 
 def test_threads_never_share_a_buffer():
-    pool, wrong = simplejpeg_decoder.BufferPool(), []
+    pool, wrong = threaded_decoder.BufferPool(), []
 
     def work(number: int) -> None:
         for _ in range(200):
