@@ -9,7 +9,6 @@ for batch in pipeline.batches(builder, "train", pipeline.PipelineOptions(height_
 
 import functools
 import os
-import pathlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -102,7 +101,7 @@ def tree_batches(
         rows = rows.shuffle(records.SHUFFLE_LOCATIONS, seed=options.seed)
     rows = rows.skip(options.skip)
     rows = (rows.repeat() if options.repeat else rows).batch(options.batch_size, options.drop_remainder)
-    return _prefetched(_decoded(rows, options, _read_file), None)
+    return _prefetched(_decoded(rows, options, threaded_decoder.read_file), None)
 
 
 def _columns_of_tree(views: int) -> dict[str, tf.TensorSpec]:
@@ -127,10 +126,6 @@ def _row_of(place: imagery_tree.Location, most_views: int) -> dict[str, Any]:
         "heading": np.array(headings + [0.0] * missing, np.float32),
         "view_mask": np.arange(most_views) < len(place.views),
     }
-
-
-def _read_file(path: bytes) -> bytes:
-    return pathlib.Path(os.fsdecode(path)).read_bytes()
 
 
 # Batches that are decoded at once: the threads take up the next one while the last images of one are decoded.

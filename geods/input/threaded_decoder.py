@@ -24,6 +24,7 @@ import importlib.util
 import math
 import mmap
 import os
+import pathlib
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -57,6 +58,11 @@ class Waiting:
 def is_installed() -> bool:
     """Returns whether simplejpeg is there."""
     return importlib.util.find_spec("simplejpeg") is not None
+
+
+def read_file(path: bytes) -> bytes:
+    """Returns the content of a file, for the `read` of a decoder of paths."""
+    return pathlib.Path(os.fsdecode(path)).read_bytes()
 
 
 class ThreadedDecoder:

@@ -84,7 +84,10 @@ def evaluate(settings: evaluate_options.EvaluateOptions, out: pathlib.Path) -> d
     Returns:
         The content of metrics.json.
     """
-    locations, model = settings.locations, predictor.Predictor(settings.run_dir, settings.checkpoint)
+    locations, model = (
+        settings.locations,
+        predictor.Predictor(settings.run_dir, settings.checkpoint, settings.locations.exact_pixels),
+    )
     is_single = model.options.data.is_single(locations.views)
     chosen = (_on_tree if locations.imagery else _on_split)(model, locations, is_single)
     with prediction_writer.writing(out, len(chosen.truth), len(model.partition)) as writer:
@@ -139,7 +142,11 @@ def _on_split(
     builder = dataset_reader.open_builder(run_folder.dataset_of(data), data.config)
     index = dataset_reader.index(builder, locations.split)
     shape = pipeline.PipelineOptions(
-        model.height_px, model.width_px, locations.batch_size, views="single" if is_single else "all"
+        model.height_px,
+        model.width_px,
+        locations.batch_size,
+        views="single" if is_single else "all",
+        exact_pixels=model.exact_pixels,
     )
     batches = pipeline.batches(builder, locations.split, shape, _with_one_view if is_single else None)
     names, truth = index.location_ids, index.coords
@@ -204,8 +211,7 @@ def _on_tree(
         counts = np.array([len(location.views) for location in table])
         headings = [view.heading_deg for location in table for view in location.views]
         names, truth = _of_views(names, truth, counts, np.array(headings, np.float32))
-    shape = pipeline.PipelineOptions(model.height_px, model.width_px, batch_size=locations.batch_size)
-    batches = pipeline.tree_batches(rows, shape)
+    batches = model.tree_batches(rows, locations.batch_size)
     bar = tqdm.tqdm(batches, total=-(-len(rows) // locations.batch_size), desc="imagery", unit=" batches")
     return _EvaluationSet(names, truth, lambda: model.pieces(bar), seen.counts(locations.include_seen))
 

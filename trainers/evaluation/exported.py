@@ -87,7 +87,10 @@ def batches(model: predictor.Predictor, jpegs: list[list[bytes]], at_once: int =
     for start in range(0, len(jpegs), at_once):
         some = jpegs[start : start + at_once]
         most = max(map(len, some))
-        decoded = [tf_decoder.decode_views(tf.constant(views), most, model.height_px, model.width_px) for views in some]
+        decoded = [
+            tf_decoder.decode_views(tf.constant(views), most, model.height_px, model.width_px, model.exact_pixels)
+            for views in some
+        ]
         result.append(
             {
                 "jpeg": np.array([[*views, *[b""] * (most - len(views))] for views in some], dtype=object),
@@ -100,7 +103,7 @@ def batches(model: predictor.Predictor, jpegs: list[list[bytes]], at_once: int =
 
 def decoder(model: predictor.Predictor) -> Callable[[Any], Any]:
     """Returns the TensorFlow function from a JPEG to the pixels of a run's network."""
-    return lambda content: tf_decoder.decode_image(content, model.height_px, model.width_px)
+    return lambda content: tf_decoder.decode_image(content, model.height_px, model.width_px, model.exact_pixels)
 
 
 def compare(path: pathlib.Path, model: predictor.Predictor, given: list[dict[str, np.ndarray]]) -> Difference:

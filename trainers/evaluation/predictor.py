@@ -29,10 +29,13 @@ class Predictor:
         network: From images to log-probabilities and points, as `geolocator.build_geolocator` returns it.
         height_px: Height of the images it takes.
         width_px: Width of the images it takes.
+        exact_pixels: Whether large photographs are decoded whole.
     """
 
-    def __init__(self, run_dir: str | pathlib.Path, checkpoint: str = "") -> None:
+    def __init__(self, run_dir: str | pathlib.Path, checkpoint: str = "", exact_pixels: bool = False) -> None:
         """Loads a run, or the model of one of its chunks.
+
+        Large photographs are decoded whole if that is asked for, or was for the training.
 
         Raises:
             RunError: If the folder is not a finished run, holds no such checkpoint, or its model does not fit its
@@ -40,6 +43,7 @@ class Predictor:
         """
         self.folder = run_folder.check_run(str(run_dir), checkpoint)
         self.options = run_folder.options_of(self.folder)
+        self.exact_pixels = exact_pixels or self.options.data.exact_pixels
         self.partition = partition.read(self.folder / run_folder.PARTITION)
         self.network = geolocator.load(run_folder.model_of(self.folder, checkpoint))
         self._classifier = self.network.get_layer("classifier")
@@ -51,7 +55,7 @@ class Predictor:
             raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
         run_folder.check_partition(self.folder)
         self._decoded = tf.function(
-            lambda content: tf_decoder.decode_image(content, self.height_px, self.width_px),
+            lambda content: tf_decoder.decode_image(content, self.height_px, self.width_px, self.exact_pixels),
             input_signature=[tf.TensorSpec((), tf.string)],
             autograph=False,
         )
@@ -63,7 +67,9 @@ class Predictor:
         facts: Iterable[jpeg.ImageFacts] | None = None,
     ) -> Iterable[dict[str, Any]]:
         """Returns the images of locations as `pipeline.tree_batches` gives them."""
-        shape = pipeline.PipelineOptions(self.height_px, self.width_px, batch_size=batch_size)
+        shape = pipeline.PipelineOptions(
+            self.height_px, self.width_px, batch_size=batch_size, exact_pixels=self.exact_pixels
+        )
         batches: Iterable[dict[str, Any]] = pipeline.tree_batches(locations, shape, facts)
         return batches
 

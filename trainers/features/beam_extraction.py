@@ -93,5 +93,7 @@ def _features(settings: str, weights_sha256: str) -> tuple["encode_dataset.Image
     if backbones.weights_sha256(backbone) != weights_sha256:
         problem = f"a worker's {spec.name} with --backbone_weights={spec.weights} has other weights."
         raise errors.BeamError(problem, "give a file of weights that all workers see under one path")
-    features = encode_dataset.ImageFeatures(builder, forward, own.encoder, own.jitter, own.runtime, own.cache.seed)
+    features = encode_dataset.ImageFeatures(
+        builder, forward, own.encoder, own.jitter, own.runtime, own.cache.seed, own.data.exact_pixels
+    )
     return features, own.cache.cache_dtype

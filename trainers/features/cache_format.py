@@ -28,6 +28,7 @@ from model.encoders import onnx_files
 
 FORMAT = 1
 DTYPES = ("float32", "float16", "bfloat16")
+EXACT_PIXELS = "cpu, exact pixels"
 INDEX, ARRAYS, _BLOCKS = "index.json", "index.npz", "blocks"
 # Of an encoder in 8 bits: two of OpenVINO's own format, and their key (trainers/features/quantization.py).
 ENCODER_FILES = ("encoder.xml", "encoder.bin", "made_of.json")
@@ -55,7 +56,7 @@ class CacheKey:
         dtype: Type the features are stored in.
         variant: How the images were changed, "" if they were not.
         runtime: The library that ran the encoder.
-        decode: Whether the JPEGs were decoded on the "cpu" or the "gpu".
+        decode: "cpu", "cpu, exact pixels" or "gpu": how the JPEGs were decoded (geods/input/jpeg_scale.py).
         quantized_sha256: With precision "int8", hash of the calibrated encoder, else "".
     """
 

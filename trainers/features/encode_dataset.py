@@ -29,6 +29,7 @@ class ImageFeatures:
         jitter: The changes of augmented copies.
         runtime: The batches, with `decode` as chosen.
         seed: Of those changes.
+        exact_pixels: Whether large photographs are decoded whole.
     """
 
     builder: Any
@@ -37,6 +38,7 @@ class ImageFeatures:
     jitter: stages.ImageJitterOptions
     runtime: extract_options.RuntimeOptions
     seed: int
+    exact_pixels: bool
 
     def of(self, split: str, variant: int, row: int, position: tuple[int, int]) -> Iterator[np.ndarray]:
         """Yields the features of a split's views in order, batch by batch.
@@ -50,8 +52,14 @@ class ImageFeatures:
             position: Its location, and how many rows of that come before it.
         """
         size = self.runtime.batch_size
-        height_px, width_px = self.encoder.height_px, self.encoder.width_px
-        rows = pipeline.PipelineOptions(height_px, width_px, batch_size=size, views="single", skip=position[1])
+        rows = pipeline.PipelineOptions(
+            self.encoder.height_px,
+            self.encoder.width_px,
+            batch_size=size,
+            views="single",
+            skip=position[1],
+            exact_pixels=self.exact_pixels,
+        )
         part = dataset_reader.part_from(self.builder, split, position[0])
         for batch in loader.view_batches(self.builder, part, rows, self.runtime.decode):
             count = len(batch["image"])

@@ -41,13 +41,15 @@ def extract(settings: extract_options.ExtractOptions) -> None:
     builder = dataset_reader.open_builder(settings.data.data_dir, settings.data.config)
     spec = feature_encoder.spec_of(settings.encoder, seed)
     forward, backbone = feature_encoder.prepare(spec, runtime, cache, builder, calibrates=True)
-    key = _key_of(spec, runtime, cache, builder, backbones.weights_sha256(backbone))
+    key = _key_of(spec, runtime, cache, builder, backbones.weights_sha256(backbone), settings.data.exact_pixels)
     write_blocks: _WriteBlocks
     if cache.beam_pipeline_options:
         values = flags.values_of(dataclasses.replace(settings, runtime=runtime))
         write_blocks = functools.partial(beam_extraction.write_blocks, settings=values)
     else:
-        features = encode_dataset.ImageFeatures(builder, forward, settings.encoder, settings.jitter, runtime, seed)
+        features = encode_dataset.ImageFeatures(
+            builder, forward, settings.encoder, settings.jitter, runtime, seed, settings.data.exact_pixels
+        )
         write_blocks = functools.partial(_write_blocks, features, cache.block_rows)
     for split, variant in itertools.product(cache.splits, range(settings.data.variants + 1)):
         changes = _name_of(variant, settings.jitter, seed) if variant else ""
@@ -62,6 +64,7 @@ def _key_of(
     cache: extract_options.CacheOptions,
     builder: Any,  # noqa: ANN401 - TFDS' own
     weights_sha256: str,
+    exact_pixels: bool,
 ) -> cache_format.CacheKey:
     """Returns the cache key of a dataset's features, without split and variant."""
     return cache_format.CacheKey.of(
@@ -73,7 +76,7 @@ def _key_of(
         dtype=cache.cache_dtype,
         runtime=runtimes.name_of(runtime.runtime, spec.name),
         # The other decoders agree to the last bit.
-        decode="gpu" if runtime.decode == "gpu" else "cpu",
+        decode="gpu" if runtime.decode == "gpu" else cache_format.EXACT_PIXELS if exact_pixels else "cpu",
         quantized_sha256=quantization.sha256_of(cache.cache_dir) if runtime.precision == runtimes.INT8 else "",
     )
 

@@ -23,6 +23,7 @@ class LocationOptions:
     views: Literal["auto", "single", "all"] = flags.option("auto", stages.VIEWS_HELP)
     from_images: bool = flags.option(False, "Whether to run the encoder although its features are cached.")
     batch_size: int = flags.option(32, "Locations the network sees at once.")
+    exact_pixels: bool = flags.option(False, f"{stages.EXACT_PIXELS_HELP} As the run was trained, if not given.")
 
     def __post_init__(self) -> None:
         """Checks the batch."""

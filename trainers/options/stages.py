@@ -10,6 +10,8 @@ from geods import errors
 from geods.cli import flags
 from model.encoders import onnx_files
 
+EXACT_PIXELS_HELP = "Whether photographs of four times the size or more are decoded whole, not at 1/2, 1/4 or 1/8."
+
 
 @dataclasses.dataclass(frozen=True)
 class DatasetOptions:
@@ -20,6 +22,7 @@ class DatasetOptions:
     variants: int = flags.option(
         0, "Copies of a cache with changed images: extract makes them, training draws from them."
     )
+    exact_pixels: bool = flags.option(False, EXACT_PIXELS_HELP)
 
     def __post_init__(self) -> None:
         """Checks the numbers."""

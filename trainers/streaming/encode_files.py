@@ -13,7 +13,7 @@ import tensorflow as tf
 import tqdm
 
 from geods import errors
-from geods.input import tf_decoder
+from geods.input import threaded_decoder
 from geods.tree import imagery_tree, jpeg
 from trainers.features import runtimes
 
@@ -30,11 +30,16 @@ class Encoder:
     Args:
         backbone: uint8 `[b, h, w, 3]` -> features `[b, *feature_shape]`.
         batch_size: Images it sees at once, at most.
+        exact_pixels: Whether large photographs are decoded whole.
     """
 
-    def __init__(self, backbone: keras.Model, batch_size: int) -> None:
+    def __init__(self, backbone: keras.Model, batch_size: int, exact_pixels: bool = False) -> None:
         self.feature_shape = tuple(backbone.output_shape[1:])
-        self._size_px, self._batch_size = backbone.input_shape[1:3], batch_size
+        self._batch_size = batch_size
+        height_px, width_px = backbone.input_shape[1:3]
+        self._decoder = threaded_decoder.ThreadedDecoder(
+            height_px, width_px, exact_pixels=exact_pixels, read=threaded_decoder.read_file
+        )
         self._forward = runtimes.traced(backbone)
 
     def encode(
@@ -60,13 +65,10 @@ class Encoder:
 
     def _features(self, paths: Sequence[str]) -> np.ndarray:
         """Returns the features of files, float16 `[n, *feature_shape]`."""
-        height_px, width_px = self._size_px
-        pixels = tf.data.Dataset.from_tensor_slices(list(paths)).map(
-            lambda path: tf_decoder.decode_image(tf.io.read_file(path), height_px, width_px),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        pixels = tf.data.Dataset.from_tensor_slices(list(paths)).batch(self._batch_size)
+        pixels = pixels.map(lambda some: tf.numpy_function(self._decoder.decode, [some], tf.uint8))
         parts = []
-        for batch in pixels.batch(self._batch_size).prefetch(2):
+        for batch in pixels.prefetch(2):
             # Each new size is traced, which costs seconds: powers of two are few, and at most double the work.
             size = 1 << (len(batch) - 1).bit_length()
             padded = tf.pad(batch, [[0, size - len(batch)], [0, 0], [0, 0], [0, 0]])

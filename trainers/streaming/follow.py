@@ -53,7 +53,7 @@ class Follower:
         self._folder = run_folder.start(run, written, self._cells)
         events.write_options(self._folder, settings, written)
         data = settings.data
-        encoder = encode_files.Encoder(self._backbone, data.batch_size)
+        encoder = encode_files.Encoder(self._backbone, data.batch_size, data.exact_pixels)
         self._gathered = collection.FeatureSplits(settings.streaming, data, self._cells, encoder, run.seed)
         self._rounds = rounds.OnlineTraining(
             self._parts_on, self._cells, settings.head, settings.optimizer, data.batch_size, self._folder

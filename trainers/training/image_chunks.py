@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from geods.dataset import dataset_reader, records
-from geods.input import tf_decoder
+from geods.input import threaded_decoder
 from trainers.features import cache_format
 
 _RECORDS_AT_ONCE = 128
@@ -30,17 +30,23 @@ class ChunkImages:
         split: Its split.
         index: Of that split.
         size_px: Height and width to resize the images to.
+        exact_pixels: Whether large photographs are decoded whole.
     """
 
     def __init__(
-        self, builder: tfds.core.DatasetBuilder, split: str, index: dataset_reader.Index, size_px: tuple[int, int]
+        self,
+        builder: tfds.core.DatasetBuilder,
+        split: str,
+        index: dataset_reader.Index,
+        size_px: tuple[int, int],
+        exact_pixels: bool = False,
     ) -> None:
         self._builder, self._split = builder, split
         self.feature_shape = (*size_px, 3)
         self.rows = cache_format.Rows(index.location_ids, index.coords, index.views, index.headings)
         self._chunk = np.zeros(0, int)
         self._jpegs: dict[int, bytes] = {}
-        self._decode = tf.function(self._decoded, input_signature=[tf.TensorSpec((None,), tf.string)])
+        self._decoder = threaded_decoder.ThreadedDecoder(*size_px, exact_pixels=exact_pixels)
 
     def only(self, rows: np.ndarray) -> "ChunkImages":
         """Returns a source of some rows `[n]`, which it reads when the first is taken."""
@@ -52,7 +58,7 @@ class ChunkImages:
         """Decodes rows `[n]` of the chunk, uint8 `[n, height, width, 3]`."""
         if not self._jpegs:
             self._read()
-        return np.asarray(self._decode(tf.constant([self._jpegs[row] for row in rows.tolist()])))
+        return self._decoder.submit([self._jpegs[row] for row in rows.tolist()]).result()
 
     def _read(self) -> None:
         """Reads the JPEGs of the chunk in one pass over the split."""
@@ -64,12 +70,3 @@ class ChunkImages:
             here = np.flatnonzero(is_wanted[start : start + len(images)])
             self._jpegs.update(zip((start + here).tolist(), tf.gather(images, here).numpy().tolist(), strict=True))
             start += len(images)
-
-    def _decoded(self, contents: tf.Tensor) -> tf.Tensor:
-        """Returns JPEGs `[n]` as uint8 `[n, height, width, 3]`."""
-        height_px, width_px, _ = self.feature_shape
-        return tf.map_fn(
-            lambda content: tf_decoder.decode_image(content, height_px, width_px),
-            contents,
-            fn_output_signature=tf.TensorSpec(self.feature_shape, tf.uint8),
-        )

@@ -134,7 +134,7 @@ def from_image_chunks(
     """
     builder = dataset_reader.open_builder(data.data_dir, data.config)
     index = dataset_reader.index(builder, data.train_split)
-    images = image_chunks.ChunkImages(builder, data.train_split, index, size_px)
+    images = image_chunks.ChunkImages(builder, data.train_split, index, size_px, data.exact_pixels)
     labels = cells.label(index.coords[:, 0], index.coords[:, 1])
     rows = _usable(data.train_split, cells, index.coords, labels)
     views = 1 if data.train_views == "single" else int(index.views.max())
@@ -195,6 +195,7 @@ def from_images(
             seed=run.seed,
             deterministic=run.deterministic or not train,
             service=service,
+            exact_pixels=data.exact_pixels,
         ),
         then=lambda batch: _with_truth(batch, cells),
         serialized=shuffled,

@@ -157,11 +157,11 @@ def _with_encoder_of_cache(settings: train_options.TrainOptions) -> train_option
     if len(settings.data.cache_dir) != 1:
         return settings
     split = splits.TRAIN if settings.data.folds else settings.data.train_split
-    spec = backbones.BackboneSpec.from_dict(
-        cache_format.read_index(pathlib.Path(settings.data.cache_dir[0], split))["spec"]
-    )
+    index = cache_format.read_index(pathlib.Path(settings.data.cache_dir[0], split))
+    spec = backbones.BackboneSpec.from_dict(index["spec"])
     names = ("layer", "pooling", "height_px", "width_px", "more_heights_px", "preprocessing", "mean", "scale")
     same = {name: getattr(spec, name) for name in names}
+    same["exact_pixels"] = index["key"].get("decode") == cache_format.EXACT_PIXELS
     return flags.replace(settings, backbone=spec.name, backbone_weights=spec.weights, **same)
 
 
