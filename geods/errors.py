@@ -1,7 +1,7 @@
 """The errors geods raises for a user to read.
 
 Each says what is wrong (with the value), and what to do next. Each is also a child of the builtin that a caller would
-expect, so `except ValueError` goes on working:
+expect, so `except ValueError` still works:
 
     GeodsError
     +-- BoundaryError     (ValueError)         a boundary cannot be read or has no area

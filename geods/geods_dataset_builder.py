@@ -282,21 +282,21 @@ class Builder(dataset_builder.FileReaderBuilder):
         if not (flags := jobs.flags_of_config(download_config)):
             plan = self._plan(dl_manager, jpeg.checked, at_most)
             return self._write(plan, download_config, sealing, None)
-        with jobs.workers(flags, self.data_path) as crew:
-            plan = self._plan(dl_manager, functools.partial(build_plan.check_files, crew=crew), at_most)
-            return self._write(plan, download_config, sealing, crew)
+        with jobs.workers(flags, self.data_path) as workers:
+            plan = self._plan(dl_manager, functools.partial(build_plan.check_files, workers=workers), at_most)
+            return self._write(plan, download_config, sealing, workers)
 
     def _write(
         self,
         plan: build_plan.Plan,
         download_config: tfds.download.DownloadConfig,
         sealing: seals.ChecksumWriter,
-        crew: jobs.Workers | None,
+        workers: jobs.Workers | None,
     ) -> Sequence[tfds.core.SplitInfo]:
         """Writes the shards of a plan."""
         templates = {name: self._get_filename_template(split_name=name) for name in plan.by_split}
         config = download_config.get_shard_config()
-        return shards.write(plan, templates, config, self.info.file_format, crew, sealing.begin)
+        return shards.write(plan, templates, config, self.info.file_format, workers, sealing.begin)
 
     def _plan(
         self, dl_manager: tfds.download.DownloadManager, check: build_plan.Check, at_most: int | None
@@ -341,7 +341,7 @@ class Builder(dataset_builder.FileReaderBuilder):
             sealing.write([path.name for path in folder.iterdir() if path.is_file()])
 
     def _update_dataset_info(self) -> None:
-        """Writes descriptions anew, which `tfds build --update_metadata_only` asks for."""
+        """Writes descriptions again, which `tfds build --update_metadata_only` asks for."""
         super()._update_dataset_info()
         seals.renew(pathlib.Path(self.data_dir), [dataset_folder.INFO, dataset_folder.METADATA])
 

@@ -53,11 +53,6 @@ def _short_way_round(lon_a: tensors.Tensor, lon_b: tensors.Tensor) -> tensors.Te
     return ops.where(ops.abs(straight) > 180.0, across, straight)
 
 
-def share_within_km(distance_km: tensors.Tensor, limit_km: float) -> tensors.Tensor:
-    """Returns the share, 0 to 1, of distances `[b]` at most `limit_km`."""
-    return ops.mean(ops.cast(distance_km <= limit_km, "float32"))
-
-
 @keras.saving.register_keras_serializable(package="geods")
 class CellAccuracy(keras.metrics.Mean):
     """Share of locations whose most probable cell is their own.

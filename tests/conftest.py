@@ -1,6 +1,7 @@
 """Fixtures: one small tree, dataset, cache and run, made by the real programs."""
 
 import fcntl
+import gc
 import os
 import pathlib
 import shutil
@@ -35,14 +36,19 @@ if hypothesis.settings.get_current_profile_name() == "default":
     hypothesis.settings.load_profile("unhurried")
 
 
-# These start programs, for seconds each.
-_SLOW = (checkout.REPO / "tests" / "trainers", checkout.REPO / "tests" / "tools", checkout.REPO / "tests" / "system")
+# These start programs or build networks, for seconds each.
+_SLOW = tuple(checkout.REPO / "tests" / name for name in ("trainers", "tools", "system", "model", "geods/beam"))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
     """Puts slow files first, so that no process works alone on a slow one at the end."""
     items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in _SLOW))
+
+
+def pytest_collection_finish():
+    """Keeps what all tests import out of the search for garbage, as warm_start.py does."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

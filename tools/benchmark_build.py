@@ -43,7 +43,7 @@ def checker(size_bytes: int) -> Callable[[harness.Contender, dict[str, Any]], No
     def check(contender: harness.Contender, facts: dict[str, Any]) -> None:
         if facts["bytes"] < size_bytes:
             problem = f"{contender.name}: wrote {facts['bytes']:,} bytes of images of {size_bytes:,}."
-            raise errors.BenchmarkError(problem, "its figure would be wrong; mend it")
+            raise errors.BenchmarkError(problem, "its figure would be wrong; fix it")
 
     return check
 

@@ -82,7 +82,7 @@ def checker(features: dict[str, "np.ndarray"]) -> Callable[[harness.Contender, d
         wanted = _LEAST_COSINE_INT8 if contender.arguments.get("precision") == "int8" else _LEAST_COSINE
         if not least >= wanted:
             problem = f"{contender.name}: the cosine of its features to those of {PLAIN} is {least:.4f}."
-            raise errors.BenchmarkError(problem, "its figure would be wrong; leave it out, or mend it")
+            raise errors.BenchmarkError(problem, "its figure would be wrong; leave it out, or fix it")
 
     return check
 

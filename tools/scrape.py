@@ -5,12 +5,12 @@
 The key is that of $GOOGLE_MAPS_API_KEY, or of a file that only you can read (--api_key_file). Look first at what it
 would find and cost, for nothing: --dry_run. An image costs 0.007 USD at list price; at 10 a second, the report's 29,160
 images take 50 minutes. Prints the plan, a bar with locations, images, USD and hit rate, and what each cell got. Ctrl-C
-finishes what is under way; the same command goes on, as it does after a kill. Set a daily quota and a budget alert in
+finishes what is under way; the same command resumes, also after a kill. Set a daily quota and a budget alert in
 Google's console too: what others spend with the same key is not counted here.
 
 Exit codes: 0 complete, 1 a fault of geods, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or
 service not there, 5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130
-interrupted. After 3, 4, 7 and 130 the same command goes on; after 5 with a higher --max_cost; after 6 with a higher
+interrupted. After 3, 4, 7 and 130 the same command resumes; after 5 with a higher --max_cost; after 6 with a higher
 --lookups_per_location. A scrape in which no cell found anything at --lookups_in_vain points stops with 6 too.
 
 Instead of sampling, --points=FILE takes points or panorama ids from a CSV (lat, lon, heading, pano_id), from GeoJSON or

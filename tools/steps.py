@@ -78,7 +78,7 @@ def dataset(config: str, tree: str, data: str, out: pathlib.Path) -> Step:
 
 def recipe(name: str) -> str:
     """Returns the flag that names a recipe, such as "mlp" or "features/maps"."""
-    return f"--flagfile={_shown(str(_ROOT / 'trainers' / 'recipes' / f'{name}.cfg'))}"
+    return f"--flagfile={_shown(str(cli_program.recipe_path(name)))}"
 
 
 def program(purpose: str, module: str, *arguments: str, log: str = "", scrapes: bool = False) -> Step:

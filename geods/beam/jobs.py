@@ -1,7 +1,7 @@
 """Work divided among the workers of any Apache Beam runner.
 
-    with beam_jobs.workers(flags, data_dir) as crew:
-        for result in crew.map("geods.dataset.build_plan:check", tasks, {}, "checking images"):
+    with jobs.workers(flags, data_dir) as workers:
+        for result in workers.map("geods.dataset.build_plan:check", tasks, {}, "checking images"):
             ...
 
 Beam does one thing here: it calls a function once for each task, anywhere, and again where a worker was lost. What a
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _POLL_S = 0.5
-# Attempts that bring nothing; the local runner waits for ever for a worker process that is gone.
+# Attempts that finish no task; the local runner waits for ever for a worker process that has died.
 _ATTEMPTS = 3
 _WORKER = ["-m", "apache_beam.runners.worker.sdk_worker_main"]
 _DASK = re.compile(rf"--runner=(dask(runner)?|{re.escape(beam_worker.DASK)})", re.IGNORECASE)
@@ -65,7 +65,7 @@ class Workers:
 
         Raises:
             GeodsError: The first that a task has raised.
-            BeamError: If the runner cannot be reached, fails, or goes on losing workers.
+            BeamError: If the runner cannot be reached, fails, or keeps losing workers.
         """
         # Here and below: the options of the programs check their --beam_pipeline_options by this module.
         import tqdm

@@ -17,7 +17,6 @@ from geods.storage import files
 
 Options = TypeVar("Options")
 
-MODES = ("in", "out", "may", "local")
 # Of a recipe and of the features it stands on, of tools.leaderboard.
 _TWO = re.compile(r"(?<=\.cfg)@")
 _OF_SHAPEFILES = ("shx", "dbf", "prj", "cpg")

@@ -78,7 +78,7 @@ _EXIT_PIPE = 128 + signal.SIGPIPE
 def run(options_class: type[cli_flags.Options], function: Callable[[cli_flags.Options], None]) -> None:
     """Runs `function` with options from the command line and ends the process.
 
-    An error a user can mend, a wrong flag among them, is printed without traceback and ends with code 2; --verbosity=1
+    An error a user can fix, a wrong flag among them, is printed without traceback and ends with code 2; --verbosity=1
     shows the traceback.
     """
     cli_flags.define(options_class, flags.FLAGS)

@@ -168,14 +168,14 @@ def forget_checks() -> None:
 _PART = 1_000
 
 
-def check_files(paths: table.Paths, crew: jobs.Workers) -> Iterator[jpeg.ImageFacts]:
+def check_files(paths: table.Paths, workers: jobs.Workers) -> Iterator[jpeg.ImageFacts]:
     """Checks files by Beam workers as `jpeg.checked` does.
 
     All are checked before the first result.
 
     Args:
         paths: Files to read, which every worker sees under these names.
-        crew: The workers.
+        workers: Those of a Beam runner.
 
     Raises:
         BeamError: If the runner fails.
@@ -185,7 +185,7 @@ def check_files(paths: table.Paths, crew: jobs.Workers) -> Iterator[jpeg.ImageFa
     # Not abspath, which drops "link/..".
     names = (os.path.join(here, file) for file in paths.files())  # noqa: PTH118 - a tenth of the time
     parts = iter(lambda: list(itertools.islice(names, _PART)), [])
-    checked = crew.map("geods.dataset.build_plan:check", parts, {}, "checking images")
+    checked = workers.map("geods.dataset.build_plan:check", parts, {}, "checking images")
     facts = (values for part in checked for values in part)
     return (jpeg.ImageFacts(path, **values) for path, values in zip(paths, facts, strict=True))
 

@@ -48,7 +48,7 @@ def write(
     templates: Mapping[str, naming.ShardedFileTemplate],
     config: shard_utils.ShardConfig,
     file_format: file_adapters.FileFormat,
-    crew: jobs.Workers | None,
+    workers: jobs.Workers | None,
     finished: Callable[[str], None],
 ) -> list[tfds.core.SplitInfo]:
     """Writes all splits.
@@ -58,7 +58,7 @@ def write(
         templates: Names of the shards of each split.
         config: Their number.
         file_format: Their format.
-        crew: Workers that write them; None for this process.
+        workers: Those that write them; None for this process.
         finished: Called with the name of each shard when it is written.
 
     Raises:
@@ -67,7 +67,7 @@ def write(
     """
     by_split = {name: shards_of(plan, name, templates[name], config) for name in plan.by_split}
     everything = [shard for shards in by_split.values() for shard in shards]
-    sizes = _there(plan, everything, file_format, crew) if crew else _here(plan, everything, file_format)
+    sizes = _there(plan, everything, file_format, workers) if workers else _here(plan, everything, file_format)
     splits = []
     for name, shards in by_split.items():
         size_bytes = 0
@@ -150,14 +150,14 @@ def _here(plan: build_plan.Plan, shards: Sequence[Shard], file_format: file_adap
 
 
 def _there(
-    plan: build_plan.Plan, shards: Sequence[Shard], file_format: file_adapters.FileFormat, crew: jobs.Workers
+    plan: build_plan.Plan, shards: Sequence[Shard], file_format: file_adapters.FileFormat, workers: jobs.Workers
 ) -> Iterator[int]:
     """Writes shards by workers and yields the bytes of the records of each."""
     tasks = (
         {"path": shard.path, "locations": [_to_row(*item, plan.facts) for item in shard.locations]} for shard in shards
     )
     arguments = {"provenance": dataclasses.asdict(plan.provenance), "file_format": file_format.value}
-    yield from crew.map("geods.dataset.shards:write_shard", tasks, arguments, "writing shards")
+    yield from workers.map("geods.dataset.shards:write_shard", tasks, arguments, "writing shards")
 
 
 def _written(

@@ -82,7 +82,7 @@ class RemoteDirs:
         data_dir: The same as a local path.
 
     Raises:
-        BucketError: If it cannot be brought here.
+        BucketError: If it cannot be downloaded.
     """
 
     def __init__(self, data_dir: str | os.PathLike[str] | None) -> None:
@@ -143,7 +143,7 @@ def _is_of_command(last: types.FrameType, names: list[str]) -> bool:
 
 
 def _bring_tree(tree: urls.Url) -> None:
-    """Brings an imagery tree here, and where bad images are moved to."""
+    """Downloads an imagery tree, and the folder that bad images are moved to."""
     session.current().local(tree, "may")
     if bad_images.Policy.from_environment().on_bad_image == "quarantine":
         session.current().local(tree.at(tree.key + files.QUARANTINE), "may")

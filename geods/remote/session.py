@@ -42,7 +42,7 @@ class _Writer:
             found = lease.Lease(self._store, self._url)
             stack.callback(found.release)
             if pulled and not found.resumes and self.mirror.moved()[1]:
-                problem = f"{self._url}: was changed by others since it was brought here."
+                problem = f"{self._url}: was changed by others since it was downloaded."
                 raise errors.BucketError(problem, "run the same command again")
             self._stack.enter_context(stack.pop_all())
         self.lease = found

@@ -162,7 +162,7 @@ def _read(folder: pathlib.Path) -> dict[str, tuple[int, str]]:
     """Reads a seal.
 
     Raises:
-        SealError: If it is missing or damaged; its text goes on after the file's name.
+        SealError: If it is missing or damaged; its text follows the file's name.
     """
     path = folder / NAME
     try:

@@ -82,11 +82,6 @@ def test_arguments_broadcast():
     np.testing.assert_allclose(pairs, geometry.pairwise_km(CENTROIDS, CENTROIDS), rtol=1e-5, atol=1e-3)
 
 
-def test_share_within_counts_the_limit_itself():
-    share = metrics.share_within_km(keras.ops.convert_to_tensor([0.0, 25.0, 25.1, 300.0]), 25.0)
-    assert float(share) == 0.5
-
-
 def test_cell_accuracy_leaves_out_what_lies_in_no_cell():
     metric = metrics.CellAccuracy()
     metric.update_state(TRUTH, PREDICTED)

@@ -116,19 +116,15 @@ def on_other_machines(store: str, tree_dir: pathlib.Path) -> None:
 
 
 def test_an_extraction_that_was_killed_goes_on_here_and_elsewhere(
-    store, server, data_dir, extract_flags, made_once, monkeypatch, tmp_path
+    store, server, data_dir, cache_dir, extract_flags, monkeypatch, tmp_path
 ):
-    others = [flag for flag in extract_flags if not flag.startswith(("--block_rows", "--batch_size"))]
-    extract_flags = [*others, "--block_rows=8", "--batch_size=8"]
-    cache_dir = made_once(
-        "small blocks", lambda folder: road.program("trainers.extract", *extract_flags, f"--cache_dir={folder}")
-    )
     bucket_server.put_folder(data_dir, f"{store}/data")
     monkeypatch.setenv("GEODS_MIRROR_SEND_S", "0.05")
     flags = [flag.replace(str(data_dir), f"{store}/data") for flag in extract_flags]
     one = server.takes_one(f"{store.removeprefix('s3:/')}/cache/.*/blocks/.*npy")
     with one, road.started("trainers.extract", *flags, f"--cache_dir={store}/cache") as process:
         bucket_server.kill_when(process, lambda: bucket_server.contents(f"{store}/cache", r"blocks/.*npy"))
+    monkeypatch.delenv("GEODS_MIRROR_SEND_S")
     kept, blocks = bucket_server.contents(f"{store}/cache", ""), r"/(blocks/.*npy|index.npz)$"
     wanted = local_contents(cache_dir, blocks)
     assert {name: content for name, content in kept.items() if name.endswith(".npy")}.items() < wanted.items()
@@ -154,6 +150,7 @@ def test_a_training_that_was_killed_goes_on_elsewhere(store, server, train_flags
     assert bucket_server.contents(f"{store}/run", "model.keras") == {}
     shutil.rmtree(tmp_path / "mirror")
     bucket_server.let_leases_grow_old(store)
+    monkeypatch.delenv("GEODS_MIRROR_SEND_S")
     done = road.program("trainers.train", *flags, f"--run_dir={store}/run")
     assert "epoch 1/12" not in done.stdout
     assert set(bucket_server.contents(f"{store}/run", r"model.keras|seal.json|unfinished")) == {

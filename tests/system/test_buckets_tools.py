@@ -21,6 +21,10 @@ from geods.geo import partition
 
 __all__ = ["server", "store"]
 SCRAPE = ("--max_cost=100", "--height_px=60", "--width_px=120", "--locations_per_cell=3")
+# Enough to fill all splits, with two views each.
+LOCATIONS = 24
+# Of their images one is bad.
+ALLOWED = "--max_bad_fraction=0.03"
 
 
 def test_a_scrape_that_was_killed_goes_on_elsewhere_and_pays_nothing_twice(store, tmp_path, monkeypatch):
@@ -46,15 +50,16 @@ def test_a_scrape_that_was_killed_goes_on_elsewhere_and_pays_nothing_twice(store
 
 
 @pytest.fixture
-def tree(store, tmp_path) -> str:
-    """URL of a tree of which one image is damaged."""
+def tree(store, tmp_path, monkeypatch) -> str:
+    """URL of a tree of which one image is damaged, which builds allow."""
+    monkeypatch.setenv("GEODS_MAX_BAD_FRACTION", ALLOWED.partition("=")[2])
     folder = tmp_path / "tree"
-    for name in drawn_trees.location_ids(40):
+    for name in drawn_trees.location_ids(LOCATIONS):
         lat, lon = map(float, name.split(","))
         (cell,) = drawn_trees.cells().label(np.array([lat]), np.array([lon]))
         place = folder / str(cell) / name
         place.mkdir(parents=True)
-        for heading in drawn_trees.HEADINGS:
+        for heading in drawn_trees.HEADINGS[:2]:
             road.draw(lat, lon, heading).save(place / f"{heading}_2012-05.jpg")
     partition.write(drawn_trees.cells(), folder / "partition.geojson")
     bad = sorted(folder.rglob("*.jpg"))[5]
@@ -72,7 +77,7 @@ def bad_images(url: str) -> set[str]:
 def test_bad_images_are_moved_within_the_bucket(how, tree, store, monkeypatch):
     (bad,) = bad_images(tree)
     if how == "check_tree":
-        road.program("tools.check_tree", f"--tree={tree}", "--on_bad_image=quarantine")
+        road.program("tools.check_tree", f"--tree={tree}", "--on_bad_image=quarantine", ALLOWED)
     else:
         monkeypatch.setenv("GEODS_ON_BAD_IMAGE", "quarantine")
         done = road.program(TFDS, "build", "geods", "--config=random", f"--manual_dir={tree}", f"--data_dir={store}/d")
@@ -84,9 +89,9 @@ def test_bad_images_are_moved_within_the_bucket(how, tree, store, monkeypatch):
 
 def test_hashes_are_recorded_in_the_bucket_and_nothing_else_is_written(tree, store):
     before = contents(tree, "")
-    road.program("tools.check_tree", f"--tree={tree}", "--on_bad_image=skip")
+    road.program("tools.check_tree", f"--tree={tree}", "--on_bad_image=skip", ALLOWED)
     assert contents(tree, "") == before
-    road.program("tools.check_tree", f"--tree={tree}", "--on_bad_image=skip", "--record")
+    road.program("tools.check_tree", f"--tree={tree}", "--on_bad_image=skip", ALLOWED, "--record")
     after = contents(tree, "")
     assert after.pop("images.sha256")
     assert after == before
@@ -102,14 +107,15 @@ def test_a_dataset_that_was_half_sent_is_built_anew(tree, store, monkeypatch):
     system, folder = bucket_server.system(), f"{store}/d/geods/random/1.0.0".removeprefix("s3://")
     for name in ("dataset_info.json", "seal.json", "metadata.json"):
         system.rm_file(f"{folder}/{name}")
-    system.pipe_file(f"{folder}/geods-train.tfrecord-00000-of-00007", b"of another try")
+    shard = next(name for name in whole if "geods-train.tfrecord" in name)
+    system.pipe_file(f"{store}/d/{shard}".removeprefix("s3://"), b"of another try")
     road.program(*words)
     assert contents(f"{store}/d", "") == whole
 
 
 def test_a_tree_becomes_another_layout_and_an_import_in_the_bucket(tree, store):
     road.program("tools.convert_tree", f"--source={tree}", f"--out={store}/flat", "--to=combined_files")
-    assert len(contents(f"{store}/flat", "jpg$")) == 120
+    assert len(contents(f"{store}/flat", "jpg$")) == 2 * LOCATIONS
     flags = ("--on_bad_image=skip", f"--partition={tree}/partition.geojson")
     bucket_server.system().pipe_file(
         f"{store}/table.csv".removeprefix("s3://"),
@@ -121,7 +127,7 @@ def test_a_tree_becomes_another_layout_and_an_import_in_the_bucket(tree, store):
     road.program(
         "tools.import_images", f"--source={store}/flat", f"--csv={store}/table.csv", f"--out={store}/mine", *flags
     )
-    assert len(contents(f"{store}/mine", "jpg$")) == 119
+    assert len(contents(f"{store}/mine", "jpg$")) == 2 * LOCATIONS - 1
 
 
 def test_runs_are_compared_in_the_bucket(store, run_dir, tmp_path):

@@ -1,17 +1,14 @@
 """The soak of kills at its smallest: a build and a training of an LSTM."""
 
 import json
-import subprocess
-import sys
 
 import checkout
+import starts
 
 
 def test_nothing_is_torn_lost_or_done_twice():
-    command = [sys.executable, "tests/soak/soak_kills.py", "--part=build,train", "--kills=2"]
-    done = subprocess.run(
-        command, cwd=checkout.REPO, env=checkout.environment(), capture_output=True, text=True, check=False
-    )
+    command = ["tests.soak.soak_kills", "--part=build,train", "--kills=2"]
+    done = starts.ended(starts.HEAVY, command, checkout.environment())
     assert done.returncode == 0, done.stderr[-3000:]
     for line in done.stdout.splitlines():
         seen = json.loads(line.partition(": ")[2].rpartition(" in ")[0])

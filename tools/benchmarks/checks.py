@@ -137,7 +137,7 @@ def _nearest(found: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def _wrong(name: str, problem: str) -> errors.BenchmarkError:
     """Returns the error for a loader that does not do the work."""
-    return errors.BenchmarkError(f"{name}: {problem}.", "its figure would be wrong; leave it out, or mend it")
+    return errors.BenchmarkError(f"{name}: {problem}.", "its figure would be wrong; leave it out, or fix it")
 
 
 BATCH = 64

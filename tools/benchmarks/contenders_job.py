@@ -15,7 +15,6 @@ from tools.benchmarks import stages, trees
 CONFIG = "blocked"
 # Of the report: what fitted into its memory.
 CHUNK = 1000
-_RECIPES = pathlib.Path(__file__).parents[2] / "trainers" / "recipes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,20 +44,20 @@ class Encoder:
 
 
 def build(root: pathlib.Path, work: pathlib.Path) -> stages.Measured:
-    """Builds the dataset of a tree in WORK/data, anew."""
+    """Builds the dataset of a tree in WORK/data, replacing it."""
     return stages.run("build", trees.build_words(str(root), str(work / "data"), CONFIG), work / "build.log")
 
 
 def extract(work: pathlib.Path, encoder: Encoder) -> stages.Measured:
-    """Extracts pooled features of all splits to WORK/cache, anew."""
+    """Extracts pooled features of all splits to WORK/cache, replacing it."""
     words = ["-m", "trainers.extract", f"--data_dir={work / 'data'}", f"--config={CONFIG}", *encoder.flags()]
     words += [f"--runtime={encoder.runtime}", f"--precision={encoder.precision}", "--pooling=avg", "--batch_size=16"]
     return stages.run("extract", [*words, f"--cache_dir={work / 'cache'}", "--overwrite"], work / "extract.log")
 
 
 def train(work: pathlib.Path, recipe: str, more: Sequence[str] = ()) -> stages.Measured:
-    """Trains one of our recipes on WORK/cache to WORK/run, anew."""
-    words = ["-m", "trainers.train", f"--flagfile={_RECIPES / recipe}.cfg", f"--data_dir={work / 'data'}"]
+    """Trains one of our recipes on WORK/cache to WORK/run, replacing it."""
+    words = ["-m", "trainers.train", f"--recipe={recipe}", f"--data_dir={work / 'data'}"]
     words += [f"--config={CONFIG}", f"--cache_dir={work / 'cache'}", f"--run_dir={work / 'run'}", "--overwrite"]
     return stages.run("train", [*words, *more], work / "train.log")
 
@@ -88,7 +87,7 @@ def report_error(work: pathlib.Path, encoder: Encoder, head: str, epochs: int) -
     cache = [f"--cache_dir={folder / 'cache'}"]
     words = ["-m", "trainers.extract", *data, *cache, *encoder.flags(), "--pooling=none", "--preprocessing=raw"]
     stages.run("report's features", [*words, "--splits=train,test", "--batch_size=16"], folder / "extract.log")
-    words = ["-m", "trainers.train", f"--flagfile={_RECIPES / head}.cfg", *data, *cache, "--schedule=chunked"]
+    words = ["-m", "trainers.train", f"--recipe={head}", *data, *cache, "--schedule=chunked"]
     words += [f"--chunk_examples={CHUNK}", "--batch_size=1", f"--epochs={epochs}", "--validation_split="]
     stages.run("report's head", [*words, f"--run_dir={folder / 'run'}", "--overwrite"], folder / "train.log")
     evaluate(folder)

@@ -141,7 +141,7 @@ class Worker:
         self.peak_rss_mb = found["peak_rss_mb"]
         if self.contender.items and found["items"] != self.contender.items:
             problem = f"{self.contender.name}: did {found['items']} items instead of {self.contender.items}."
-            raise errors.BenchmarkError(problem, "its figure would be wrong; leave it out, or mend it")
+            raise errors.BenchmarkError(problem, "its figure would be wrong; leave it out, or fix it")
         # The clock of processor time is coarse: a run too short for it counts as one tick.
         return found["items"] / found["seconds"], found["items"] / max(found["cpu_s"], _TICK_S)
 
@@ -163,7 +163,7 @@ class Worker:
             self._said.seek(0)
             said = self._said.read().strip().splitlines()[-_SAID_LINES:]
             self.close()
-            raise errors.BenchmarkError(f"{self.contender.name}: ended: {' | '.join(said)}", "mend it, or leave it out")
+            raise errors.BenchmarkError(f"{self.contender.name}: ended: {' | '.join(said)}", "fix it, or leave it out")
         found: dict[str, Any] = json.loads(line)
         return found
 

@@ -27,7 +27,6 @@ from geods.tree import string_array, table
 from model.encoders import onnx_files
 
 FORMAT = 1
-DTYPES = ("float32", "float16", "bfloat16")
 EXACT_PIXELS = "cpu, exact pixels"
 INDEX, ARRAYS, _BLOCKS = "index.json", "index.npz", "blocks"
 # Of an encoder in 8 bits: two of OpenVINO's own format, and their key (trainers/features/quantization.py).

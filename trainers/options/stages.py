@@ -104,4 +104,4 @@ class ResultOptions:
     """Seed of a result, and treatment of an earlier one."""
 
     seed: int = flags.option(0, "Repeats random weights, order and dropout.")
-    overwrite: bool = flags.option(False, "Whether to start anew where there is a result already.")
+    overwrite: bool = flags.option(False, "Whether to start again where there is a result already.")

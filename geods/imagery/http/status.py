@@ -17,7 +17,7 @@ _QUOTA = re.compile(r"(?i)quota|rate.?limit|usage limit|too many")
 _DENIED_NEXT = (
     "check the key, that its project may use this API and that billing is on, then run the same command again"
 )
-_QUOTA_NEXT = "run the same command again when the quota starts anew (at Google: midnight, Pacific time), or raise it"
+_QUOTA_NEXT = "run the same command again when the quota starts again (at Google: midnight, Pacific time), or raise it"
 _REQUEST_NEXT = "this is a fault of geods or of --api_base, not of the key; please report it"
 
 

@@ -180,7 +180,7 @@ class _UnusableError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class _Request:
-    """What `Transport.get` was told."""
+    """The arguments of `Transport.get`."""
 
     url: str
     params: Mapping[str, str]

@@ -95,7 +95,7 @@ class CellWork:
             except errors.SourceStop as error:
                 raise outcome.StopScrapeError(outcome.Outcome(error.reason, str(error))) from None  # type: ignore[arg-type]
             except scraping_budget.ReachedError:
-                # What is spent is told at the end, as other locations are being finished.
+                # What is spent is printed at the end, as other locations are being finished.
                 raise outcome.StopScrapeError(outcome.Outcome("budget")) from None
             self.finished += 1
             self._check_found(self.accepted > before)

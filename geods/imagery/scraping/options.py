@@ -45,7 +45,7 @@ class ScrapeOptions:
         path="in",
     )
     out: str = flags.option(
-        "", "Folder of the imagery tree; a second run on it goes on where the first ended.", path="out"
+        "", "Folder of the imagery tree; a second run on it resumes where the first ended.", path="out"
     )
     locations_per_cell: int = flags.option(40, "Locations to get in each cell.")
     lookups_per_location: int = flags.option(

@@ -68,7 +68,7 @@ def _end_of(future: futures.Future[None], stop: threading.Event) -> outcome.Outc
         # A write that fails for want of room does not name its file.
         name = getattr(error, "filename", None) or "disk"
         said = f"{name}: {error.strerror}" if isinstance(error, OSError) else f"{scrape_journal.NAME}: {error}"
-        return outcome.Outcome("disk", f"{said}.\nNext: make room or mend the disk, then run the same command again")
+        return outcome.Outcome("disk", f"{said}.\nNext: make room or repair the disk, then run the same command again")
     except BaseException:
         stop.set()
         raise

@@ -4,7 +4,7 @@ Sample, look up, fetch, check, write.
 
     result = scrape.scrape(settings, client, cells, client_config)
 
-The journal beside the images is the truth: whatever ends the scrape, the same call goes on with it, pays for nothing
+The journal beside the images is the truth: whatever ends the scrape, the same call resumes it, pays for nothing
 twice that is on disk, and ends with the same tree as if nothing had happened.
 """
 
@@ -95,7 +95,7 @@ def scrape(
         settings: How much, how fast, for how much.
         client: The source.
         cells: The partition.
-        client_config: What the client was told that decides which images it gives; another is refused on an old tree.
+        client_config: The client's settings that decide which images it gives; a tree takes no others later.
         stop: Set it to end early: what is under way is finished.
         watch: Called several times a second.
         delay_factor: Scales the waits between attempts.

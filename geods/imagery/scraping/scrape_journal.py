@@ -143,7 +143,7 @@ class Status:
 
     Attributes:
         state: "running" while its process lives, "done" when nothing is left to do, else "stopped".
-        detail: One line on it; of one that stopped, why, and the command that goes on with it.
+        detail: One line on it; of one that stopped, why, and the command that resumes it.
         locations: Complete locations.
         units: Billable units of all requests that were sent, or were about to be.
     """
@@ -179,14 +179,14 @@ def read_status(tree_dir: str | os.PathLike[str]) -> Status | None:
     # Asked before the journal is read: one that ends in between is then read as it ended.
     running = locks.is_held(pathlib.Path(tree_dir, LOCK_NAME))
     with open_to_read(path) as connection:
-        told = dict(connection.execute("SELECT name, value FROM run WHERE name IN ('state', 'detail')"))
+        noted = dict(connection.execute("SELECT name, value FROM run WHERE name IN ('state', 'detail')"))
         (locations,) = connection.execute("SELECT COUNT(*) FROM arrival").fetchone()
         (units,) = connection.execute("SELECT TOTAL(units) FROM image").fetchone()
     if running:
         return Status("running", f"{locations:,} locations so far", locations, int(units))
-    if told.get("state") == "done":
-        return Status("done", told.get("detail", ""), locations, int(units))
-    return Status("stopped", told.get("detail", ""), locations, int(units))
+    if noted.get("state") == "done":
+        return Status("done", noted.get("detail", ""), locations, int(units))
+    return Status("stopped", noted.get("detail", ""), locations, int(units))
 
 
 def complete_locations(tree_dir: str | os.PathLike[str], after: int = 0) -> list[Arrival]:

@@ -1,5 +1,6 @@
 """Work divided among Beam's own local workers or Dask's, one of them killed."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import checkout
 import drawn_datasets
 import pytest
 import road
+import starts
 import tensorflow_datasets as tfds
 from apache_beam.options import pipeline_options
 
@@ -62,6 +64,7 @@ def test_a_process_that_a_worker_starts_is_no_worker(tmp_path, capfd):
     assert "is gone" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.usefixtures("_warm")
 def test_a_runner_that_is_not_there_is_told_and_leaves_nothing(tmp_path):
     flags = ("--runner=PortableRunner", "--job_endpoint=localhost:9", "--job_server_timeout=2")
     with (
@@ -103,23 +106,27 @@ def test_options_are_written_as_tfds_takes_them():
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory):
     """Address of a Dask scheduler, and its two worker processes of one thread each."""
-    folder = tmp_path_factory.mktemp("dask")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(road.REPO), HELPERS])}
-    quiet = {"env": environment, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0"]
-    started = [subprocess.Popen([*scheduler, "--no-dashboard", "--scheduler-file=file"], **quiet)]
-    words = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file=file", "--nthreads=1"]
-    started += [subprocess.Popen([*words, "--no-nanny", "--no-dashboard"], **quiet) for _ in range(2)]
-    try:
-        while not (folder / "file").exists() or not (folder / "file").read_text().endswith("}"):
+    file = tmp_path_factory.mktemp("dask") / "file"
+    common = ("--no-dashboard", f"--scheduler-file={file}")
+    scheduler = ("distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", *common)
+    worker = ("distributed.cli.dask_worker", "--nthreads=1", "--no-nanny", f"--local-directory={file.parent}", *common)
+    with contextlib.ExitStack() as ends:
+        start = lambda words: ends.enter_context(starts.started(starts.HEAVY, words, checkout.environment()))  # noqa: E731
+        start(scheduler)
+        workers = [start(worker) for _ in range(2)]
+        while not file.exists() or not file.read_text().endswith("}"):
             time.sleep(0.05)
-        yield json.loads((folder / "file").read_text())["address"], started[1:]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
+        yield json.loads(file.read_text())["address"], workers
 
 
+@pytest.fixture
+def _warm():
+    """Starts the processes that drive Beam from a warm one."""
+    with starts.warm_children(starts.HEAVY):
+        yield
+
+
+@pytest.mark.usefixtures("_warm")
 def test_dask_builds_the_same_bytes_and_a_killed_worker_costs_its_task(dask, tmp_path):
     address, workers = dask
     words = jobs.flags_of(f"runner=DaskRunner,dask_client_address={address}")
@@ -147,6 +154,7 @@ def test_dask_builds_the_same_bytes_and_a_killed_worker_costs_its_task(dask, tmp
     assert len(doers) <= 13
 
 
+@pytest.mark.usefixtures("_warm")
 def test_a_dask_cluster_that_is_not_there_is_named_in_one_line(tmp_path):
     words = jobs.flags_of("runner=dask,dask_client_address=tcp://127.0.0.1:9,dask_connection_timeout=1")
     with (

@@ -22,7 +22,7 @@ def test_what_others_changed_since_it_was_brought_is_not_written_over(store, wor
     write({"1": b"1"})(folder)
     # Nor when it is tried again.
     for send in (mine.push, mine.push, mine.close):
-        with pytest.raises(errors.BucketError, match="was changed by others since it was brought here"):
+        with pytest.raises(errors.BucketError, match="was changed by others since it was downloaded"):
             send()
     assert work(f"s3://{store}/a", "in", read, machine="other") == {"0": b"2"}
 

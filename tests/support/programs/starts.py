@@ -97,7 +97,7 @@ def started(
     with tempfile.TemporaryDirectory() as folder:
         for name in ("stdout", "stderr"):
             pathlib.Path(folder, name).touch()
-        starter = _starter(*libraries)
+        starter = _starter(*libraries)[0]
         order = {"arguments": list(map(str, words)), "environment": environment, "absent": absent}
         print(json.dumps({**order, "repo": str(REPO), "folder": folder}), file=starter.stdin, flush=True)
         program = Started(int(starter.stdout.readline()), pathlib.Path(folder))
@@ -123,13 +123,28 @@ def run(command: Sequence[object], environment: dict[str, str] | None = None) ->
     return ended(LIGHT, command[command.index("-m") + 1 :], dict(os.environ) if environment is None else environment)
 
 
+@contextlib.contextmanager
+def warm_children(libraries: Sequence[str]) -> Iterator[None]:
+    """Lets what this process starts by `sys.executable -m` come from a warm process."""
+    python, address = _starter(*libraries)[1:]
+    before, sys.executable, os.environ["GEODS_WARM"] = sys.executable, python, address
+    try:
+        yield
+    finally:
+        sys.executable = before
+        del os.environ["GEODS_WARM"]
+
+
 @functools.cache
-def _starter(*libraries: str) -> subprocess.Popen:
-    """The warm process of this test process that has imported these."""
+def _starter(*libraries: str) -> tuple[subprocess.Popen, str, str]:
+    """The warm process of this test process that has imported these.
+
+    With the stand-in for Python and the value of $GEODS_WARM by which it is asked for.
+    """
     command = [sys.executable, str(pathlib.Path(__file__).with_name("warm_start.py")), *libraries]
     # As program.run sets it, which in a fork comes after TensorFlow has looked.
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     starter = subprocess.Popen(command, cwd=REPO, env=environment, **pipes, text=True)
     atexit.register(starter.communicate)
-    return starter
+    return starter, starter.stdout.readline().rstrip(), starter.stdout.readline().rstrip()
