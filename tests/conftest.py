@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Keeps what all tests import out of the search for garbage, as warm_start.py does."""
+    """Keeps imports out of the search for garbage, as warm_start.py does."""
     gc.freeze()
 
 

@@ -125,7 +125,7 @@ def run(command: Sequence[object], environment: dict[str, str] | None = None) ->
 
 @contextlib.contextmanager
 def warm_children(libraries: Sequence[str]) -> Iterator[None]:
-    """Lets what this process starts by `sys.executable -m` come from a warm process."""
+    """Programs started by `sys.executable -m` then come from a warm process."""
     python, address = _starter(*libraries)[1:]
     before, sys.executable, os.environ["GEODS_WARM"] = sys.executable, python, address
     try:
