@@ -16,7 +16,7 @@
   };
   const COMPASS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
   const number = (value) => value.toLocaleString("en", { maximumFractionDigits: value < 9.95 ? 1 : 0 });
-  const distance = (one) => `${number(one.distance_miles)} mi`;
+  const distance = (one) => `${number(one.distance_miles)} mi`, kilometres = (one) => `${number(one.distance_km)} km`;
   const svg = $("map"), land = $("cells").getBBox();
 
   let game = "", rounds = 0, results = [], views = [], current = 0, seen = new Set();
@@ -109,6 +109,8 @@
     show();
     map.fit();
     showViews(round.views);
+    // From here the arrow keys look round, and Tab leads over the views to the map and the button.
+    $("strip").focus({ preventScroll: true });
   }
 
   function showViews(found) {
@@ -159,7 +161,7 @@
     const best = Math.max(...Object.keys(WHO).map((name) => result[name].score));
     const { lat_deg, lon_deg } = result.truth;
     table(["", "Distance", "Score"], [...Object.keys(WHO).map((name) => ({
-      name, cells: [distance(result[name]), number(result[name].score)], best: result[name].score === best,
+      name, cells: [[distance(result[name]), kilometres(result[name])], number(result[name].score)], best: result[name].score === best,
     })), { name: "truth", title: "True location", cells: [`${lat_deg.toFixed(2)}, ${lon_deg.toFixed(2)}`, ""] }]);
     const all = Object.keys(WHO).reverse();
     show(...all.flatMap((name) => lines(name, result[name].line)), ...all.map((name) => mark(name, result[name].point)),
@@ -256,5 +258,6 @@
   $("borders").setAttribute("stroke-width", outlines.length > 1000 ? 0.3 : 0.7);
   new ResizeObserver(() => $("strip").scrollTo({ left: current * $("strip").clientWidth, behavior: "instant" })).observe($("strip"));
   map.fit();
+  $("act").focus();
   resume();
 })();
