@@ -97,6 +97,9 @@ def test_array_records_hold_what_tfrecords_hold(whole, arrays, split):
         found = [list(records.read(one, split, shuffle, 5).as_numpy_iterator()) for one in (mine, theirs)]
         assert found[0] == found[1]
     assert np.array_equal(dataset_reader.index(mine, split).coords, dataset_reader.index(theirs, split).coords)
+    (name,) = dataset_reader.index(theirs, split).location_ids[1:2].tolist()
+    by_id = (record_files.LocationRecords(folder.parents[2], "random").find(name) for folder in (arrays, whole))
+    assert next(by_id) == next(by_id)
 
 
 def test_array_records_are_the_same_bytes_again_and_their_damage_is_named(root, arrays, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from geods import errors
-from geods.dataset import dataset_reader, records
+from geods.dataset import dataset_reader, record_files, records
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,21 @@ def test_only_what_is_asked_for_of_views_is_read(builder):
     parsed = next(iter(records.read(builder, "test").batch(4).map(lambda rows: records.parse(rows, ("sha256",)))))
     assert set(parsed["views"]) == {"sha256"}
     assert {len(text) for text in parsed["views"]["sha256"].values.numpy()} == {64}
+
+
+def test_locations_are_found_by_id_with_and_without_their_row(builder, data_dir):
+    found = record_files.LocationRecords(data_dir, "random", ["validation"])
+    for split in ("validation", "train"):
+        rows = list(records.read(builder, split).map(records.parse_one).take(12).as_numpy_iterator())
+        for number in (11, 0, 5):
+            name = rows[number]["location_id"].decode()
+            # Of the first splits the row is the right one, of others it is another location's.
+            for record in (found.find(name, number), found.find(name)):
+                assert record["views/image"] == rows[number]["views"]["image"].tolist()
+                assert np.frombuffer(record["coords"][0], "<f8").tolist() == rows[number]["coords"].tolist()
+                np.testing.assert_array_equal(record["views/heading"], rows[number]["views"]["heading"])
+    with pytest.raises(KeyError):
+        found.find("0.0,0.0", 3)
 
 
 def test_splits_that_are_not_there_and_shards_of_another_kind_are_refused(builder, data_dir):
