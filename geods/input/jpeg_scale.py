@@ -1,7 +1,9 @@
 """The size at which libjpeg decodes a photograph that is to be shrunk.
 
 libjpeg can compute a picture of 1/2, 1/4 or 1/8 of the size from the low frequencies of each 8 x 8 block (DCT scaling).
-A photograph of 12 million pixels then takes half of the processor time to decode and to resize.
+A photograph of 12 million pixels then takes half of the processor time to decode and to resize, a sphere of 16 million
+0.4 to 0.5 of it (docs/speed.md). Their pixels differ by 0.05 and 0.18 of 255 levels in the mean from those of the whole
+image; of pictures that are sharp to the last pixel, by 0.17 and 0.43.
 """
 
 # Of those libjpeg knows, the ones that TensorFlow, Pillow and simplejpeg all take.

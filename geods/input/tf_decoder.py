@@ -50,23 +50,23 @@ def decode_image(content: tf.Tensor, height_px: int, width_px: int, exact_pixels
     size = (height_px, width_px)
     wanted = tf.where(tf.reduce_any(value == orientation.TRANSPOSED), size[::-1], size)
     stored = tf.io.extract_jpeg_shape(content)[:2]
-    halvings = _halvings(stored, wanted)
-    pixels = tf.cond(halvings > 0, lambda: _turned(_reduced(content, stored, wanted, halvings), value), whole)
+    times = halvings(stored, wanted)
+    pixels = tf.cond(times > 0, lambda: _turned(_reduced(content, stored, wanted, times), value), whole)
     return tf.ensure_shape(pixels, (height_px, width_px, 3))
 
 
-def _halvings(stored: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+def halvings(stored: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     """Returns the logarithm to base 2 of `jpeg_scale.denominator`, of sizes `[2]`."""
     least = [[jpeg_scale.SPARE * number] for number in jpeg_scale.DENOMINATORS] * wanted
     fits = tf.reduce_all(stored >= tf.maximum(least, jpeg_scale.LEAST_PX), axis=1)
     return tf.reduce_sum(tf.cast(fits, tf.int32))
 
 
-def _reduced(content: tf.Tensor, stored: tf.Tensor, wanted: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
+def _reduced(content: tf.Tensor, stored: tf.Tensor, wanted: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG made smaller, and resizes it; sizes `[2]` are as it is stored."""
     scales = sorted(jpeg_scale.DENOMINATORS)
-    pixels = tf.switch_case(halvings - 1, [functools.partial(decode_stored, content, scale) for scale in scales])
-    extent = tf.cast(stored, tf.float32) / tf.cast(2**halvings, tf.float32)
+    pixels = tf.switch_case(times - 1, [functools.partial(decode_stored, content, scale) for scale in scales])
+    extent = tf.cast(stored, tf.float32) / tf.cast(2**times, tf.float32)
     return resize(pixels, wanted[0], wanted[1], extent[0], extent[1])
 
 
