@@ -37,6 +37,9 @@ class Options:
     run_dir: str = flags.option("", "Run folder that trainers.train wrote.", path="in")
     checkpoint: str = flags.option("", stages.CHECKPOINT_HELP)
     views: Literal["auto", "single", "all"] = flags.option("auto", stages.VIEWS_HELP)
+    runtime: Literal["auto", "tensorflow", "openvino"] = flags.option(
+        "auto", "What runs the network; auto: OpenVINO where the run holds a graph for it, which starts sooner."
+    )
     top: int = flags.option(5, "How many of the most probable cells to print.")
     all_cells: bool = flags.option(False, "Print the probability of every cell too.")
     batch_size: int = flags.option(16, "Images or locations at once.")
@@ -79,7 +82,7 @@ def main(options: Options) -> None:
             print(program.printable(text), file=sys.stderr)
         from trainers.evaluation import answers, predictors
 
-        model = predictors.open_run(run, options.checkpoint)
+        model = predictors.open_run(run, options.checkpoint, options.runtime)
         wanted = (options.batch_size, options.top, options.all_cells)
         for line in answers.predict(model, ready.locations, *wanted, ready.facts):
             print(json.dumps(line, allow_nan=False))

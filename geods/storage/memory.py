@@ -10,6 +10,7 @@ glibc puts arrays of up to 32 MB into its heap once larger ones were freed, and 
 
 import contextlib
 import ctypes
+import mmap
 import pathlib
 
 from geods import errors
@@ -45,6 +46,18 @@ def check_memory(what: str, size_bytes: float, step: str) -> None:
     if available is not None and size_bytes > available:
         problem = f"{what} would take {size_bytes / 1e9:,.1f} GB of memory, {available / 1e9:,.1f} are available."
         raise errors.MemoryShortError(problem, step)
+
+
+def release_file_pages(path: pathlib.Path) -> None:
+    """Drops the pages of a file that a library has mapped and will hardly read again.
+
+    What is read all the same comes from the file again. Only Linux knows them; elsewhere nothing is done.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        maps = pathlib.Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        for line in (line for line in maps if line.endswith(f" {path.resolve()}")):
+            start, end = (int(part, 16) for part in line.split(maxsplit=1)[0].split("-"))
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
 
 
 # Below so many rows there is nothing to gain: it takes 10 ms.

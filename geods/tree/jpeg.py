@@ -19,6 +19,7 @@ import hashlib
 import io
 import os
 import pathlib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import tqdm
@@ -244,6 +245,30 @@ def check_none_bad(bad: Sequence[ImageFacts], count: int, root: str | os.PathLik
         lines.append(f"  and {len(bad) - _SHOWN} more")
     share = f"{len(bad)} of {count} images cannot be used"
     raise errors.ImageError("\n".join([f"{root}: {share}:", *lines]), next_step)
+
+
+def check_views(paths: Sequence[pathlib.Path], facts: Iterable[ImageFacts] | None = None) -> None:
+    """Checks images before they are decoded; prints how many are turned, and how many are panoramas.
+
+    Args:
+        paths: The images.
+        facts: What their check found; they are checked here if not given.
+
+    Raises:
+        TreeError: If there is none.
+        ImageError: If one is not a whole JPEG.
+    """
+    if not paths:
+        raise errors.TreeError("there is no location to read.", "name a folder that holds an imagery tree")
+    bad, turned, panoramas = [], 0, 0
+    for fact in checked(paths, count=len(paths)) if facts is None else facts:
+        turned += fact.is_turned
+        panoramas += fact.is_panorama
+        if fact.problem:
+            bad.append(fact)
+    check_none_bad(bad, len(paths), paths[0].parent, "replace or delete them")
+    for line in turned_line(turned) + panorama_line(panoramas):
+        print(line, file=sys.stderr)
 
 
 def _block_means(image: JpegImagePlugin.JpegImageFile) -> Image.Image:

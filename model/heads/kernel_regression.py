@@ -5,6 +5,7 @@ Nothing is trained step by step: the weights are the solution of one linear syst
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -36,7 +37,8 @@ class KernelRegression(keras.layers.Layer):
 
     descriptors x `[b, d]` and view_mask bool `[b, v]` -> log-probabilities float32 `[b, cells]`,
 
-        E(cell) = offset(cell) + sum over places i of k(x, x_i) coefficient(i, cell),  k(x, y) = exp(-rate |x - y|^2),
+        E(cell) = offset(cell) + sum over places i of (k(x, x_i) - centre) coefficient(i, cell),
+        k(x, y) = exp(-rate |x - y|^2),
         p(cell) ~ exp(-E(cell) / spread_km).
 
     E is the ridge regression of what a guess in the cell costs at a place (`cost_km`), so the least E is the least
@@ -47,17 +49,19 @@ class KernelRegression(keras.layers.Layer):
     Args:
         places: Number of training locations it remembers; `remember` stores them.
         cells: Number of cells.
+        centre: A usual k, which only rounding depends on: of 788 places the coefficients of a cell are 15 million km in
+            all and add up to 4,000, so that float32 lost 1.5 km of E, 4e-3 of a log-probability, and now a tenth.
 
     Raises:
         OptionError: If one is below 1.
     """
 
-    def __init__(self, places: int, cells: int, **options: object) -> None:
+    def __init__(self, places: int, cells: int, centre: float = 0.0, **options: object) -> None:
         options.setdefault("dtype", "float32")
         super().__init__(**options)
         if places < 1 or cells < 1:
             raise errors.OptionError(f"{places} places and {cells} cells.", "give at least 1 of both")
-        self.places, self.cells = places, cells
+        self.places, self.cells, self.centre = places, cells, centre
 
     # `looks` are the descriptors; model.keras files hold the name of this argument.
     def build(self, looks_shape: tuple[Any, ...], view_mask_shape: Any) -> None:  # noqa: ANN401 - a shape
@@ -72,7 +76,10 @@ class KernelRegression(keras.layers.Layer):
     def remember(self, descriptors: npt.ArrayLike, solution: "Solution") -> None:
         """Stores the training locations' descriptors `[n, d]` and the solution."""
         self.descriptors.assign(descriptors)
-        for name in ("coefficients", "offset", "rate", "spread_km"):
+        # For locations as far apart as is usual.
+        self.centre = math.exp(-solution.width)
+        self.offset.assign(solution.offset + self.centre * solution.coefficients.sum(axis=0))
+        for name in ("coefficients", "rate", "spread_km"):
             getattr(self, name).assign(np.asarray(getattr(solution, name), np.float32))
 
     def call(self, looks: tensors.Tensor, view_mask: tensors.Tensor) -> tensors.Tensor:
@@ -84,7 +91,7 @@ class KernelRegression(keras.layers.Layer):
             - 2 * ops.matmul(looks, ops.transpose(known))
         )
         likeness = ops.exp(-self.rate * ops.maximum(apart, 0.0))
-        expected_km = self.offset + ops.matmul(likeness, self.coefficients)
+        expected_km = self.offset + ops.matmul(likeness - self.centre, self.coefficients)
         return views.or_uniform(ops.log_softmax(-expected_km / self.spread_km, axis=-1), views.seen_views(view_mask))
 
     def compute_output_spec(self, looks: tensors.Tensor, view_mask: tensors.Tensor) -> keras.KerasTensor:
@@ -93,7 +100,7 @@ class KernelRegression(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
-        return {**super().get_config(), "places": self.places, "cells": self.cells}
+        return {**super().get_config(), "places": self.places, "cells": self.cells, "centre": self.centre}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import pathlib
+import re
+import shutil
 
 import drawn_photos
 import drawn_runs
@@ -19,7 +21,8 @@ from geods import errors
 from geods.geo import geometry
 from geods.tree import imagery_tree, named_images
 from tools import predict
-from trainers.evaluation import answers, predictor
+from trainers.evaluation import answers, predictor, predictors
+from trainers.runs import run_folder
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +190,65 @@ def test_probabilities_add_up_to_one(log_probabilities):
     probabilities = answers.probabilities_of(np.array(log_probabilities, np.float32))
     assert probabilities.sum() == pytest.approx(1, abs=1e-12)
     assert (probabilities >= 0).all()
+
+
+def test_the_graph_gives_the_answers_of_the_network_without_tensorflow(run_dir, tree_dir, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    with Image.open(imagery_tree_files(tree_dir)[0]) as image:
+        image.resize((31, 87)).save(tmp_path / "turned and larger.jpg", exif=turned)
+    words = [f"--run_dir={run_dir}", "--all_cells", "--batch_size=16", str(tree_dir), str(tmp_path)]
+    status, _ = road.without_tensorflow(["tools.predict", "--runtime=openvino", *words], tmp_path / "said")
+    assert status == 0
+    said = [json.loads(line) for line in (tmp_path / "said").read_text().splitlines() if line.startswith("{")]
+    wanted = [
+        json.loads(line) for line in road.program("tools.predict", "--runtime=tensorflow", *words).stdout.splitlines()
+    ]
+    assert len(said) == len(wanted) == road.LOCATIONS + 1
+    for line, other in zip(said, wanted, strict=True):
+        names = {"probabilities", "top_cells", "elsewhere"}
+        assert {name: line[name] for name in line if name not in names} == {
+            name: other[name] for name in other if name not in names
+        }
+        log_probabilities = np.log([line["probabilities"], other["probabilities"]])
+        np.testing.assert_allclose(*log_probabilities, atol=1e-4)
+
+
+def damage_weights(run):
+    path = run / run_folder.GRAPH_WEIGHTS
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+
+
+def cut_short(run):
+    (run / run_folder.GRAPH).write_text((run / run_folder.GRAPH).read_text()[:-100])
+
+
+def replace_model(run):
+    shutil.copyfile(run / run_folder.PARTITION, run / run_folder.MODEL)
+
+
+def forget_graph(run):
+    shutil.rmtree((run / run_folder.GRAPH).parent)
+    run_folder.finish(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem", "is_told"),
+    [
+        (damage_weights, "model.bin: its bytes have changed", True),
+        (cut_short, "model.xml: has .* bytes, not", True),
+        (replace_model, "model.keras: has .* bytes, not", True),
+        (forget_graph, "holds no serving/model.xml that was sealed with its model", False),
+    ],
+)
+def test_a_graph_of_another_model_is_not_taken(change, problem, is_told, run_dir, tmp_path, capsys):
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    change(copy)
+    with pytest.raises(errors.RunError, match=f"--runtime=openvino: .*{problem}"):
+        predictors.open_run(copy, runtime="openvino")
+    if change is not replace_model:
+        assert isinstance(predictors.open_run(copy), predictor.Predictor)
+        assert bool(re.search(problem, capsys.readouterr().err)) == is_told
 
 
 def test_main_prints_a_line_each(capsys, run, plain):

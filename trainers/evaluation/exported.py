@@ -20,8 +20,6 @@ from model.export import runners
 from trainers.evaluation import predictor, predictors
 from trainers.runs import run_folder
 
-# Of log-probabilities: what float32 loses in another order of sums is below 1e-5.
-MOST_DIFFERENCE = 1e-4
 _OUTPUTS = ("coords", "log_probabilities")
 
 

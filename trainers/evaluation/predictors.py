@@ -4,15 +4,21 @@ model = predictors.open_run("runs/best")
 answers.predict(model, locations, batch_size=16, top=5, all_cells=False)
 """
 
+import importlib.util
 import pathlib
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from geods import errors
+from geods.cli import program
 from geods.geo import partition
 from geods.tree import imagery_tree, jpeg
+from trainers.evaluation import graph_predictor
 from trainers.options import train_options
+from trainers.runs import run_folder
 
 Runtime = Literal["auto", "tensorflow", "openvino"]
 
@@ -63,9 +69,32 @@ def open_run(run_dir: str | pathlib.Path, checkpoint: str = "", runtime: Runtime
     Raises:
         RunError: As `predictor.Predictor`.
     """
-    from geods.cli import program
-
+    folder = run_folder.check_run(str(run_dir), checkpoint)
+    if runtime != "tensorflow" and (graph := _opened_graph(folder, checkpoint, runtime == "openvino")):
+        return graph
     program.import_quietly("tensorflow")
     from trainers.evaluation import predictor
 
     return predictor.Predictor(run_dir, checkpoint)
+
+
+def _opened_graph(folder: pathlib.Path, checkpoint: str, is_wanted: bool) -> graph_predictor.GraphPredictor | None:
+    """Returns the graph of a run, or None where TensorFlow has to do.
+
+    Raises:
+        RunError: If it `is_wanted` and cannot be had.
+    """
+    problem = ""
+    if checkpoint:
+        problem = f"--checkpoint={checkpoint}: a graph is written of the last model only"
+    elif importlib.util.find_spec("openvino") is None:
+        problem = "OpenVINO is not installed"
+    else:
+        problem = graph_predictor.problem_with(folder)
+    if not problem:
+        return graph_predictor.GraphPredictor(folder)
+    if is_wanted:
+        raise errors.RunError(f"--runtime=openvino: {problem}.", "give --runtime=tensorflow, or train again")
+    if (folder / run_folder.GRAPH).exists() and not checkpoint:
+        print(f"{problem}; TensorFlow runs {run_folder.MODEL}", file=sys.stderr)
+    return None

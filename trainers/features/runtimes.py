@@ -125,10 +125,12 @@ def quantized(backbone: Any, batches: Sequence[np.ndarray]) -> tuple[bytes, byte
     import nncf
     import openvino
 
+    from model.export import openvino_graph
+
     # Steps that lie evenly round 0. Those that do not, its other preset, made MobileNetV2 a seventh slower and its
     # features no nearer.
     model = nncf.quantize(
-        _read(_graph(backbone, len(batches[0]))),
+        openvino_graph.convert(_graph(backbone, len(batches[0]))),
         nncf.Dataset(batches),
         preset=nncf.QuantizationPreset.PERFORMANCE,
         subset_size=len(batches),
@@ -140,24 +142,25 @@ def quantized(backbone: Any, batches: Sequence[np.ndarray]) -> tuple[bytes, byte
 
 
 def _graph(backbone: Any, batch_size: int) -> Any:  # noqa: ANN401 - a Keras model, a concrete function
-    """Returns an encoder for batches of one size, with its variables as constants."""
+    """Returns an encoder for batches of one size."""
     import tensorflow as tf
-
-    # Not among TensorFlow's public names, but what its own converters call.
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     signature = [tf.TensorSpec((batch_size, *backbone.input_shape[1:]), tf.uint8)]
 
     def encode(images: Any) -> Any:  # noqa: ANN401 - tensors
         return tf.cast(backbone(images, training=False), tf.float32)
 
-    graph = tf.function(encode, input_signature=signature, autograph=False)
-    return convert_variables_to_constants_v2(graph.get_concrete_function())
+    return tf.function(encode, input_signature=signature, autograph=False).get_concrete_function()
 
 
-def _in_tensorflow(frozen: Any) -> Forward:  # noqa: ANN401 - a concrete function
-    """Returns a frozen graph that TensorFlow runs."""
+def _in_tensorflow(graph: Any) -> Forward:  # noqa: ANN401 - a concrete function
+    """Returns a graph that TensorFlow runs, with its variables as constants."""
     import tensorflow as tf
+
+    # Not among TensorFlow's public names, but what its own converters call.
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(graph)
 
     def forward(images: Any) -> np.ndarray:  # noqa: ANN401 - a tensor or an array
         found: np.ndarray = frozen(tf.convert_to_tensor(images))[0].numpy()
@@ -170,6 +173,8 @@ def _in_openvino(source: Any, batch_size: int, precision: str) -> Forward:  # no
     """Returns a graph, or a file of OpenVINO's, compiled by OpenVINO."""
     import openvino
 
+    from model.export import openvino_graph
+
     # LATENCY gives all cores to one batch; THROUGHPUT splits them between requests, and there is one: half as fast.
     settings = {"INFERENCE_PRECISION_HINT": _ARITHMETIC[precision], "PERFORMANCE_HINT": "LATENCY"}
     core = openvino.Core()
@@ -178,7 +183,7 @@ def _in_openvino(source: Any, batch_size: int, precision: str) -> Forward:  # no
         # Calibrated on batches of another size, perhaps.
         model.reshape([batch_size, *model.input().shape[1:]])
     else:
-        model = _read(source)
+        model = openvino_graph.convert(source)
     compiled_model = core.compile_model(model, "CPU", settings)
 
     def forward(images: Any) -> np.ndarray:  # noqa: ANN401 - a tensor or an array
@@ -186,14 +191,3 @@ def _in_openvino(source: Any, batch_size: int, precision: str) -> Forward:  # no
         return np.array(compiled_model(np.asarray(images))[0])
 
     return forward
-
-
-def _read(frozen: Any) -> Any:  # noqa: ANN401 - a concrete function, a model of OpenVINO
-    """Returns a frozen graph as OpenVINO's model."""
-    import openvino
-    import tensorflow as tf
-
-    with tempfile.TemporaryDirectory() as folder:
-        tf.io.write_graph(frozen.graph.as_graph_def(), folder, "encoder.pb", as_text=False)
-        # And not openvino.convert_model, which reports its use to a server.
-        return openvino.Core().read_model(pathlib.Path(folder, "encoder.pb"))

@@ -3,6 +3,7 @@
 flags.cfg            the options, as a flag file: python -m trainers.train --flagfile=RUN/flags.cfg repeats the run
 partition.geojson    the cells the model chooses from
 model.keras          the whole network, from uint8 images to a point
+serving/model.xml    the same network for OpenVINO, with its weights in model.bin: predicts without TensorFlow
 learned.npz          ids and coordinates of the locations it was trained and validated on
 checkpoints/         the best classifier so far, while training; a whole network a chunk of --schedule=chunked
 unfinished/          until the run is finished: the snapshots that the same command resumes from, and their ticket
@@ -33,6 +34,7 @@ from trainers.runs import learned_locations
 
 FLAGS, PARTITION, MODEL = "flags.cfg", "partition.geojson", "model.keras"
 CHECKPOINT = "checkpoints/best.keras"
+GRAPH, GRAPH_WEIGHTS = "serving/model.xml", "serving/model.bin"
 EVENTS = "events.out.tfevents.*"
 PROJECTOR, PROJECTOR_CONFIG = "projector", "projector_config.pbtxt"
 # Events of --follow, a run of its own: its steps are locations.
@@ -85,7 +87,8 @@ def start(run: train_options.RunOptions, flags: str, cells: partition.Partition,
     for name in _RESULTS:
         (folder / name).unlink(missing_ok=True)
     files.discard(folder / UNFINISHED)
-    for path in (folder / PROJECTOR, folder / FOLLOW, folder / "checkpoints", *folder.glob("member*")):
+    folders = (PROJECTOR, FOLLOW, "checkpoints", pathlib.Path(GRAPH).parent)
+    for path in (*(folder / name for name in folders), *folder.glob("member*")):
         shutil.rmtree(path, ignore_errors=True)
     for path in (folder / PROJECTOR_CONFIG, *folder.glob(EVENTS)):
         path.unlink(missing_ok=True)
@@ -180,8 +183,8 @@ def model_of(folder: pathlib.Path, checkpoint: str = "") -> pathlib.Path:
 
 def finish(folder: pathlib.Path) -> None:
     """Seals a run that has its model, and removes its snapshots."""
-    learned = [learned_locations.NAME] if (folder / learned_locations.NAME).is_file() else []
-    seals.write(folder, [FLAGS, PARTITION, MODEL, *learned])
+    others = [name for name in (GRAPH, GRAPH_WEIGHTS, learned_locations.NAME) if (folder / name).is_file()]
+    seals.write(folder, [FLAGS, PARTITION, MODEL, *others])
     files.discard(folder / UNFINISHED)
 
 

@@ -25,6 +25,7 @@ from trainers.training import (
     fitted_heads,
     inputs,
     networks,
+    serving_graph,
     snapshots,
 )
 
@@ -207,9 +208,11 @@ def save(
     head: train_options.HeadOptions,
     folder: pathlib.Path,
 ) -> None:
-    """Writes the whole network, from images to a point, and finishes the run."""
+    """Writes the whole network, from images to a point, also as a graph, and finishes the run."""
     whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(head, cells))
     geolocator.save(whole, folder / run_folder.MODEL)
+    if missing := serving_graph.write(whole, folder):
+        print(f"no {run_folder.GRAPH}: {missing}; tools.predict starts TensorFlow")
     learned = [part for part in (parts.train, parts.validation) if part]
     ids, coords = [part.location_ids for part in learned], [part.coords for part in learned]
     learned_locations.LearnedLocations.joined(ids, coords).write(folder)

@@ -1,0 +1,69 @@
+"""The graph beside a run's model.keras, for prediction without TensorFlow."""
+
+import importlib.util
+import pathlib
+
+import keras
+import numpy as np
+
+from geods import errors
+from geods.storage import files
+from model.export import formats, graph
+from trainers.runs import run_folder
+
+_VIEWS = 2
+
+
+def write(network: keras.Model, folder: pathlib.Path) -> str:
+    """Writes the graph of a network into its run folder, once it gives the network's answers.
+
+    Args:
+        network: As `geolocator.build_geolocator` returns it.
+        folder: The run folder.
+
+    Returns:
+        Why there is none; empty where there is one.
+    """
+    files.discard((folder / run_folder.GRAPH).parent)
+    if importlib.util.find_spec("openvino") is None:
+        return 'OpenVINO is not installed (pip install "geods[openvino]")'
+    try:
+        formats.check_libraries("openvino")
+        formats.check_exportable(network, "openvino")
+    except errors.OptionError as error:
+        return error.problem
+    try:
+        return _write(network, folder)
+    # An operation that OpenVINO lacks raises what its reader meets first; the run itself is whole.
+    except RuntimeError as error:
+        return f"OpenVINO cannot run it: {errors.in_short(error)}"
+
+
+def _write(network: keras.Model, folder: pathlib.Path) -> str:
+    import openvino
+
+    from model.export import openvino_graph
+
+    model = openvino_graph.of_network(network)
+    given = _draw(network)
+    wanted = keras.ops.convert_to_numpy(network(given, training=False)["log_probabilities"])
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    difference = float(np.abs(compiled(given)["log_probabilities"] - wanted).max())
+    # NaN is no agreement either.
+    if not difference <= graph.MOST_DIFFERENCE:
+        return (
+            f"its log-probabilities differ from the network's by {difference:.1e}, more than {graph.MOST_DIFFERENCE:g}"
+        )
+    path = folder / run_folder.GRAPH
+    path.parent.mkdir()
+    openvino.save_model(model, path, compress_to_fp16=False)
+    return ""
+
+
+def _draw(network: keras.Model) -> dict[str, np.ndarray]:
+    """Returns a location of two views, drawn: soft blobs, as noise has no like among photographs."""
+    height_px, width_px = network.input["image"].shape[2:4]
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (1, _VIEWS, 8, 16, 3)).astype(np.uint8)
+    rows, columns = np.arange(height_px) * 8 // height_px, np.arange(width_px) * 16 // width_px
+    return {"image": coarse[:, :, rows][:, :, :, columns], "view_mask": np.ones((1, _VIEWS), bool)}
