@@ -55,11 +55,12 @@ def turned(pixels: Any, orientation: int) -> Any:  # noqa: ANN401 - arrays of an
 
     They may be NumPy arrays or tensors of Keras.
     """
-    if orientation in TRANSPOSED:
+    if orientation in TRANSPOSED and hasattr(pixels, "__array_interface__"):
+        pixels = pixels.transpose(1, 0, 2)
+    elif orientation in TRANSPOSED:
         import keras
 
-        is_array = hasattr(pixels, "__array_interface__")
-        pixels = pixels.transpose(1, 0, 2) if is_array else keras.ops.transpose(pixels, (1, 0, 2))
+        pixels = keras.ops.transpose(pixels, (1, 0, 2))
     if orientation in ROWS_REVERSED:
         pixels = pixels[::-1]
     return pixels[:, ::-1] if orientation in COLUMNS_REVERSED else pixels

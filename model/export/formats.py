@@ -11,7 +11,7 @@ from typing import Literal
 import keras
 
 from geods import errors
-from model.export import encoder_links, graph, openvino_graph
+from model.export import encoder_links, graph
 from model.fusion import lstm
 
 Format = Literal["saved_model", "onnx", "openvino", "litert"]
@@ -30,6 +30,7 @@ _LIBRARIES = {
 }
 # The newest that tf2onnx 1.17 writes, and which ONNX Runtime reads since 1.14.
 _OPSET = 18
+_NAMES = (*graph.OUTPUTS, "image", "view_mask")
 
 
 def check_libraries(kind: Format) -> None:
@@ -97,7 +98,14 @@ def _write_openvino(serving: graph.Serving, target: pathlib.Path, half: bool) ->
     import openvino
 
     del half
-    converted = openvino_graph.convert(serving.module.serve.get_concrete_function())
+    # Not `openvino_graph.convert`, which lacks the loop of --fusion=lstm.
+    with _saved(serving) as folder:
+        # And not openvino.convert_model, which reports its use to a server.
+        converted = openvino.Core().read_model(folder)
+    names = {*_NAMES, *(name for link in serving.links for name in (link.images, link.features))}
+    for port in (*converted.inputs, *converted.outputs):
+        known = [name for name in port.get_names() if name.partition(":")[0] in names]
+        port.get_tensor().set_names({known[0].partition(":")[0]})
     openvino.save_model(encoder_links.join_openvino(converted, serving.links), target, compress_to_fp16=False)
 
 
