@@ -1,4 +1,7 @@
-"""JPEG bytes to upright uint8 pixels without TensorFlow, those of `geods.input.tf_decoder` to the last bit."""
+"""JPEG bytes to upright uint8 pixels without TensorFlow.
+
+The pixels are those of `geods.input.tf_decoder` to the last bit.
+"""
 
 import functools
 import io
@@ -26,13 +29,14 @@ def decode_image(content: bytes, height_px: int, width_px: int) -> np.ndarray:
         return np.ascontiguousarray(pixels)
     shrinks = pixels.shape[0] > height_px or pixels.shape[1] > width_px
     resized = (_averaged if shrinks else _interpolated)(pixels, height_px, width_px)
-    return np.clip(np.round(resized), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.clip(np.round(resized), 0, 255), np.uint8)
 
 
 def _averaged(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
-    """Resizes by a triangle filter, in the order of sums of TensorFlow's ScaleAndTranslate.
+    """Resizes by a triangle filter, as TensorFlow's ScaleAndTranslate.
 
-    Pillow's own filter rounds every twentieth pixel otherwise, as many sums end in exactly a half.
+    In the order of its sums: as many end in exactly a half, Pillow's filter rounds some pixels otherwise, which moved
+    log-probabilities of a small network by 3e-3.
     """
     rows = _summed(pixels, *_taps(pixels.shape[0], height_px))
     return _summed(rows.transpose(1, 0, 2), *_taps(pixels.shape[1], width_px)).transpose(1, 0, 2)
@@ -49,7 +53,7 @@ def _summed(rows: np.ndarray, starts: np.ndarray, weights: np.ndarray) -> np.nda
 
 @functools.lru_cache(maxsize=64)
 def _taps(size: int, to: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the first row and the weights `[to, taps]` of each row of the result, as ComputeSpans of TensorFlow."""
+    """Returns the first row and the weights `[to, taps]` of each result row."""
     one, half = np.float32(1), np.float32(0.5)
     inverse = one / (np.float32(to) / np.float32(size))
     radius = max(inverse, one)
@@ -66,7 +70,7 @@ def _taps(size: int, to: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _interpolated(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
-    """Resizes by linear interpolation, in the order of sums of TensorFlow's ResizeBilinear."""
+    """Resizes by interpolation, in the order of sums of ResizeBilinear."""
     (top, bottom, down), (left, right, across) = (
         _neighbours(size, to) for size, to in zip(pixels.shape, (height_px, width_px), strict=False)
     )
@@ -76,7 +80,7 @@ def _interpolated(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarr
 
 
 def _neighbours(size: int, to: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the rows before and after each row of the result, and its way from one to the other."""
+    """Returns the rows before and after each result row, and its way between."""
     at = (np.arange(to, dtype=np.float32) + np.float32(0.5)) * (np.float32(size) / np.float32(to)) - np.float32(0.5)
     below = np.floor(at)
     return np.maximum(below, 0).astype(int), np.minimum(np.ceil(at), size - 1).astype(int), at - below

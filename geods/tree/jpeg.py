@@ -248,7 +248,9 @@ def check_none_bad(bad: Sequence[ImageFacts], count: int, root: str | os.PathLik
 
 
 def check_views(paths: Sequence[pathlib.Path], facts: Iterable[ImageFacts] | None = None) -> None:
-    """Checks images before they are decoded; prints how many are turned, and how many are panoramas.
+    """Checks images before they are decoded.
+
+    Prints how many are turned, and how many are panoramas.
 
     Args:
         paths: The images.

@@ -84,7 +84,7 @@ def frozen(network: keras.Model, decode: Callable[[Any], Any] | None = None) -> 
 
 
 def traced(network: keras.Model) -> tuple[Any, list[encoder_links.Link]]:
-    """Returns a network as a concrete function, and the ONNX encoders to be joined with it.
+    """Returns a network as a concrete function, and its ONNX encoders to join.
 
     Its arguments are image, view_mask and the features of those encoders; it returns a dict of OUTPUTS and of the
     encoders' images.

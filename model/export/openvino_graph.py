@@ -8,7 +8,9 @@ from model.export import encoder_links, graph
 
 
 def of_network(network: keras.Model) -> Any:  # noqa: ANN401 - a model of OpenVINO
-    """Returns a network as a model of OpenVINO, with the inputs and outputs of `graph.frozen`.
+    """Returns a network as a model of OpenVINO.
+
+    Inputs and outputs are those of `graph.frozen`.
 
     Args:
         network: As `geolocator.build_geolocator` returns it, on Keras' TensorFlow backend.

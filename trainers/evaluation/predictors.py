@@ -4,7 +4,11 @@ model = predictors.open_run("runs/best")
 answers.predict(model, locations, batch_size=16, top=5, all_cells=False)
 """
 
+import collections
+import concurrent.futures
 import importlib.util
+import itertools
+import os
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +19,17 @@ import numpy as np
 from geods import errors
 from geods.cli import program
 from geods.geo import partition
+from geods.input import pillow_decoder
+from geods.storage import memory, seals
 from geods.tree import imagery_tree, jpeg
-from trainers.evaluation import graph_predictor
 from trainers.options import train_options
 from trainers.runs import run_folder
 
 Runtime = Literal["auto", "tensorflow", "openvino"]
+# The network takes one while these are decoded.
+_BATCHES_AHEAD = 2
+# Arithmetic in bfloat16, OpenVINO's default where the processor has it, changes log-probabilities in the second digit.
+_SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 
 
 class RunPredictor(Protocol):
@@ -78,7 +87,7 @@ def open_run(run_dir: str | pathlib.Path, checkpoint: str = "", runtime: Runtime
     return predictor.Predictor(run_dir, checkpoint)
 
 
-def _opened_graph(folder: pathlib.Path, checkpoint: str, is_wanted: bool) -> graph_predictor.GraphPredictor | None:
+def _opened_graph(folder: pathlib.Path, checkpoint: str, is_wanted: bool) -> "GraphPredictor | None":
     """Returns the graph of a run, or None where TensorFlow has to do.
 
     Raises:
@@ -90,11 +99,114 @@ def _opened_graph(folder: pathlib.Path, checkpoint: str, is_wanted: bool) -> gra
     elif importlib.util.find_spec("openvino") is None:
         problem = "OpenVINO is not installed"
     else:
-        problem = graph_predictor.problem_with(folder)
+        problem = problem_with(folder)
     if not problem:
-        return graph_predictor.GraphPredictor(folder)
+        return GraphPredictor(folder)
     if is_wanted:
         raise errors.RunError(f"--runtime=openvino: {problem}.", "give --runtime=tensorflow, or train again")
     if (folder / run_folder.GRAPH).exists() and not checkpoint:
         print(f"{problem}; TensorFlow runs {run_folder.MODEL}", file=sys.stderr)
     return None
+
+
+def problem_with(folder: pathlib.Path) -> str:
+    """Returns why the graph of a run cannot be taken; empty if it can.
+
+    It must be as it was when it was found equal to the model.keras beside it.
+    """
+    names = [run_folder.MODEL, run_folder.GRAPH, run_folder.GRAPH_WEIGHTS]
+    if not set(names) <= set(seals.names_in(folder)):
+        return f"{folder}: holds no {run_folder.GRAPH} that was sealed with its model"
+    damage = seals.verify(folder, names)
+    return f"{damage[0].path}: {damage[0].problem}" if damage else ""
+
+
+_Batch = list[list["concurrent.futures.Future[np.ndarray]"]]
+
+
+class GraphPredictor:
+    """The graph of a run with its partition.
+
+    Attributes:
+        folder: The run folder.
+        options: The options of the training.
+        partition: The cells it chooses from.
+        height_px: Height of the images it takes.
+        width_px: Width of the images it takes.
+    """
+
+    def __init__(self, run_dir: str | pathlib.Path) -> None:
+        """Compiles the graph of a run, in which `problem_with` found nothing.
+
+        Raises:
+            RunError: If the folder is not a finished run, or its graph does not fit its partition.
+        """
+        import openvino
+
+        self.folder = run_folder.check_run(str(run_dir))
+        self.options = run_folder.options_of(self.folder)
+        self.partition = partition.read(self.folder / run_folder.PARTITION)
+        run_folder.check_partition(self.folder)
+        compiled = openvino.Core().compile_model(self.folder / run_folder.GRAPH, "CPU", _SETTINGS)
+        # The weights, which the compiled network has in a layout of its own: 80 of 430 MB for `best`.
+        memory.release_file_pages(self.folder / run_folder.GRAPH_WEIGHTS)
+        self._compiled = compiled
+        self.height_px, self.width_px = (compiled.input("image").partial_shape[axis].get_length() for axis in (2, 3))
+        cells = compiled.output("log_probabilities").partial_shape[1].get_length()
+        if cells != len(self.partition):
+            problem = f"{self.folder}: the graph has {cells} cells, the partition {len(self.partition)}."
+            raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
+
+    def decode(self, content: bytes) -> np.ndarray:
+        """Returns the pixels of a JPEG, uint8 `[h, w, 3]`; safe for many threads."""
+        return pillow_decoder.decode_image(content, self.height_px, self.width_px)
+
+    def tree_batches(
+        self,
+        locations: Sequence[imagery_tree.Location],
+        batch_size: int,
+        facts: Iterable[jpeg.ImageFacts] | None = None,
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the images of locations, decoded in threads.
+
+        Raises:
+            TreeError: If there is no location.
+            ImageError: If an image is not a whole JPEG; all are checked before the first batch.
+        """
+        jpeg.check_views([view.path for row in locations for view in row.views], facts)
+        rows, waiting = iter(locations), collections.deque[_Batch]()
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count(), "jpeg") as threads:
+            while batch := list(itertools.islice(rows, batch_size)):
+                waiting.append([[threads.submit(self._read, view.path) for view in row.views] for row in batch])
+                if len(waiting) > _BATCHES_AHEAD:
+                    yield self._stacked(waiting.popleft())
+            while waiting:
+                yield self._stacked(waiting.popleft())
+
+    def _read(self, path: pathlib.Path) -> np.ndarray:
+        return self.decode(path.read_bytes())
+
+    def _stacked(self, batch: _Batch) -> dict[str, np.ndarray]:
+        """Waits for the images of locations and pads them to as many views each."""
+        counts = np.array([len(views) for views in batch])
+        image = np.zeros((len(batch), counts.max(), self.height_px, self.width_px, 3), np.uint8)
+        for row, views in enumerate(batch):
+            for number, view in enumerate(views):
+                image[row, number] = view.result()
+        return {"image": image, "view_mask": np.arange(counts.max()) < counts[:, None]}
+
+    def pieces(self, batches: Iterable[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Predicts from images, batch by batch, as `predictor.Predictor.pieces`."""
+        for batch in batches:
+            mask, most = np.asarray(batch["view_mask"]), self.options.data.views_per_place
+            if most:
+                mask = mask & (np.arange(mask.shape[1]) < most)
+            # A request of its own, as threads may predict at the same time.
+            request = self._compiled.create_infer_request()
+            result = request.infer({"image": np.asarray(batch["image"]), "view_mask": mask})
+            yield np.array(result["log_probabilities"]), np.array(result["coords"], dtype=np.float64)
+
+    def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what `pieces` yields, all of it at once."""
+        log_probabilities, points = zip(*self.pieces(batches), strict=True)
+        return np.concatenate(log_probabilities), np.concatenate(points)

@@ -14,6 +14,7 @@ from geods.cli import program
 from geods.geo import partition
 from model import decode, geolocator, losses, metrics, optimizers
 from model.encoders import backbones
+from model.export import serving_graph
 from trainers.options import train_options
 from trainers.plots import projector
 from trainers.runs import distance_metrics, events, learned_locations, run_folder
@@ -25,7 +26,6 @@ from trainers.training import (
     fitted_heads,
     inputs,
     networks,
-    serving_graph,
     snapshots,
 )
 
@@ -208,10 +208,10 @@ def save(
     head: train_options.HeadOptions,
     folder: pathlib.Path,
 ) -> None:
-    """Writes the whole network, from images to a point, also as a graph, and finishes the run."""
+    """Writes the whole network, also as a graph, and finishes the run."""
     whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(head, cells))
     geolocator.save(whole, folder / run_folder.MODEL)
-    if missing := serving_graph.write(whole, folder):
+    if missing := serving_graph.write(whole, folder / run_folder.GRAPH):
         print(f"no {run_folder.GRAPH}: {missing}; tools.predict starts TensorFlow")
     learned = [part for part in (parts.train, parts.validation) if part]
     ids, coords = [part.location_ids for part in learned], [part.coords for part in learned]

@@ -8,23 +8,22 @@ import numpy as np
 
 from geods import errors
 from geods.storage import files
-from model.export import formats, graph
-from trainers.runs import run_folder
+from model.export import formats, graph, openvino_graph
 
 _VIEWS = 2
 
 
-def write(network: keras.Model, folder: pathlib.Path) -> str:
-    """Writes the graph of a network into its run folder, once it gives the network's answers.
+def write(network: keras.Model, path: pathlib.Path) -> str:
+    """Writes the graph of a network, if it gives the network's answers.
 
     Args:
         network: As `geolocator.build_geolocator` returns it.
-        folder: The run folder.
+        path: The file, model.xml of a folder of its own; the weights come beside it.
 
     Returns:
         Why there is none; empty where there is one.
     """
-    files.discard((folder / run_folder.GRAPH).parent)
+    files.discard(path.parent)
     if importlib.util.find_spec("openvino") is None:
         return 'OpenVINO is not installed (pip install "geods[openvino]")'
     try:
@@ -33,16 +32,14 @@ def write(network: keras.Model, folder: pathlib.Path) -> str:
     except errors.OptionError as error:
         return error.problem
     try:
-        return _write(network, folder)
+        return _write(network, path)
     # An operation that OpenVINO lacks raises what its reader meets first; the run itself is whole.
     except RuntimeError as error:
         return f"OpenVINO cannot run it: {errors.in_short(error)}"
 
 
-def _write(network: keras.Model, folder: pathlib.Path) -> str:
+def _write(network: keras.Model, path: pathlib.Path) -> str:
     import openvino
-
-    from model.export import openvino_graph
 
     model = openvino_graph.of_network(network)
     given = _draw(network)
@@ -54,14 +51,13 @@ def _write(network: keras.Model, folder: pathlib.Path) -> str:
         return (
             f"its log-probabilities differ from the network's by {difference:.1e}, more than {graph.MOST_DIFFERENCE:g}"
         )
-    path = folder / run_folder.GRAPH
     path.parent.mkdir()
     openvino.save_model(model, path, compress_to_fp16=False)
     return ""
 
 
 def _draw(network: keras.Model) -> dict[str, np.ndarray]:
-    """Returns a location of two views, drawn: soft blobs, as noise has no like among photographs."""
+    """Returns a drawn location of two views."""
     height_px, width_px = network.input["image"].shape[2:4]
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (1, _VIEWS, 8, 16, 3)).astype(np.uint8)
