@@ -207,6 +207,6 @@ class GraphPredictor:
             yield np.array(result["log_probabilities"]), np.array(result["coords"], dtype=np.float64)
 
     def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns what `pieces` yields, all of it at once."""
+        """Returns log-probabilities and points of all batches."""
         log_probabilities, points = zip(*self.pieces(batches), strict=True)
         return np.concatenate(log_probabilities), np.concatenate(points)
