@@ -1,4 +1,4 @@
-"""Large photographs decoded at 1/2, 1/4 or 1/8: close to whole ones, and alike by all decoders."""
+"""Large photographs at 1/2, 1/4 or 1/8: like whole ones, alike by all decoders."""
 
 import io
 
@@ -44,7 +44,7 @@ in_graph = tf.function(
 
 
 def by_pillow(content: bytes, scale: int) -> np.ndarray:
-    """As PyTorch's users do it: draft, then its box resized without what pads the last row and column."""
+    """Pillow's draft, resized without what pads its last row and column."""
     image = Image.open(io.BytesIO(content))
     size = image.size
     _, (_, _, width, height) = image.draft(None, (size[0] // scale, size[1] // scale))
