@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
+import psutil
+
 from geods import errors
 
 CLEAN = 0.85
@@ -146,7 +148,10 @@ class Worker:
         return found["items"] / found["seconds"], found["items"] / max(found["cpu_s"], _TICK_S)
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process and those it has started."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self._process.pid).children(recursive=True):
+                child.kill()
         self._process.kill()
         self._process.communicate()
         self._said.close()
