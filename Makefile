@@ -6,7 +6,7 @@
 # make bench-scale  what grows with the number of locations: SIZES=1000,10000,100000,1000000 for more, hours
 # make soak     hours of tests: a scrape of the whole country, 100,000 requests with faults, 200 kills of a scrape, 60 of one from a real Panoramax where it is installed; 100,000 changed
 #               images and damage at 1,900 places; 1,000 kills of building, extracting, training and evaluating; full disks;
-#               memory against its estimate; mistakes of users, a million cases of the properties, an environment for each extra
+#               memory against its estimate; 10,000 bad requests to a server; mistakes of users, a million cases of the properties, an environment for each extra
 # make install  the set-up alone: .venv with the exact versions of constraints.txt (the others run it when needed)
 
 PYTHON ?= python3
@@ -52,6 +52,7 @@ soak: install
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_kills.py
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_disk.py
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_memory.py
+	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_serve.py
 	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_mistakes.py
 
 lint: install

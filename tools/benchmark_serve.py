@@ -72,7 +72,7 @@ def main(settings: Options) -> None:
     def describe(result: harness.Result) -> tuple[list[str], dict[str, Any]]:
         name = result.contender.name
         share = results.against(result, network)
-        p50_ms, p99_ms = _percentiles(times[name]) if name in times else ("", "")
+        p50_ms, p99_ms = percentiles(times[name]) if name in times else ("", "")
         cells = [results.rate(result, 1), "1" if result is network else share, p50_ms, p99_ms]
         return cells, {"share_of_network": share, "p50_ms": p50_ms, "p99_ms": p99_ms}
 
@@ -80,13 +80,13 @@ def main(settings: Options) -> None:
     results.report("serve", work, measured, columns, describe)
 
 
-def _percentiles(path: pathlib.Path) -> tuple[str, str]:
+def percentiles(path: pathlib.Path) -> tuple[str, str]:
     """Returns the median and the 99th percentile of answers' times, ms, without the first run's."""
     import numpy as np
 
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
     p50, p99 = np.percentile(np.concatenate(rows) * 1000, (50, 99))
-    return f"{p50:,.0f}", f"{p99:,.0f}"
+    return f"{p50:.0f}", f"{p99:.0f}"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ import road
 import starts
 from PIL import Image
 
+from geods import errors
+from tools import benchmark_serve
+from tools.benchmarks import contenders_serve
 from trainers.serving import server_options, web
 
 LIMIT_S, QUEUE = 2, 4
@@ -265,6 +268,18 @@ def test_a_photograph_on_the_page_appears_on_the_map(port, photographs, tmp_path
         asked = [address for address in page.requested() if not address.startswith("blob:")]
         assert all(address.startswith(f"http://127.0.0.1:{port}/") for address in asked)
         assert [entry["message"] for entry in page.logs("browser") if "415" not in entry["message"]] == []
+
+
+def test_the_benchmark_asks_as_many_clients_do(run, port, photographs, tmp_path):
+    images, times = list(map(str, photographs[:3])), tmp_path / "times.jsonl"
+    clients = contenders_serve.Clients(port, images, 10, QUEUE, str(times))
+    assert [clients.run(), clients.run()] == [10, 10]
+    assert [len(json.loads(line)) for line in times.read_text().splitlines()] == [10, 10]
+    p50_ms, p99_ms = map(float, benchmark_serve.percentiles(times))
+    assert 0 <= p50_ms <= p99_ms
+    assert contenders_serve.Network(str(run), images, 10, 4).run() == 12
+    with pytest.raises(errors.BenchmarkError, match="answered 415"):
+        contenders_serve.Clients(port, [__file__], 1, 1, str(times)).run()
 
 
 @pytest.mark.parametrize(

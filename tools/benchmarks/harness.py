@@ -20,12 +20,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Any, cast
 
-import psutil
-
 from geods import errors
 
 CLEAN = 0.85
 _TICK_S = 0.01
+_END_S = 30
 _TRIES = 3
 _SAID_LINES = 5
 
@@ -38,7 +37,7 @@ class Contender:
         name: What the table calls it.
         target: "module:callable"; the callable takes `arguments` by name and returns an object whose `run()` does the
             work once and returns how many items it did. Its `facts()`, if it has any, is asked for where the caller
-            of `measure` wants them and returns a dict fit for JSON.
+            of `measure` wants them and returns a dict fit for JSON. Its `close()`, if it has any, is called at the end.
         arguments: For the callable, fit for JSON.
         items: How many items a run must do; 0 if that is not known.
     """
@@ -148,12 +147,12 @@ class Worker:
         return found["items"] / found["seconds"], found["items"] / max(found["cpu_s"], _TICK_S)
 
     def close(self) -> None:
-        """Ends the process and those it has started."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self._process.pid).children(recursive=True):
-                child.kill()
-        self._process.kill()
-        self._process.communicate()
+        """Ends the process, which may end others first."""
+        try:
+            self._process.communicate(timeout=_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
         self._said.close()
 
     def _ask(self, question: str) -> dict[str, Any]:

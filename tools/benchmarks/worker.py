@@ -35,6 +35,8 @@ def main(target: str) -> None:
     for line in sys.stdin:
         found = _facts(contender) if line.strip() == "facts" else _run(contender)
         print(json.dumps(found), file=answers, flush=True)
+    if hasattr(contender, "close"):
+        contender.close()
 
 
 def _facts(contender: Any) -> dict[str, Any]:  # noqa: ANN401
