@@ -81,7 +81,10 @@ def main(settings: Options) -> None:
 
 
 def percentiles(path: pathlib.Path) -> tuple[str, str]:
-    """Returns the median and the 99th percentile of answers' times, ms, without the first run's."""
+    """Returns the median and the 99th percentile of answers' times, ms.
+
+    The first run's do not count.
+    """
     import numpy as np
 
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]

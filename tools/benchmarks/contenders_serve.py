@@ -1,4 +1,4 @@
-"""Contenders that predict photographs: the network alone, and a server with clients.
+"""Contenders that predict photographs: a network alone, a server with clients.
 
 An item is an image, from memory.
 """
