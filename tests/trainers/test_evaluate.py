@@ -4,11 +4,15 @@ import csv
 import json
 import re
 import shutil
+import time
+import urllib.parse
+import urllib.request
 
 import drawn_trees
 import numpy as np
 import pytest
 import road
+from tensorboard import program
 
 from geods import errors
 from geods.cli import flags as cli_flags
@@ -18,6 +22,13 @@ from geods.tree import layouts
 from trainers.evaluation import evaluation, predictor
 from trainers.options import evaluate_options
 from trainers.runs import distance_metrics, human_guesses, predictions, run_folder
+
+HPARAMS = {
+    "experimentName": "",
+    "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
+    "startIndex": 0,
+    "sliceSize": 9,
+}
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +184,41 @@ def test_a_cache_of_another_encoder_is_refused(run_dir, cache_dir, tmp_path):
     done = road.program("trainers.evaluate", f"--run_dir={folder}", expect=2)
     assert "that are not those of" in done.stderr
     assert "--from_images" in done.stderr
+
+
+# TensorBoard 2.21 imports a part of its own bleach that is deprecated.
+@pytest.mark.filterwarnings("ignore:html5lib's sanitizer is deprecated:DeprecationWarning")
+@pytest.mark.usefixtures("evaluated")
+def test_tensorboard_shows_the_run_by_its_name(run):
+    """Asks TensorBoard's own server, as its page does."""
+    board = program.TensorBoard()
+    board.configure(argv=["", f"--logdir={run.parent}", "--load_fast=false", "--port=0", "--reload_interval=0"])
+    url = board.launch()
+
+    def asked(path, **content):
+        data = json.dumps(content).encode() if content else None
+        request = urllib.request.Request(url + path, data, {"Content-Type": "application/json"})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - of this machine
+            return answer.read()
+
+    end = time.monotonic() + 60
+    while not json.loads(asked("data/plugin/scalars/tags")).get("run", {}).keys() >= {"test/mean_miles"}:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert json.loads(asked("data/runs")) == ["run"]
+    tags = json.loads(asked("data/plugin/scalars/tags"))["run"].keys()
+    assert {"best/mean_miles", "validation/mean_miles", "gradient_norm", "speed/examples_a_second"} <= tags
+    [group] = json.loads(asked("data/plugin/hparams/session_groups", **HPARAMS))["sessionGroups"]
+    assert (group["hparams"]["learning_rate"], group["hparams"]["epochs"]) == (0.003, 20)
+    known = json.loads(asked("data/plugin/hparams/experiment", experimentName=""))["hparamInfos"]
+    assert {"learning_rate", "epochs", "config"} <= {one["name"] for one in known}
+    assert not {"run_dir", "data_dir", "cache_dir"} & {one["name"] for one in known}
+    shown = {metric["name"]["tag"]: metric.get("value") for metric in group["metricValues"]}
+    metrics = json.loads((run / run_folder.METRICS).read_text())
+    assert shown["test/mean_miles"] == pytest.approx(metrics["mean_miles"], rel=1e-6)
+    assert group["sessions"][0]["status"] == "STATUS_SUCCESS"
+    assert b"--learning_rate=0.003" in asked("data/plugin/text/text?run=run&tag=flags.cfg")
+    [points] = json.loads(asked("data/plugin/projector/info?run=run"))["embeddings"]
+    named = asked(f"data/plugin/projector/metadata?run=run&name={urllib.parse.quote(points['tensorName'])}")
+    assert named.splitlines()[0] == b"location\tcell\tlat_deg\tlon_deg"
+    assert len(named.splitlines()) - 1 == points["tensorShape"][0] > 100

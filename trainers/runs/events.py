@@ -62,7 +62,7 @@ def write_end(folder: pathlib.Path) -> None:
 
 def write_evaluation(folder: pathlib.Path, metrics: dict[str, Any]) -> None:
     """Writes the figures of the model in metrics.json."""
-    figures = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+    figures = {name: value for name, value in metrics.items() if isinstance(value, float) and "diagonal" not in name}
     figures |= {f"within_{limit}_km": share for limit, share in metrics["within_km"].items()}
     with _replacing(folder, _EVALUATION):
         for name, value in figures.items():

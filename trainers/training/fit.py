@@ -164,7 +164,7 @@ def fit(
     if parts.validation:
         decoder = decoder_of(head, cells)
         measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, optimizer.patience, folder)
-    projector.write(folder, (parts.validation or parts.train).inputs, cells)
+    projector.write(folder, parts.train.inputs, cells)
     if head.is_fitted:
         if measured:
             _write_fitted(measured, cells, folder)

@@ -1,0 +1,26 @@
+"""Runs docs/colab.ipynb from start to end, with a smaller world, and writes it with its outputs.
+
+python -m tests.support.programs.run_notebook OUT.ipynb
+"""
+
+import pathlib
+import sys
+
+import nbclient
+import nbformat
+
+REPO = pathlib.Path(__file__).parents[3]
+_WHOLE, _SMALL = "LOCATIONS_PER_CELL = 24", "LOCATIONS_PER_CELL = 5"
+
+
+def main() -> None:
+    """Runs the notebook in the present folder."""
+    content = (REPO / "docs" / "colab.ipynb").read_text(encoding="utf-8")
+    assert content.count(_WHOLE) == 1
+    notebook = nbformat.reads(content.replace(_WHOLE, _SMALL), as_version=4)
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    nbformat.write(notebook, sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()
