@@ -95,7 +95,7 @@ EXTRAS = {
         "onnxruntime>=1.20",
         "tf2onnx>=1.17",
         "hypothesis>=6.100",
-        # tests/system/test_notebook.py runs docs/colab.ipynb.
+        # tests/tools/test_notebook.py runs docs/colab.ipynb.
         "ipykernel>=6.29",
         "nbclient>=0.10",
         "mypy>=1.15",

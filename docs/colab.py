@@ -73,7 +73,14 @@ run(
 # and `--layer`.
 
 # %%
-run("tensorflow_datasets.scripts.cli.main", "build", "geods", f"--manual_dir={HOME}/tree", f"--data_dir={HOME}/data")
+run(
+    "tensorflow_datasets.scripts.cli.main",
+    "build",
+    "geods",
+    "--config=blocked",
+    f"--manual_dir={HOME}/tree",
+    f"--data_dir={HOME}/data",
+)
 run(
     "trainers.extract",
     f"--data_dir={HOME}/data",
@@ -92,9 +99,12 @@ run(
 # As when Colab takes its machine back. Run the cell after it again, on any machine, until the run is finished.
 
 # %%
+EPOCHS = 40
+
 training = [
     "trainers.train",
     "--recipe=demo",
+    f"--epochs={EPOCHS}",
     f"--data_dir={HOME}/data",
     f"--cache_dir={HOME}/cache",
     f"--run_dir={HOME}/runs/demo",
@@ -122,4 +132,4 @@ run("tools.render", f"--run_dir={HOME}/runs/demo", f"--out={figures}")
 
 # %%
 page = html.escape(pathlib.Path(figures, "map.html").read_text(encoding="utf-8"))
-HTML(f'<iframe srcdoc="{page}" width="100%" height="600"></iframe>')
+HTML(f'<div><iframe srcdoc="{page}" width="100%" height="600"></iframe></div>')

@@ -1,6 +1,7 @@
 """Several devices learn the same as one; runs are the same on either backend."""
 
 import importlib.util
+import json
 import os
 import pathlib
 import subprocess
@@ -151,6 +152,33 @@ def test_more_devices_than_there_are_is_refused(flags, tmp_path):
         f"error: --devices=4096: TensorFlow sees no GPU, and there are {os.cpu_count()} CPU cores.",
         f"Next: give --devices={os.cpu_count()} at most",
     ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.skipif(importlib.util.find_spec(name) is None, reason=f"no {name} here"))
+        for name in ("jax", "torch")
+    ],
+)
+def test_programs_evaluate_and_predict_under_another_backend(name, run_dir, tree_dir, tmp_path):
+    """Runs them as a user does; the run is one of TensorFlow."""
+    environment = {**os.environ, "KERAS_BACKEND": name}
+
+    def ran(*words):
+        command = [sys.executable, "-m", *map(str, words)]
+        done = subprocess.run(command, cwd=road.REPO, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    ran("trainers.evaluate", f"--run_dir={run_dir}", f"--out={tmp_path / 'cache'}")
+    ran("trainers.evaluate", f"--run_dir={run_dir}", "--from_images", f"--out={tmp_path / 'images'}")
+    cached, seen = (np.load(tmp_path / part / run_folder.PROBABILITIES) for part in ("cache", "images"))
+    # The cache rounds features to float16.
+    assert np.abs(cached - seen).max() < 0.02
+    [view] = sorted(tree_dir.glob("0/*"))[:1]
+    line = json.loads(ran("tools.predict", f"--run_dir={run_dir}", view))
+    assert sum(cell["probability"] for cell in line["top_cells"]) + line["elsewhere"] == pytest.approx(1, abs=1e-5)
 
 
 def test_a_program_refuses_a_backend_that_does_not_train(flags, tmp_path, monkeypatch):
