@@ -29,7 +29,7 @@ def main(settings: extract_options.ExtractOptions) -> None:
     recipe = recipe or _recipe(settings.encoder.pooling, settings.data.variants)
     unseen = "" if splits.VALIDATION in settings.cache.splits else " --validation_split="
     program.print_next(
-        f"python -m trainers.train --flagfile=trainers/recipes/{recipe}.cfg --data_dir={settings.data.data_dir} "
+        f"python -m trainers.train --recipe={recipe} --data_dir={settings.data.data_dir} "
         f"--config={settings.data.config}{unseen} --cache_dir={settings.cache.cache_dir} --run_dir=runs/{recipe}"
     )
 

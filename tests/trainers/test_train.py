@@ -76,7 +76,7 @@ def test_a_recipe_takes_the_features_it_stands_on(cache_dir, tmp_path):
         ("textures", cache_dir, "holds features of --pooling=avg, but the recipe stands on textures"),
         ("textures", tmp_path, "no feature cache there; the recipe stands on textures"),
     ):
-        command = rf"trainers\.extract --flagfile=.*textures\.cfg --data_dir=d --config=blocked --cache_dir={cache}"
+        command = rf"trainers\.extract --recipe=features/textures --data_dir=d --config=blocked --cache_dir={cache}"
         with pytest.raises(errors.CacheError, match=rf"{said}(.|\n)*{command}"):
             named_features.find(dataclasses.replace(data, cache_dir=str(cache), features=features))
     with pytest.raises(errors.OptionError, match=r"no such features(.|\n)*blocks, lite10, lite14, maps, peaks"):

@@ -73,7 +73,7 @@ def _check(folder: pathlib.Path, name: str, data: train_options.DataOptions) -> 
     """Raises CacheError if a cache is missing, or pooled in another way."""
     path, below = flagfile(name), pathlib.Path(data.cache_dir[0])
     below = below.parent if below.name == name else below
-    step = f"python -m trainers.extract --flagfile={path} --data_dir={data.data_dir} --config={data.config} "
+    step = f"python -m trainers.extract --recipe=features/{name} --data_dir={data.data_dir} --config={data.config} "
     step += f"--cache_dir={below}"
     if not (folder / cache_format.INDEX).is_file():
         raise errors.CacheError(f"{folder}: no feature cache there; the recipe stands on {name}.", step)

@@ -46,7 +46,7 @@ EVALUATED = (METRICS, PREDICTIONS, PROBABILITIES, CALIBRATION)
 _RESULTS = (MODEL, learned_locations.NAME, *EVALUATED, "calibration.png", "map.html", "map.png", seals.NAME)
 # Where the data lie; that they are the same is checked by their fingerprint.
 _PLACES = ("--data_dir=", "--cache_dir=", "--run_dir=")
-_TRAIN = "train one: python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --run_dir="
+_TRAIN = "train one: python -m trainers.train --recipe=mlp --run_dir="
 
 
 @contextlib.contextmanager
