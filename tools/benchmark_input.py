@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _LOADERS = "tools.benchmarks.contenders_input"
+_SOURCES = "tools.benchmarks.contenders_sources"
 _BURST_IMAGES = 600
 OURS, OURS_ALONE = "geods with simplejpeg", "geods with TensorFlow alone"
 OURS_ELSEWHERE = "geods from a tf.data service"
@@ -119,6 +120,9 @@ def contenders(found: "image_sets.ImageSet", service: str = "") -> list[harness.
         one("torch DataLoader simplejpeg", f"{_LOADERS}:TorchLoader", decode="simplejpeg", workers=cores, **listed),
         one("webdataset simplejpeg", f"{_LOADERS}:WebDataset", tars=found.tars, decode="simplejpeg"),
         one("Hugging Face datasets", f"{_LOADERS}:HuggingFace", **listed),
+        one("data_source", f"{_SOURCES}:DataSource", data_dir=found.data_dir),
+        one("data_source by torch", f"{_SOURCES}:TorchSource", data_dir=found.data_dir, workers=cores),
+        one("data_source by grain", f"{_SOURCES}:GrainSource", data_dir=found.data_dir, workers=cores),
     ]
     return ours + tensorflows + [peer for peer in peers if _is_installed(peer)]
 

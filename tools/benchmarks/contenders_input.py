@@ -120,6 +120,7 @@ class ReportLikeForLike(ReportGenerator):
 
 # The module each needs.
 NEEDS = {"TorchLoader": "torch", "GrainThreads": "grain", "WebDataset": "webdataset", "HuggingFace": "datasets"}
+NEEDS |= {"DataSource": "array_record", "TorchSource": "torch", "GrainSource": "grain"}
 
 
 def decode_image(content: bytes, decode: str) -> np.ndarray:

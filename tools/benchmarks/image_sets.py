@@ -4,6 +4,7 @@ The forms are a dataset, files in folders of classes, and one tar a core.
 """
 
 import dataclasses
+import importlib.util
 import io
 import os
 import pathlib
@@ -56,6 +57,7 @@ def prepare(source: pathlib.Path, work: pathlib.Path, height_px: int, width_px: 
     data, folders, done = work / "data", work / "folders", work / "forms"
     if not done.is_file():
         stages.run("build", trees.build_words(str(root), str(data), _CONFIG), work / "build.log")
+        _add_array_records(data, work / "convert.log")
         _sort_into_folders(root, data, folders)
     paths = sorted(folders.glob("*/*.jpg"))
     classes = sorted(path.name for path in folders.iterdir())
@@ -75,6 +77,16 @@ def prepare(source: pathlib.Path, work: pathlib.Path, height_px: int, width_px: 
         height_px=height_px,
         width_px=width_px,
     )
+
+
+def _add_array_records(data: pathlib.Path, log: pathlib.Path) -> None:
+    """Writes the dataset as ArrayRecord files beside its own, where their library is installed."""
+    if importlib.util.find_spec("array_record") is None:
+        return
+    # TFDS 4.9.10 finds no shards by a relative path.
+    version = next(data.resolve().glob(f"geods/{_CONFIG}/*"))
+    words = [f"--dataset_version_dir={version}", "--out_file_format=array_record", "--num_workers=1"]
+    stages.run("convert", ["-m", "tensorflow_datasets.scripts.cli.main", "convert_format", *words], log)
 
 
 def _sort_into_folders(root: pathlib.Path, data: pathlib.Path, folders: pathlib.Path) -> None:

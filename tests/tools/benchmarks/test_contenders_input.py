@@ -47,7 +47,7 @@ def test_a_set_of_other_images_is_refused(work, tree_dir):
         image_sets.prepare(tree_dir, work / "input", *SIZE)
 
 
-@pytest.mark.parametrize("number", range(12))
+@pytest.mark.parametrize("number", range(15))
 def test_every_loader_gives_every_image_once(found, expected, number):
     contenders = benchmark_input.contenders(found)
     if number >= len(contenders):
