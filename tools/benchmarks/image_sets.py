@@ -80,7 +80,7 @@ def prepare(source: pathlib.Path, work: pathlib.Path, height_px: int, width_px: 
 
 
 def _add_array_records(data: pathlib.Path, log: pathlib.Path) -> None:
-    """Writes the dataset as ArrayRecord files beside its own, where their library is installed."""
+    """Adds ArrayRecord files to the dataset, where their library is installed."""
     if importlib.util.find_spec("array_record") is None:
         return
     # TFDS 4.9.10 finds no shards by a relative path.
