@@ -5,41 +5,58 @@ The pixels are those of `geods.input.tf_decoder` to the last bit.
 
 import functools
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
+from geods.input import jpeg_scale
 from geods.tree import orientation
 
 
-def decode_image(content: bytes, height_px: int, width_px: int) -> np.ndarray:
+def decode_image(content: bytes, height_px: int, width_px: int, exact_pixels: bool = False) -> np.ndarray:
     """Decodes a JPEG, turns it upright by its EXIF, resizes it if its size differs.
 
     Args:
         content: The bytes of a JPEG that `geods.tree.jpeg` has no problem with.
         height_px: Height of the result.
         width_px: Width of the result.
+        exact_pixels: Whether photographs of at least four times the size are decoded whole (geods/input/jpeg_scale.py).
 
     Returns:
         uint8 `[height_px, width_px, 3]`, RGB.
     """
+    turn, size = orientation.orientation_of(content), (height_px, width_px)
+    wanted = size[::-1] if turn in orientation.TRANSPOSED else size
     with Image.open(io.BytesIO(content), formats=("JPEG",)) as stored:
-        pixels = orientation.turned(np.asarray(stored.convert("RGB")), orientation.orientation_of(content))
-    if pixels.shape[:2] == (height_px, width_px):
-        return np.ascontiguousarray(pixels)
-    shrinks = pixels.shape[0] > height_px or pixels.shape[1] > width_px
-    resized = (_averaged if shrinks else _interpolated)(pixels, height_px, width_px)
-    return np.ascontiguousarray(np.clip(np.round(resized), 0, 255), np.uint8)
+        scale = 1 if exact_pixels else jpeg_scale.denominator(stored.height, stored.width, *wanted)
+        extent = (stored.height / scale, stored.width / scale)
+        if scale > 1:
+            stored.draft(stored.mode, (stored.width // scale, stored.height // scale))
+        pixels = np.asarray(stored.convert("RGB"))
+    if scale > 1:
+        pixels = orientation.turned(_rounded(_averaged(pixels, *wanted, extent)), turn)
+    else:
+        pixels = orientation.turned(pixels, turn)
+        if pixels.shape[0] > height_px or pixels.shape[1] > width_px:
+            pixels = _rounded(_averaged(pixels, *size, pixels.shape))
+        elif pixels.shape[:2] != size:
+            pixels = _rounded(_interpolated(pixels, *size))
+    return np.ascontiguousarray(pixels)
 
 
-def _averaged(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+def _rounded(levels: np.ndarray) -> np.ndarray:
+    return np.clip(np.round(levels), 0, 255).astype(np.uint8)
+
+
+def _averaged(pixels: np.ndarray, height_px: int, width_px: int, extent: Sequence[float]) -> np.ndarray:
     """Resizes by a triangle filter, as TensorFlow's ScaleAndTranslate.
 
     In the order of its sums: as many end in exactly a half, Pillow's filter rounds some pixels otherwise, which moved
     log-probabilities of a small network by 3e-3.
     """
-    rows = _summed(pixels, *_taps(pixels.shape[0], height_px))
-    return _summed(rows.transpose(1, 0, 2), *_taps(pixels.shape[1], width_px)).transpose(1, 0, 2)
+    rows = _summed(pixels, *_taps(pixels.shape[0], height_px, extent[0]))
+    return _summed(rows.transpose(1, 0, 2), *_taps(pixels.shape[1], width_px, extent[1])).transpose(1, 0, 2)
 
 
 def _summed(rows: np.ndarray, starts: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -52,10 +69,13 @@ def _summed(rows: np.ndarray, starts: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 @functools.lru_cache(maxsize=64)
-def _taps(size: int, to: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the first row and the weights `[to, taps]` of each result row."""
+def _taps(size: int, to: int, extent: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the first row and the weights `[to, taps]` of each result row.
+
+    As ComputeSpans of TensorFlow; of the `size` rows, `extent` are image.
+    """
     one, half = np.float32(1), np.float32(0.5)
-    inverse = one / (np.float32(to) / np.float32(size))
+    inverse = one / (np.float32(to) / np.float32(extent))
     radius = max(inverse, one)
     sample = (np.arange(to, dtype=np.float32) + half) * inverse
     first = np.clip(np.ceil(sample - radius - half).astype(int), 0, size - 1)

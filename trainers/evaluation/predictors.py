@@ -159,7 +159,7 @@ class GraphPredictor:
 
     def decode(self, content: bytes) -> np.ndarray:
         """Returns the pixels of a JPEG, uint8 `[h, w, 3]`; safe for many threads."""
-        return pillow_decoder.decode_image(content, self.height_px, self.width_px)
+        return pillow_decoder.decode_image(content, self.height_px, self.width_px, self.options.data.exact_pixels)
 
     def tree_batches(
         self,
