@@ -1,7 +1,7 @@
 """Contenders that read ArrayRecord files by TFDS' random access.
 
-As docs/own_loop.md does. All take a dataset and give batches of 64 images with their classes. TFDS decodes all views of a
-location, so all count.
+As docs/own_loop.md does. All take a dataset and give batches of 64 images with their classes. TFDS decodes all views of
+a location, so all count.
 """
 
 import pathlib
