@@ -41,10 +41,7 @@ def result_path(folder: str | os.PathLike[str], number: int) -> pathlib.Path:
 
 @functools.lru_cache(maxsize=1)
 def version() -> str:
-    """Returns a text that differs between two copies of this project.
-
-    It also differs between versions of the libraries that decide its bytes.
-    """
+    """Returns a hash of this project's code, and the libraries that decide its bytes."""
     # Only here: this module is imported for --help too, which would take 10 ms longer.
     from importlib import metadata
 

@@ -210,7 +210,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
     """Parses the command line; a mistake in it is answered as any other."""
     try:
         check_repeated(argv[1:], flags.FLAGS)
-        words: list[str] = flags.FLAGS([_brought(word) for word in argv])
+        words: list[str] = flags.FLAGS([_with_local_file(word) for word in argv])
     except errors.GeodsError as error:
         show_error(error)
         sys.exit(_EXIT_BAD_INPUT)
@@ -221,9 +221,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 
 def check_repeated(words: Sequence[str], known: flags.FlagValues) -> None:
-    """Does nothing if no flag is given twice on a command line.
-
-    Those that take several values may be.
+    """Checks that no flag is given twice, unless it takes several values.
 
     Args:
         words: The command line without the program's name.
@@ -246,7 +244,7 @@ def check_repeated(words: Sequence[str], known: flags.FlagValues) -> None:
         given[name] = word
 
 
-def _brought(word: str) -> str:
+def _with_local_file(word: str) -> str:
     """Returns a word of the command line with the local path of a flag file."""
     flag, equals, path = word.partition("=")
     if equals and flag.lstrip("-") == "recipe" and "recipe" not in flags.FLAGS:

@@ -147,7 +147,7 @@ def _is_edge_of_map(points: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _check_direction(piece: shapely.Polygon, exterior: _Ring, notes: list[str] | None) -> None:
-    """Checks that a polygon is none with long edges taken the other way.
+    """Checks that the long edges of a polygon go the way they seem to.
 
     One with vertices at 180 degrees and on both sides was cut there, and its edges leave no doubt.
 

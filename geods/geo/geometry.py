@@ -111,12 +111,12 @@ def bearing_deg(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
 
 def destination(a: npt.ArrayLike, heading_deg: npt.ArrayLike, distance_km: npt.ArrayLike) -> Array:
-    """Returns where one arrives from `a` `[..., 2]` along a great circle.
+    """Returns the points that great circles from `a` `[..., 2]` reach.
 
     Args:
         a: (lat, lon) in degrees.
         heading_deg: `[...]`, heading at the start, clockwise from north.
-        distance_km: `[...]`, length of the way.
+        distance_km: `[...]`, length of the great circle.
 
     Returns:
         `[..., 2]`, (lat, lon) in degrees.

@@ -50,7 +50,7 @@ class Reply:
 
     @property
     def keeps_connection(self) -> bool:
-        """Whether another request may follow on the same connection."""
+        """Returns whether another request may follow on the same connection."""
         return self.delivery in ("whole", "slow")
 
 
