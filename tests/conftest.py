@@ -14,6 +14,7 @@ import hypothesis
 import numpy as np
 import pytest
 import road
+import starts
 
 from geods.cli import flags as cli_flags
 from geods.geo import partition
@@ -44,6 +45,15 @@ _SLOW = tuple(checkout.REPO / "tests" / name for name in ("trainers", "tools", "
 def pytest_collection_modifyitems(items):
     """Puts slow files first, so that no process works alone on a slow one at the end."""
     items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in _SLOW))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session):
+    """Starts the warm processes that all processes of pytest-xdist share."""
+    if getattr(session.config.option, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        shared = starts.shared_by_children()
+        shared.__enter__()
+        session.config.add_cleanup(lambda: shared.__exit__(None, None, None))
 
 
 def pytest_collection_finish():

@@ -10,7 +10,10 @@ import functools
 import json
 import os
 import pathlib
+import select
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,14 +32,19 @@ HEAVY = (
 )
 LIGHT = ("fiona", "requests", "tqdm", "geods.cli.program", "geods.geo.partition", "geods.tree.layouts")
 BARE = ("geods.cli.program",)
+_LIBRARIES = {"heavy": HEAVY, "light": LIGHT, "bare": BARE}
+# Names the folder of warm processes that several processes share.
+_SHARED = "GEODS_WARM_FOLDER"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Started:
     """A program that runs or has run: the parts of `subprocess.Popen` tests need."""
 
     pid: int
     folder: pathlib.Path
+    warm: socket.socket
+    status: int | None = None
 
     @property
     def stdout(self) -> str:
@@ -50,17 +58,17 @@ class Started:
 
     def poll(self) -> int | None:
         """Returns its exit status, minus the signal that ended it, or None while it runs."""
-        try:
-            return int((self.folder / "status").read_text())
-        except FileNotFoundError:
-            return None
+        if self.status is None:
+            with contextlib.suppress(BlockingIOError):
+                self.status = int(self.warm.recv(64, socket.MSG_DONTWAIT))
+        return self.status
 
-    def wait(self, timeout_s: float = float("inf")) -> int:
+    def wait(self, timeout_s: float | None = None) -> int:
         """Waits for its exit status."""
-        end_s = time.monotonic() + timeout_s
-        while (status := self.poll()) is None:
-            assert time.monotonic() < end_s, f"{self.stdout}\n{self.stderr}"
-            time.sleep(0.002)
+        if self.status is None:
+            assert select.select([self.warm], [], [], timeout_s)[0], f"{self.stdout}\n{self.stderr}"
+        status = self.poll()
+        assert status is not None
         return status
 
     def wait_to_say(self, words: str, after: int = 0) -> int:
@@ -94,13 +102,14 @@ def started(
         environment: Of the program.
         absent: Modules that it shall not be able to import.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("stdout", "stderr"):
-            pathlib.Path(folder, name).touch()
-        starter = _starter(*libraries)[0]
-        order = {"arguments": list(map(str, words)), "environment": environment, "absent": absent}
-        print(json.dumps({**order, "repo": str(REPO), "folder": folder}), file=starter.stdin, flush=True)
-        program = Started(int(starter.stdout.readline()), pathlib.Path(folder))
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as warm:
+        warm.connect(str(_warm(*libraries) / "socket"))
+        order = {"arguments": list(map(str, words)), "environment": environment, "absent": absent, "repo": str(REPO)}
+        paths = [pathlib.Path(folder, name) for name in ("stdout", "stderr")]
+        with open(os.devnull) as nothing, paths[0].open("a") as stdout, paths[1].open("a") as stderr:
+            streams = [nothing.fileno(), stdout.fileno(), stderr.fileno()]
+            socket.send_fds(warm, [json.dumps(order).encode()], streams)
+        program = Started(int(warm.recv(64)), pathlib.Path(folder), warm)
         try:
             yield program
         finally:
@@ -126,8 +135,8 @@ def run(command: Sequence[object], environment: dict[str, str] | None = None) ->
 @contextlib.contextmanager
 def warm_children(libraries: Sequence[str]) -> Iterator[None]:
     """Programs started by `sys.executable -m` then come from a warm process."""
-    python, address = _starter(*libraries)[1:]
-    before, sys.executable, os.environ["GEODS_WARM"] = sys.executable, python, address
+    folder, before = _warm(*libraries), sys.executable
+    sys.executable, os.environ["GEODS_WARM"] = str(folder / "python"), f"{before}|{folder / 'socket'}"
     try:
         yield
     finally:
@@ -135,16 +144,39 @@ def warm_children(libraries: Sequence[str]) -> Iterator[None]:
         del os.environ["GEODS_WARM"]
 
 
-@functools.cache
-def _starter(*libraries: str) -> tuple[subprocess.Popen, str, str]:
-    """The warm process of this test process that has imported these.
+@contextlib.contextmanager
+def shared_by_children() -> Iterator[None]:
+    """Starts warm processes for the processes that this one starts in the block."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ends:
+        for name in _LIBRARIES:
+            ends.callback(_start_warm(pathlib.Path(folder), name).communicate)
+        os.environ[_SHARED] = folder
+        yield
+        del os.environ[_SHARED]
 
-    With the stand-in for Python and the value of $GEODS_WARM by which it is asked for.
-    """
-    command = [sys.executable, str(pathlib.Path(__file__).with_name("warm_start.py")), *libraries]
+
+@functools.cache
+def _warm(*libraries: str) -> pathlib.Path:
+    """Folder of the warm process that has imported these, started if none is shared."""
+    (name,) = (name for name, known in _LIBRARIES.items() if known == libraries)
+    if _SHARED in os.environ:
+        parent = pathlib.Path(os.environ[_SHARED])
+    else:
+        parent = pathlib.Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, parent)
+        atexit.register(_start_warm(parent, name).communicate)
+    end_s = time.monotonic() + 300
+    while not (parent / name / "socket").exists():
+        assert time.monotonic() < end_s, f"no warm process in {parent / name}"
+        time.sleep(0.01)
+    return parent / name
+
+
+def _start_warm(parent: pathlib.Path, name: str) -> subprocess.Popen:
+    """Starts a warm process, which ends with `communicate`."""
+    (parent / name).mkdir()
+    script = str(pathlib.Path(__file__).with_name("warm_start.py"))
+    command = [sys.executable, script, str(parent / name), *_LIBRARIES[name]]
     # As program.run sets it, which in a fork comes after TensorFlow has looked.
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    starter = subprocess.Popen(command, cwd=REPO, env=environment, **pipes, text=True)
-    atexit.register(starter.communicate)
-    return starter, starter.stdout.readline().rstrip(), starter.stdout.readline().rstrip()
+    return subprocess.Popen(command, cwd=REPO, env=environment, stdin=subprocess.PIPE)

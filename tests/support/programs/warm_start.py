@@ -2,19 +2,18 @@
 
 TensorFlow alone costs 5 s of processor time.
 
-    python tests/support/programs/warm_start.py tensorflow keras
+    python tests/support/programs/warm_start.py FOLDER tensorflow keras
 
 Each program still has a process of its own, with its own arguments, folder, environment and output: a fork of this one,
 which has imported libraries and has done nothing with them. What a start without them costs, and what is imported when,
 tests/system/test_programs.py finds out with processes of its own.
 
-It prints the path of a stand-in for Python, by which programs are asked for at a socket, and the $GEODS_WARM that this
-needs (see warm_python.py). Then it is asked by lines of JSON, and answers each with the number of a process; how that
-ends stands in a file `status`.
+It is asked at FOLDER/socket by an order in JSON, with the streams of the program; it answers with the number of the
+process, and later with its exit status. FOLDER/python stands in for Python (see warm_python.py), so that what programs
+start by `sys.executable -m` comes from here as well. It ends when stdin does.
 """
 
 import contextlib
-import functools
 import gc
 import importlib
 import json
@@ -25,11 +24,10 @@ import select
 import signal
 import socket
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-# What is told how each process that runs ends: the exit status, or minus the signal.
-_told: dict[int, Callable[[int], object]] = {}
+# Who is sent how each process that runs ends: the exit status, or minus the signal.
+_askers: dict[int, socket.socket] = {}
 
 
 def _run(order: dict, streams: Sequence[int], environment: dict[str, str]) -> None:
@@ -71,73 +69,47 @@ def _end_as(order: dict, streams: Sequence[int], environment: dict[str, str]) ->
         os._exit(status)
 
 
-def _start(order: dict, streams: Sequence[int], environment: dict[str, str], tell: Callable[[int], object]) -> int:
-    """Starts a program in a fork, and returns the number of its process."""
+def _start(asker: socket.socket, environment: dict[str, str]) -> int:
+    """Starts the program asked for, with the streams that come along, in a fork."""
+    content, streams, _, _ = socket.recv_fds(asker, 1 << 20, 3)
     child = os.fork()
     if not child:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
-        _end_as(order, streams, environment)
-    _told[child] = tell
+        _end_as(json.loads(content), streams, environment)
     for stream in streams:
         os.close(stream)
+    _askers[child] = asker
+    asker.send(str(child).encode())
     return child
 
 
-def _tell_of_ends(*_: object) -> None:
-    """Tells how processes have ended."""
-    while _told:
+def _report_ends(*_: object) -> None:
+    """Sends each exit status to the process that asked for the program."""
+    while _askers:
         child, status = os.waitpid(-1, os.WNOHANG)
         if not child:
             return
         # Who asked for it may have been killed.
         with contextlib.suppress(OSError):
-            _told.pop(child)(os.waitstatus_to_exitcode(status))
-
-
-def _write_status(folder: pathlib.Path, status: int) -> None:
-    """Writes an exit status that is whole when it is there."""
-    written = folder / "status.new"
-    written.write_text(str(status))
-    written.rename(folder / "status")
-
-
-def _start_of_test(order: dict, environment: dict[str, str]) -> int:
-    """Starts what a test asks for, with files as its output."""
-    folder, flags = pathlib.Path(order["folder"]), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-    outputs = [os.open(folder / name, flags, 0o644) for name in ("stdout", "stderr")]
-    streams = [os.open(os.devnull, os.O_RDONLY), *outputs]
-    return _start(order, streams, environment, functools.partial(_write_status, folder))
-
-
-def _start_of_program(asker: socket.socket, environment: dict[str, str]) -> int:
-    """Starts what a program asks for, with the streams of that."""
-    content, streams, _, _ = socket.recv_fds(asker, 1 << 20, 3)
-    child = _start(json.loads(content), streams, environment, lambda status: asker.send(str(status).encode()))
-    asker.send(str(child).encode())
-    return child
+            _askers.pop(child).send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _serve(listener: socket.socket, environment: dict[str, str]) -> None:
     """Answers orders until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w")
     children: dict[socket.socket, int] = {}
     while True:
         ready = select.select([sys.stdin, listener, *children], [], [])[0][0]
-        # A program may end before it is noted who is told of it.
+        # A program may end before it is noted who asked for it.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         if ready is sys.stdin:
-            # It holds no second line: each is answered before the next is sent.
-            line = sys.stdin.readline()
-            if not line:
-                return
-            print(_start_of_test(json.loads(line), environment), file=answers, flush=True)
-        elif ready is listener:
+            return
+        if ready is listener:
             asker = listener.accept()[0]
-            children[asker] = _start_of_program(asker, environment)
+            children[asker] = _start(asker, environment)
         else:
             # Who asked has ended: after the program, or killed, and then so is the program.
-            if (child := children.pop(ready)) in _told:
+            if (child := children.pop(ready)) in _askers:
                 os.kill(child, signal.SIGKILL)
             ready.close()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
@@ -146,23 +118,24 @@ def _serve(listener: socket.socket, environment: dict[str, str]) -> None:
 def main() -> None:
     """Imports the libraries, then answers orders."""
     sys.path[0] = str(pathlib.Path.cwd())
+    folder = pathlib.Path(sys.argv[1])
     # Else each program searches half a million objects of libraries for garbage: 0.5 of 1.5 s to build an encoder.
     gc.disable()
-    for library in sys.argv[1:]:
+    for library in sys.argv[2:]:
         importlib.import_module(library)
     gc.freeze()
     gc.enable()
-    signal.signal(signal.SIGCHLD, _tell_of_ends)
+    signal.signal(signal.SIGCHLD, _report_ends)
     stand_in = pathlib.Path(__file__).with_name("warm_python.py").read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        address = str(pathlib.Path(folder, "socket"))
-        listener.bind(address)
+    python = folder / "python"
+    python.write_text(f"#!{sys.executable} -SE\n{stand_in}", encoding="utf-8")
+    python.chmod(0o755)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(folder / "starting"))
         listener.listen()
-        python = pathlib.Path(folder, "python")
-        python.write_text(f"#!{sys.executable} -SE\n{stand_in}", encoding="utf-8")
-        python.chmod(0o755)
-        print(python, f"{sys.executable}|{address}", sep="\n", flush=True)
-        _serve(listener, {"GEODS_WARM": f"{sys.executable}|{address}"})
+        # Whoever finds the socket may ask.
+        (folder / "starting").rename(folder / "socket")
+        _serve(listener, {"GEODS_WARM": f"{sys.executable}|{folder / 'socket'}"})
 
 
 if __name__ == "__main__":
