@@ -193,7 +193,7 @@ def _contents(folder: pathlib.Path) -> dict[str, str]:
     for path in filter(pathlib.Path.is_file, folder.rglob("*")):
         name = path.relative_to(folder)
         timed = path.suffix == ".keras" or (path.name == seals.NAME and (folder / run_folder.MODEL).exists())
-        if "events" in name.parts:
+        if name.match(run_folder.EVENTS):
             found["events"] = ""
         else:
             found[str(name)] = "" if timed else files.sha256_of_file(path)

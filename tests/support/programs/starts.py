@@ -167,7 +167,7 @@ def _warm(*libraries: str) -> pathlib.Path:
         atexit.register(_start_warm(parent, name).communicate)
     end_s = time.monotonic() + 300
     while not (parent / name / "socket").exists():
-        assert time.monotonic() < end_s, f"no warm process in {parent / name}"
+        assert time.monotonic() < end_s, (parent / name / "log").read_text()
         time.sleep(0.01)
     return parent / name
 
@@ -179,4 +179,5 @@ def _start_warm(parent: pathlib.Path, name: str) -> subprocess.Popen:
     command = [sys.executable, script, str(parent / name), *_LIBRARIES[name]]
     # As program.run sets it, which in a fork comes after TensorFlow has looked.
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.Popen(command, cwd=REPO, env=environment, stdin=subprocess.PIPE)
+    with (parent / name / "log").open("w") as log:
+        return subprocess.Popen(command, cwd=REPO, env=environment, stdin=subprocess.PIPE, stderr=log)
