@@ -44,7 +44,7 @@ in_graph = tf.function(
 
 
 def by_pillow(content: bytes, scale: int) -> np.ndarray:
-    """Pillow's draft, resized without what pads its last row and column."""
+    """Pillow's draft, resized without the padding of its last row and column."""
     image = Image.open(io.BytesIO(content))
     size = image.size
     _, (_, _, width, height) = image.draft(None, (size[0] // scale, size[1] // scale))
