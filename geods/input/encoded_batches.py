@@ -61,7 +61,7 @@ def read(
     columns = _columns(options.batch_size if options.drop_remainder else None, views)
     if serialized is None and not options.shuffle:
         rows = tf.data.Dataset.from_generator(
-            lambda: _in_order(builder, split, options, views), output_signature=columns
+            lambda: in_order(builder, split, options, views), output_signature=columns
         )
         return (
             rows if is_single else rows.apply(tf.data.experimental.assert_cardinality(_count(builder, split, options)))
@@ -98,10 +98,20 @@ def _count(builder: tfds.core.DatasetBuilder, split: str, options: pipeline_opti
     return rows // options.batch_size if options.drop_remainder else -(-rows // options.batch_size)
 
 
-def _in_order(
+def in_order(
     builder: tfds.core.DatasetBuilder, split: str, options: pipeline_options.PipelineOptions, views: int | None
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields batches in the order of the shards, for one epoch or for ever."""
+    """Yields batches in the order of the shards, for one epoch or for ever.
+
+    Args:
+        builder: From `dataset_reader.open_builder`.
+        split: Split, or part of one as TFDS writes it.
+        options: How to batch.
+        views: Views a location is padded to; None for single views.
+
+    Yields:
+        Arrays of the columns that `read` has.
+    """
     rows = _rows(lambda: records.stream(builder, split), options, views is None)
     size, least = options.batch_size, options.batch_size if options.drop_remainder else 1
     while len(some := list(itertools.islice(rows, size))) >= least:

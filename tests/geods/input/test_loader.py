@@ -84,6 +84,7 @@ def test_a_damaged_shard_is_an_error_of_any_decoder(builder, tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"{shard.name}: the record at byte"):
         list(pipeline.batches(damaged, "train", OPTIONS))
     for read in (
+        lambda: list(loader.view_batches(damaged, "train", OPTIONS)),
         # By these every program begins, before TensorFlow reads anything.
         lambda: dataset_reader.index(damaged, "train"),
         lambda: dataset_reader.most_views(damaged, "train"),
