@@ -1,7 +1,12 @@
-"""The MobileNetV2 of the shared weights, for tests of runtimes."""
+"""MobileNetV2 with the shared weights, and networks exported as ONNX."""
+
+import pathlib
+import warnings
 
 import checkout
+import keras
 import numpy as np
+import pytest
 
 from model.encoders import backbones
 
@@ -19,3 +24,15 @@ def spec(**changed) -> backbones.BackboneSpec:
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     left, right = (values.reshape(len(values), -1).astype(np.float64) for values in (left, right))
     return (left * right).sum(axis=1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
+
+
+def exported(network: keras.Model, path: pathlib.Path) -> pathlib.Path:
+    """Writes a network as an ONNX file by Keras; skips the test without tf2onnx."""
+    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
+    # Keras exports no network that was never called.
+    network(np.zeros((1, *network.input_shape[1:]), np.float32))
+    with warnings.catch_warnings():
+        # Keras' own use of NumPy's old names.
+        warnings.simplefilter("ignore", FutureWarning)
+        network.export(path, format="onnx", verbose=False)
+    return path

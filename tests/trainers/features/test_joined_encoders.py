@@ -1,10 +1,9 @@
 """Features of several encoders in one run, one of them from an ONNX file."""
 
-import warnings
-
 import keras
 import numpy as np
 import pytest
+import real_encoder
 import road
 
 from geods import errors
@@ -21,15 +20,10 @@ from trainers.options import extract_options, train_options
 @pytest.fixture(scope="module")
 def onnx_flags(tmp_path_factory):
     """Flags of an encoder that Keras exports; its file stays where it is."""
-    pytest.importorskip("tf2onnx", reason="tf2onnx is not installed")
     keras.utils.set_random_seed(1)
     images = keras.Input((32, 48, 3))
     network = keras.Model(images, keras.layers.Conv2D(6, 5, strides=4, activation="relu")(images))
-    network(np.zeros((1, 32, 48, 3), np.float32))
-    path = tmp_path_factory.mktemp("onnx") / "tiny.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        network.export(path, format="onnx", verbose=False)
+    path = real_encoder.exported(network, tmp_path_factory.mktemp("onnx") / "tiny.onnx")
     return {"backbone": f"onnx:{path}", "mean": "inception", "height_px": 32, "width_px": 48}
 
 
