@@ -6,11 +6,10 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from geods import errors
 from geods.geo import partition
-from geods.input import pipeline, tf_decoder
+from geods.input import pipeline, threaded_decoder
 from geods.tree import imagery_tree, jpeg
 from model import decode, geolocator
 from model.encoders import backbones
@@ -54,11 +53,7 @@ class Predictor:
             problem += f"the partition {len(self.partition)}."
             raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
         run_folder.check_partition(self.folder)
-        self._decoded = tf.function(
-            lambda content: tf_decoder.decode_image(content, self.height_px, self.width_px, self.exact_pixels),
-            input_signature=[tf.TensorSpec((), tf.string)],
-            autograph=False,
-        )
+        self._decoder = threaded_decoder.ThreadedDecoder(self.height_px, self.width_px, exact_pixels=self.exact_pixels)
 
     def tree_batches(
         self,
@@ -78,8 +73,7 @@ class Predictor:
 
         Many threads may call it.
         """
-        pixels: np.ndarray = self._decoded(content).numpy()
-        return pixels
+        return self._decoder.decode_one(content)
 
     def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
         """Predicts from images.
