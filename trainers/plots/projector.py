@@ -11,8 +11,7 @@ from trainers.runs import run_folder
 
 # 600 kB as text; the browser itself projects what has more directions before it draws them.
 _LOCATIONS, _DIRECTIONS = 1000, 64
-# Tensors as text: TensorBoard 2.21 takes a binary file for text if its bytes happen to be UTF-8
-# (findings/tensorboard_projector_binary.sh).
+# Tensors as text: TensorBoard 2.21 reads any file as text first, and as binary only if its bytes are no UTF-8.
 _TENSORS, _METADATA = "features.tsv", "locations.tsv"
 _CONFIG = """embeddings {{
   tensor_name: "features of locations"

@@ -177,7 +177,7 @@ def test_programs_evaluate_and_predict_under_another_backend(name, run_dir, tree
     # The cache rounds features to float16.
     assert np.abs(cached - seen).max() < 0.02
     [view] = sorted(tree_dir.glob("0/*"))[:1]
-    line = json.loads(ran("tools.predict", f"--run_dir={run_dir}", view))
+    line = json.loads(ran("tools.predict", f"--run_dir={run_dir}", view).splitlines()[0])
     assert sum(cell["probability"] for cell in line["top_cells"]) + line["elsewhere"] == pytest.approx(1, abs=1e-5)
 
 
