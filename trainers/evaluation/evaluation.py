@@ -20,7 +20,7 @@ from geods.geo import partition
 from geods.input import pipeline
 from geods.remote import urls
 from geods.tree import imagery_tree, layouts, named_images, string_array
-from trainers.evaluation import predictor, seen_locations
+from trainers.evaluation import predictor, predictors, seen_locations
 from trainers.features import joined_cache
 from trainers.options import evaluate_options, train_options
 from trainers.runs import distance_metrics, events, human_guesses, prediction_writer, run_folder
@@ -84,12 +84,16 @@ def evaluate(settings: evaluate_options.EvaluateOptions, out: pathlib.Path) -> d
     Returns:
         The content of metrics.json.
     """
-    locations, model = (
-        settings.locations,
-        predictor.Predictor(settings.run_dir, settings.checkpoint, settings.locations.exact_pixels),
-    )
+    locations, run = settings.locations, (settings.run_dir, settings.checkpoint)
+    model: predictors.RunPredictor
+    if locations.imagery:
+        # The run's graph, where there is one: nothing has to be traced, and the network takes less time.
+        model = predictors.open_run(*run, exact_pixels=locations.exact_pixels)
+        chosen = _on_tree(model, locations)
+    else:
+        model = whole = predictor.Predictor(*run, locations.exact_pixels)
+        chosen = _on_split(whole, locations)
     is_single = model.options.data.is_single(locations.views)
-    chosen = (_on_tree if locations.imagery else _on_split)(model, locations, is_single)
     with prediction_writer.writing(out, len(chosen.truth), len(model.partition)) as writer:
         guesses = _guess(chosen, model.partition, writer)
         seen = {"seen": chosen.seen} if chosen.seen else {}
@@ -130,9 +134,8 @@ def _guess(
     return distance_metrics.Guesses(chosen.truth, labels, points, top)
 
 
-def _on_split(
-    model: predictor.Predictor, locations: evaluate_options.LocationOptions, is_single: bool
-) -> _EvaluationSet:
+def _on_split(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+    is_single = model.options.data.is_single(locations.views)
     data = run_folder.data_of(model.folder, locations)
     if data.folds:
         return _on_fold(model, data, locations, is_single)
@@ -194,9 +197,7 @@ def _on_cache(
     return _EvaluationSet(names, truth, lambda: model.feature_pieces(cache, batch_size, locations, views))
 
 
-def _on_tree(
-    model: predictor.Predictor, locations: evaluate_options.LocationOptions, is_single: bool
-) -> _EvaluationSet:
+def _on_tree(model: predictors.RunPredictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
     table = layouts.read(locations.imagery)
     seen = seen_locations.find(model.folder, table, locations)
     if seen.found.any() and not locations.include_seen:
@@ -206,7 +207,7 @@ def _on_tree(
         table = table.keep(np.repeat(~seen.found, table.counts_of(np.ones(table.views, bool))))
     names, truth = table.ids, table.coords()
     rows: Sequence[imagery_tree.Location] = table
-    if is_single:
+    if model.options.data.is_single(locations.views):
         rows = named_images.single_views(table)
         counts = np.array([len(location.views) for location in table])
         headings = [view.heading_deg for location in table for view in location.views]
