@@ -28,7 +28,7 @@ from trainers.runs import run_folder
 Runtime = Literal["auto", "tensorflow", "openvino"]
 # The network takes one while these are decoded.
 _BATCHES_AHEAD = 2
-# 96 views of 300x600 took 5.7 GB in MobileNetV2, 16 take 1.9, with fewer seconds of the system and as many of the network.
+# 96 views of 300x600 took 5.7 GB in MobileNetV2, 16 take 1.9, with fewer seconds of the system.
 _VIEWS_AT_ONCE = 16
 # Arithmetic in bfloat16, OpenVINO's default where the processor has it, changes log-probabilities in the second digit.
 _SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
