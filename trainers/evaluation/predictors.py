@@ -93,7 +93,7 @@ def open_run(
 
 
 def _is_graph_usable(folder: pathlib.Path, checkpoint: str, is_wanted: bool) -> bool:
-    """Returns whether the graph of a run can be taken; prints why it cannot if it is there.
+    """Returns whether the graph of a run can be taken; prints why not.
 
     Raises:
         RunError: If it `is_wanted` and cannot be had.
