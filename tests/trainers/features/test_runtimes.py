@@ -83,6 +83,17 @@ def test_a_runtime_that_is_missing_is_refused(monkeypatch):
         runtimes.check_runtime("openvino")
 
 
+def test_what_needs_graphs_of_tensorflow_is_refused_under_another_backend(monkeypatch):
+    runtimes.check_writes_graphs("openvino", 3)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    runtimes.check_writes_graphs("tensorflow")
+    for wrong, name in ((("openvino", 0), "--runtime=openvino"), (("tensorflow", 3), "--variants=3")):
+        with pytest.raises(
+            errors.OptionError, match=f"{name}: it needs graphs of TensorFlow, and Keras' backend is jax"
+        ):
+            runtimes.check_writes_graphs(*wrong)
+
+
 def test_the_flag_knows_the_same_runtimes():
     from typing import get_args, get_type_hints
 

@@ -53,6 +53,10 @@ def test_the_recipe_beats_the_constant_guess(flags, tmp_path):
     road.program("trainers.evaluate", f"--run_dir={tmp_path}")
     metrics = json.loads((tmp_path / run_folder.METRICS).read_text())
     assert metrics["mean_miles"] < 0.8 * metrics["constant_guess"]["mean_miles"]
+    # TensorBoard has its flags, end and figures, and its features.
+    parts = {path.suffix for path in tmp_path.glob(run_folder.EVENTS)}
+    assert parts == {".options", ".end", ".evaluation"}
+    assert (tmp_path / run_folder.PROJECTOR_CONFIG).is_file()
 
 
 def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_dir):
