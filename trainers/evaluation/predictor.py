@@ -53,7 +53,7 @@ class Predictor:
             problem += f"the partition {len(self.partition)}."
             raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
         run_folder.check_partition(self.folder)
-        self._decoder = threaded_decoder.ThreadedDecoder(self.height_px, self.width_px, exact_pixels=self.exact_pixels)
+        self._jpegs = threaded_decoder.ThreadedDecoder(self.height_px, self.width_px, exact_pixels=self.exact_pixels)
 
     def tree_batches(
         self,
@@ -73,7 +73,7 @@ class Predictor:
 
         Many threads may call it.
         """
-        return self._decoder.decode_one(content)
+        return self._jpegs.decode_one(content)
 
     def predict(self, batches: Iterable[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
         """Predicts from images.
