@@ -30,8 +30,16 @@ _SOURCES = "tools.benchmarks.contenders_sources"
 _BURST_IMAGES = 600
 OURS, OURS_ALONE = "geods with simplejpeg", "geods with TensorFlow alone"
 OURS_ELSEWHERE = "geods from a tf.data service"
+PIPELINE = "geods' tf.data.Dataset"
+# Name and arguments of the pipeline as trainings, evaluations and loops of one's own take it.
+_PIPELINES = (
+    (PIPELINE, {"views": "single"}),
+    (f"{PIPELINE}, shuffled", {"views": "single", "shuffle": True}),
+    (f"{PIPELINE}, all views", {"views": "all"}),
+    (f"{PIPELINE}, TensorFlow alone", {"views": "single", "decode": "tensorflow"}),
+)
 # What must have Pillow's pixels to the last bit.
-_EXACT = (OURS, OURS_ALONE, OURS_ELSEWHERE)
+_EXACT = (OURS, OURS_ALONE, OURS_ELSEWHERE, *(name for name, _ in _PIPELINES))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +111,7 @@ def contenders(found: "image_sets.ImageSet", service: str = "") -> list[harness.
         one(OURS, f"{_LOADERS}:Ours", data_dir=found.data_dir, decode="simplejpeg", **size),
         one(OURS_ALONE, f"{_LOADERS}:Ours", data_dir=found.data_dir, decode="tensorflow", **size),
     ]
+    ours += [one(name, f"{_LOADERS}:OurPipeline", data_dir=found.data_dir, **size, **how) for name, how in _PIPELINES]
     if service:
         # Workers start in folders of their own.
         where = str(pathlib.Path(found.data_dir).resolve())

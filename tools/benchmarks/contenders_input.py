@@ -36,6 +36,29 @@ class Ours(checks.Pass):
             yield batch["image"], batch["cell"]
 
 
+class OurPipeline(checks.Pass):
+    """geods' tf.data.Dataset, the same for trainings and evaluations."""
+
+    def __init__(self, data_dir: str, height_px: int, width_px: int, **how: Any) -> None:  # noqa: ANN401 - of JSON
+        size = checks.BATCH if how["views"] == "single" else checks.BATCH // 3
+        options = pipeline.PipelineOptions(height_px, width_px, batch_size=size, **how)
+        self._rows = pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "train", options)
+
+    def batches(self) -> Iterator[tuple[Any, Any]]:
+        """Yields (images, labels), without what pads locations."""
+        for batch in self._rows:
+            mask = batch.get("view_mask")
+            if mask is None:
+                yield batch["image"], batch["cell"]
+            elif tf.reduce_all(mask):
+                yield (
+                    batch["image"].numpy().reshape(-1, *batch["image"].shape[2:]),
+                    np.repeat(batch["cell"], mask.shape[1]),
+                )
+            else:
+                yield batch["image"].numpy()[mask], np.repeat(batch["cell"], mask.numpy().sum(axis=1))
+
+
 class OursElsewhere(Ours):
     """geods from TFRecords that the workers of a tf.data service read and decode."""
 
