@@ -45,7 +45,7 @@ class OurPipeline(checks.Pass):
         self._rows = pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "train", options)
 
     def batches(self) -> Iterator[tuple[Any, Any]]:
-        """Yields (images, labels), without what pads locations."""
+        """Yields (images, labels) without padding."""
         for batch in self._rows:
             mask = batch.get("view_mask")
             if mask is None:

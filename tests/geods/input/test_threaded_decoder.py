@@ -3,6 +3,7 @@
 import gc
 import threading
 
+import drawn_trees
 import numpy as np
 import pytest
 
@@ -51,6 +52,28 @@ def test_a_tensor_on_the_memory_keeps_it():
     del tensor
     gc.collect()
     assert where in {address(each) for each in [pool.take((2, 3)) for _ in range(2)]}
+
+
+def test_a_batch_becomes_a_tensor_without_a_copy():
+    import tensorflow as tf
+
+    decoder, decoded = threaded_decoder.ThreadedDecoder(16, 24), set()
+
+    def decode(contents: np.ndarray) -> np.ndarray:
+        pixels = decoder.decode(contents)
+        decoded.add(address(pixels))
+        return pixels
+
+    rows = tf.data.Dataset.from_tensors([[drawn_trees.jpeg(1, 16, 24), b""]] * 3).repeat(20)
+    rows = rows.map(lambda contents: tf.numpy_function(decode, [contents], tf.uint8), num_parallel_calls=2)
+    for batch in rows.prefetch(2):
+        assert address(np.asarray(memoryview(batch))) in decoded
+        assert batch.shape == (3, 2, 16, 24, 3)
+        assert not batch[:, 1].numpy().any()
+    kept = decoder.decode(np.array([b""], object))
+    assert address(np.asarray(memoryview(threaded_decoder.as_tensor(kept)))) == address(kept)
+    # Of 20 batches that were decoded.
+    assert len(decoded) <= 12
 
 
 def test_threads_never_share_a_buffer():
