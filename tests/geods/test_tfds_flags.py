@@ -10,6 +10,7 @@ import drawn_datasets
 import drawn_trees
 import numpy as np
 import pytest
+import road
 import starts
 import tensorflow_datasets as tfds
 from apache_beam.options import pipeline_options
@@ -18,8 +19,12 @@ from tensorflow_datasets.scripts.cli import convert_format_utils
 
 from geods import errors, geods_dataset_builder
 from geods.beam import jobs
+from geods.cli import flags as cli_flags
 from geods.dataset import dataset_folder, dataset_reader, record_files, records, shards
 from tools import verify
+from trainers import extract, train
+from trainers.evaluation import evaluation
+from trainers.options import evaluate_options, extract_options, train_options
 
 ARRAY = {"file_format": "array_record"}
 
@@ -194,3 +199,20 @@ def test_the_command_is_brief_and_checks_what_is_published(root, tmp_path):
         1,
         "error: --config or --config_idx: --config_idx 9 greater than number of configs 3 for geods.",
     )
+
+
+def test_array_records_are_extracted_trained_on_and_evaluated(whole, arrays, tmp_path):
+    blocks = []
+    for name, folder in (("arrays", arrays), ("whole", whole)):
+        given = {"data_dir": str(folder.parents[2]), "config": "random", "cache_dir": str(tmp_path / name)}
+        given["splits"] = ("train", "validation")
+        extract.main(cli_flags.build(extract_options.ExtractOptions, **given, **road.ENCODER_FIELDS, pooling="avg"))
+        blocks.append([path.read_bytes() for path in sorted((tmp_path / name).glob("*/blocks/*"))])
+    assert blocks[0] == blocks[1]
+    assert len(blocks[0]) == 2
+    given = {"data_dir": str(arrays.parents[2]), "config": "random", "cache_dir": str(tmp_path / "arrays")}
+    run = tmp_path / "run"
+    train.main(cli_flags.build(train_options.TrainOptions, **given, run_dir=str(run), head="neighbours"))
+    # There is no cache of the test split: its images are decoded.
+    metrics = evaluation.evaluate(cli_flags.build(evaluate_options.EvaluateOptions, run_dir=str(run)), run)
+    assert metrics["locations"] == 6
