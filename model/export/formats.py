@@ -98,7 +98,7 @@ def _write_openvino(serving: graph.Serving, target: pathlib.Path, half: bool) ->
     import openvino
 
     del half
-    # Not `openvino_graph.convert`, which lacks the loop of --fusion=lstm.
+    # Not `openvino_graph.convert`, which refuses the loop of --fusion=lstm once its weights are constants.
     with _saved(serving) as folder:
         # And not openvino.convert_model, which reports its use to a server.
         converted = openvino.Core().read_model(folder)

@@ -30,7 +30,7 @@ def write(network: keras.Model, path: pathlib.Path) -> str:
         formats.check_libraries("openvino")
         formats.check_exportable(network, "openvino")
     except errors.OptionError as error:
-        return error.problem
+        return error.problem.removeprefix("--format=openvino: ").removesuffix(".")
     try:
         return _write(network, path)
     # An operation that OpenVINO lacks raises what its reader meets first; the run itself is whole.

@@ -7,7 +7,7 @@ import pytest
 from geods import errors
 from model import decode, geolocator
 from model.encoders import backbones, second_order_pooling
-from model.export import formats, graph, runners
+from model.export import formats, graph, runners, serving_graph
 from model.heads import classifiers, kernel_regression, knn
 
 CELLS, PLACES = 9, 20
@@ -147,3 +147,13 @@ def test_an_encoder_of_an_onnx_file_is_written_with_its_network(kind, onnx_encod
     wanted = built(given, training=False)["log_probabilities"]
     np.testing.assert_allclose(runners.opened(path)(given)["log_probabilities"], wanted, atol=1e-4)
     assert b"unused" not in path.read_bytes()
+
+
+def test_a_serving_graph_is_left_only_where_it_agrees(tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    built, path = network("lstm"), tmp_path / "serving" / "model.xml"
+    assert serving_graph.write(built, path) == ""
+    assert {one.name for one in path.parent.iterdir()} == {"model.xml", "model.bin"}
+    monkeypatch.setattr(graph, "MOST_DIFFERENCE", -1.0)
+    assert "differ from the network's by" in serving_graph.write(built, path)
+    assert not path.parent.exists()
