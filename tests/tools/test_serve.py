@@ -222,7 +222,11 @@ def test_no_bad_request_is_left_unanswered_or_keeps_memory(server, tmp_path, pho
 def test_what_is_in_flight_is_answered_at_the_end(run):
     content = drawn_trees.jpeg(1, 40, 60)
     head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(content)
+    (run / "map.html").write_text("<p>drawn</p>")
     with serving(run) as (server, port), socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        # The map that tools.render wrote has a policy of its own, for the script inside it.
+        _, headers, page = ask(port, "GET", "/map")
+        assert (page, headers["Content-Security-Policy"]) == (b"<p>drawn</p>", "")
         client.sendall(head + content[:100])
         # The request is in flight once its headers were read.
         time.sleep(0.3)
