@@ -48,7 +48,7 @@ def _features(batches: Any) -> tuple[np.ndarray, np.ndarray] | None:  # noqa: AN
 
     They are of batches spread over it.
     """
-    if not hasattr(batches, "__getitem__") or "features" not in batches[0][0]:
+    if getattr(batches, "holds_images", not hasattr(batches, "__getitem__")) or "features" not in batches[0][0]:
         return None
     count = min(len(batches), -(-_LOCATIONS // len(batches[0][1])))
     parts, truths = [], []

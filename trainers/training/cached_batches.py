@@ -62,6 +62,11 @@ class CachedBatches(keras.utils.PyDataset):
         """Number of examples an epoch."""
         return len(self._order)
 
+    @property
+    def holds_images(self) -> bool:
+        """Whether its rows are images, which can be taken chunk by chunk only."""
+        return self._name == "image"
+
     def chunks(self, size: int) -> Iterator["CachedBatches"]:
         """Yields the examples in their order, `size` at a time, shuffled inside."""
         for start in range(0, len(self._order), size):
