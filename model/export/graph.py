@@ -13,13 +13,23 @@ import keras
 
 from model.encoders import second_order_pooling
 from model.export import encoder_links
+from model.heads import kernel_regression
 
 OUTPUTS = ("cells", "coords", "log_probabilities", "probabilities")
 # After 18 steps cells and points of real textures were those of the decomposition, log-probabilities within 6e-5.
 _ITERATIONS = 18
-# Of log-probabilities: what float32 loses in another order of sums is below 1e-4, but for a kernel regression of 788
-# real locations up to 3e-3, as its coefficients cancel (`kernel_regression.KernelRegression`).
-MOST_DIFFERENCE = 5e-3
+# Of log-probabilities: what float32 loses in another order of sums is below 1e-5.
+_MOST_DIFFERENCE = 1e-4
+
+
+def most_difference(network: keras.Model) -> float:
+    """Returns the limit on differences of log-probabilities between a network and its graph.
+
+    1e-4, or the rounding of float32 in a kernel regression, where that is larger: its coefficients cancel.
+    """
+    layers = network._flatten_layers()
+    roundings = [layer.rounding() for layer in layers if isinstance(layer, kernel_regression.KernelRegression)]
+    return max([_MOST_DIFFERENCE, *roundings])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -154,6 +154,15 @@ def test_a_serving_graph_is_left_only_where_it_agrees(tmp_path, monkeypatch):
     built, path = network("lstm"), tmp_path / "serving" / "model.xml"
     assert serving_graph.write(built, path) == ""
     assert {one.name for one in path.parent.iterdir()} == {"model.xml", "model.bin"}
-    monkeypatch.setattr(graph, "MOST_DIFFERENCE", -1.0)
+    monkeypatch.setattr(graph, "_MOST_DIFFERENCE", -1.0)
     assert "differ from the network's by" in serving_graph.write(built, path)
     assert not path.parent.exists()
+
+
+def test_the_limit_of_differences_grows_with_the_coefficients_of_a_kernel_regression():
+    built = network("kernel")
+    assert graph.most_difference(built) == 1e-4
+    regression = next(layer for layer in built._flatten_layers() if layer.name == "kernel")
+    regression.coefficients.assign(np.full(regression.coefficients.shape, 1e5))
+    # 20 locations of 100,000 km, a width of 30 km, and half of the last bit of 1.
+    assert graph.most_difference(built) == pytest.approx(20 * 1e5 / 30 * 2**-24)
