@@ -23,7 +23,7 @@ _MOST_DIFFERENCE = 1e-4
 
 
 def most_difference(network: keras.Model) -> float:
-    """Returns the limit on differences of log-probabilities between a network and its graph.
+    """Returns the greatest difference of log-probabilities a graph may have.
 
     1e-4, or the rounding of float32 in a kernel regression, where that is larger: its coefficients cancel.
     """

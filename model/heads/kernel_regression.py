@@ -95,9 +95,9 @@ class KernelRegression(keras.layers.Layer):
         return views.or_uniform(ops.log_softmax(-expected_km / self.spread_km, axis=-1), views.seen_views(view_mask))
 
     def rounding(self) -> float:
-        """Returns the rounding error of log-probabilities in float32, if each kernel is off by 2^-24.
+        """Returns the rounding error of log-probabilities in float32.
 
-        Of 788 real locations it is some 1e-3 to 1e-2; two runtimes differed by up to 3e-3.
+        It is that of kernels which are all off by 2^-24. Of 788 real locations it is some 1e-3 to 1e-2; two runtimes differed by up to 3e-3.
         """
         coefficients = ops.convert_to_numpy(self.coefficients).astype(np.float64)
         return float(2.0**-24 * np.abs(coefficients).sum(axis=0).max() / ops.convert_to_numpy(self.spread_km))
