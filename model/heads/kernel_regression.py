@@ -97,7 +97,8 @@ class KernelRegression(keras.layers.Layer):
     def rounding(self) -> float:
         """Returns the rounding error of log-probabilities in float32.
 
-        It is that of kernels which are all off by 2^-24. Of 788 real locations it is some 1e-3 to 1e-2; two runtimes differed by up to 3e-3.
+        It is that of kernels which are all off by 2^-24: 1e-3 to 1e-2 for 788 real locations, of which two runtimes
+        differed by up to 3e-3.
         """
         coefficients = ops.convert_to_numpy(self.coefficients).astype(np.float64)
         return float(2.0**-24 * np.abs(coefficients).sum(axis=0).max() / ops.convert_to_numpy(self.spread_km))
