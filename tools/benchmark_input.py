@@ -30,13 +30,13 @@ _SOURCES = "tools.benchmarks.contenders_sources"
 _BURST_IMAGES = 600
 OURS, OURS_ALONE = "geods with simplejpeg", "geods with TensorFlow alone"
 OURS_ELSEWHERE = "geods from a tf.data service"
-PIPELINE = "geods' tf.data.Dataset"
+PIPELINE = "geods dataset"
 # Name and arguments of the pipeline as trainings, evaluations and loops of one's own take it.
 _PIPELINES = (
     (PIPELINE, {"views": "single"}),
-    (f"{PIPELINE}, shuffled", {"views": "single", "shuffle": True}),
-    (f"{PIPELINE}, all views", {"views": "all"}),
-    (f"{PIPELINE}, TensorFlow alone", {"views": "single", "decode": "tensorflow"}),
+    (f"{PIPELINE} shuffled", {"views": "single", "shuffle": True}),
+    (f"{PIPELINE} all views", {"views": "all"}),
+    (f"{PIPELINE} TensorFlow alone", {"views": "single", "decode": "tensorflow"}),
 )
 # What must have Pillow's pixels to the last bit.
 _EXACT = (OURS, OURS_ALONE, OURS_ELSEWHERE, *(name for name, _ in _PIPELINES))
