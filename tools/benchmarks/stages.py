@@ -32,7 +32,13 @@ class Measured:
     processor_s: float
 
 
-def run(name: str, words: Sequence[str], log: pathlib.Path, python: str = sys.executable) -> Measured:
+def run(
+    name: str,
+    words: Sequence[str],
+    log: pathlib.Path,
+    python: str = sys.executable,
+    folder: pathlib.Path | None = None,
+) -> Measured:
     """Runs `python` with some words and measures it.
 
     Args:
@@ -40,6 +46,7 @@ def run(name: str, words: Sequence[str], log: pathlib.Path, python: str = sys.ex
         words: What follows the Python interpreter.
         log: File for its output.
         python: The interpreter, of another environment perhaps.
+        folder: Where it runs, another checkout perhaps; here if not given.
 
     Raises:
         BenchmarkError: If it fails; its last lines are in the message.
@@ -47,7 +54,7 @@ def run(name: str, words: Sequence[str], log: pathlib.Path, python: str = sys.ex
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb") as output:
         started_s = time.perf_counter()
-        process = subprocess.Popen([python, *words], stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([python, *words], stdout=output, stderr=subprocess.STDOUT, cwd=folder)
         # Not process.wait(), which forgets the memory.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started_s
