@@ -1,4 +1,4 @@
-"""Measures README's steps, from a tree to a prediction, beside another checkout's.
+"""Measures README's steps, from tree to prediction, beside another checkout's.
 
     git worktree add ../before 67929a6
     python -m tools.benchmark_road --against=../before --images=tree --backbone_weights=WEIGHTS.h5 --rounds=5
