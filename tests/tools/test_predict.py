@@ -223,6 +223,10 @@ def cut_short(run):
     (run / run_folder.GRAPH).write_text((run / run_folder.GRAPH).read_text()[:-100])
 
 
+def remove_graph(run):
+    (run / run_folder.GRAPH).unlink()
+
+
 def replace_model(run):
     shutil.copyfile(run / run_folder.PARTITION, run / run_folder.MODEL)
 
@@ -237,6 +241,7 @@ def forget_graph(run):
     [
         (damage_weights, "model.bin: its bytes have changed", True),
         (cut_short, "model.xml: has .* bytes, not", True),
+        (remove_graph, "model.xml: is missing", True),
         (replace_model, "model.keras: holds the bytes of partition.geojson", True),
         (forget_graph, "holds no serving/model.xml that was sealed with its model", False),
     ],
@@ -304,11 +309,14 @@ def test_other_formats_are_decoded(capsys, run, tmp_path):
         for kind in ("png", "webp"):
             image.save(tmp_path / f"a.{kind}", lossless=True)
         image.save(tmp_path / "a.jpg", quality=95, subsampling=0)
+        grey = image.convert("L")
+    grey.save(tmp_path / "b.jpg", quality=95)
+    Image.fromarray(np.asarray(grey, np.uint16) * 257).save(tmp_path / "b.png")
     lines, err = lines_of(capsys, run, tmp_path)
-    assert [pathlib.Path(line["file"]).name for line in lines] == ["a.jpg", "a.png", "a.webp"]
-    for line in lines:
-        assert line["lat_deg"] == pytest.approx(lines[0]["lat_deg"], abs=0.5)
-    assert "decoded from PNG, WebP or HEIC: 2\n" in err
+    assert [pathlib.Path(line["file"]).name for line in lines] == ["a.jpg", "a.png", "a.webp", "b.jpg", "b.png"]
+    for line, jpeg_line in zip(lines, [*lines[:1] * 3, *lines[3:4] * 2], strict=True):
+        assert line["lat_deg"] == pytest.approx(jpeg_line["lat_deg"], abs=0.5)
+    assert "decoded from PNG, WebP or HEIC: 3\n" in err
 
 
 def test_a_turned_photograph_is_answered_as_upright(capsys, run, tmp_path):

@@ -118,7 +118,7 @@ def same(body, line):
     assert (found["lat_deg"], found["lon_deg"]) == (line["lat_deg"], line["lon_deg"])
     assert [cell["cell"] for cell in found["top_cells"]] == [cell["cell"] for cell in line["top_cells"]]
     assert found["probabilities"] == pytest.approx(line["probabilities"], abs=1e-6)
-    assert found["region"] == line["region"]
+    assert (found["region"], found["views"]) == (line["region"], line["views"])
 
 
 def test_answers_are_the_lines_of_predict(port, photographs, lines):
@@ -169,6 +169,7 @@ def test_pages_say_what_the_run_is(run, port):
         ("GET", "/../etc/passwd", None, {}, 404, "/../etc/passwd: there is no such path."),
         ("POST", "/predict", b"", JPEG, 400, "the request holds 0 photographs, not 1 to 32."),
         ("POST", "/predict?top=0", b"x", JPEG, 400, "top=0: is not a whole number from 1 on."),
+        ("POST", "/predict?top=%F0", b"x", JPEG, 400, "POST /predict: bad request."),
         ("POST", "/predict?map=maybe", b"x", JPEG, 400, "map=maybe: is not 1 or 0."),
         ("POST", "/predict", drawn_trees.png(), JPEG, 415, "photograph.jpg: is a PNG, not a JPEG."),
         ("POST", "/predict", drawn_trees.jpeg(0)[:-200], JPEG, 422, "photograph.jpg: is truncated."),
@@ -188,6 +189,7 @@ def test_refusals_say_why_and_what_to_do(port, method, path, body, headers, stat
     answer = json.loads(content)
     assert answer["problem"].startswith(problem)
     assert answer["next_step"]
+    assert "printed" not in answer["next_step"]
     assert (sent["Allow"] is not None) == (status == 405)
 
 

@@ -107,7 +107,7 @@ def _is_graph_usable(folder: pathlib.Path, checkpoint: str, is_wanted: bool) -> 
         problem = problem_with(folder)
     if is_wanted and problem:
         raise errors.RunError(f"--runtime=openvino: {problem}.", "give --runtime=tensorflow, or train again")
-    if problem and (folder / run_folder.GRAPH).exists() and not checkpoint:
+    if problem and run_folder.GRAPH in seals.names_in(folder) and not checkpoint:
         print(f"{problem}; TensorFlow runs {run_folder.MODEL}", file=sys.stderr)
     return not problem
 

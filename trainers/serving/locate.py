@@ -133,9 +133,16 @@ class _Predict(_Handler):
         """Answers with the prediction of one location."""
         top, all_cells, with_map = self._top(), self._flag("all_cells"), self._flag("map")
         jpegs, service = self._jpegs(), self._service
-        row, point = await service.batcher.answer(lambda: service.decode(jpegs))
+        counts: list[int] = []
+
+        def images() -> np.ndarray:
+            decoded = service.decode(jpegs)
+            counts.append(len(decoded))  # four views of a panorama
+            return decoded
+
+        row, point = await service.batcher.answer(images)
         name = jpegs[0][0]
-        views = tuple(imagery_tree.View(pathlib.Path(name), None, None) for name, _ in jpegs)
+        views = (imagery_tree.View(pathlib.Path(name), None, None),) * counts[0]
         location = imagery_tree.Location(name, np.nan, np.nan, None, views)
         probabilities, cells = answers.probabilities_of(row), service.model.partition
         line = answers.line_of(location, probabilities, point, cells, service.fitted, top, all_cells)

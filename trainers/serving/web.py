@@ -42,7 +42,11 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Server": "geods",
 }
-_NEXT_STEPS = {404: "GET / is the page, GET /health says whether the server is up", 405: "use a method of Allow"}
+_NEXT_STEPS = {
+    400: "write address and form in UTF-8",
+    404: "GET / is the page, GET /health says whether the server is up",
+    405: "use a method of Allow",
+}
 
 Route = tuple[Any, ...]
 

@@ -14,6 +14,7 @@ import pathlib
 import warnings
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from geods import errors
@@ -124,7 +125,7 @@ class _Maker:
             with image:
                 if image.width * image.height > jpeg.MAX_PIXELS:
                     return None
-                upright = ImageOps.exif_transpose(image).convert("RGB")
+                upright = _to_rgb(ImageOps.exif_transpose(image))
         except Exception:  # Pillow's parsers raise a dozen kinds on damaged files
             return None
         target = self._target()
@@ -142,6 +143,14 @@ class _Maker:
         """Returns a new file name."""
         self._count += 1
         return self._folder / f"{self._count}.jpg"
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Returns an image with 8 bits a channel."""
+    if image.mode.startswith("I;16"):
+        # Pillow 12.3 cuts 16 bits off at 255: nearly all becomes white.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def _named(fact: jpeg.ImageFacts) -> jpeg.ImageFacts:
