@@ -271,6 +271,7 @@ def test_a_photograph_on_the_page_appears_on_the_map(port, photographs, tmp_path
         )
         page.choose("#files", str(shutil.copy(__file__, tmp_path / "notes.jpg")))
         assert "is not a JPEG" in page.until("return document.querySelector('#status.wrong')?.textContent")
+        assert page.run("return document.getElementById('answer').hidden")
         asked = [address for address in page.requested() if not address.startswith("blob:")]
         assert all(address.startswith(f"http://127.0.0.1:{port}/") for address in asked)
         assert [entry["message"] for entry in page.logs("browser") if "415" not in entry["message"]] == []

@@ -80,9 +80,20 @@
     if (pointed >= 0) show(-1, [0, 0]);
   }
 
+  // An earlier answer beside a photograph that has none would be taken for its own.
+  function clear() {
+    answer = null;
+    $("answer").hidden = true;
+    $("predicted-mark").setAttribute("visibility", "hidden");
+    cells.forEach((path) => path.removeAttribute("fill"));
+    $("region-cells").replaceChildren();
+    for (const id of ["region-rim", "region-borders"]) $(id).removeAttribute("d");
+  }
+
   function say(text, isWrong = false) {
     $("status").textContent = text;
     $("status").classList.toggle("wrong", isWrong);
+    if (isWrong) clear();
   }
 
   function preview(files) {
@@ -101,7 +112,7 @@
     try {
       const response = await fetch("predict?map=1&all_cells=1", { method: "POST", body: form, signal: mine.signal });
       const found = await response.json();
-      if (!response.ok) return say(`${found.problem} ${found.next_step}.`, true);
+      if (!response.ok) return say(`${found.problem} Next: ${found.next_step}.`, true);
       answer = found;
       say("");
       draw();

@@ -63,7 +63,7 @@
   async function ask(path, body) {
     const answer = await fetch(path, body && { method: "POST", body: JSON.stringify(body) });
     const found = await answer.json();
-    if (!answer.ok) throw new Error(`${found.problem} ${found.next_step}`);
+    if (!answer.ok) throw new Error(`${found.problem} Next: ${found.next_step}.`);
     return found;
   }
 
