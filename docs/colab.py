@@ -29,11 +29,14 @@ else:
 # A bucket instead: colab.auth.authenticate_user(), and HOME = "gs://BUCKET/geods" (docs/buckets.md).
 
 # %% [markdown]
-# On Colab, make a wheel on your own machine (`pip wheel --no-deps --wheel-dir=. .` in a checkout) and put it on Drive.
+# On Colab, make a wheel on your own machine (`pip wheel --no-deps --wheel-dir=. .` in a checkout) and put it on Drive,
+# into the folder geods.
 
 # %%
 if importlib.util.find_spec("geods") is None:
     wheels = [str(path) for path in pathlib.Path(HOME).glob("geods-*.whl")]
+    if not wheels:
+        raise SystemExit(f"put geods-*.whl into {HOME} first")
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *wheels], check=True)
 
 

@@ -98,18 +98,27 @@ def read(path: str | os.PathLike[str]) -> list[Guess]:
     step = "correct or remove that line; python -m tools.play writes such files"
     found, line = [], 1
     try:
-        with open(final, newline="", encoding="utf-8") as source:
+        # A spreadsheet begins its tables with a byte order mark.
+        with open(final, newline="", encoding="utf-8-sig") as source:
             rows = csv.DictReader(source)
             for row in rows:
                 line = rows.line_num
-                found.append(Guess(**{name: _TYPES.get(name, float)(row[name] or "") for name in COLUMNS}))
-    except (ValueError, TypeError, KeyError, csv.Error) as error:
-        missing = f"the table has no column {error}." if isinstance(error, KeyError) else f"{errors.in_short(error)}."
-        text = error.problem if isinstance(error, errors.GeodsError) else missing
+                found.append(Guess(**{name: _value(name, row[name] or "") for name in COLUMNS}))
+    except KeyError as error:
+        raise errors.RunError(f"{final}: line 1: the table has no column {error}.", step) from error
+    except (ValueError, csv.Error) as error:
+        text = error.problem if isinstance(error, errors.GeodsError) else f"{errors.in_short(error)}."
         raise errors.RunError(f"{final}: line {line}: {text}", step) from error
     if not found:
         raise errors.RunError(f"{final}: holds no guess.", "play a game: python -m tools.play --run_dir=RUN")
     return found
+
+
+def _value(name: str, text: str) -> Any:  # noqa: ANN401 - of the column's type
+    try:
+        return _TYPES.get(name, float)(text)
+    except ValueError as error:
+        raise ValueError(f"{name} is {text!r}, not a number") from error
 
 
 def measure(

@@ -27,6 +27,7 @@ def test_guesses_are_read_as_they_were_written(tmp_path):
         file.write('a1b2,2,"40.5,-9')
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda guess: human_guesses.append(path, guess), others))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as a spreadsheet
     found = human_guesses.read(path)
     assert found[0] == GUESS
     assert sorted(found, key=lambda guess: guess.round) == [GUESS, *others]
@@ -38,12 +39,12 @@ def test_guesses_are_read_as_they_were_written(tmp_path):
     [
         ("", "holds no guess"),
         (HEAD, "holds no guess"),
-        (f"location_id,distance_km\n{LINE}", "line 2: the table has no column 'game'"),
-        (f"{HEAD}\n{LINE}\n{LINE[:-12]}", "line 3: could not convert string to float: ''"),
+        (f"location_id,distance_km\n{LINE}", "line 1: the table has no column 'game'"),
+        (f"{HEAD}\n{LINE}\n{LINE[:-12]}", "line 3: seconds is '', not a number"),
         (f"{HEAD}\n{LINE.replace('41.0', '91')}", "line 2: guess.*91"),
         (f"{HEAD}\n{LINE.replace('12.5', '-1')}", "line 2: seconds is -1.0"),
         (f"{HEAD}\n{LINE.replace('59.4', 'nan')}", "line 2: distance_km is nan"),
-        (f"{HEAD}\n{LINE.replace('b2,1', 'b2,one')}", "line 2: invalid literal.*'one'"),
+        (f"{HEAD}\n{LINE.replace('b2,1', 'b2,one')}", "line 2: round is 'one', not a number"),
         (b"\xff\xfe", "line 1: .*codec can't decode"),
     ],
 )
