@@ -168,15 +168,15 @@ def test_a_bucket_that_does_not_answer_is_one_error_in_time(monkeypatch, tmp_pat
     }
     with bucket_server.silent() as silent, contextlib.ExitStack() as ends:
         began_s = time.monotonic()
-        processes = {}
+        processes = []
         for program, port in itertools.product(words, (silent, bucket_server.free_port())):
             monkeypatch.setenv("GEODS_MIRROR", str(tmp_path / f"mirror{len(processes)}"))
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-            processes[ends.enter_context(road.started(*words[program]))] = program
-        for process, program in processes.items():
+            processes.append((ends.enter_context(road.started(*words[program])), program))
+        for process, program in processes:
             assert process.wait(90) == (2 if program == "extract" else 1)
         assert time.monotonic() - began_s < MOST_S
-        said = [process.stderr for process in processes]
+        said = [process.stderr for process, _ in processes]
     for text in said:
         assert re.search(r"error: s3://bucket/data(/geods)?: cannot be reached \(.*\)\.\nNext: check the network", text)
         assert "Traceback" not in text

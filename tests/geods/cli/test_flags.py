@@ -221,7 +221,7 @@ def test_hook_hides_tracebacks_of_mistakes_only():
 def test_a_recipe_is_its_flag_file_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("best", "features/textures"):
-        flag, _, path = cli_program._brought(f"--recipe={name}").partition("=")
+        flag, _, path = cli_program._with_local_file(f"--recipe={name}").partition("=")
         assert (flag, pathlib.Path(path).is_file()) == ("--flagfile", True)
     with pytest.raises(errors.OptionError, match=r"--recipe=\.\./setup: there is no such recipe"):
-        cli_program._brought("--recipe=../setup")
+        cli_program._with_local_file("--recipe=../setup")
