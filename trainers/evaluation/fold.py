@@ -6,7 +6,7 @@ Takes the flags of trainers.train and does the work of that and trainers.evaluat
 Keras a second time takes longer than evaluating, 8 s on 2 slow cores. Prints the lines of both.
 """
 
-from geods.cli import program
+from geods.cli import flags, program
 from trainers.options import evaluate_options, train_options
 
 
@@ -14,6 +14,8 @@ def main(settings: train_options.TrainOptions) -> None:
     """Trains, then evaluates on the part that was held out."""
     from trainers.runs import preflight
 
+    # It is evaluated here, and then only its predictions are read.
+    settings = flags.replace(settings, serving_graph=False)
     preflight.check_train(settings)
     program.import_quietly("tensorflow")
     import keras

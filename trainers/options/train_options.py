@@ -223,6 +223,9 @@ class RunOptions(stages.ResultOptions):
     members: int = flags.option(1, "Networks trained from different seeds, whose log-probabilities are averaged.")
     devices: int = flags.option(0, "GPUs, or CPU cores if there is none, that share every batch; 0 or 1 for one.")
     deterministic: bool = flags.option(False, "Whether the same seed gives the same weights to the last bit; slower.")
+    serving_graph: bool = flags.option(
+        True, "Whether to write the network as an OpenVINO graph too, by which tools.predict needs no TensorFlow."
+    )
 
     def __post_init__(self) -> None:
         """Checks the folder and the numbers."""

@@ -119,7 +119,7 @@ class Follower:
         self._parts = parts = self._parts_on(train_split, validation)
         fit.announce(parts, self._cells)
         measured = fit.fit(parts, self._cells, settings.data, settings.head, settings.optimizer, self._folder)
-        fit.save(parts, self._backbone, self._cells, settings.head, self._folder)
+        fit.save(parts, self._backbone, self._cells, settings.head, self._folder, settings.run.serving_graph)
         return measured
 
     def save_interrupted(self) -> None:
@@ -132,7 +132,7 @@ class Follower:
             return
         if checkpoint.is_file():
             parts.network.set_weights(geolocator.load(checkpoint).get_weights())
-        fit.save(parts, self._backbone, self._cells, self._settings.head, self._folder)
+        fit.save(parts, self._backbone, self._cells, self._settings.head, self._folder, with_graph=False)
         self._print_once(
             f"wrote {self._folder / run_folder.MODEL} as far as it was trained, on "
             f"{self._gathered.count(splits.TRAIN):,} locations; start again: {again} --overwrite"

@@ -207,11 +207,12 @@ def save(
     cells: partition.Partition,
     head: train_options.HeadOptions,
     folder: pathlib.Path,
+    with_graph: bool,
 ) -> None:
-    """Writes the whole network, also as a graph, and finishes the run."""
+    """Writes the whole network, if wanted also as a graph, and finishes the run."""
     whole = geolocator.build_geolocator(backbone, parts.classifier, decoder_of(head, cells))
     geolocator.save(whole, folder / run_folder.MODEL)
-    if missing := serving_graph.write(whole, folder / run_folder.GRAPH):
+    if with_graph and (missing := serving_graph.write(whole, folder / run_folder.GRAPH)):
         print(f"no {run_folder.GRAPH}: {missing}; tools.predict starts TensorFlow")
     learned = [part for part in (parts.train, parts.validation) if part]
     ids, coords = [part.location_ids for part in learned], [part.coords for part in learned]

@@ -60,7 +60,8 @@ class Training:
         if settings.run.members > 1:
             others = [self._other_member(folder, number) for number in range(1, settings.run.members)]
             parts = dataclasses.replace(parts, classifier=geolocator.join_classifiers([parts.classifier, *others]))
-        fit.save(parts, parts.backbone or self._backbone_of_cache(), self._cells, settings.head, folder)
+        backbone = parts.backbone or self._backbone_of_cache()
+        fit.save(parts, backbone, self._cells, settings.head, folder, settings.run.serving_graph)
         fit.conclude(measured, folder)
 
     def _fit(self, parts: fit.Parts, folder: pathlib.Path, member: int) -> Any:  # noqa: ANN401 - as fit.fit
