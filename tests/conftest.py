@@ -138,7 +138,8 @@ def data_dir(tree_dir, made_once) -> pathlib.Path:
 @pytest.fixture(scope="session")
 def extract_flags(data_dir) -> list[str]:
     """Flags of trainers.extract for the dataset; --cache_dir is left to the test."""
-    return [f"--data_dir={data_dir}", "--config=random", *road.ENCODER, "--block_rows=64", "--batch_size=16"]
+    own = ("--block_rows=64", "--batch_size=16", "--runtime=tensorflow")
+    return [f"--data_dir={data_dir}", "--config=random", *road.ENCODER, *own]
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +150,7 @@ def maps_of(data_dir, made_once):
 
     def extracted(layer: str) -> pathlib.Path:
         def make(folder: pathlib.Path) -> None:
-            where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder)}
+            where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder), "runtime": "tensorflow"}
             extract.main(
                 cli_flags.build(
                     extract_options.ExtractOptions, **where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32"

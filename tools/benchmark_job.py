@@ -12,7 +12,6 @@ WORK_DIR/job.jsonl.
 """
 
 import dataclasses
-import importlib.util
 import itertools
 import pathlib
 import statistics
@@ -29,10 +28,10 @@ class Options(trees.EncoderImageOptions):
 
     locations: int = flags.option(0, "Places to take from the tree, spread over it; 0 for all.")
     runtime: Literal["auto", "tensorflow", "openvino"] = flags.option(
-        "auto", "Of our trainers.extract; auto takes OpenVINO where it is installed."
+        "auto", "Of our trainers.extract, which prints what it takes for auto."
     )
     precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = flags.option(
-        "auto", "Of our trainers.extract; auto takes bfloat16 where the processor is faster in it."
+        "auto", "Of our trainers.extract, which prints what it takes for auto."
     )
     recipe: str = flags.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
     head: str = flags.option("report_6m", "Head of the report.")
@@ -85,13 +84,9 @@ def main(settings: Options) -> None:
 
 
 def encoder_of(settings: Options) -> contenders_job.Encoder:
-    """Returns the encoder that the flags describe, with "auto" resolved."""
-    runtime, precision = settings.runtime, settings.precision
-    if runtime == "auto":
-        runtime = "openvino" if importlib.util.find_spec("openvino") else "tensorflow"
-    if precision == "auto":
-        precision = "mixed_bfloat16" if results.has_fast_bfloat16() else "float32"
-    return contenders_job.Encoder(settings.backbone, settings.backbone_weights, *settings.size_px, runtime, precision)
+    """Returns the encoder that the flags describe; trainers.extract resolves "auto"."""
+    own = (settings.runtime, settings.precision)
+    return contenders_job.Encoder(settings.backbone, settings.backbone_weights, *settings.size_px, *own)
 
 
 def _stretch(

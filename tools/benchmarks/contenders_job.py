@@ -86,7 +86,8 @@ def report_error(work: pathlib.Path, encoder: Encoder, head: str, epochs: int) -
     data = [f"--data_dir={work / 'data'}", f"--config={CONFIG}"]
     cache = [f"--cache_dir={folder / 'cache'}"]
     words = ["-m", "trainers.extract", *data, *cache, *encoder.flags(), "--pooling=none", "--preprocessing=raw"]
-    stages.run("report's features", [*words, "--splits=train,test", "--batch_size=16"], folder / "extract.log")
+    words += ["--splits=train,test", "--batch_size=16", "--runtime=tensorflow"]
+    stages.run("report's features", words, folder / "extract.log")
     words = ["-m", "trainers.train", f"--recipe={head}", *data, *cache, "--schedule=chunked"]
     words += [f"--chunk_examples={CHUNK}", "--batch_size=1", f"--epochs={epochs}", "--validation_split="]
     stages.run("report's head", [*words, f"--run_dir={folder / 'run'}", "--overwrite"], folder / "train.log")

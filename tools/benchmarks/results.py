@@ -12,6 +12,7 @@ from typing import Any
 from geods import errors
 from geods.storage import files
 from tools.benchmarks import harness
+from trainers.features import processor
 
 _PACKAGES = (
     *("geods", "tensorflow", "tensorflow-datasets", "keras", "numpy", "pillow", "simplejpeg", "openvino"),
@@ -24,7 +25,7 @@ def versions() -> dict[str, str]:
     import importlib.metadata
 
     found = {"python": platform.python_version(), "cores": str(os.cpu_count()), "processor": processor_name()}
-    found["bfloat16"] = "in the processor" if has_bfloat16() else "emulated"
+    found["bfloat16"] = "in the processor" if processor.has_bfloat16() else "emulated"
     for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
@@ -156,32 +157,6 @@ def legend(results: Sequence[harness.Result]) -> str:
     if all(result.ratios for result in results):
         return ""
     return "~: the cores were never as fast as at their best, but as fast before as after the reading\n"
-
-
-# Of x86: products of bfloat16 in vectors, in tiles; of ARM: bf16 and i8mm's sibling.
-_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16", "avx_ne_convert"}
-# With vectors alone oneDNN multiplies it at 0.53 of its float32, and OpenVINO encodes at 0.58 (docs/speed.md).
-_FAST_BFLOAT16 = {"amx_bf16", "bf16"}
-
-
-def features() -> set[str]:
-    """Returns the processor's features as Linux names them; none elsewhere."""
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return set()
-    found = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return set(found.partition(":")[2].split())
-
-
-def has_bfloat16() -> bool:
-    """Returns whether the processor multiplies bfloat16; others are far slower at it."""
-    return bool(features() & _BFLOAT16)
-
-
-def has_fast_bfloat16() -> bool:
-    """Returns whether the processor multiplies bfloat16 faster than float32."""
-    return bool(features() & _FAST_BFLOAT16)
 
 
 def processor_name() -> str:

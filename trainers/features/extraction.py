@@ -20,6 +20,7 @@ from geods.dataset import dataset_reader
 from geods.input import loader
 from model.encoders import backbones
 from trainers.features import (
+    auto_runtime,
     beam_extraction,
     cache_blocks,
     cache_format,
@@ -40,6 +41,11 @@ def extract(settings: extract_options.ExtractOptions) -> None:
     runtime = dataclasses.replace(settings.runtime, decode=loader.choose(settings.runtime.decode))
     builder = dataset_reader.open_builder(settings.data.data_dir, settings.data.config)
     spec = feature_encoder.spec_of(settings.encoder, seed)
+    size_px = (spec.height_px, spec.width_px)
+    images = functools.partial(
+        quantization.first_images, size_px, runtime.decode, builder, cache.splits[0], runtime.batch_size
+    )
+    runtime = auto_runtime.resolve(runtime, cache, spec, images)
     forward, backbone = feature_encoder.prepare(spec, runtime, cache, builder, calibrates=True)
     key = _key_of(spec, runtime, cache, builder, backbones.weights_sha256(backbone), settings.data.exact_pixels)
     write_blocks: _WriteBlocks

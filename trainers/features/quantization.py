@@ -86,23 +86,24 @@ def calibrate(
         files.sweep(folder)
         if not cache.overwrite and _is_made(folder, made_of):
             return
-        images = _images((spec.height_px, spec.width_px), runtime.decode, builder, split)
+        images = first_images((spec.height_px, spec.width_px), runtime.decode, builder, split, _IMAGES)
         print(f"calibrating on {len(images)} images of split {split!r}", flush=True)
         # One at a time: the values of all layers are kept of a batch, 3.0 GB of two images for ResNet50 at 300x600.
         _write(folder, runtimes.quantized(backbone, np.split(images, len(images))), made_of)
 
 
-def _images(
+def first_images(
     size_px: tuple[int, int],
     decode: Any,  # noqa: ANN401 - as loader.view_batches takes it
     builder: Any,  # noqa: ANN401 - TFDS' own
     split: str,
+    count: int,
 ) -> np.ndarray:
-    """Returns the first images of a split, uint8 `[n, h, w, 3]`.
+    """Returns the first images of a split, uint8 `[1 to count, h, w, 3]`.
 
     Records are shuffled, so they are from everywhere.
     """
-    views = pipeline.PipelineOptions(*size_px, batch_size=_IMAGES, views="single")
+    views = pipeline.PipelineOptions(*size_px, batch_size=count, views="single")
     return np.array(next(iter(loader.view_batches(builder, split, views, decode)))["image"])
 
 

@@ -22,7 +22,8 @@ from geods import errors
 from geods.cli import backend
 from model.encoders import onnx_files, onnx_graph
 
-Runtime = Literal["tensorflow", "openvino"]
+# "auto" is that of `auto_runtime.resolve`, which comes before all others here.
+Runtime = Literal["auto", "tensorflow", "openvino"]
 Forward = Callable[..., np.ndarray]
 INT8 = "int8"
 # OpenVINO's names of Keras' policies; int8 says so in its graph, and the rest of that is float32.

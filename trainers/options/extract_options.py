@@ -16,11 +16,13 @@ class RuntimeOptions:
 
     # MobileNetV2 at 300x600 takes 3.7 GB with 32, 2.4 with 16, 1.6 with 8, and on two cores the same time with each.
     batch_size: int = flags.option(16, "Images the encoder sees at once; more for a GPU, fewer for less memory.")
-    runtime: Literal["tensorflow", "openvino"] = flags.option(
-        "tensorflow", "What runs the encoder; OpenVINO is an extra."
+    runtime: Literal["auto", "tensorflow", "openvino"] = flags.option(
+        "auto",
+        "Library that runs the encoder; auto: the cache's, or OpenVINO where it is installed and no GPU.",
     )
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "int8"] = flags.option(
-        "float32", "Policy of the encoder; int8, by OpenVINO alone, is calibrated on images of the dataset first."
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16", "int8"] = flags.option(
+        "auto",
+        "Policy of the encoder; auto: the cache's, or bfloat16 where OpenVINO is faster in it.",
     )
     decode: Literal["auto", "tensorflow", "simplejpeg", "gpu"] = flags.option(
         "auto", "What decodes the images: auto takes the first that is there of gpu, simplejpeg and tensorflow."
@@ -29,7 +31,7 @@ class RuntimeOptions:
     def __post_init__(self) -> None:
         """Checks the batch, and that the runtime computes in the precision."""
         flags.check_at_least(self, 1, ("batch_size",))
-        if self.precision == "int8" and self.runtime != "openvino":
+        if self.precision == "int8" and self.runtime == "tensorflow":
             problem = f"--precision=int8 with --runtime={self.runtime}: only OpenVINO computes in 8 bits."
             raise errors.OptionError(problem, "add --runtime=openvino")
 

@@ -127,8 +127,9 @@ def _check_cache(
         ),
         layer=encoder.layer or (present.layer if encoder.unfreeze else ""),
         pooling=encoder.pooling,
-        precision=runtime.precision,
+        # A cache keeps what it was started with where the flags leave it open.
+        precision=present.precision if runtime.precision == "auto" else runtime.precision,
         dtype=dtype,
-        runtime=runtimes.name_of(runtime.runtime, encoder.backbone),
+        runtime=present.runtime if runtime.runtime == "auto" else runtimes.name_of(runtime.runtime, encoder.backbone),
     )
     cache_format.check_same_key(folder, present, wanted)

@@ -127,9 +127,9 @@ def test_the_report_of_a_job_says_what_was_run_and_what_was_reckoned(arguments, 
     assert "run whole" in capsys.readouterr().out
 
 
-def test_auto_is_what_is_here():
+def test_auto_is_left_to_the_extraction():
     found = benchmark_job.encoder_of(benchmark_job.Options())
-    assert found.runtime in ("tensorflow", "openvino")
+    assert (found.runtime, found.precision) == ("auto", "auto")
     given = benchmark_job.Options(runtime="tensorflow", precision="mixed_bfloat16")
     assert benchmark_job.encoder_of(given).precision == "mixed_bfloat16"
     assert "--backbone=resnet50" in found.flags()

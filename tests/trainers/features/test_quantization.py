@@ -133,7 +133,7 @@ def test_an_encoder_of_other_flags_is_refused(caches, extract_flags):
 
 def test_8_bits_need_openvino_and_nncf(monkeypatch):
     with pytest.raises(errors.OptionError, match=r"only OpenVINO computes in 8 bits(.|\n)*add --runtime=openvino"):
-        cli_flags.build(extract_options.ExtractOptions, precision="int8")
+        cli_flags.build(extract_options.ExtractOptions, precision="int8", runtime="tensorflow")
     monkeypatch.setattr(runtimes.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.OptionError, match=r"--precision=int8: (.|\n)*geods\[int8\]"):
         runtimes.check_runtime("openvino", "int8")

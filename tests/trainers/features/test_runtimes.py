@@ -1,5 +1,8 @@
 """An encoder gives the same features whatever runs it."""
 
+import dataclasses
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -8,8 +11,9 @@ import road
 import tensorflow as tf
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from model.encoders import backbones
-from trainers.features import feature_cache, runtimes
+from trainers.features import auto_runtime, feature_cache, processor, runtimes
 from trainers.options import extract_options
 
 
@@ -72,8 +76,74 @@ def test_extraction_by_openvino_writes_a_cache_of_its_own_kind(extract_flags, ca
     assert found.key.runtime == "openvino"
     rows = np.arange(len(expected))
     assert np.allclose(found.take(rows), expected.take(rows), rtol=5e-3, atol=5e-3)
-    refused = road.program("trainers.extract", *flags, expect=2)
+    refused = road.program("trainers.extract", *flags, "--runtime=tensorflow", expect=2)
     assert "runtime is 'openvino', wanted 'tensorflow'" in refused.stderr
+    # Without the flag a cache keeps its own.
+    resumed = road.program("trainers.extract", *flags, "--runtime=auto")
+    assert "encoder: OpenVINO, float32 (as in the cache)\n" in resumed.stdout
+
+
+def resolved(folder, capsys, spec=None, **fields) -> tuple[str, str, str]:
+    """Runtime, precision, and what is printed on them."""
+    options = cli_flags.build(extract_options.ExtractOptions, cache_dir=str(folder), splits=("test",), **fields)
+    spec = spec or real_encoder.spec()
+    found = auto_runtime.resolve(options.runtime, options.cache, spec, lambda: real_encoder.IMAGES)
+    return found.runtime, found.precision, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing", "expected"),
+    [
+        ({}, "", ("openvino", "float32", "OpenVINO, float32 (bfloat16 is no faster on this processor)")),
+        ({}, "openvino", ("tensorflow", "float32", "TensorFlow, float32 (OpenVINO is not installed)")),
+        ({}, "backend", ("tensorflow", "float32", "JAX, float32 (Keras' backend is jax)")),
+        ({}, "gpu", ("tensorflow", "float32", "TensorFlow, float32 (on the GPU)")),
+        ({"runtime": "tensorflow"}, "", ("tensorflow", "float32", "TensorFlow, float32")),
+        ({"precision": "mixed_bfloat16"}, "", ("openvino", "mixed_bfloat16", "OpenVINO, bfloat16")),
+        ({"precision": "mixed_float16"}, "", ("tensorflow", "mixed_float16", "TensorFlow, float16")),
+        ({"precision": "int8"}, "openvino", ("openvino", "int8", "OpenVINO, int8")),
+        ({"runtime": "tensorflow", "precision": "mixed_bfloat16"}, "", ("tensorflow", "mixed_bfloat16", "")),
+    ],
+)
+def test_auto_takes_what_is_here(fields, missing, expected, tmp_path, capsys, monkeypatch):
+    found = {"openvino": None if missing == "openvino" else True}
+    monkeypatch.setattr(auto_runtime.importlib.util, "find_spec", found.get)
+    monkeypatch.setattr(processor, "features", set)
+    if missing == "backend":
+        monkeypatch.setenv("KERAS_BACKEND", "jax")
+    if missing == "gpu":
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    *options, line = expected
+    assert resolved(tmp_path, capsys, **fields) == (*options, line and f"encoder: {line}\n")
+
+
+@pytest.mark.parametrize(("least", "precision"), [(0.998, "mixed_bfloat16"), (1.1, "float32")])
+def test_auto_takes_bfloat16_where_it_is_faster_and_near(least, precision, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr(processor, "features", lambda: {"amx_bf16"})
+    monkeypatch.setattr(auto_runtime, "LEAST_COSINE", least)
+    found = resolved(tmp_path, capsys)
+    assert found[:2] == ("openvino", precision)
+    assert "(least cosine of bfloat16 to float32 " in found[2]
+
+
+def test_auto_keeps_what_a_cache_was_started_with(cache_dir, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(auto_runtime.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(processor, "features", set)
+    kept = ("tensorflow", "float32", "encoder: TensorFlow, float32 (as in the cache)\n")
+    assert resolved(cache_dir, capsys) == kept
+    assert resolved(cache_dir, capsys, overwrite=True) == kept, "other splits stay"
+    shutil.copytree(cache_dir / "test", tmp_path / "test")
+    assert resolved(tmp_path, capsys, overwrite=True)[0] == "openvino"
+    (tmp_path / "test" / "index.json").write_text("{}")
+    assert resolved(tmp_path, capsys)[0] == "openvino"
+
+
+def test_an_onnx_file_has_a_runtime_of_its_own(tmp_path, capsys):
+    spec = dataclasses.replace(real_encoder.spec(), name="onnx:a.onnx")
+    found = resolved(tmp_path, capsys, spec, backbone="onnx:a.onnx")
+    assert found[:2] == ("tensorflow", "float32")
+    assert "(for ONNX files)" in found[2]
 
 
 def test_a_runtime_that_is_missing_is_refused(monkeypatch):
