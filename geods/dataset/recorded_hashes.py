@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from geods import errors
 from geods.imagery.photos import import_journal
-from geods.imagery.scraping import scrape_journal, tables
+from geods.imagery.scraping import scrape_journal
 from geods.storage import checksums, databases, external_sort
 from geods.tree import companions, imagery_tree, table
 
@@ -107,7 +107,7 @@ def _damaged(path: pathlib.Path, error: Exception) -> errors.TreeError:
 # The last one counts: views.csv is written from the journal.
 _SOURCES: tuple[tuple[str, Callable[[pathlib.Path], Iterator[tuple[str, str]]]], ...] = (
     (checksums.NAME, checksums.rows),
-    (tables.VIEWS_NAME, _of_views),
+    (companions.VIEWS_NAME, _of_views),
     (import_journal.NAME, _of_import),
     (scrape_journal.NAME, _of_scrape),
 )

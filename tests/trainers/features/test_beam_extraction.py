@@ -48,6 +48,8 @@ def test_a_worker_with_other_weights_is_refused_and_writes_nothing(data_dir, cac
         layer="block_3_expand_relu",
         pooling="avg",
         seed=1,
+        runtime="tensorflow",
+        precision="float32",
     )
     mine = feature_cache.FeatureCache(cache_dir / "test").key.weights_sha256
     with pytest.raises(errors.BeamError, match=r"a worker's mobilenet_v2 with .* has other weights"):

@@ -140,7 +140,7 @@ def test_auto_keeps_what_a_cache_was_started_with(cache_dir, tmp_path, capsys, m
 
 
 def test_an_onnx_file_has_a_runtime_of_its_own(tmp_path, capsys):
-    spec = dataclasses.replace(real_encoder.spec(), name="onnx:a.onnx", mean="clip")
+    spec = dataclasses.replace(real_encoder.spec(), name="onnx:a.onnx", weights="imagenet", mean="clip")
     found = resolved(tmp_path, capsys, spec, backbone="onnx:a.onnx")
     assert found[:2] == ("tensorflow", "float32")
     assert "(for ONNX files)" in found[2]
