@@ -1,4 +1,4 @@
-"""Runtime and precision of an extraction where the flags leave them to the machine.
+"""Runtime and precision of an extraction for the value "auto" of their flags.
 
 OpenVINO encodes 1.2 (ResNet50) to 1.8 times (MobileNetV2) as fast as TensorFlow on a CPU, and 1.9 times as fast again
 in bfloat16 where the processor has matrix units for it (docs/speed.md).

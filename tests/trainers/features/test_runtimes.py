@@ -84,7 +84,7 @@ def test_extraction_by_openvino_writes_a_cache_of_its_own_kind(extract_flags, ca
 
 
 def resolved(folder, capsys, spec=None, **fields) -> tuple[str, str, str]:
-    """Runtime, precision, and what is printed on them."""
+    """Runtime, precision, and the printed line."""
     options = cli_flags.build(extract_options.ExtractOptions, cache_dir=str(folder), splits=("test",), **fields)
     spec = spec or real_encoder.spec()
     found = auto_runtime.resolve(options.runtime, options.cache, spec, lambda: real_encoder.IMAGES)
