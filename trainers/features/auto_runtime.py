@@ -1,7 +1,7 @@
-"""Runtime and precision of an extraction for the value "auto" of their flags.
+"""Choice of runtime and precision for an extraction, from cache and machine.
 
-OpenVINO encodes 1.2 (ResNet50) to 1.8 times (MobileNetV2) as fast as TensorFlow on a CPU, and 1.9 times as fast again
-in bfloat16 where the processor has matrix units for it (docs/speed.md).
+OpenVINO encodes 1.2 (ResNet50) to 1.8 times (MobileNetV2) as fast as TensorFlow on a CPU in float32. In bfloat16 it is
+faster still where the processor has matrix units for it, and slower elsewhere (docs/speed.md).
 """
 
 import contextlib
@@ -32,7 +32,7 @@ def resolve(
     spec: backbones.BackboneSpec,
     first_images: Callable[[], np.ndarray],
 ) -> extract_options.RuntimeOptions:
-    """Resolves "auto" in an extraction's runtime and precision, and prints one line on it.
+    """Resolves "auto" in runtime and precision, and prints one line.
 
     A cache keeps the runtime and the precision that it was started with, so that the same command resumes it, and
     splits that are extracted later agree with earlier ones.
@@ -71,7 +71,10 @@ def resolve(
 
 
 def _kept(cache: extract_options.CacheOptions) -> cache_format.CacheKey | None:
-    """Returns the key of a cache that stays in the folder, one of the splits to extract first, None without one."""
+    """Returns the key of a cache that stays in the folder, if any.
+
+    One of the splits to extract comes before others.
+    """
     for path in sorted(
         pathlib.Path(cache.cache_dir).glob(f"*/{cache_format.INDEX}"),
         key=lambda path: (path.parent.name not in cache.splits, path),
