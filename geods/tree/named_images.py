@@ -49,7 +49,9 @@ def _find_in_folder(folder: pathlib.Path) -> list[imagery_tree.Location]:
     except errors.TreeError as error:
         paths = imagery_tree.image_files(folder)
         if not paths:
-            raise errors.TreeError(f"{folder}: holds no image and is no imagery tree.", error.next_step) from error
+            raise errors.TreeError(
+                f"{folder}: holds no image and is no imagery tree.", "name a JPEG, or a folder that holds some"
+            ) from error
         # With such a folder beside them the images are part of a tree in two layouts.
         if any(imagery_tree.is_cell_name(path.name) or "," in path.name for path in imagery_tree.subfolders(folder)):
             raise

@@ -102,6 +102,9 @@ class Training:
             train, cache = inputs.from_cache(data, data.train_split, self._cells, train=True, seed=seed, steps=steps)
             if data.validation_split:
                 validation, _ = inputs.from_cache(data, data.validation_split, self._cells, train=False, seed=seed)
+        if data.exact_pixels and cache.key.decode == "cpu":
+            problem = f"--exact_pixels: {cache.folder} holds features of photographs decoded at a part of their size."
+            raise errors.CacheError(problem, "extract again with --exact_pixels --overwrite, or leave it out")
         # With --partition the dataset is not needed, and a cache may be used where the dataset is not.
         if not settings.cells.partition:
             _check_not_stale(cache, data)
