@@ -108,7 +108,8 @@ def advice(groups: BySplit, rule: dataset_splits.Rule) -> list[str]:
     lines = []
     if rule.policy == "blocked":
         keep = f"{dataset_splits.BLOCK_VARIABLE}={rule.block_deg!r} {dataset_splits.SEED_VARIABLE}={rule.seed}"
-        size = f"{rule.block_deg:g} degree{'' if rule.block_deg == 1 else 's'} ({math.radians(rule.block_deg) * geometry.EARTH_RADIUS_KM:,.1f} km)"
+        unit = "degree" if rule.block_deg == 1 else "degrees"
+        size = f"{rule.block_deg:g} {unit} ({math.radians(rule.block_deg) * geometry.EARTH_RADIUS_KM:,.1f} km)"
         lines.append(f"  split by blocks of {size}, seed {rule.seed}; {keep} gives the same of another tree")
     names = dataset_splits.NAMES if rule.policy != "report" else (dataset_splits.TRAIN, dataset_splits.TEST)
     for name in names[1:]:
