@@ -119,7 +119,7 @@ def test_damaged_figures_are_named(world, content):
 def test_a_file_of_guesses_that_is_none_is_refused_before_the_game(world):
     root, _ = world
     (root / "guesses.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(errors.RunError, match=r"guesses.csv: line 2"):
+    with pytest.raises(errors.RunError, match=r"guesses.csv: line 1: the table has no column .game."):
         games_of(root)
 
 
