@@ -74,7 +74,7 @@ def main(options: Options) -> None:
         compared = exported.compare(path, model, given)
         _check(options, compared, graph.most_difference(model.network))
         size_bytes = sum(one.stat().st_size for one in made.rglob("*") if one.is_file())
-        card = model_card.render(model, options.format, size_bytes, compared, exported.licence_of(model))
+        card = model_card.render(model, options.format, size_bytes, compared)
         files.write_text(made / "README.md", card)
         shutil.copyfile(folder / run_folder.PARTITION, made / run_folder.PARTITION)
         made.rename(out)

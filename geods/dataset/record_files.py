@@ -163,6 +163,11 @@ class LocationRecords:
             self._places |= {name: (unread[0], number) for number, name in enumerate(ids)}
         return self._read(*self._places[location_id])
 
+    def first(self) -> dict[str, list[Any]]:
+        """Returns the values of the first record by feature; none if there is no record."""
+        path = next((path for path, count in self._shards if count), None)
+        return self._read(path, 0) if path else {}
+
     def _read(self, path: pathlib.Path, number: int) -> dict[str, list[Any]]:
         return parse(next(iter(read(path, number, number + 1))))
 

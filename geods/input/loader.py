@@ -7,7 +7,6 @@ With `gpu` the bytes are decoded on the GPU and never come back: its pixels diff
 are those of `pipeline.batches`, with the same pixels to the last bit.
 """
 
-import collections
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
@@ -21,7 +20,6 @@ from geods.dataset import records
 from geods.input import encoded_batches, nvimagecodec_decoder, pipeline, threaded_decoder
 
 Decode = Literal["auto", "tensorflow", "simplejpeg", "gpu"]
-_AHEAD = 2
 
 
 def choose(decode: Decode) -> Decode:
@@ -92,7 +90,7 @@ class _GpuBatches:
     """Batches decoded on the GPU, while earlier ones are used."""
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str, options: pipeline.PipelineOptions) -> None:
-        self._rows = encoded_batches.read(builder, split, options).prefetch(_AHEAD)
+        self._rows = encoded_batches.read(builder, split, options).prefetch(2)
         slow = threaded_decoder.ThreadedDecoder(
             options.height_px, options.width_px, exact_pixels=options.exact_pixels, threads=1
         )
@@ -100,15 +98,8 @@ class _GpuBatches:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yields the batches of an epoch."""
-        waiting: collections.deque[tuple[dict[str, Any], Any]] = collections.deque()
-        for row in self._rows:
-            waiting.append((row, self._decoder.submit(row["image"].numpy().tolist())))
-            if len(waiting) > _AHEAD:
-                yield _finished(*waiting.popleft())
-        while waiting:
-            yield _finished(*waiting.popleft())
-
-
-def _finished(row: dict[str, Any], image: Any) -> dict[str, Any]:  # noqa: ANN401 - a future
-    """Returns a row with its image as a tensor."""
-    return {**row, "image": image.result()}
+        submit = self._decoder.submit
+        for row, image in threaded_decoder.submitted_ahead(
+            self._rows, lambda row: submit(row["image"].numpy().tolist())
+        ):
+            yield {**row, "image": image.result()}

@@ -9,7 +9,6 @@ for batch in pipeline.batches(builder, "train", pipeline.PipelineOptions(height_
 
 import functools
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from geods import errors
 from geods.dataset import dataset_reader, records
 from geods.input import data_service, encoded_batches, pipeline_options, tf_decoder, threaded_decoder
 from geods.tree import imagery_tree, jpeg
@@ -79,21 +77,8 @@ def tree_batches(
         TreeError: If there is no location.
         ImageError: If an image is not a whole JPEG; all are checked before the first batch.
     """
-    if not locations:
-        raise errors.TreeError("there is no location to read.", "name a folder that holds an imagery tree")
-    counts = [len(location.views) for location in locations]
-    if facts is None:
-        facts = jpeg.checked((view.path for location in locations for view in location.views), count=sum(counts))
-    bad, turned, panoramas = [], 0, 0
-    for fact in facts:
-        turned += fact.is_turned
-        panoramas += fact.is_panorama
-        if fact.problem:
-            bad.append(fact)
-    jpeg.check_none_bad(bad, sum(counts), locations[0].views[0].path.parent, "replace or delete them")
-    for line in jpeg.turned_line(turned) + jpeg.panorama_line(panoramas):
-        print(line, file=sys.stderr)
-    most_views = max(counts)
+    jpeg.check_locations(locations, facts)
+    most_views = max(len(location.views) for location in locations)
     rows = tf.data.Dataset.from_generator(
         lambda: (_row_of(place, most_views) for place in locations), output_signature=_columns_of_tree(most_views)
     ).apply(tf.data.experimental.assert_cardinality(len(locations)))

@@ -21,7 +21,6 @@ import concurrent.futures
 import ctypes
 import dataclasses
 import importlib.util
-import itertools
 import math
 import mmap
 import os
@@ -29,7 +28,7 @@ import pathlib
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -38,6 +37,8 @@ from geods.input import jpeg_scale
 from geods.tree import orientation
 
 _AHEAD = 2
+Row = TypeVar("Row")
+Submitted = TypeVar("Submitted")
 Library = Literal["auto", "tensorflow", "simplejpeg"]
 # Of CMYK it makes RGB in a way of its own, a level off Pillow's and TensorFlow's.
 _COLOURS = ("YCbCr", "Gray")
@@ -55,6 +56,17 @@ class Waiting:
         for task in self.tasks:
             task.result()
         return self.pixels
+
+
+def submitted_ahead(rows: Iterable[Row], submit: Callable[[Row], Submitted]) -> Iterator[tuple[Row, Submitted]]:
+    """Yields rows with their results of `submit`, two rows behind it."""
+    waiting: collections.deque[tuple[Row, Submitted]] = collections.deque()
+    for row in rows:
+        waiting.append((row, submit(row)))
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    while waiting:
+        yield waiting.popleft()
 
 
 def is_installed() -> bool:
@@ -123,13 +135,8 @@ class ThreadedDecoder:
 
     def ahead(self, rows: Iterable[dict[str, np.ndarray]]) -> Iterator[dict[str, np.ndarray]]:
         """Yields rows with their `image` decoded, while the threads are at the next two."""
-        waiting: collections.deque[tuple[dict[str, np.ndarray], Waiting]] = collections.deque()
-        for row in itertools.chain(rows, [None] * _AHEAD):
-            if row is not None:
-                waiting.append((row, self.submit(row["image"].ravel().tolist())))
-            if waiting and (row is None or len(waiting) > _AHEAD):
-                row, pixels = waiting.popleft()
-                yield {**row, "image": pixels.result().reshape(*row["image"].shape, *self._shape)}
+        for row, pixels in submitted_ahead(rows, lambda row: self.submit(row["image"].ravel().tolist())):
+            yield {**row, "image": pixels.result().reshape(*row["image"].shape, *self._shape)}
 
     def decode_one(self, content: bytes) -> np.ndarray:
         """Decodes one JPEG to uint8 `[h, w, 3]`."""

@@ -26,7 +26,7 @@ import tqdm
 from PIL import Image, JpegImagePlugin
 
 from geods import errors
-from geods.tree import orientation, panorama
+from geods.tree import imagery_tree, orientation, panorama
 
 _JPEG_MAGIC, _END_OF_IMAGE = b"\xff\xd8\xff", b"\xff\xd9"
 # What libjpeg shows, in grey and in colour, where a scan has no more codes, and codes to put there without any marker.
@@ -247,28 +247,31 @@ def check_none_bad(bad: Sequence[ImageFacts], count: int, root: str | os.PathLik
     raise errors.ImageError("\n".join([f"{root}: {share}:", *lines]), next_step)
 
 
-def check_views(paths: Sequence[pathlib.Path], facts: Iterable[ImageFacts] | None = None) -> None:
-    """Checks images before they are decoded.
+def check_locations(locations: Sequence[imagery_tree.Location], facts: Iterable[ImageFacts] | None = None) -> None:
+    """Checks the images of locations before they are decoded.
 
     Prints how many are turned, and how many are panoramas.
 
     Args:
-        paths: The images.
-        facts: What their check found; they are checked here if not given.
+        locations: Locations of a tree.
+        facts: What the check of all their images found; they are checked here if not given.
 
     Raises:
         TreeError: If there is none.
-        ImageError: If one is not a whole JPEG.
+        ImageError: If an image is not a whole JPEG.
     """
-    if not paths:
+    if not locations:
         raise errors.TreeError("there is no location to read.", "name a folder that holds an imagery tree")
+    count = sum(len(location.views) for location in locations)
+    if facts is None:
+        facts = checked((view.path for location in locations for view in location.views), count=count)
     bad, turned, panoramas = [], 0, 0
-    for fact in checked(paths, count=len(paths)) if facts is None else facts:
+    for fact in facts:
         turned += fact.is_turned
         panoramas += fact.is_panorama
         if fact.problem:
             bad.append(fact)
-    check_none_bad(bad, len(paths), paths[0].parent, "replace or delete them")
+    check_none_bad(bad, count, locations[0].views[0].path.parent, "replace or delete them")
     for line in turned_line(turned) + panorama_line(panoramas):
         print(line, file=sys.stderr)
 

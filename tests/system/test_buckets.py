@@ -34,26 +34,14 @@ def local_contents(folder: pathlib.Path, pattern: str) -> dict[str, bytes]:
 
 def test_the_whole_road_is_the_local_one(store, server, tree_dir, data_dir, cache_dir, extract_flags, tmp_path):
     bucket_server.put_folder(tree_dir, f"{store}/tree")
-    road.program(
-        bucket_server.TFDS,
-        "build",
-        "geods",
-        "--config=random",
-        f"--manual_dir={store}/tree",
-        f"--data_dir={store}/data",
-    )
+    build = (bucket_server.TFDS, "build", "geods", "--config=random")
+    build += (f"--manual_dir={store}/tree", f"--data_dir={store}/data")
+    road.program(*build)
     shards = r"/(geods-.*tfrecord.*|images.sha256|dataset_info.json)$"
     assert bucket_server.contents(f"{store}/data", shards) == local_contents(data_dir, shards) != {}
     # Already there, and the tree is compared with it: nothing is sent, and nothing brought again.
     got, put = server.objects_got(), len(server.objects_put())
-    road.program(
-        bucket_server.TFDS,
-        "build",
-        "geods",
-        "--config=random",
-        f"--manual_dir={store}/tree",
-        f"--data_dir={store}/data",
-    )
+    road.program(*build)
     assert [path for path in server.objects_put()[put:] if "claim" not in path] == []
     # The claim is looked at.
     assert server.objects_got() - got <= 8

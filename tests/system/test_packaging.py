@@ -54,6 +54,7 @@ def test_wheel_holds_the_four_packages_and_nothing_else(wheel_names):
         "geods/simulation/worlds.py",
         "trainers/recipes/mlp.cfg",
         "trainers/recipes/features/textures.cfg",
+        "trainers/plots/assets/pan_zoom.html",
         "trainers/plots/assets/pan_zoom.js",
         "trainers/serving/assets/play.html",
     ],

@@ -17,7 +17,7 @@ from geods.dataset import dataset_reader, records, splits
 from geods.input import tf_decoder
 from geods.tree import named_images
 from model.export import runners
-from trainers.evaluation import predictor, predictors
+from trainers.evaluation import predictor
 from trainers.runs import run_folder
 
 _OUTPUTS = ("coords", "log_probabilities")
@@ -62,18 +62,6 @@ def read_jpegs(model: predictor.Predictor, images: str, count: int) -> list[list
     filled = [name for name in reversed(splits.NAMES) if name in builder.info.splits]
     rows = records.read(builder, filled[0]).take(count).map(records.parse_one)
     return [row["views"]["image"].tolist() for row in rows.as_numpy_iterator()]
-
-
-def licence_of(model: predictors.RunPredictor) -> str:
-    """Returns the licence of the images of a run's dataset; empty if not known."""
-    data = model.options.data
-    try:
-        builder = dataset_reader.open_builder(run_folder.dataset_of(data), data.config)
-        example = next(iter(records.read(builder, next(iter(builder.info.splits))).take(1)))
-    except (errors.GeodsError, StopIteration):
-        return ""
-    fields = tf.io.parse_single_example(example, {"licence": tf.io.FixedLenFeature((), tf.string, "")})
-    return str(fields["licence"].numpy().decode())
 
 
 def batches(model: predictor.Predictor, jpegs: list[list[bytes]], at_once: int = 8) -> list[dict[str, np.ndarray]]:

@@ -22,9 +22,7 @@ answer = runner(image=image, view_mask=mask)""",
 _LIBRARIES = {"saved_model": "tensorflow", "onnx": "onnxruntime", "openvino": "openvino", "litert": "ai_edge_litert"}
 
 
-def render(
-    model: predictor.Predictor, kind: formats.Format, size_bytes: int, compared: exported.Difference, licence: str
-) -> str:
+def render(model: predictor.Predictor, kind: formats.Format, size_bytes: int, compared: exported.Difference) -> str:
     """Returns the Markdown of a card.
 
     Args:
@@ -32,7 +30,6 @@ def render(
         kind: Format of the export.
         size_bytes: Size of the exported file or folder.
         compared: The comparison with the run.
-        licence: Licence of the images it learned from; empty if not known.
     """
     height_px, width_px, options = model.height_px, model.width_px, model.options
     takes = (
@@ -50,8 +47,8 @@ A network that chooses among the {len(model.partition):,} cells of `partition.ge
 | gives | `coords` [b, 2] (lat, lon) degrees; `cells` int32 [b]; `probabilities`, `log_probabilities` [b, cells] |
 | images | resized to {width_px} x {height_px} px by a triangle filter, as Pillow's BILINEAR |
 | size | {size_bytes / 1e6:,.1f} MB |
-| encoder | {options.encoder.backbone}; its weights keep the licence of whoever published them |
-| images it learned from | {licence or "licence not known"} |
+| encoder | {options.encoder.backbone}; {run_folder.ENCODER_LICENCE} |
+| images it learned from | {run_folder.images_licence_of(options.data) or "licence not known"} |
 | compared with the run | {compared.locations} locations: log-probabilities within {compared.log_probability:.1e}, \
 {compared.other_cells} other cells, {compared.other_points} other points |
 
@@ -66,8 +63,7 @@ import {_LIBRARIES[kind]}
 
 ## Intended use
 
-Images from streets within the partition's bounds, like those it learned from. Elsewhere it still answers, with one of
-its cells. Do not use it to find out where a person is without their consent.
+{run_folder.INTENDED_USE}
 """
 
 

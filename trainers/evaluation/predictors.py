@@ -4,7 +4,6 @@ model = predictors.open_run("runs/best")
 answers.predict(model, locations, batch_size=16, top=5, all_cells=False)
 """
 
-import collections
 import concurrent.futures
 import importlib.util
 import itertools
@@ -19,15 +18,13 @@ import numpy as np
 from geods import errors
 from geods.cli import program
 from geods.geo import partition
-from geods.input import pillow_decoder
+from geods.input import pillow_decoder, threaded_decoder
 from geods.storage import memory, seals
 from geods.tree import imagery_tree, jpeg
 from trainers.options import train_options
 from trainers.runs import run_folder
 
 Runtime = Literal["auto", "tensorflow", "openvino"]
-# The network takes one while these are decoded.
-_BATCHES_AHEAD = 2
 # 96 views of 300x600 took 5.7 GB in MobileNetV2, 16 take 1.9, with fewer seconds of the system.
 _VIEWS_AT_ONCE = 16
 # Arithmetic in bfloat16, OpenVINO's default where the processor has it, changes log-probabilities in the second digit.
@@ -128,15 +125,7 @@ _Batch = list[list["concurrent.futures.Future[np.ndarray]"]]
 
 
 class GraphPredictor:
-    """The graph of a run with its partition.
-
-    Attributes:
-        folder: The run folder.
-        options: The options of the training.
-        partition: The cells it chooses from.
-        height_px: Height of the images it takes.
-        width_px: Width of the images it takes.
-    """
+    """The graph of a run with its partition; attributes as of `RunPredictor`."""
 
     def __init__(self, run_dir: str | pathlib.Path, exact_pixels: bool = False) -> None:
         """Compiles the graph of a run, in which `problem_with` found nothing.
@@ -177,18 +166,18 @@ class GraphPredictor:
             TreeError: If there is no location.
             ImageError: If an image is not a whole JPEG; all are checked before the first batch.
         """
-        jpeg.check_views([view.path for row in locations for view in row.views], facts)
+        jpeg.check_locations(locations, facts)
         return self._batches(iter(locations), batch_size)
 
     def _batches(self, rows: Iterator[imagery_tree.Location], batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-        waiting = collections.deque[_Batch]()
+        some = iter(lambda: list(itertools.islice(rows, batch_size)), [])
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count(), "jpeg") as threads:
-            while batch := list(itertools.islice(rows, batch_size)):
-                waiting.append([[threads.submit(self._read, view.path) for view in row.views] for row in batch])
-                if len(waiting) > _BATCHES_AHEAD:
-                    yield self._stacked(waiting.popleft())
-            while waiting:
-                yield self._stacked(waiting.popleft())
+
+            def submit(batch: Sequence[imagery_tree.Location]) -> _Batch:
+                return [[threads.submit(self._read, view.path) for view in row.views] for row in batch]
+
+            for _, decoded in threaded_decoder.submitted_ahead(some, submit):
+                yield self._stacked(decoded)
 
     def _read(self, path: pathlib.Path) -> np.ndarray:
         return self.decode(path.read_bytes())

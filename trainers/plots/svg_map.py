@@ -74,8 +74,18 @@ def page(template: pathlib.Path, **values: str) -> str:
     """
     style, script = style_and_script(template)
     policy = f"default-src 'none'; img-src data:; script-src {_hash_source(script)}; style-src {_hash_source(style)}"
-    html = string.Template(template.read_text(encoding="utf-8"))
-    return html.substitute(policy=policy, style=style, js=script, **values)
+    return filled(template, policy=policy, style=style, js=script, **values)
+
+
+def filled(template: pathlib.Path, **values: str) -> str:
+    """Returns a page with the buttons and the scale of its map.
+
+    Args:
+        template: NAME.html, with $controls and the names of `values`.
+        values: HTML by name.
+    """
+    controls = (_ASSETS / "pan_zoom.html").read_text(encoding="utf-8").rstrip()
+    return string.Template(template.read_text(encoding="utf-8")).substitute(controls=controls, **values)
 
 
 def style_and_script(template: pathlib.Path) -> tuple[str, str]:

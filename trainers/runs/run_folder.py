@@ -25,6 +25,7 @@ from typing import Any
 
 from geods import errors
 from geods.cli import flags as cli_flags
+from geods.dataset import record_files
 from geods.geo import partition
 from geods.remote import session, urls
 from geods.storage import files, locks, seals
@@ -44,6 +45,12 @@ CALIBRATION = "calibration.json"
 METRICS, PREDICTIONS, PROBABILITIES = "metrics.json", "predictions.csv", "probabilities.npy"
 EVALUATED = (METRICS, PREDICTIONS, PROBABILITIES, CALIBRATION)
 _RESULTS = (MODEL, learned_locations.NAME, *EVALUATED, "calibration.png", "map.html", "map.png", seals.NAME)
+# Of the model card and of the server.
+ENCODER_LICENCE = "its weights keep the licence of whoever published them"
+INTENDED_USE = (
+    "Images from streets within the partition's bounds, like those it learned from. Elsewhere it still answers, with "
+    "one of its cells. Do not use it to find out where a person is without their consent."
+)
 # Where the data lie; that they are the same is checked by their fingerprint.
 _PLACES = ("--data_dir=", "--cache_dir=", "--run_dir=")
 _TRAIN = "train one: python -m trainers.train --recipe=mlp --run_dir="
@@ -233,6 +240,15 @@ def data_of(folder: pathlib.Path, locations: evaluate_options.LocationOptions) -
 def dataset_of(data: train_options.DataOptions) -> pathlib.Path:
     """Returns the local data_dir of a run; downloads it if it is a URL."""
     return session.local_path(data.data_dir)
+
+
+def images_licence_of(data: train_options.DataOptions) -> str:
+    """Returns the licence of the images of a run's dataset; empty if not known."""
+    try:
+        record = record_files.LocationRecords(dataset_of(data), data.config).first()
+    except errors.GeodsError:
+        return ""
+    return str(record.get("licence", [b""])[0].decode())
 
 
 def caches_of(data: train_options.DataOptions, split: str = "") -> list[pathlib.Path]:

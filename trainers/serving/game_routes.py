@@ -11,7 +11,6 @@ GET  /games/GAME                   the rounds that were guessed
 import html
 import math
 import pathlib
-import string
 from typing import Any
 
 from geods import errors
@@ -127,9 +126,10 @@ def routes(games: game.Games, title: str) -> list[web.Route]:
         title: Name of the run.
     """
     style, script = svg_map.style_and_script(_PAGE)
-    page = string.Template(_PAGE.read_text(encoding="utf-8")).substitute(
+    page = svg_map.filled(
+        _PAGE,
         title=html.escape(title),
-        rounds=game.ROUNDS,
+        rounds=str(game.ROUNDS),
         diagonal=f"{games.diagonal_km:,.0f}",
         cells=games.drawn.cells,
         data=svg_map.json_in_html(games.drawn.units),

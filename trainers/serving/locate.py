@@ -11,7 +11,6 @@ import functools
 import html
 import json
 import pathlib
-import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,10 +31,6 @@ _MOST_VIEWS = 32
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 _CURL = "curl -H 'Content-Type: image/jpeg' --data-binary @photograph.jpg ADDRESS/predict"
 _FIGURES = ("locations", "on", "mean_miles", "median_miles", "within_km", "intervals", "constant_guess")
-_INTENDED_USE = (
-    "Images from streets within the bounds, like those it learned from. Elsewhere it still answers, with one of its "
-    "cells. Do not use it to find out where a person is without their consent."
-)
 
 
 class Service:
@@ -98,9 +93,6 @@ class Service:
     @functools.cached_property
     def facts(self) -> dict[str, Any]:
         """Facts of the run, as in the model card of an export."""
-        # Imports TensorFlow, which a run that OpenVINO serves does without until somebody asks for this.
-        from trainers.evaluation import exported
-
         model = self.model
         return {
             "run": model.folder.resolve().name,
@@ -108,11 +100,11 @@ class Service:
             "bounds_deg": dict(zip(("lat_min", "lat_max", "lon_min", "lon_max"), model.partition.bounds, strict=True)),
             "image": {"height_px": model.height_px, "width_px": model.width_px},
             "encoder": model.options.encoder.backbone,
-            "encoder_licence": "its weights keep the licence of whoever published them",
-            "images_licence": exported.licence_of(model) or "not known",
+            "encoder_licence": run_folder.ENCODER_LICENCE,
+            "images_licence": run_folder.images_licence_of(model.options.data) or "not known",
             "figures": self.figures or "not evaluated",
             "region": dataclasses.asdict(self.fitted) if self.fitted else "not calibrated",
-            "intended_use": _INTENDED_USE,
+            "intended_use": run_folder.INTENDED_USE,
         }
 
     def _predict(self, images: np.ndarray, mask: np.ndarray) -> batching.Answer:
@@ -227,7 +219,8 @@ def _page(service: Service) -> str:
     level = f"{100 * service.fitted.level:.0f} % credible region" if service.fitted else ""
     ramps = {"ramp": projection.REDS, "dark_ramp": projection.DARK_REDS}
     data = {**service.drawn.units, **ramps, "names": service.model.partition.names, "level": level}
-    return string.Template(_PAGE.read_text(encoding="utf-8")).substitute(
+    return svg_map.filled(
+        _PAGE,
         title=html.escape(service.model.folder.resolve().name),
         cells=service.drawn.cells,
         data=svg_map.json_in_html(data),
