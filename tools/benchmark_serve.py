@@ -38,8 +38,7 @@ class Options(trees.ImageOptions):
             OptionError: If one is missing or out of range.
         """
         super().__post_init__()
-        if not self.run_dir:
-            raise errors.OptionError("--run_dir: is empty.", "name a run folder: --run_dir=RUN")
+        flags.check_given(self, run_dir="name a run folder: --run_dir=RUN")
         flags.check_at_least(self, 1, ("batch_size", "count"))
         if not self.clients or min(self.clients) < 1 or max(self.clients) > self.count:
             problem = f"--clients={','.join(map(str, self.clients))}: are not from 1 to --count={self.count}."

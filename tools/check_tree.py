@@ -41,8 +41,7 @@ class Options:
     def __post_init__(self) -> None:
         from geods.tree import bad_images
 
-        if not self.tree:
-            raise errors.OptionError("--tree: is empty.", "name an imagery tree: --tree=TREE")
+        flags.check_given(self, tree="name an imagery tree: --tree=TREE")
         if self.names < 0:
             raise errors.OptionError(f"--names={self.names}: is below 0.", "give 0 or more")
         bad_images.Policy(self.on_bad_image, self.max_bad_fraction)

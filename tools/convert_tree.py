@@ -46,9 +46,7 @@ class Options:
     seed: int = flags.option(0, "Seed of these lists.")
 
     def __post_init__(self) -> None:
-        for name, value in (("source", self.source), ("out", self.out)):
-            if not value:
-                raise errors.OptionError(f"--{name}: is empty.", f"name a folder: --{name}=FOLDER")
+        flags.check_given(self, source="name a folder: --source=FOLDER", out="name a folder: --out=FOLDER")
         if self.worst < 0 or (self.worst and self.to != "geoguessr"):
             raise errors.OptionError(f"--worst={self.worst}: is for --to=geoguessr, 1 or more.", "leave it out")
         if self.to == "geoguessr":

@@ -13,7 +13,6 @@ import dataclasses
 import json
 import pathlib
 
-from geods import errors
 from geods.cli import flags, program
 from tools import steps
 
@@ -33,8 +32,7 @@ class Options:
         Raises:
             OptionError: If it is empty.
         """
-        if not self.out:
-            raise errors.OptionError("--out: is empty.", "name a folder, such as --out=demo")
+        flags.check_given(self, out="name a folder, such as --out=demo")
 
 
 def main(options: Options) -> None:

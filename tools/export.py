@@ -40,9 +40,7 @@ class Options:
         Raises:
             OptionError: If one is missing or out of range.
         """
-        for name, example in (("run_dir", "RUN"), ("out", "FOLDER")):
-            if not getattr(self, name):
-                raise errors.OptionError(f"--{name}: is empty.", f"name a folder: --{name}={example}")
+        flags.check_given(self, run_dir="name a folder: --run_dir=RUN", out="name a folder: --out=FOLDER")
         if self.half and self.format != "litert":
             raise errors.OptionError(f"--half with --format={self.format}.", "leave it out, or take --format=litert")
         flags.check_at_least(self, 1, ("compared_locations",))

@@ -28,8 +28,7 @@ class Options:
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        if not self.out:
-            raise errors.OptionError("--out: is empty.", "name a folder: --out=FOLDER")
+        flags.check_given(self, out="name a folder: --out=FOLDER")
         roots = [pathlib.Path(tree).resolve() for tree in self.trees]
         if len(set(roots)) < 2 or len(set(roots)) < len(roots):
             problem = f"{', '.join(self.trees) or 'no tree'}: a join takes two or more different trees."

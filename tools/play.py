@@ -41,8 +41,7 @@ class Options(server_options.ServerOptions):
             OptionError: If one is missing or out of range.
         """
         super().__post_init__()
-        if not self.run_dir:
-            raise errors.OptionError("--run_dir: is empty.", "name a run folder: --run_dir=RUN")
+        flags.check_given(self, run_dir="name a run folder: --run_dir=RUN")
         if self.out and pathlib.Path(self.out).suffix.lower() != ".csv":
             raise errors.OptionError(f"--out={self.out}: is no .csv file.", "write --out=guesses.csv")
 

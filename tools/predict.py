@@ -54,8 +54,7 @@ class Options:
         Raises:
             OptionError: If one is missing or out of range.
         """
-        if not self.run_dir:
-            raise errors.OptionError("--run_dir: is empty.", "name a run folder: --run_dir=RUN")
+        flags.check_given(self, run_dir="name a run folder: --run_dir=RUN")
         if not self.images:
             problem = "no image or folder is named."
             raise errors.OptionError(problem, f"python -m tools.predict --run_dir={self.run_dir} IMAGE_OR_FOLDER")

@@ -51,9 +51,8 @@ class Options:
         Raises:
             OptionError: If one is missing.
         """
-        for name, value in (("photos", "FOLDER"), ("boundary", "us, or --boundary=FILE"), ("out", "FOLDER")):
-            if not getattr(self, name):
-                raise errors.OptionError(f"--{name}: is empty.", f"give --{name}={value}")
+        boundary = "give --boundary=us, or --boundary=FILE"
+        flags.check_given(self, photos="give --photos=FOLDER", boundary=boundary, out="give --out=FOLDER")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,6 @@ it has taken. Only this machine can reach it unless --host says otherwise.
 
 import dataclasses
 
-from geods import errors
 from geods.cli import flags, program
 from trainers.options import stages
 from trainers.serving import server_options
@@ -33,8 +32,7 @@ class Options(server_options.ServerOptions):
             OptionError: If one is missing or out of range.
         """
         super().__post_init__()
-        if not self.run_dir:
-            raise errors.OptionError("--run_dir: is empty.", "name a run folder: --run_dir=RUN")
+        flags.check_given(self, run_dir="name a run folder: --run_dir=RUN")
         flags.check_at_least(self, 1, ("batch_size", "queue"))
 
 

@@ -50,8 +50,7 @@ class Options:
         Raises:
             OptionError: If one is missing or out of range.
         """
-        if not self.out:
-            raise errors.OptionError("--out: is empty.", "name a folder for the tree: --out=TREE")
+        flags.check_given(self, out="name a folder for the tree: --out=TREE")
         if self.locations_per_cell < 1:
             raise errors.OptionError(f"--locations_per_cell={self.locations_per_cell}: is below 1.", "give 1 or more")
         if not self.headings or len(set(self.headings)) < len(self.headings):

@@ -223,6 +223,13 @@ def check_at_least(options: object, least: float, names: tuple[str, ...]) -> Non
             raise errors.OptionError(f"--{name}={value}: must be at least {least:g}.", "give a larger number")
 
 
+def check_given(options: object, **next_steps: str) -> None:
+    """Raises OptionError, with its next step, if one of the named options is empty."""
+    for name, next_step in next_steps.items():
+        if not getattr(options, name):
+            raise errors.OptionError(f"--{name}: is empty.", next_step)
+
+
 def _flag_fields(options_class: type) -> list[dataclasses.Field[Any]]:
     return [field for field in leaves(options_class) if "positional" not in field.metadata]
 
