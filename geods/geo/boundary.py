@@ -209,10 +209,10 @@ def _containing(pieces: Sequence[shapely.Polygon], center: tuple[float, float], 
     """Returns the polygon at `center`, with what continues it over the antimeridian."""
     lat, lon = center
     for group in antimeridian.joined_over_antimeridian(pieces):
-        if any(shapely.intersects_xy(piece, lon, lat) for piece in group):
+        if any(polygons.intersects_xy(piece, lon, lat) for piece in group):
             return group
     hint = ""
-    if abs(lon) <= 90 and any(shapely.intersects_xy(piece, lat, lon) for piece in pieces):
+    if abs(lon) <= 90 and any(polygons.intersects_xy(piece, lat, lon) for piece in pieces):
         hint = f" ({lon:g}, {lat:g}) would be inside: latitude and longitude look swapped."
     raise errors.BoundaryError(
         f"{name}: the center ({lat:g}, {lon:g}) lies in none of its {len(pieces)} polygons.{hint}",

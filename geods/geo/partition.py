@@ -249,8 +249,7 @@ class Partition:
             near = by_lon[np.searchsorted(sorted_lon, west, "left") : np.searchsorted(sorted_lon, east, "right")]
             near = near[(lat[near] >= south) & (lat[near] <= north) & (labels[near] < 0)]
             if near.size:
-                shapely.prepare(shape)
-                labels[near[shapely.intersects_xy(shape, lon[near], lat[near])]] = cell
+                labels[near[polygons.intersects_xy(shape, lon[near], lat[near])]] = cell
         return labels
 
 
@@ -306,10 +305,9 @@ def _sample_polygon(piece: shapely.Polygon, area_km2: float, n: int, rng: np.ran
     if n and fill < _LEAST_FILL:
         problem = f"the polygon at ({south:g}, {west:g}) fills {fill:.1e} of its bounding box: too thin to sample."
         raise errors.PartitionError(problem, "leave such slivers out of the partition")
-    shapely.prepare(piece)
     points = np.empty((0, 2))
     while len(points) < n:
         count = min(int(1.1 * (n - len(points)) / fill) + 16, _DRAWS_AT_ONCE)
         draws = geometry.sample_box(south, north, west, east, count, rng)
-        points = np.concatenate([points, draws[shapely.contains_xy(piece, draws[:, 1], draws[:, 0])]])
+        points = np.concatenate([points, draws[polygons.contains_xy(piece, draws[:, 1], draws[:, 0])]])
     return points[:n]

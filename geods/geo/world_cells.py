@@ -162,11 +162,10 @@ def _h3_candidates(area: polygons.Shape, resolution: int) -> list[int]:
     level = min(resolution, _H3_COARSEST_LISTED)
     ids = [child for cell in library.get_res0_cells() for child in library.cell_to_children(cell, level)]
     borders = polygons.Borders([area])
-    shapely.prepare(area)
     while True:
         coords = np.array([library.cell_to_latlng(cell) for cell in ids])
         reach_km = _H3_REACH * library.average_hexagon_edge_length(level, "km")
-        near = shapely.intersects_xy(area, coords[:, 1], coords[:, 0])
+        near = polygons.intersects_xy(area, coords[:, 1], coords[:, 0])
         # Near a pole distances to borders are not good enough, but latitudes are.
         reach_deg = reach_km / geometry.KM_PER_DEG
         within = (coords[:, 0] > area.bounds[1] - reach_deg) & (coords[:, 0] < area.bounds[3] + reach_deg)

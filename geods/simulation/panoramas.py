@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 import shapely
 
-from geods.geo import demo_outline, geometry
+from geods.geo import demo_outline, geometry, polygons
 from geods.simulation import worlds
 
 _STEP_DEG = 0.02
@@ -206,10 +206,9 @@ def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 @functools.lru_cache(maxsize=1)
 def _coarse_us() -> tuple[shapely.Polygon, shapely.Polygon]:
-    """Returns the coarse outline, alone and with its strip, prepared for queries."""
+    """Returns the coarse outline, alone and with its strip."""
     shape = shapely.Polygon([(lon_deg, lat_deg) for lat_deg, lon_deg in demo_outline.coarse_us()])
     wide = shape.buffer(_STRIP_DEG)
-    shapely.prepare([shape, wide])
     return shape, wide
 
 
@@ -224,6 +223,6 @@ def is_land(lat_deg: float, lon_deg: float) -> bool:
         lon_deg: Longitude, degrees.
     """
     shape, wide = _coarse_us()
-    if shapely.contains_xy(wide, lon_deg, lat_deg):
-        return bool(shapely.contains_xy(shape, lon_deg, lat_deg))
+    if polygons.contains_xy(wide, lon_deg, lat_deg):
+        return bool(polygons.contains_xy(shape, lon_deg, lat_deg))
     return not any(s <= lat_deg <= n and w <= lon_deg <= e for s, w, n, e in _OPEN_SEA)

@@ -1,5 +1,6 @@
 """Labels, samples, sizes, and a file that is the same bytes whoever wrote it."""
 
+import concurrent.futures
 import json
 import math
 import pathlib
@@ -67,6 +68,16 @@ def test_labels_are_int32_in_the_order_of_the_points(cells):
     assert labels.dtype == np.int32
     assert labels.tolist() == [1, 0, -1, 2]
     assert cells.label([], []).shape == (0,)
+
+
+def test_threads_label_points_of_new_cells_at_once():
+    at = np.linspace(0, 2 * np.pi, 10_000, endpoint=False)
+    ring = np.stack([np.cos(at), np.sin(at)], axis=1) * 10
+    with concurrent.futures.ThreadPoolExecutor(6) as threads:
+        for _ in range(30):
+            fresh = partition.Partition((shapely.Polygon(ring),))
+            found = [threads.submit(fresh.label, [lat], [1.0]) for lat in (0.0, 1.0, 2.0, 3.0, 50.0, 4.0)]
+            assert [int(one.result()[0]) for one in found] == [0, 0, 0, 0, -1, 0]
 
 
 def test_labels_on_the_antimeridian_are_the_same_under_both_names(pacific):

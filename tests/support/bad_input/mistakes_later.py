@@ -52,7 +52,7 @@ ON_ROAD = {
         "tools.predict --run_dir={road}/run {here}/a.gif", "is a GIF", ".", image("a.gif", drawn_trees.gif())
     ),
     "folder without images": Mistake(
-        "tools.predict --run_dir={road}/run {here}/empty", "no image", "<lat>", lambda here: (here / "empty").mkdir()
+        "tools.predict --run_dir={road}/run {here}/empty", "no image", "a JPEG", lambda here: (here / "empty").mkdir()
     ),
 }
 LATE = {
