@@ -4,7 +4,9 @@ And an answer to a wrong flag.
 """
 
 import ast
+import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -51,6 +53,17 @@ def test_a_misspelt_flag_is_answered_in_a_few_lines(path):
     assert done.returncode != 0
     assert "no_such_flag" in done.stderr
     assert len(done.stderr.splitlines()) <= 12
+
+
+def test_a_test_that_is_killed_as_it_asks_for_a_program_harms_no_other():
+    # A process of the kill tests once took the warm process of all others with it.
+    order = {"arguments": ["tools.audit", "--help"], "environment": {}, "absent": [], "repo": str(checkout.REPO)}
+    for words in (None, json.dumps(order).encode()):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as killed, open(os.devnull) as nothing:
+            killed.connect(str(starts.warm_folder(*starts.BARE) / "socket"))
+            if words:
+                socket.send_fds(killed, [words], [nothing.fileno()] * 3)
+    assert "--tree" in starts.ended(starts.BARE, ["tools.audit", "--help"], dict(os.environ)).stdout
 
 
 def test_a_program_whose_reader_has_ended_ends_without_a_word():

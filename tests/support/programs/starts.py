@@ -103,7 +103,7 @@ def started(
         absent: Modules that it shall not be able to import.
     """
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as warm:
-        warm.connect(str(_warm(*libraries) / "socket"))
+        _connect(warm, warm_folder(*libraries))
         order = {"arguments": list(map(str, words)), "environment": environment, "absent": absent, "repo": str(REPO)}
         paths = [pathlib.Path(folder, name) for name in ("stdout", "stderr")]
         with open(os.devnull) as nothing, paths[0].open("a") as stdout, paths[1].open("a") as stderr:
@@ -135,7 +135,7 @@ def run(command: Sequence[object], environment: dict[str, str] | None = None) ->
 @contextlib.contextmanager
 def warm_children(libraries: Sequence[str]) -> Iterator[None]:
     """Programs started by `sys.executable -m` then come from a warm process."""
-    folder, before = _warm(*libraries), sys.executable
+    folder, before = warm_folder(*libraries), sys.executable
     sys.executable, os.environ["GEODS_WARM"] = str(folder / "python"), f"{before}|{folder / 'socket'}"
     try:
         yield
@@ -156,7 +156,7 @@ def shared_by_children() -> Iterator[None]:
 
 
 @functools.cache
-def _warm(*libraries: str) -> pathlib.Path:
+def warm_folder(*libraries: str) -> pathlib.Path:
     """Folder of the warm process that has imported these, started if none is shared."""
     (name,) = (name for name, known in _LIBRARIES.items() if known == libraries)
     if _SHARED in os.environ:
@@ -170,6 +170,15 @@ def _warm(*libraries: str) -> pathlib.Path:
         assert time.monotonic() < end_s, (parent / name / "log").read_text()
         time.sleep(0.01)
     return parent / name
+
+
+def _connect(warm: socket.socket, folder: pathlib.Path) -> None:
+    """Connects to a warm process; an error says what it printed."""
+    try:
+        warm.connect(str(folder / "socket"))
+    except OSError as error:
+        error.add_note((folder / "log").read_text(encoding="utf-8"))
+        raise
 
 
 def _start_warm(parent: pathlib.Path, name: str) -> subprocess.Popen:

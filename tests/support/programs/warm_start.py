@@ -69,9 +69,14 @@ def _end_as(order: dict, streams: Sequence[int], environment: dict[str, str]) ->
         os._exit(status)
 
 
-def _start(asker: socket.socket, environment: dict[str, str]) -> int:
-    """Starts the program asked for, with the streams that come along, in a fork."""
+def _start(asker: socket.socket, environment: dict[str, str]) -> int | None:
+    """Starts the program asked for, with the streams that come along, in a fork.
+
+    Returns its number, or None where who asked was killed before the order was sent.
+    """
     content, streams, _, _ = socket.recv_fds(asker, 1 << 20, 3)
+    if not content:
+        return None
     child = os.fork()
     if not child:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -80,7 +85,9 @@ def _start(asker: socket.socket, environment: dict[str, str]) -> int:
     for stream in streams:
         os.close(stream)
     _askers[child] = asker
-    asker.send(str(child).encode())
+    # Who asked may be killed meanwhile: this process serves others too, and `_serve` then ends the program.
+    with contextlib.suppress(OSError):
+        asker.send(str(child).encode())
     return child
 
 
@@ -97,7 +104,7 @@ def _report_ends(*_: object) -> None:
 
 def _serve(listener: socket.socket, environment: dict[str, str]) -> None:
     """Answers orders until stdin ends."""
-    children: dict[socket.socket, int] = {}
+    children: dict[socket.socket, int | None] = {}
     while True:
         ready = select.select([sys.stdin, listener, *children], [], [])[0][0]
         # A program may end before it is noted who asked for it.
