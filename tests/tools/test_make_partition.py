@@ -36,7 +36,8 @@ def test_the_reports_command_gives_243_cells(tmp_path):
     out = tmp_path / "partition.geojson"
     done = run("--boundary=../shared/data/census/cb_2018_us_nation_5m.zip", f"--out={out}")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    # A busy machine takes longer than the 2 s after which progress is shown.
+    assert re.sub(r"columns: .*", "", done.stderr).strip() == ""
     lines = done.stdout.splitlines()
     assert lines[0] == "cells          243"
     assert lines[2] == "diagonal       5,629 km (3,498 miles)"
