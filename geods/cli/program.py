@@ -122,7 +122,8 @@ def import_quietly(name: str) -> None:
         if chosen == "torch":
             # After TensorFlow its import ends the process by a signal (keras/src/backend/__init__.py).
             importlib.import_module(chosen)
-        importlib.import_module(name)
+        with backend.light_imports():
+            importlib.import_module(name)
         if chosen != backend.DEFAULT:
             # TensorFlow only reads data then; it would take the memory of all GPUs.
             importlib.import_module("tensorflow").config.set_visible_devices([], "GPU")

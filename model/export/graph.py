@@ -6,6 +6,7 @@ them and failed at their first prediction (TensorFlow 2.21).
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +21,9 @@ OUTPUTS = ("cells", "coords", "log_probabilities", "probabilities")
 _ITERATIONS = 18
 # Of log-probabilities: what float32 loses in another order of sums is below 1e-5.
 _MOST_DIFFERENCE = 1e-4
+# OpenVINO's reader compares each variable with each node that reads one: of MobileNetV2 at two sizes it took 1.3 s,
+# and with weights of fewer values as constants 0.7 s. Constants of more values cost time and memory in copies.
+_MANY = 1 << 20
 
 
 def most_difference(network: keras.Model) -> float:
@@ -102,6 +106,7 @@ def traced(network: keras.Model) -> tuple[Any, list[encoder_links.Link]]:
     import tensorflow as tf
 
     links = encoder_links.of(network)
+    weights = [(one, keras.ops.convert_to_numpy(one)) for one in network.variables if math.prod(one.shape) < _MANY]
     signature = [
         tf.TensorSpec((None, None, *network.input["image"].shape[2:]), tf.uint8, name="image"),
         tf.TensorSpec((None, None), tf.bool, name="view_mask"),
@@ -109,12 +114,13 @@ def traced(network: keras.Model) -> tuple[Any, list[encoder_links.Link]]:
     ]
 
     def outputs(image: Any, view_mask: Any, *features: Any) -> dict[str, Any]:  # noqa: ANN401 - tensors
-        with encoder_links.cut(links, features) as fed:
+        constants = [(one, tf.constant(values)) for one, values in weights]
+        with encoder_links.cut(links, features) as fed, keras.StatelessScope(constants):
             found = _outputs(network, image, view_mask)
         return dict(zip(OUTPUTS, found, strict=True)) | {link.images: fed[link.images] for link in links}
 
     with _exportable(network):
-        return tf.function(outputs, input_signature=signature).get_concrete_function(), links
+        return tf.function(outputs, input_signature=signature, autograph=False).get_concrete_function(), links
 
 
 def _outputs(network: keras.Model, image: Any, view_mask: Any) -> list[Any]:  # noqa: ANN401 - tensors

@@ -9,7 +9,6 @@ import tensorflow as tf
 from keras import ops
 
 from geods.geo import partition
-from trainers.plots import figures
 from trainers.runs import events
 from trainers.training import callbacks
 
@@ -71,6 +70,9 @@ class Board(keras.callbacks.Callback):
             for name, value in further.items():
                 tf.summary.scalar(name, value)
             if improved and self._validation:
+                # Half a second of imports, which a head that is fitted in one pass never needs.
+                from trainers.plots import figures
+
                 errors_of = figures.error_map(self._cells, self._validation.coords, self._validation.points)
                 picture = tf.io.decode_png(figures.to_png(errors_of), channels=3)
                 tf.summary.image("validation/errors", picture[None])

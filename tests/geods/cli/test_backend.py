@@ -1,6 +1,9 @@
 """Keras' backend is checked before Keras starts, wherever its name comes from."""
 
+import gc
+import importlib
 import importlib.util
+import sys
 
 import pytest
 
@@ -50,3 +53,13 @@ def test_the_file_of_keras_chooses_where_the_variable_does_not(tmp_path, monkeyp
         backend.check_backend()
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     backend.check_backend()
+
+
+def test_light_imports_hide_what_keras_would_import_for_others(monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    with backend.light_imports():
+        assert not gc.isenabled()
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module("matplotlib")
+    assert gc.isenabled()
+    assert importlib.util.find_spec("matplotlib")
