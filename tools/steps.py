@@ -96,7 +96,7 @@ def _served(step: Step) -> Iterator[Step]:
     if not step.scrapes:
         yield step
         return
-    command = [sys.executable, "-m", "tools.simulated_street_view", "--port=0"]
+    command = [sys.executable, "-m", "tools.simulated_street_view", "--port=0", "--processes=0"]
     print(f"(beside it runs {shlex.join([_shown(sys.executable), *command[1:]])})", flush=True)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as service:
         try:

@@ -117,13 +117,13 @@ class World:
         """Returns the image under the light of its day, with sensor noise."""
         levels = np.arange(256)
         gains = (1 + place.warmth, 1.0, 1 - place.warmth)
-        curves = [np.clip(np.rint(levels * place.light * gain), 0, 255).astype(int).tolist() for gain in gains]
+        curves = [np.clip(np.rint(levels * place.light * gain), 0, 255).astype(np.uint8) for gain in gains]
         sigma = _GRAIN[0] + self.difficulty * (_GRAIN[1] - _GRAIN[0])
         row, column = place.generator("grain", f"{heading_deg:.3f}").integers(fields.SIZE, size=2)
         cut = fields.grain(sigma, picture.height, picture.width)[row:, column:]
         grain = Image.fromarray(cut[: picture.height, : picture.width])
-        lit = picture.point([level for curve in curves for level in curve])
-        return ImageChops.add(lit, Image.merge("RGB", (grain,) * 3), 1, -128)
+        lit = [Image.fromarray(curve[np.asarray(band)]) for curve, band in zip(curves, picture.split(), strict=True)]
+        return Image.merge("RGB", [ImageChops.add(band, grain, 1, -128) for band in lit])
 
 
 def check(difficulty: float = 0.5, height_px: int = 300, width_px: int = 600) -> None:

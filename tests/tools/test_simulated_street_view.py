@@ -11,7 +11,7 @@ import checkout
 import pytest
 import starts
 
-from geods.simulation.server import server_options
+from geods.simulation.server import server_options, street_view_server
 
 COMMAND = [sys.executable, "-m", "tools.simulated_street_view"]
 METADATA = f"/maps/api/streetview/metadata?location=40,-100&radius=10000&key={server_options.DEMO_KEY}"
@@ -38,15 +38,17 @@ def get(port, path):
         return answer.status, answer.read()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_stop(number):
-    with started("--port=0", "--picture=tiled") as (server, port):
+@pytest.mark.parametrize(("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
+def test_it_serves_until_it_is_told_to_stop(number, processes):
+    with started("--port=0", "--picture=tiled", f"--processes={processes}") as (server, port):
         assert get(port, "/healthz") == (200, b"ok\n")
         record = json.loads(get(port, METADATA)[1])
         assert record["status"] == "OK"
         image = f"/maps/api/streetview?pano={record['pano_id']}&size=96x48&key={server_options.DEMO_KEY}"
         status, content = get(port, image)
         assert (status, content[:2]) == (200, b"\xff\xd8")
+        with street_view_server.serving(server_options.ServerOptions(picture="tiled")) as threads:
+            assert content == get(threads.server_port, image)[1]
         assert json.loads(get(port, "/__fake__/stats")[1])["unique_images"] == 1
         server.send_signal(number)
         assert server.wait(timeout=10) == 0

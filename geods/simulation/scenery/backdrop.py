@@ -30,7 +30,12 @@ def draw(canvas: Image.Image, camera: Camera, place: Place) -> None:
 
 def hazy(colour: palette.Colour, place: Place, distance_m: float) -> palette.Colour:
     """Returns a colour as seen through `distance_m` of air."""
-    return palette.mix(colour, place.palette.horizon, 1 - math.exp(-distance_m / place.sight_m))
+    return palette.mix(colour, place.palette.horizon, air_share(place, distance_m))
+
+
+def air_share(place: Place, distance_m: float) -> float:
+    """Returns the share of the air's colour in what is seen through `distance_m` of it."""
+    return 1 - math.exp(-distance_m / place.sight_m)
 
 
 def _paste(canvas: Image.Image, pixels: npt.NDArray[np.uint8], top: int, rows: int) -> None:

@@ -58,8 +58,10 @@ def of(traits: Mapping[str, float], winter: float) -> Palette:
 
 def mix(first: Sequence[float], second: Sequence[float], share: float) -> Colour:
     """Returns the colour `share` of the way from `first` to `second`."""
-    red, green, blue = (start + share * (end - start) for start, end in zip(first, second, strict=True))
-    return red, green, blue
+    # Written out: 400 times a view, and generators took a sixth of its time.
+    red, green, blue = first
+    to_red, to_green, to_blue = second
+    return red + share * (to_red - red), green + share * (to_green - green), blue + share * (to_blue - blue)
 
 
 def along(anchors: Sequence[Sequence[float]], share: float) -> Colour:
@@ -71,8 +73,13 @@ def along(anchors: Sequence[Sequence[float]], share: float) -> Colour:
 
 def rgb(colour: Sequence[float], light: float = 1.0) -> tuple[int, int, int]:
     """Returns a colour for Pillow, multiplied by `light`."""
-    red, green, blue = (max(0, min(255, round(channel * light))) for channel in colour)
-    return red, green, blue
+    red, green, blue = colour
+    return _level(red * light), _level(green * light), _level(blue * light)
+
+
+def _level(channel: float) -> int:
+    level = round(channel)
+    return 0 if level < 0 else min(level, 255)
 
 
 def _sky(traits: Mapping[str, float]) -> dict[str, Colour]:

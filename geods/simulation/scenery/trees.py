@@ -48,14 +48,14 @@ class Brush:
     ) -> None:
         self.place = place
         self.size, self.spread, self.lean, self._shade = chances
-        self._pen, self._distance_m = pen, right_ahead_m[1]
+        self._pen, self._air_share = pen, backdrop.air_share(place, right_ahead_m[1])
         self._x, self._y = camera.pixel(*right_ahead_m)
         self._scale = camera.focal_px / right_ahead_m[1]
 
     def colour(self, base: palette.Colour, light: float = 1.0) -> tuple[int, int, int]:
         """Returns a colour with this tree's own shade and haze."""
         lit = palette.mix((0, 0, 0), base, light * (0.86 + 0.28 * self._shade))
-        return palette.rgb(backdrop.hazy(lit, self.place, self._distance_m))
+        return palette.rgb(palette.mix(lit, self.place.palette.horizon, self._air_share))
 
     def polygon(self, points_m: Sequence[Point], colour: tuple[int, int, int]) -> None:
         """Fills a polygon of (right, up) metres."""
@@ -97,13 +97,14 @@ def _conifer(brush: Brush) -> None:
     height = 6 + 9 * brush.size
     wide = height * (0.15 + 0.08 * brush.spread)
     needle = brush.place.palette.needle
+    shady, sunny = brush.colour(needle, 0.86), brush.colour(needle, 1.1)
     brush.shadow(wide)
     brush.stem(0.02 * height + 0.06, 0.2 * height)
     for tier in range(4):
         bottom, half = height * (0.1 + 0.2 * tier), wide * (1 - 0.2 * tier)
         top = min(height, bottom + 0.4 * height)
-        brush.polygon([(-half, bottom), (half, bottom), (0, top)], brush.colour(needle, 0.86))
-        brush.polygon([(half * 0.1, bottom), (half, bottom), (0, top)], brush.colour(needle, 1.1))
+        brush.polygon([(-half, bottom), (half, bottom), (0, top)], shady)
+        brush.polygon([(half * 0.1, bottom), (half, bottom), (0, top)], sunny)
 
 
 def _palm(brush: Brush) -> None:

@@ -23,6 +23,7 @@ class ServerOptions:
         density: How much of the land is covered, as of panoramas.Coverage.
         radius_leak: Share of the points for which the panorama is one of a user far away, whatever the radius.
         picture: "full" draws every view; "tiled" answers from a few drawings, distinguished by a comment in the JPEG.
+        processes: How many draw, 0 for one on each core; 1 is the server's own.
         queries_per_minute: Requests of a key a minute, images and metadata apart; 0 for no limit.
         daily_unsigned_images: Image requests of a key a day without a signature; 0 for no limit.
     """
@@ -34,6 +35,7 @@ class ServerOptions:
     density: float = flags.option(1.0, "How much of the land is covered.")
     radius_leak: float = flags.option(0.0, "Share of points that are answered with a far photograph of a user.")
     picture: Literal["full", "tiled"] = flags.option("full", "Draw each view, or answer quickly from a few drawings.")
+    processes: int = flags.option(1, "Processes that draw; 0: one on each core.")
     queries_per_minute: int = flags.option(0, "Requests of a key a minute, images and metadata apart; 0: no limit.")
     daily_unsigned_images: int = flags.option(0, "Image requests of a key a day without signature; 0: no limit.")
 
@@ -49,7 +51,7 @@ class ServerOptions:
         for name in ("difficulty", "radius_leak"):
             if not 0 <= getattr(self, name) <= 1:
                 raise errors.OptionError(f"--{name}={getattr(self, name)}: is not from 0 to 1.", "see --help")
-        for name in ("density", "queries_per_minute", "daily_unsigned_images"):
+        for name in ("density", "processes", "queries_per_minute", "daily_unsigned_images"):
             if not getattr(self, name) >= 0:
                 raise errors.OptionError(f"--{name}={getattr(self, name)}: is below 0.", "see --help")
 

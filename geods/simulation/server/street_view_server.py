@@ -72,7 +72,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     ) -> None:
         world = worlds.World(options.seed, options.difficulty)
         coverage = coverage or panoramas.Coverage(world, density=options.density)
-        views = images.Views(world, tiled=options.picture == "tiled")
+        self._drawing = None if options.processes == 1 else images.drawing_processes(world, options.processes)
+        views = images.Views(world, options.picture == "tiled", self._drawing)
         self.service = responses.Service(coverage, views, options.seed, options.radius_leak)
         self.ledger = ledger.Ledger()
         self.stopping = threading.Event()
@@ -154,6 +155,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         """Closes all connections, idle ones too."""
         super().server_close()
         self.stopping.set()
+        if self._drawing:
+            self._drawing.terminate()
         with self._connections_lock:
             for connection in self._connections:
                 with contextlib.suppress(OSError):
