@@ -34,7 +34,7 @@ def hazy(colour: palette.Colour, place: Place, distance_m: float) -> palette.Col
 
 
 def air_share(place: Place, distance_m: float) -> float:
-    """Returns the share of the air's colour in what is seen through `distance_m` of it."""
+    """Returns the share of a colour that is the air's after `distance_m`."""
     return 1 - math.exp(-distance_m / place.sight_m)
 
 
