@@ -153,7 +153,7 @@ def maps_of(data_dir, made_once):
             where = {"data_dir": str(data_dir), "config": "random", "cache_dir": str(folder), "runtime": "tensorflow"}
             extract.main(
                 cli_flags.build(
-                    extract_options.ExtractOptions, **where, **road.ENCODER_FIELDS, layer=layer, cache_dtype="float32"
+                    extract_options.ExtractOptions, **where, **road.MAPS_FIELDS, layer=layer, cache_dtype="float32"
                 )
             )
 

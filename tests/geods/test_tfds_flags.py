@@ -206,7 +206,7 @@ def test_array_records_are_extracted_trained_on_and_evaluated(whole, arrays, tmp
     for name, folder in (("arrays", arrays), ("whole", whole)):
         given = {"data_dir": str(folder.parents[2]), "config": "random", "cache_dir": str(tmp_path / name)}
         given["splits"] = ("train", "validation")
-        extract.main(cli_flags.build(extract_options.ExtractOptions, **given, **road.ENCODER_FIELDS, pooling="avg"))
+        extract.main(cli_flags.build(extract_options.ExtractOptions, **given, **road.ENCODER_FIELDS))
         blocks.append([path.read_bytes() for path in sorted((tmp_path / name).glob("*/blocks/*"))])
     assert blocks[0] == blocks[1]
     assert len(blocks[0]) == 2

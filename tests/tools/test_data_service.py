@@ -137,8 +137,8 @@ def test_a_port_that_is_taken_is_told(service):
 
 def test_a_training_is_fed_by_it_and_ends_when_a_worker_is_gone_for_good(builder, service, tmp_path):
     folder = pathlib.Path(builder.data_path).parents[2]
-    words = [f"--data_dir={folder}", "--config=report", *road.SIZE, "--backbone=mobilenet_v2", "--head=linear"]
-    words += ["--backbone_weights=random", "--pooling=avg", "--validation_split=", "--batch_size=40", "--epochs=1000"]
+    words = [f"--data_dir={folder}", "--config=report", *road.ENCODER, "--head=linear"]
+    words += ["--validation_split=", "--batch_size=40", "--epochs=1000"]
     words += [f"--run_dir={tmp_path / 'run'}", "--data_service_wait_s=15"]
     with road.started("trainers.train", *words, f"--data_service={service.address}") as training:
         training.wait_to_say("epoch 2/1000: loss")

@@ -13,12 +13,12 @@ from tools import leaderboard
 def board(data_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("board")
     features = folder / "shallow.cfg"
-    features.write_text("--layer=block_3_expand_relu\n--pooling=avg\n")
+    features.write_text("--layer=block1_conv1\n--pooling=avg\n")
     for name, rate in (("quick", 0.05), ("slow", 1e-6)):
         (folder / f"{name}.cfg").write_text(f"--head=linear\n--epochs=4\n--learning_rate={rate}\n")
     recipes = ",".join(f"{folder / name}.cfg@{features}" for name in ("quick", "slow"))
     flags = (f"--data_dir={data_dir}", "--config=random", f"--recipes={recipes}", "--folds=2", *road.SIZE)
-    flags += ("--backbone_weights=random", f"--out={folder / 'out'}")
+    flags += ("--backbone=report_cnn", "--backbone_weights=random", f"--out={folder / 'out'}")
     return folder / "out", flags, road.program("tools.leaderboard", *flags)
 
 

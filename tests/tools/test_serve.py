@@ -150,7 +150,7 @@ def test_views_of_a_location_are_one_answer(port, place, lines):
 def test_pages_say_what_the_run_is(run, port):
     assert ask(port, "GET", "/health")[2] == b'{"status": "ok"}\n'
     facts = json.loads(ask(port, "GET", "/model")[2])
-    assert (facts["cells"], facts["image"], facts["encoder"]) == (15, {"height_px": 32, "width_px": 48}, "mobilenet_v2")
+    assert (facts["cells"], facts["image"], facts["encoder"]) == (15, {"height_px": 32, "width_px": 48}, "report_cnn")
     assert facts["region"]["level"] == 0.9
     assert facts["figures"] == "not evaluated"
     for path in ("/", "/map"):

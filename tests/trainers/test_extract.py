@@ -19,7 +19,7 @@ from trainers.options import extract_options, stages
 
 def spec() -> backbones.BackboneSpec:
     return backbones.BackboneSpec(
-        "mobilenet_v2", "random", layer="block_3_expand_relu", pooling="avg", height_px=32, width_px=48
+        "report_cnn", "random", layer="block1_conv1", pooling="avg", height_px=32, width_px=48
     )
 
 
@@ -115,8 +115,8 @@ def test_runs_of_blocks():
 def test_the_key_tells_every_field_of_the_encoder_apart():
     key = cache_format.CacheKey.of(spec(), dataset="d", split="s", weights_sha256="w", precision="p", dtype="float16")
     assert (key.backbone, key.layer, key.pooling, key.height_px, key.width_px, key.preprocessing) == (
-        "mobilenet_v2",
-        "block_3_expand_relu",
+        "report_cnn",
+        "block1_conv1",
         "avg",
         32,
         48,

@@ -85,7 +85,7 @@ def test_a_recipe_takes_the_features_it_stands_on(cache_dir, tmp_path):
 
 def test_the_flags_of_a_run_name_the_encoder_of_its_cache(run_dir, cache_dir):
     found = run_folder.options_of(run_dir)
-    wanted = {"backbone": "mobilenet_v2", "layer": "block_3_expand_relu", "pooling": "avg"}
+    wanted = {"backbone": "report_cnn", "layer": "block1_conv1", "pooling": "avg"}
     assert {name: getattr(found.encoder, name) for name in wanted} == wanted
     assert (found.encoder.height_px, found.encoder.width_px) == (32, 48)
     assert found.data.cache_dir == (str(cache_dir),)

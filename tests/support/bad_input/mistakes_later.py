@@ -36,8 +36,8 @@ ON_ROAD = {
     ),
     "weights missing": Mistake(f"{EXTRACT} --backbone_weights={{here}}/w.h5", "does not exist", "imagenet, random"),
     "cache of another size": Mistake(
-        f"{EXTRACT} --cache_dir={{road}}/cache --backbone=mobilenet_v2 --backbone_weights=random "
-        "--layer=block_3_expand_relu --pooling=avg --height_px=40",
+        f"{EXTRACT} --cache_dir={{road}}/cache --backbone=report_cnn --backbone_weights=random "
+        "--layer=block1_conv1 --pooling=avg --height_px=40",
         "height_px is 32, wanted 40",
         "--overwrite",
     ),

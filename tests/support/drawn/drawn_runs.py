@@ -113,7 +113,7 @@ def finish(folder: pathlib.Path, cells: partition.Partition) -> pathlib.Path:
     from trainers.options import train_options
 
     keras.utils.set_random_seed(0)
-    spec = backbones.BackboneSpec("mobilenet_v2", "random", pooling="avg", height_px=32, width_px=64)
+    spec = backbones.BackboneSpec("report_cnn", "random", "block1_conv1", "avg", height_px=32, width_px=64)
     backbone = backbones.build(spec)
     head = classifiers.build("linear", backbone.output_shape[1:], len(cells))
     classifier = geolocator.build_classifier(head, backbone.output_shape[1:])

@@ -76,7 +76,7 @@ class Road:
 
     def extract(self, cache_dir: pathlib.Path, **changes: object) -> None:
         """Extracts features, in blocks of eight views."""
-        fields = {**road.ENCODER_FIELDS, "layer": "block_3_expand_relu", "pooling": "avg", "block_rows": 8, **changes}
+        fields = {**road.ENCODER_FIELDS, "block_rows": 8, **changes}
         trainers_extract.main(
             cli_flags.build(
                 extract_options.ExtractOptions,
@@ -89,7 +89,7 @@ class Road:
 
     def train(self, run_dir: pathlib.Path, **changes: object) -> None:
         """Trains a head."""
-        fields = {**road.ENCODER_FIELDS, "layer": "block_3_expand_relu", "pooling": "avg", "epochs": 4}
+        fields = {**road.ENCODER_FIELDS, "epochs": 4}
         fields |= {"batch_size": 8, "learning_rate": 0.01, "deterministic": True, "cache_dir": str(self.cache)}
         trainers_train.main(
             cli_flags.build(

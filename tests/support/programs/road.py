@@ -19,14 +19,12 @@ from trainers.features import cache_format
 REPO = starts.REPO
 LOCATIONS = 150
 SIZE = ("--height_px=32", "--width_px=48")
-ENCODER_FIELDS = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
-ENCODER = (
-    "--backbone=mobilenet_v2",
-    "--backbone_weights=random",
-    "--layer=block_3_expand_relu",
-    "--pooling=avg",
-    *SIZE,
-)
+# Its first layer sees colours; it is built in 0.1 s of processor time, where a MobileNetV2 takes 0.6 s of each program.
+ENCODER_FIELDS = {"backbone": "report_cnn", "backbone_weights": "random", "layer": "block1_conv1", "pooling": "avg"}
+ENCODER_FIELDS |= {"height_px": 32, "width_px": 48}
+ENCODER = tuple(f"--{name}={value}" for name, value in ENCODER_FIELDS.items())
+# For maps of its deep layers, and for blocks to unfreeze.
+MAPS_FIELDS = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
 
 
 def given_once(words: Sequence[object]) -> list[object]:

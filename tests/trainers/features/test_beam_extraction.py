@@ -45,14 +45,12 @@ def test_a_worker_with_other_weights_is_refused_and_writes_nothing(data_dir, cac
         **road.ENCODER_FIELDS,
         data_dir=str(data_dir),
         config="random",
-        layer="block_3_expand_relu",
-        pooling="avg",
         seed=1,
         runtime="tensorflow",
         precision="float32",
     )
     mine = feature_cache.FeatureCache(cache_dir / "test").key.weights_sha256
-    with pytest.raises(errors.BeamError, match=r"a worker's mobilenet_v2 with .* has other weights"):
+    with pytest.raises(errors.BeamError, match=r"a worker's report_cnn with .* has other weights"):
         beam_extraction.write_block(
             (0, 0, (0, 0), 0, 3), json.dumps(cli_flags.values_of(settings)), str(tmp_path), "test", 0, mine
         )

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import road
 
 from geods import errors
 from geods.cli import flags as cli_flags
@@ -13,15 +14,12 @@ from trainers.options import extract_options, train_options
 from trainers.training import cells as training_cells
 from trainers.training import inputs
 
-ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48, "pooling": "avg"}
-
 
 @pytest.fixture(scope="module")
 def settings(data_dir, tmp_path_factory):
     return cli_flags.build(
         extract_options.ExtractOptions,
-        **ENCODER,
-        layer="block_3_expand_relu",
+        **road.ENCODER_FIELDS,
         data_dir=str(data_dir),
         config="random",
         cache_dir=str(tmp_path_factory.mktemp("cache")),

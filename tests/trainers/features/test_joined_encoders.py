@@ -31,7 +31,7 @@ def onnx_flags(tmp_path_factory):
 def caches(onnx_flags, data_dir, tmp_path_factory):
     """Second moments of two encoders, one of them at two sizes."""
     folder = tmp_path_factory.mktemp("caches")
-    other = road.ENCODER_FIELDS | {"layer": "block_2_add", "more_heights_px": (16,)}
+    other = road.MAPS_FIELDS | {"layer": "block_2_add", "more_heights_px": (16,)}
     where = {"data_dir": str(data_dir), "config": "random", "pooling": "moments", "cache_dtype": "float32"}
     for name, fields in (("onnx", onnx_flags), ("keras", other)):
         extract.main(cli_flags.build(extract_options.ExtractOptions, **where, **fields, cache_dir=str(folder / name)))
@@ -58,7 +58,7 @@ def test_a_run_on_joined_caches_predicts_the_same_from_images(caches, data_dir, 
 
 def test_features_that_cannot_be_joined_are_refused(caches, cache_dir, maps_of, onnx_flags):
     with pytest.raises(errors.CacheError, match="holds feature maps"):
-        joined_cache.open_split([caches[0], maps_of("block_3_expand_relu")], "test")
+        joined_cache.open_split([caches[0], maps_of("block_2_add")], "test")
     joined = joined_cache.open_split([caches[0], cache_dir], "test")
     assert joined.take(np.arange(3)).dtype == np.float32, "float16 and float32"
     part = backbones.BackboneSpec("mobilenet_v2", "random", height_px=16, width_px=24)

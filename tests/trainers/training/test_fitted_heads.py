@@ -42,7 +42,7 @@ def settings(data_dir, maps, tmp_path):
         validation_split="",
         epochs=1,
         temperature=0.1,
-        **road.ENCODER_FIELDS,
+        **road.MAPS_FIELDS,
     )
 
 
@@ -88,7 +88,7 @@ def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(setti
     from geods.dataset import dataset_reader
     from geods.input import pipeline
 
-    fields = {**road.ENCODER_FIELDS, "layer": "block_2_add", "pooling": "moments", "more_heights_px": (24,)}
+    fields = {**road.MAPS_FIELDS, "layer": "block_2_add", "pooling": "moments", "more_heights_px": (24,)}
     cache, where = tmp_path / "moments", {"data_dir": str(data_dir), "config": "random"}
     extract.main(
         cli_flags.build(extract_options.ExtractOptions, **where, **fields, cache_dir=str(cache), cache_dtype="float32")
@@ -108,7 +108,7 @@ def test_features_that_are_neither_maps_nor_moments_are_refused(settings, cache_
 
 
 def test_a_cache_of_another_set_of_sizes_is_refused(settings, data_dir, tmp_path):
-    fields = {**road.ENCODER_FIELDS, "pooling": "avg", "splits": ("test",), "cache_dir": str(tmp_path / "cache")}
+    fields = {**road.MAPS_FIELDS, "pooling": "avg", "splits": ("test",), "cache_dir": str(tmp_path / "cache")}
     asked = cli_flags.build(extract_options.ExtractOptions, data_dir=str(data_dir), config="random", **fields)
     extract.main(asked)
     with pytest.raises(errors.CacheError, match="more_heights_px is '', wanted '24'"):
