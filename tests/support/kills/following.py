@@ -1,5 +1,6 @@
 """Options of small trainings on the trees of scraped_tree.py."""
 
+import road
 import scraped_tree
 
 from geods.cli import flags as cli_flags
@@ -7,10 +8,7 @@ from trainers.options import train_options
 
 HEIGHT_PX, WIDTH_PX = scraped_tree.SIZE_PX
 FLAGS = {
-    "backbone": "mobilenet_v2",
-    "backbone_weights": "random",
-    "layer": "block_6_expand_relu",
-    "pooling": "avg",
+    **road.ENCODER_FIELDS,
     "height_px": HEIGHT_PX,
     "width_px": WIDTH_PX,
     "head": "linear",
