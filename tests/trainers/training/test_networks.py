@@ -57,7 +57,7 @@ def losses(text):
 
 
 def moved_weights(settings) -> tuple[float, float]:
-    """Largest changes of a weight by the training: in the frozen front, in the blocks."""
+    """Largest changes of a weight of the frozen front and of the blocks."""
     whole = geolocator.load(f"{settings.run.run_dir}/{run_folder.MODEL}")
     spec = backbones.BackboneSpec("mobilenet_v2", "random", BLOCKS, height_px=32, width_px=48)
     pairs = (
