@@ -125,7 +125,7 @@ class HeadOptions:
     )
     most_places: int = flags.option(
         10_000,
-        "Training places --head=kernel solves exactly, a minute and 5 GB; with more, all are fitted on 4,000 of them.",
+        "Training places --head=kernel solves exactly, a minute and 5 GB; with more, all are fitted on 5,000 kernels.",
     )
     nearness_km: float = flags.option(
         0.0, "What --head=kernel counts as near, which makes near guesses worth more; 0 counts distance alone."

@@ -19,6 +19,8 @@ from trainers.training import inputs
 _LEAST_BLOCKS = 5
 # Products of matrices with fewer rows are slower, with more they are as fast.
 _AT_ONCE = 1024
+# Locations whose neighbours are averaged to landmarks, for each landmark; kept in memory.
+_READ_FIRST = 2
 
 
 def classifier_of(
@@ -84,12 +86,13 @@ def _kernel_regression(
     train: inputs.Split,
 ) -> keras.Model:
     """Returns a fitted regression of distances; prints its hyperparameters."""
-    locations = train.examples
+    locations, landmarks = train.examples, 0
     if locations > head.most_places:
-        locations = min(head.most_places, kernel_regression.LANDMARKS)
-        print(f"all {train.examples:,} locations are fitted, {locations:,} of them are remembered (--most_places)")
-    _check_memory(locations, feature_shape, len(cells))
-    regression = kernel_regression.KernelRegression(locations, len(cells), name="kernel_regression")
+        landmarks = min(head.most_places, kernel_regression.LANDMARKS)
+        locations = min(train.examples, _READ_FIRST * landmarks)
+        print(f"all {train.examples:,} locations are fitted, {landmarks:,} kernels are remembered (--most_places)")
+    _check_memory(locations, feature_shape, len(cells), landmarks)
+    regression = kernel_regression.KernelRegression(landmarks or locations, len(cells), name="kernel_regression")
     classifier = kernel_regression.build_classifier(regression, feature_shape, _encoders(spec, feature_shape))
     pool = keras.Model(classifier.input, classifier.get_layer("moment_roots").output, name="look")
     pieces = _pieces(lambda views, mask: pool({"features": views, "view_mask": mask}), train, locations)
@@ -97,9 +100,9 @@ def _kernel_regression(
     _, blocks = splits.fold_blocks(coords, _LEAST_BLOCKS)
     print(f"fitting a kernel regression of {train.examples:,} locations; 10,000 take a minute", flush=True)
     fitted = kernel_regression.fit(
-        features, coords, blocks.reshape(-1), cells.centroids, head.nearness_km, further=pieces
+        features, coords, blocks.reshape(-1), cells.centroids, head.nearness_km, landmarks=landmarks, further=pieces
     )
-    regression.remember(features, fitted)
+    regression.remember(fitted)
     print(
         f"kernel width {fitted.width:g}, ridge {fitted.ridge:g}, spread {fitted.spread_km:g} km: "
         f"{fitted.held_out_km:,.1f} km off on average with each block left out in turn"
@@ -116,12 +119,12 @@ def _encoders(
     return [(width, len(part.sizes_px)) for width, part in zip(spec.widths, spec.parts, strict=True)]
 
 
-def _check_memory(locations: int, feature_shape: tuple[int, ...], cells: int) -> None:
+def _check_memory(locations: int, feature_shape: tuple[int, ...], cells: int, landmarks: int) -> None:
     """Raises MemoryShortError if a kernel regression would not fit into memory."""
     size = _moments_of(feature_shape)
-    needed = kernel_bytes(locations, feature_shape, cells)
+    needed = kernel_bytes(locations, feature_shape, cells, landmarks)
     memory.check_memory(
-        f"--most_places={locations}: {size:,} moments a location and all their pairs", needed, "lower it"
+        f"--most_places={landmarks or locations}: {size:,} moments a location and all their pairs", needed, "lower it"
     )
 
 
@@ -134,14 +137,21 @@ def neighbours_bytes(locations: int, feature_shape: tuple[int, ...]) -> int:
     return 18 * locations * feature_shape[-1]
 
 
-def kernel_bytes(locations: int, feature_shape: tuple[int, ...], cells: int) -> int:
+def kernel_bytes(locations: int, feature_shape: tuple[int, ...], cells: int, landmarks: int = 0) -> int:
     """Returns the memory that fitting a kernel regression takes at its peak.
 
     Three matrices of all pairs in float64, and three more of those it is chosen on; the features in float64, twice in
-    float32, and in the network; four tables over the cells. `tests/soak/soak_memory.py` compares it with what is used.
+    float32, and in the network; four tables over the cells. With landmarks, these matrices and all features but one
+    copy are theirs. `tests/soak/soak_memory.py` compares it with what is used.
     """
-    tried = min(locations, kernel_regression.CHOSEN_ON)
-    return 24 * (locations**2 + tried**2) + 20 * locations * _moments_of(feature_shape) + 32 * locations * cells
+    tried, width = min(locations, kernel_regression.CHOSEN_ON), _moments_of(feature_shape)
+    read_first = 4 * locations * width if landmarks else 0
+    return (
+        24 * ((landmarks or locations) ** 2 + tried**2)
+        + 20 * (landmarks or locations) * width
+        + read_first
+        + 32 * locations * cells
+    )
 
 
 def _moments_of(feature_shape: tuple[int, ...]) -> int:

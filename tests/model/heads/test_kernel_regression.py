@@ -29,19 +29,16 @@ LOOKS = looks_of(COORDS)
 def regression(found, places=60):
     layer = kernel_regression.KernelRegression(places, len(CENTROIDS))
     layer.build(LOOKS.shape, (None, 1))
-    layer.remember(LOOKS, found)
+    layer.remember(found)
     return layer
 
 
-def solve(looks, coords, found, nearness_km=0.0):
-    """The coefficients by a plain solve, for the choice that `fit` made.
-
-    n as in `fit`, which is all locations.
-    """
+def solve(looks, coords, found, nearness_km=0.0, chosen_on=len(LOOKS)):
+    """The coefficients by a plain solve, for the choice that `fit` made."""
     apart = ((looks[:, None].astype(np.float64) - looks[None]) ** 2).sum(axis=2)
     kernel = np.exp(-found.rate * apart)
     target = kernel_regression.cost_km(geometry.pairwise_km(coords, CENTROIDS), nearness_km) - found.offset
-    return np.linalg.solve(kernel + len(LOOKS) * found.ridge * np.eye(len(looks)), target)
+    return np.linalg.solve(kernel + chosen_on * found.ridge * np.eye(len(looks)), target)
 
 
 @pytest.mark.parametrize("nearness_km", [0.0, 500.0])
@@ -75,34 +72,41 @@ def test_of_many_places_all_are_remembered_and_some_are_chosen_on():
     of_some = kernel_regression.fit(LOOKS[:45], COORDS[:45], GROUPS[:45], CENTROIDS, 500.0)
     for name in ("rate", "spread_km", "width", "ridge", "held_out_km"):
         assert getattr(found, name) == pytest.approx(getattr(of_some, name), rel=0.1 if name == "held_out_km" else 1e-9)
-    np.testing.assert_allclose(found.coefficients, solve(LOOKS, COORDS, found, 500.0), rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(found.coefficients, solve(LOOKS, COORDS, found, 500.0, 45), rtol=1e-5, atol=1e-3)
     with pytest.raises(errors.TrainingError, match="3 places in 1 groups"):
         kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS, chosen_on=3)
 
 
-def test_further_places_enter_the_regression_that_remembers_the_first():
+def test_all_places_enter_the_regression_that_remembers_some_and_means_of_neighbours():
     coords = np.random.default_rng(3).uniform([30, -110], [45, -85], (900, 2))
     looks = looks_of(coords)
-    first, rest = slice(0, 300), [slice(300, 500), slice(500, 900)]
-    groups = np.arange(300) // 5
-    further = [(looks[piece], coords[piece]) for piece in rest]
-    found = kernel_regression.fit(looks[first], coords[first], groups, CENTROIDS, 500.0, further=further)
+    first, further = slice(0, 500), [(looks[500:700], coords[500:700]), (looks[700:], coords[700:])]
+    groups = np.arange(900) // 5
+    found = kernel_regression.fit(
+        looks[first], coords[first], groups[first], CENTROIDS, 500.0, landmarks=300, further=further
+    )
+    np.testing.assert_array_equal(found.descriptors[:225], looks[:225])
+    # Leaves of 6 or 7 neighbours, which together are the 500.
+    assert found.descriptors[225:].shape == (75, looks.shape[1])
+    np.testing.assert_allclose(found.descriptors[225:].mean(axis=0), looks[first].mean(axis=0), atol=0.02)
     cost = kernel_regression.cost_km(
         geometry.pairwise_km(coords, CENTROIDS), 500.0, geometry.pairwise_km(coords[first], CENTROIDS).mean()
     )
-    apart = ((looks[:, None].astype(np.float64) - looks[None, first]) ** 2).sum(axis=2)
-    kernel = np.exp(-found.rate * apart)
-    inner = kernel.T @ kernel + 900 * found.ridge * kernel[first]
+    kernel, own = (
+        np.exp(-found.rate * ((each[:, None].astype(np.float64) - found.descriptors[None]) ** 2).sum(axis=2))
+        for each in (looks, found.descriptors)
+    )
+    inner = kernel.T @ kernel + 500 * found.ridge * own
     expected = kernel @ np.linalg.lstsq(inner, kernel.T @ (cost - cost.mean(axis=0)), rcond=1e-14)[0]
     np.testing.assert_allclose(kernel @ found.coefficients, expected, rtol=1e-2, atol=1.0)
     np.testing.assert_allclose(found.offset, cost.mean(axis=0), rtol=1e-9)
-    whole = kernel_regression.fit(looks, coords, np.arange(900) // 5, CENTROIDS, 500.0)
+    whole = kernel_regression.fit(looks, coords, groups, CENTROIDS, 500.0)
     new = np.random.default_rng(2).uniform([31, -109], [44, -86], (200, 2))
     missed = []
     for solution, places in ((found, 300), (whole, 900)):
         layer = kernel_regression.KernelRegression(places, len(CENTROIDS))
         layer.build(looks.shape, (None, 1))
-        layer.remember(looks[:places], solution)
+        layer.remember(solution)
         told = keras.ops.convert_to_numpy(layer(looks_of(new), np.ones((200, 1), bool)))
         missed.append(geometry.pairwise_km(new, CENTROIDS)[np.arange(200), told.argmax(axis=1)].mean())
     assert missed[0] == pytest.approx(missed[1], rel=0.01)
@@ -131,7 +135,7 @@ def test_what_it_remembers_is_saved_with_it(tmp_path):
     classifier = kernel_regression.build_classifier(layer, (4, 4, 3))
     look = keras.Model(classifier.input, classifier.get_layer("moment_roots").output)
     looks = keras.ops.convert_to_numpy(look({"features": maps, "view_mask": mask}))
-    layer.remember(looks, kernel_regression.fit(looks, COORDS[:12], GROUPS[:12], CENTROIDS))
+    layer.remember(kernel_regression.fit(looks, COORDS[:12], GROUPS[:12], CENTROIDS))
     geolocator.save(classifier, tmp_path / "c.keras")
     inputs = {"features": maps[:3], "view_mask": mask[:3]}
     again = geolocator.load(tmp_path / "c.keras")(inputs)

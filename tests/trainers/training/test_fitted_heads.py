@@ -117,7 +117,7 @@ def test_a_cache_of_another_set_of_sizes_is_refused(settings, data_dir, tmp_path
 
 def test_of_more_places_than_it_may_remember_all_are_fitted(settings, capsys):
     train.main(cli_flags.replace(settings, most_places=40))
-    assert "all 119 locations are fitted, 40 of them are remembered" in capsys.readouterr().out
+    assert "all 119 locations are fitted, 40 kernels are remembered" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
