@@ -5,7 +5,7 @@
 Fits recipe best as trainers.train does, on second moments drawn in the shape of features textures (two sizes and two
 regions of 96 channels): sample covariances whose spectra follow smooth random functions of the location, under noise
 that makes the error that of real roads. Then predicts --test other locations. Prints seconds, peak memory and mean
-miles, and appends a line of JSON to WORK_DIR/kernel.jsonl. With --most_places below --locations all are fitted on 4,000
+miles, and appends a line of JSON to WORK_DIR/kernel.jsonl. With --most_places below --locations all are fitted on 5,000
 kernels, else they are solved exactly; docs/scale.md has both.
 """
 

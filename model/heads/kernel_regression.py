@@ -207,7 +207,6 @@ def fit(
     spread_km = _spread(expected_km, distance_km[first].argmin(axis=1))
     rate, penalty = width / usual, first.stop * ridge
     if landmarks:
-        del apart
         starts = range(0, len(descriptors), _AT_ONCE)
         batches = ((descriptors[start : start + _AT_ONCE], coords[start : start + _AT_ONCE]) for start in starts)
         costs = _costs(itertools.chain(batches, further), centroids, nearness_km, float(distance_km.mean()))
@@ -301,23 +300,25 @@ def _neighbours(points: np.ndarray, rows: np.ndarray, count: int) -> list[np.nda
 def _costs(
     batches: Iterable[tuple[np.ndarray, np.ndarray]], centroids: npt.ArrayLike, nearness_km: float, mean_km: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields descriptors and costs of batches of locations."""
+    """Yields descriptors and costs of batches, with a column of ones."""
     for descriptors, coords in batches:
         distance_km = geometry.pairwise_km(coords, np.asarray(centroids, np.float64))
-        yield descriptors, cost_km(distance_km, nearness_km, mean_km)
+        yield descriptors, np.column_stack([cost_km(distance_km, nearness_km, mean_km), np.ones(len(coords))])
 
 
 def _projected(
     landmarks: np.ndarray, rate: float, penalty: float, batches: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns offset and coefficients `[m, cells]` of the kernels of landmarks `[m, d]`.
+    """Returns offset and coefficients of the kernels of landmarks, `[m, cells]`.
 
-    With K their kernel, C that of all N locations to them, and L L^T = K, the coefficients are
+    With K the kernel of the landmarks `[m, d]`, C that of all locations to them, and L L^T = K, the coefficients are
     L^-T (L^-1 C^T C L^-T + penalty I)^-1 L^-1 C^T (cost - offset), whose inner matrix is well conditioned.
     """
     squares = (landmarks * landmarks).sum(axis=1)
-    gram, target, column, whole, count = np.zeros((len(landmarks),) * 2), 0.0, 0.0, 0.0, 0
-    for others, cost in batches:
+    gram: Any = 0.0
+    target: Any = 0.0
+    totals: Any = 0.0
+    for others, costs in batches:
         # In float32, in which the descriptors are: a product of float64 would take twice the time of the whole fit.
         likeness = others @ landmarks.T
         likeness *= -2
@@ -327,18 +328,16 @@ def _projected(
         likeness *= np.float32(-rate)
         between = np.exp(likeness, out=likeness).astype(np.float64)
         gram += between.T @ between
-        target += between.T @ cost
-        column += between.sum(axis=0)
-        whole += cost.sum(axis=0)
-        count += len(others)
-    offset = whole / count
-    target -= column[:, None] * offset
+        target += between.T @ costs
+        totals += costs.sum(axis=0)
+    offset = totals[:-1] / totals[-1]
     kernel = np.exp(-rate * _squared_distances(landmarks.astype(np.float64)))
     kernel[np.diag_indices_from(kernel)] += _JITTER * len(kernel)
     lower = functools.partial(scipy.linalg.solve_triangular, np.linalg.cholesky(kernel), lower=True)
     inner = lower(lower(gram).T)
     inner[np.diag_indices_from(inner)] += penalty
-    return offset, lower(scipy.linalg.solve(inner, lower(target), assume_a="pos"), trans=1)
+    aligned = lower(target[:, :-1] - target[:, -1:] * offset)
+    return offset, lower(scipy.linalg.solve(inner, aligned, assume_a="pos"), trans=1)
 
 
 def _mean_km(distance_km: np.ndarray, expected_km: np.ndarray) -> float:

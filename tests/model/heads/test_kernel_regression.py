@@ -33,7 +33,7 @@ def regression(found, places=60):
     return layer
 
 
-def solve(looks, coords, found, nearness_km=0.0, chosen_on=len(LOOKS)):
+def solve(looks, coords, found, nearness_km=0.0, chosen_on=60):
     """The coefficients by a plain solve, for the choice that `fit` made."""
     apart = ((looks[:, None].astype(np.float64) - looks[None]) ** 2).sum(axis=2)
     kernel = np.exp(-found.rate * apart)
