@@ -213,14 +213,14 @@ class Builder(dataset_builder.FileReaderBuilder):
         if tfds_command.is_brief():
             self.info.summary = text.rstrip()
         else:
-            print(text, end="")
+            print(text)
 
     def _log_download_bytes(self) -> None:
-        if not tfds_command.is_brief():
+        if not program.is_quiet():
             super()._log_download_bytes()
 
     def _log_download_done(self) -> None:
-        if not tfds_command.is_brief():
+        if not program.is_quiet():
             super()._log_download_done()
 
     @contextlib.contextmanager

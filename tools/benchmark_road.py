@@ -2,7 +2,8 @@
 
     python -m tools.benchmark_road --against=../before --images=tree --backbone_weights=WEIGHTS.h5 --rounds=5
 
-`git worktree add ../before COMMIT` makes such a checkout. Steps: tfds build, then extract, train and evaluate of the
+`git worktree add ../before COMMIT` makes such a checkout. Steps: the build of all configs
+(tools.build_dataset, or the tfds command in a checkout without it), then extract, train and evaluate of the
 recipe best, render, and predict of one photograph. Each is a process of its own, started with this Python in the
 checkout's folder; the checkouts take turns. Prints the seconds of each step of both, which share of the other's seconds
 ours take, and the held-out errors with their intervals. Appends a line of JSON to WORK_DIR/road.jsonl.
@@ -15,6 +16,7 @@ import shutil
 
 from geods import errors
 from geods.cli import flags, program
+from geods.dataset import dataset_folder
 from tools.benchmarks import results, stages, trees
 
 _ROOT = pathlib.Path(__file__).parent.parent
@@ -60,9 +62,11 @@ def _road(checkout: pathlib.Path, root: pathlib.Path, work: pathlib.Path, weight
     data, cache, run = (work / name for name in ("data", "cache", "run"))
     photograph = str(next(root.glob("*/*/*.jpg")))
     recipes = checkout / "trainers" / "recipes"
-    build = ["-m", "tensorflow_datasets.scripts.cli.main", "build", "geods", f"--manual_dir={root}"]
+    build = ["-m", "tools.build_dataset", f"--config={','.join(dataset_folder.CONFIGS)}"]
+    if not (checkout / "tools" / "build_dataset.py").is_file():
+        build = ["-m", "tensorflow_datasets.scripts.cli.main", "build", "geods"]
     steps = {
-        "build": [*build, f"--data_dir={data}"],
+        "build": [*build, f"--manual_dir={root}", f"--data_dir={data}"],
         "extract": [
             *("-m", "trainers.extract", f"--flagfile={recipes / 'features' / 'textures.cfg'}", f"--data_dir={data}"),
             *(f"--cache_dir={cache}", f"--backbone_weights={weights}"),

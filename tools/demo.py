@@ -68,7 +68,7 @@ def road(options: Options) -> list[steps.Step]:
             "--lookups_per_s=1000",
             scrapes=True,
         ),
-        steps.dataset("blocked", tree, data, out),
+        steps.dataset("blocked", tree, data),
         steps.program(
             "features of a frozen encoder", "trainers.extract", f"--data_dir={data}", f"--cache_dir={cache}", *_ENCODER
         ),

@@ -28,7 +28,6 @@ from geods.storage import files
 # Of the sides of cells the largest that divides the boundary into so many.
 _SIDES_DEG, _ENOUGH_CELLS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.1), 30
 _KM_PER_DEG = 111.0
-_BUILD = "tfds"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Step:
 
     Attributes:
         purpose: What it does, in a few words.
-        module: The program; "tfds" for tfds build.
+        module: The program.
         words: Its command line.
     """
 
@@ -72,8 +71,7 @@ class Step:
     @property
     def command(self) -> str:
         """Command line that repeats it alone."""
-        start = ("tfds", "build", "geods") if self.module == _BUILD else ("python", "-m", self.module)
-        return shlex.join([*start, *self.words])
+        return shlex.join(["python", "-m", self.module, *self.words])
 
 
 def main(options: Options) -> None:
@@ -114,7 +112,7 @@ def steps(options: Options) -> list[Step]:
             "tools.import_images",
             (f"--source={options.photos}", *table, f"--partition={cells}", f"--out={tree}"),
         ),
-        Step("tree into a dataset", _BUILD, (f"--manual_dir={tree}", f"--data_dir={data}")),
+        Step("tree into a dataset", "tools.build_dataset", (f"--manual_dir={tree}", f"--data_dir={data}")),
         Step(
             "features of the photographs",
             "trainers.extract",
@@ -153,27 +151,9 @@ def _run(step: Step) -> None:
 
 
 def _call(step: Step, words: tuple[str, ...]) -> None:
-    if step.module == _BUILD:
-        _build(*[word.partition("=")[2] for word in words])
-        return
     main_of: Any = importlib.import_module(step.module).main
     (options_class,) = [kind for name, kind in typing.get_type_hints(main_of).items() if name != "return"][:1]
     main_of(flags.from_words(options_class, words))
-
-
-def _build(tree: str, data_dir: str, overwrite: str | None = None) -> None:
-    """Does what tfds build does, without its many lines of output."""
-    program.import_quietly("tensorflow")
-    import tensorflow_datasets as tfds
-
-    from geods import geods_dataset_builder
-
-    tfds.disable_progress_bar()
-    builder = geods_dataset_builder.Builder(data_dir=data_dir)
-    if overwrite is not None:
-        files.discard(pathlib.Path(builder.data_path))
-        builder = geods_dataset_builder.Builder(data_dir=data_dir)
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=tree))
 
 
 def _shown(path: pathlib.Path) -> str:

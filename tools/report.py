@@ -77,7 +77,7 @@ def road(options: Options) -> list[steps.Step]:
             )
             for number, name in ((4, "cell"), (6, "input"))
         ),
-        steps.dataset("report", files, str(out / "data"), out),
+        steps.dataset("report", files, str(out / "data")),
         steps.program(
             "feature maps of a frozen encoder",
             "trainers.extract",

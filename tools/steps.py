@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import pathlib
 import shlex
 import subprocess
 import sys
@@ -16,8 +15,6 @@ from geods.imagery.scraping import outcome
 from geods.imagery.street_view import street_view_options
 from geods.simulation.server import server_options
 
-_ROOT = pathlib.Path(__file__).parent.parent
-_LOG_LINES = 8
 _KEY_VARIABLE, _KEY = street_view_options.KEY_ENV, server_options.DEMO_KEY
 # Some cells of the simulated world have few roads.
 _UNDER_TARGET = outcome.EXIT_CODES["under_target"]
@@ -30,13 +27,11 @@ class Step:
     Attributes:
         purpose: What it does, in a few words.
         arguments: What follows the Python interpreter.
-        log: File for its output; "" to show it.
         scrapes: Whether it needs the simulated Street View.
     """
 
     purpose: str
     arguments: tuple[str, ...]
-    log: str = ""
     scrapes: bool = False
 
     @property
@@ -67,13 +62,10 @@ def run(road: Sequence[Step], again: str) -> None:
     print(f"{sum(times_s):5.0f} s  in all")
 
 
-def dataset(config: str, tree: str, data: str, out: pathlib.Path) -> Step:
-    """Returns the step that builds a dataset of a tree; its log goes to `out`."""
-    # The tfds command itself would have to be on the PATH; this is what it calls.
-    words = ("build", _shown(str(_ROOT / "geods")), f"--config={config}", f"--manual_dir={tree}", f"--data_dir={data}")
-    # It prints the whole description of the dataset.
-    log = str(out / "tfds_build.log")
-    return program("images to a TFDS dataset", "tensorflow_datasets.scripts.cli.main", *words, log=log)
+def dataset(config: str, tree: str, data: str) -> Step:
+    """Returns the step that builds a dataset of a tree."""
+    words = (f"--config={config}", f"--manual_dir={tree}", f"--data_dir={data}")
+    return program("images to a TFDS dataset", "tools.build_dataset", *words)
 
 
 def recipe(name: str) -> str:
@@ -81,9 +73,9 @@ def recipe(name: str) -> str:
     return f"--flagfile={_shown(str(cli_program.recipe_path(name)))}"
 
 
-def program(purpose: str, module: str, *arguments: str, log: str = "", scrapes: bool = False) -> Step:
+def program(purpose: str, module: str, *arguments: str, scrapes: bool = False) -> Step:
     """Returns the step of a program."""
-    return Step(purpose, ("-m", module, *arguments), log, scrapes)
+    return Step(purpose, ("-m", module, *arguments), scrapes)
 
 
 @contextlib.contextmanager
@@ -116,17 +108,9 @@ def _run(step: Step, number: int, again: str) -> None:
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2", cli_program.NO_NEXT: "1"} | os.environ
     environment |= {_KEY_VARIABLE: _KEY} if step.scrapes else {}
     command = [sys.executable, *step.arguments]
-    if step.log:
-        print(f"(its output goes to {step.log})", flush=True)
-        with open(step.log, "w", encoding="utf-8") as log:
-            done = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
-    else:
-        done = subprocess.run(command, env=environment, check=False)
+    done = subprocess.run(command, env=environment, check=False)
     if not done.returncode or (step.scrapes and done.returncode == _UNDER_TARGET):
         return
-    if step.log:
-        lines = pathlib.Path(step.log).read_text(encoding="utf-8").splitlines()
-        print("\n".join(lines[-_LOG_LINES:]), file=sys.stderr)
     message = (
         f"error: step {number}, {step.purpose}, ended with code {done.returncode}; its own message is above.\n"
         f"Next: fix that, then run the step alone: {step.command}\n"

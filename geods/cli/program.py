@@ -167,6 +167,11 @@ def is_verbose() -> bool:
     return flags.FLAGS.is_parsed() and any(flags.FLAGS[name].present for name in ("verbosity", "logtostderr"))
 
 
+def is_quiet() -> bool:
+    """Returns whether a command line was read that asks for no more output."""
+    return flags.FLAGS.is_parsed() and not is_verbose()
+
+
 def hide_traceback_of_user_errors(
     as_user_error: Callable[[BaseException], errors.GeodsError | None] = lambda _: None,
 ) -> None:

@@ -138,7 +138,7 @@ def test_folders_are_rooms_of_14_entries_at_most(folder):
 
 
 def test_tensorflow_is_imported_only_where_it_must_be():
-    allowed = ("trainers", "model.export.", "tools.audit", "tools.benchmarks.", "tools.quickstart", "geods.input.")
+    allowed = ("trainers", "model.export.", "tools.audit", "tools.benchmarks.", "tools.build_dataset", "geods.input.")
     allowed += tuple(GEODS_WITH_TENSORFLOW)
     # Keras has no way to call another library from a graph, so each backend's own is taken.
     allowed += ("model.encoders.onnx_encoder",)

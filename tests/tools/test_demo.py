@@ -22,6 +22,7 @@ PROGRAMS = {
     "tools.render": "tools.render",
     "tools.simulate_tree": "tools.simulate_tree",
     "tools.convert_tree": "tools.convert_tree",
+    "tools.build_dataset": "tools.build_dataset",
     "trainers.extract": "trainers.options.extract_options:ExtractOptions",
     "trainers.train": "trainers.options.train_options:TrainOptions",
     "trainers.evaluate": "trainers.options.evaluate_options:EvaluateOptions",
@@ -54,7 +55,7 @@ def test_the_whole_road_is_run_in_order(road):
     assert [step.arguments[1] for step in road] == [
         "tools.make_partition",
         "tools.scrape",
-        "tensorflow_datasets.scripts.cli.main",
+        "tools.build_dataset",
         "trainers.extract",
         "trainers.train",
         "trainers.evaluate",
@@ -63,11 +64,10 @@ def test_the_whole_road_is_run_in_order(road):
 
 
 def test_every_program_takes_its_arguments_and_reads_what_the_one_before_wrote(road):
-    cells, tree, train, evaluate, render = (parsed(road[number]) for number in (0, 1, 4, 5, 6))
-    extract = parsed(road[3])
+    cells, tree, build, extract, train, evaluate, render = map(parsed, road)
     assert tree.partition == cells.out
-    assert f"--manual_dir={tree.out}" in road[2].arguments
-    assert f"--data_dir={extract.data_dir}" in road[2].arguments
+    assert build.manual_dir == tree.out
+    assert build.data_dir == extract.data_dir
     assert train.cache_dir == (extract.cache_dir,)
     assert train.data_dir == extract.data_dir
     assert train.overwrite
@@ -77,7 +77,7 @@ def test_every_program_takes_its_arguments_and_reads_what_the_one_before_wrote(r
 
 
 def test_the_shown_commands_can_be_typed_in_the_project_root(road):
-    assert " build geods --config=blocked --manual_dir=demo/tree " in road[2].command
+    assert " tools.build_dataset --config=blocked --manual_dir=demo/tree " in road[2].command
     assert "--flagfile=trainers/recipes/demo.cfg" in road[4].command
     assert not any(str(checkout.REPO) in argument for step in road for argument in step.arguments)
 
@@ -88,8 +88,7 @@ def test_the_report_s_programs_take_their_arguments(monkeypatch):
     begin = ["tools.make_partition", "tools.simulate_tree", "tools.convert_tree", "tools.render"]
     assert [step.arguments[1] for step in road[:4]] == begin
     for step in road:
-        if not step.log:
-            assert parsed(step)
+        assert parsed(step)
     trained = [parsed(step) for step in road if step.arguments[1] == "trainers.train"]
     assert [pathlib.Path(one.run_dir).name for one in trained] == list(report.Options().recipes)
     assert {(one.config, one.validation_split, one.epochs) for one in trained} == {("report", "", 5)}
@@ -116,15 +115,6 @@ def test_a_failing_step_ends_the_demo_with_its_code_and_the_command_to_repeat(tm
     assert "step 1, cells over a coarse outline of the US, ended with code 2" in done.stderr
     assert f"-m tools.make_partition --boundary=demo --out={blocked}/partition.geojson" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_failing_step_with_a_log_shows_its_end(tmp_path, capfd):
-    log = tmp_path / "log"
-    step = steps.Step("a thing", ("-c", "import sys; print('the cause'); sys.exit(7)"), str(log))
-    with pytest.raises(SystemExit) as ended:
-        steps._run(step, 3, "tools.demo")
-    assert ended.value.code == 7
-    assert "the cause\nerror: step 3, a thing, ended with code 7" in capfd.readouterr().err
 
 
 def test_a_step_ended_by_a_signal_gives_the_shell_s_code():

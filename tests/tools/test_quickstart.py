@@ -35,7 +35,7 @@ def test_a_stopped_quickstart_resumes_with_photographs_that_came_meanwhile(bound
         drawn_photos.write(photos / f"{number}.jpg", number, lat_deg, lon_deg)
     done = road.program(*words, "--backbone_weights=random")
     assert "2 images imported, 14 were there" in done.stdout
-    assert f"$ tfds build geods --manual_dir={out}/tree --data_dir={out}/data --overwrite" in done.stdout
+    assert f"$ python -m tools.build_dataset --manual_dir={out}/tree --data_dir={out}/data --overwrite" in done.stdout
     assert f"$ python -m trainers.evaluate --run_dir={out}/run" in done.stdout
     assert done.stdout.count("next: ") == 1
     assert json.loads((out / "run" / "metrics.json").read_text())["locations"] > 0
