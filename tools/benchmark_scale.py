@@ -23,8 +23,8 @@ _CELL_DEG = 2.0
 # A file takes at most 65,000 links on ext4.
 _PICTURES = 64
 # As the pictures are: one that must be resized takes 6 ms, far more than all the rest.
-_SIZE = ("--height_px=32", "--width_px=32")
-_ENCODER = ("--backbone=mobilenet_v2", "--backbone_weights=random", "--layer=block_1_expand_relu", "--pooling=avg")
+SIZE = ("--height_px=32", "--width_px=32")
+ENCODER = ("--backbone=mobilenet_v2", "--backbone_weights=random", "--layer=block_1_expand_relu", "--pooling=avg")
 
 # What is measured, by the name that --programs takes.
 PROGRAMS = {
@@ -197,7 +197,7 @@ def _commands(work: pathlib.Path, root: pathlib.Path, count: int) -> dict[str, S
         "build": build,
         # Without --overwrite what is there is compared with its tree.
         "compare": [word for word in build if word != "--overwrite"],
-        "extract": ("-m", "trainers.extract", *of_data, *_ENCODER, *_SIZE, f"--cache_dir={cache}", "--overwrite"),
+        "extract": ("-m", "trainers.extract", *of_data, *ENCODER, *SIZE, f"--cache_dir={cache}", "--overwrite"),
         "epoch": ("-c", _EPOCH, data),
         "train": (*train, "--epochs=1"),
         "evaluate": (*evaluate, "--split=train"),

@@ -7,6 +7,7 @@ It is the far side of `geods.beam.jobs`.
 is started by `geods.beam.jobs` and by nobody else. FOLDER holds job.json, a file a task, and in the end one a result.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -51,6 +52,17 @@ def version() -> str:
             digest.update(f"{path.relative_to(_FOLDER).as_posix()}\n".encode() + path.read_bytes())
     others = (f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras", "tensorflow-datasets"))
     return ", ".join([f"geods {digest.hexdigest()[:12]}", *others])
+
+
+def threads() -> int:
+    """Returns the threads that a Dask worker runs tasks in; 0 on other runners, whose tasks take all cores.
+
+    A worker started with --nthreads=1 is given one core of a machine that others share.
+    """
+    if distributed := sys.modules.get("distributed"):
+        with contextlib.suppress(ValueError):
+            return int(distributed.get_worker().state.nthreads)
+    return 0
 
 
 def work(number: int, folder: str) -> None:

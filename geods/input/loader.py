@@ -76,7 +76,7 @@ class _ThreadBatches:
         records.stream(builder, split)
         self._rows = functools.partial(encoded_batches.in_order, builder, split, options, None)
         self._decoder = threaded_decoder.ThreadedDecoder(
-            options.height_px, options.width_px, options.decode, options.exact_pixels
+            options.height_px, options.width_px, options.decode, options.exact_pixels, threads=options.threads
         )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

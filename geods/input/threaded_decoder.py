@@ -123,6 +123,10 @@ class ThreadedDecoder:
         pixels = self._buffers.take((len(contents), *self._shape))
         # Each thread takes what comes next, so all end together, with one task for each and not one for some images.
         left = collections.deque(zip(contents, pixels, strict=True))
+        if self._threads == 1:
+            # In the caller's, so that a process of one thread keeps to one core.
+            self._decode_next(left)
+            return Waiting(pixels, ())
         tasks = [self._pool.submit(self._decode_next, left) for _ in range(min(self._threads, len(contents)))]
         return Waiting(pixels, tasks)
 

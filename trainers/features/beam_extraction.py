@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from geods import errors
-from geods.beam import jobs
+from geods.beam import jobs, worker
 from geods.cli import flags
 from trainers.features import cache_format
 from trainers.options import extract_options
@@ -66,7 +66,7 @@ def write_block(
     from trainers.features import cache_blocks
 
     block, row, position, skip, count = task
-    # One at a time: an encoder takes all cores, and OpenVINO's has one request.
+    # One at a time: an encoder takes all threads of its worker, and OpenVINO's has one request.
     with _ENCODER:
         features, dtype = _features(settings, weights_sha256)
         _, rows = cache_blocks.regroup(features.of(split, variant, row, position), [skip, count])
@@ -89,11 +89,11 @@ def _features(settings: str, weights_sha256: str) -> tuple["encode_dataset.Image
     own = flags.build(extract_options.ExtractOptions, **values)
     spec = feature_encoder.spec_of(own.encoder, own.cache.seed)
     builder = dataset_reader.open_builder(own.data.data_dir, own.data.config)
-    forward, backbone = feature_encoder.prepare(spec, own.runtime, own.cache, builder, calibrates=False)
+    compiled, backbone = feature_encoder.prepare(spec, own.runtime, own.cache, builder, calibrates=False)
     if backbones.weights_sha256(backbone) != weights_sha256:
         problem = f"a worker's {spec.name} with --backbone_weights={spec.weights} has other weights."
         raise errors.BeamError(problem, "give a file of weights that all workers see under one path")
-    features = encode_dataset.ImageFeatures(
-        builder, forward, own.encoder, own.jitter, own.runtime, own.cache.seed, own.data.exact_pixels
-    )
+    threads = worker.threads()
+    how = (own.encoder, own.jitter, own.runtime, own.cache.seed, own.data.exact_pixels, threads)
+    features = encode_dataset.ImageFeatures(builder, compiled(threads=threads), *how)
     return features, own.cache.cache_dtype

@@ -30,6 +30,7 @@ class ImageFeatures:
         runtime: The batches, with `decode` as chosen.
         seed: Of those changes.
         exact_pixels: Whether large photographs are decoded whole.
+        threads: That decode; 0 for one more than there are cores.
     """
 
     builder: Any
@@ -39,6 +40,7 @@ class ImageFeatures:
     runtime: extract_options.RuntimeOptions
     seed: int
     exact_pixels: bool
+    threads: int = 0
 
     def of(self, split: str, variant: int, row: int, position: tuple[int, int]) -> Iterator[np.ndarray]:
         """Yields the features of a split's views in order, batch by batch.
@@ -59,6 +61,7 @@ class ImageFeatures:
             views="single",
             skip=position[1],
             exact_pixels=self.exact_pixels,
+            threads=self.threads,
         )
         part = dataset_reader.part_from(self.builder, split, position[0])
         for batch in loader.view_batches(self.builder, part, rows, self.runtime.decode):

@@ -46,7 +46,7 @@ def extract(settings: extract_options.ExtractOptions) -> None:
         quantization.first_images, size_px, runtime.decode, builder, cache.splits[0], runtime.batch_size
     )
     runtime = auto_runtime.resolve(runtime, cache, spec, images)
-    forward, backbone = feature_encoder.prepare(spec, runtime, cache, builder, calibrates=True)
+    compiled, backbone = feature_encoder.prepare(spec, runtime, cache, builder, calibrates=True)
     key = _key_of(spec, runtime, cache, builder, backbones.weights_sha256(backbone), settings.data.exact_pixels)
     write_blocks: _WriteBlocks
     if cache.beam_pipeline_options:
@@ -54,7 +54,7 @@ def extract(settings: extract_options.ExtractOptions) -> None:
         write_blocks = functools.partial(beam_extraction.write_blocks, settings=values)
     else:
         features = encode_dataset.ImageFeatures(
-            builder, forward, settings.encoder, settings.jitter, runtime, seed, settings.data.exact_pixels
+            builder, compiled(), settings.encoder, settings.jitter, runtime, seed, settings.data.exact_pixels
         )
         write_blocks = functools.partial(_write_blocks, features, cache.block_rows)
     for split, variant in itertools.product(cache.splits, range(settings.data.variants + 1)):

@@ -1,6 +1,8 @@
 """The frozen encoder of an extraction: its specification, built and compiled."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -16,8 +18,8 @@ def prepare(
     cache: extract_options.CacheOptions,
     builder: Any,  # noqa: ANN401 - TFDS' own
     calibrates: bool,
-) -> tuple[runtimes.Forward, Any]:
-    """Builds and compiles the encoder.
+) -> tuple[Callable[..., runtimes.Forward], Any]:
+    """Builds the encoder.
 
     Args:
         spec: The encoder.
@@ -27,7 +29,7 @@ def prepare(
         calibrates: Whether to calibrate the encoder of --precision=int8 if there is none.
 
     Returns:
-        The compiled encoder, and the Keras model.
+        A function that compiles it, with `threads` if given, and the Keras model.
     """
     # An ONNX file takes its arithmetic from the policy.
     is_onnx = onnx_files.is_onnx(spec.name)
@@ -39,7 +41,8 @@ def prepare(
         quantized_path = quantization.path_of(cache.cache_dir)
         if calibrates:
             quantization.calibrate(runtime, cache, spec, builder, backbone)
-    return runtimes.compiled(backbone, runtime.batch_size, runtime.runtime, runtime.precision, quantized_path), backbone
+    how = (runtime.batch_size, runtime.runtime, runtime.precision, quantized_path)
+    return functools.partial(runtimes.compiled, backbone, *how), backbone
 
 
 def spec_of(encoder: stages.EncoderOptions, seed: int) -> backbones.BackboneSpec:

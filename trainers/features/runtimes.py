@@ -68,6 +68,7 @@ def compiled(
     runtime: Runtime,
     precision: str,
     quantized_path: pathlib.Path | None = None,
+    threads: int = 0,
 ) -> Forward:
     """Compiles an encoder.
 
@@ -77,6 +78,7 @@ def compiled(
         runtime: The library that runs it.
         precision: Keras policy whose arithmetic is wanted, or "int8".
         quantized_path: With "int8", the encoder.xml of what `quantized` returned.
+        threads: Of OpenVINO; 0 for a thread a core. TensorFlow's are those of the process.
 
     Returns:
         A function: uint8 `[batch_size, h, w, 3]`, a tensor or an array -> float32 `[batch_size, *feature_shape]`.
@@ -94,7 +96,7 @@ def compiled(
         return traced(backbone)
     if runtime == "tensorflow":
         return _in_tensorflow(_graph(backbone, batch_size))
-    return _in_openvino(quantized_path or _graph(backbone, batch_size), batch_size, precision)
+    return _in_openvino(quantized_path or _graph(backbone, batch_size), batch_size, precision, threads)
 
 
 def traced(backbone: Any) -> Forward:  # noqa: ANN401 - a Keras model
@@ -170,14 +172,21 @@ def _in_tensorflow(graph: Any) -> Forward:  # noqa: ANN401 - a concrete function
     return forward
 
 
-def _in_openvino(source: Any, batch_size: int, precision: str) -> Forward:  # noqa: ANN401 - a path, a concrete function
+def _in_openvino(
+    source: Any,  # noqa: ANN401 - a path, a concrete function
+    batch_size: int,
+    precision: str,
+    threads: int,
+) -> Forward:
     """Returns a graph, or a file of OpenVINO's, compiled by OpenVINO."""
     import openvino
 
     from model.export import openvino_graph
 
     # LATENCY gives all cores to one batch; THROUGHPUT splits them between requests, and there is one: half as fast.
-    settings = {"INFERENCE_PRECISION_HINT": _ARITHMETIC[precision], "PERFORMANCE_HINT": "LATENCY"}
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _ARITHMETIC[precision], "PERFORMANCE_HINT": "LATENCY"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
     core = openvino.Core()
     if isinstance(source, pathlib.Path):
         model = core.read_model(source)

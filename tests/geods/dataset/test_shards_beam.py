@@ -36,7 +36,9 @@ def test_an_image_that_changes_after_its_check_is_told(tmp_path):
     root = drawn_datasets.make_tree(tmp_path / "tree", 1)
     plan = build_plan.make(companions.TreeFolder(root), splits.Request("random"), bad_images.Policy())
     (place, cell), *_ = plan.by_split["train"]
-    task = {"path": str(tmp_path / "shard"), "locations": [shards._to_row(place, cell, plan.facts)]}
+    hashes = [plan.facts.sha256(view.row) for view in place.views]
+    (tmp_path / "rows").write_text(shards._to_line((place, cell, hashes)))
+    task = {"path": str(tmp_path / "shard"), "rows": str(tmp_path / "rows")}
     others = {"provenance": {}, "file_format": "tfrecord"}
     size_bytes = shards.write_shard(task, **others)
     assert size_bytes == (tmp_path / "shard").stat().st_size - 16
