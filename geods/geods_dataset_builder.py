@@ -374,6 +374,8 @@ def _check_published(builder: Any, publish_dir: Any, download_config: Any) -> No
     if isinstance(builder, Builder):
         published = Builder(data_dir=publish_dir, config=builder.builder_config, file_format=builder._format or None)
         published.check_unchanged(download_config)
+        if published.is_prepared() and tfds_command.is_brief():
+            print(f"{published.info.full_name}: is published already, built of the same, in {published.data_path}")
 
 
 tfds_command.adapt(_check_published)

@@ -38,10 +38,7 @@ PROGRAMS = {
     "render": "its maps",
     "imagery": "evaluate --imagery",
     "report": "build, config report",
-    "beam": "build on Beam, two workers",
 }
-
-_BEAM = "runner=DirectRunner,direct_num_workers=2,direct_running_mode=multi_processing"
 
 _EPOCH = """
 import sys
@@ -81,7 +78,7 @@ class Options:
     sizes: tuple[int, ...] = flags.option((1000, 10_000), "Numbers of locations, each larger than the one before.")
     programs: tuple[str, ...] = flags.option(
         (),
-        "Of build, compare, extract, epoch, train, evaluate, calibrate, render, imagery, report, beam; all if empty.",
+        "Of build, compare, extract, epoch, train, evaluate, calibrate, render, imagery, report; all if empty.",
     )
     points: int = flags.option(10_000_000, "Points to look up the cell of.")
     predictions: int = flags.option(1_000_000, "Predictions to take the figures of.")
@@ -205,7 +202,6 @@ def _commands(work: pathlib.Path, root: pathlib.Path, count: int) -> dict[str, S
         "render": ("-m", "tools.render", *of_run, f"--out={away}"),
         "imagery": (*evaluate, f"--imagery={root}", f"--out={away}"),
         "report": trees.build_words(str(root), data, "report"),
-        "beam": (*build, f"--beam_pipeline_options={_BEAM}"),
     }
 
 

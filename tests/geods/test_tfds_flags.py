@@ -189,6 +189,9 @@ def test_the_command_is_brief_and_checks_what_is_published(root, tmp_path):
     assert "train: 32 locations, 96 views" in "\n".join(lines)
     assert len(lines) < 15
     assert not [line for line in faults if "INFO[" in line or "WARNING[" in line]
+    code, lines, _ = tfds_build(*publish, "--skip_if_published", f"--manual_dir={root}")
+    assert (code, len(lines)) == (0, 1)
+    assert lines[0].startswith("geods/random/1.0.0: is published already, built of the same, in ")
     shutil.copytree(root, tmp_path / "tree")
     next((tmp_path / "tree").rglob("*.jpg")).write_bytes(drawn_trees.jpeg(99))
     code, _, faults = tfds_build(*publish, "--skip_if_published", f"--manual_dir={tmp_path / 'tree'}")

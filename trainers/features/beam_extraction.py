@@ -4,6 +4,7 @@ A task is a block. A worker process builds the encoder once, reads only the shar
 the block whole or not at all; so a block may be computed twice, and a lost worker costs one block.
 """
 
+import contextlib
 import functools
 import json
 import pathlib
@@ -80,10 +81,16 @@ def _features(settings: str, weights_sha256: str) -> tuple["encode_dataset.Image
     Raises:
         BeamError: If its weights are not those of the program that started the job.
     """
+    import tensorflow as tf
+
     from geods.dataset import dataset_reader
     from model.encoders import backbones
     from trainers.features import encode_dataset, feature_encoder
 
+    # TensorFlow takes all cores else; it refuses the number once it has run, which is then that of an earlier job.
+    if threads := worker.threads():
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
     # JSON has no tuples.
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in json.loads(settings).items()}
     own = flags.build(extract_options.ExtractOptions, **values)
@@ -93,7 +100,6 @@ def _features(settings: str, weights_sha256: str) -> tuple["encode_dataset.Image
     if backbones.weights_sha256(backbone) != weights_sha256:
         problem = f"a worker's {spec.name} with --backbone_weights={spec.weights} has other weights."
         raise errors.BeamError(problem, "give a file of weights that all workers see under one path")
-    threads = worker.threads()
     how = (own.encoder, own.jitter, own.runtime, own.cache.seed, own.data.exact_pixels, threads)
     features = encode_dataset.ImageFeatures(builder, compiled(threads=threads), *how)
     return features, own.cache.cache_dtype

@@ -152,6 +152,8 @@ def test_dask_builds_the_same_bytes_and_a_killed_worker_costs_its_task(dask, tmp
     assert {int(task) for task, _ in doers} == set(range(12))
     assert {int(process) for _, process in doers} == {worker.pid for worker in workers}
     assert len(doers) <= 13
+    # One that was killed may not have written it.
+    assert {path.read_text() for path in notes.iterdir()} - {""} == {"1"}
 
 
 @pytest.mark.usefixtures("_warm")

@@ -46,7 +46,9 @@ def on_the_cpu(contents: list[bytes]) -> list[np.ndarray | None]:
     return found
 
 
-@pytest.mark.parametrize("changed", [{}, {"skip": 5}, {"shuffle": True, "seed": 3}, {"drop_remainder": True}])
+@pytest.mark.parametrize(
+    "changed", [{}, {"skip": 5, "threads": 1}, {"shuffle": True, "seed": 3}, {"drop_remainder": True}]
+)
 def test_simplejpeg_gives_the_batches_of_tensorflow(builder, changed):
     options = dataclasses.replace(OPTIONS, **changed)
     theirs = list(loader.view_batches(builder, "train", options, "tensorflow"))

@@ -5,11 +5,12 @@ import pathlib
 import time
 
 from geods import errors
+from geods.beam import worker
 
 
 def slowly(task: int, folder: str) -> int:
-    """Records the process that does the task, and takes a moment over it."""
-    pathlib.Path(folder, f"{task}.{os.getpid()}").touch()
+    """Records the process that does the task and its threads, and takes a moment over it."""
+    pathlib.Path(folder, f"{task}.{os.getpid()}").write_text(str(worker.threads()), encoding="utf-8")
     time.sleep(0.4)
     return 10 * task
 

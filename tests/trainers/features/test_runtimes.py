@@ -29,6 +29,8 @@ def test_float32_features_are_those_of_keras(runtime, pooling):
     kept = found.copy()
     forward(tf.constant(real_encoder.IMAGES[::-1].copy()))
     assert np.array_equal(found, kept), "the next batch was written over this one"
+    by_one_thread = runtimes.compiled(backbone, 4, runtime, "float32", threads=1)
+    assert np.array_equal(by_one_thread(real_encoder.IMAGES), found)
 
 
 @pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
