@@ -22,7 +22,6 @@ from collections.abc import Iterator, Sequence
 
 from geods import errors
 from geods.cli import flags, program
-from tools import benchmark_scale
 from tools.benchmarks import results, stages, trees
 
 _COLUMNS = ("program", "locations", "workers", "s", "times", "driver MB", "worker MB", "driver CPU s", "worker CPU s")
@@ -64,6 +63,7 @@ class Row:
 def main(settings: Options) -> None:
     """Measures and prints."""
     work = pathlib.Path(settings.work_dir)
+    work.mkdir(parents=True, exist_ok=True)
     measured: dict[tuple[str, int, int], list[Row]] = {}
     for _ in range(settings.rounds):
         for count in settings.sizes or (0,):
@@ -78,7 +78,7 @@ def main(settings: Options) -> None:
 
 
 def _cells(measured: dict[tuple[str, int, int], list[Row]], key: tuple[str, int, int], least: int) -> list[str]:
-    """Returns a row of the table: medians, and how many times as fast as with the first number of workers."""
+    """Returns a row of the table: medians, and speed beside the first number."""
     name, count, workers = key
     rows, first = measured[key], measured[name, count, least]
     times = [one.driver.seconds / other.driver.seconds for one, other in zip(first, rows, strict=True)]
@@ -95,9 +95,9 @@ def _programs(settings: Options, work: pathlib.Path, count: int, workers: int) -
     """Builds and extracts one tree on a cluster of its own each."""
     from geods.tree import layouts
 
-    root = benchmark_scale.tiny_tree(work / f"tree{count}", count) if count else settings.tree()
+    root = trees.tiny(work / f"tree{count}", count) if count else settings.tree()
     data, cache = str(work / f"data{count}-{workers}"), str(work / f"cache{count}-{workers}")
-    encoder: tuple[str, ...] = (*benchmark_scale.ENCODER, *benchmark_scale.SIZE)
+    encoder: tuple[str, ...] = trees.TINY_ENCODER
     if not count:
         sizes = (f"--height_px={settings.height_px}", f"--width_px={settings.width_px}")
         encoder = (*sizes, f"--backbone={settings.backbone}", f"--backbone_weights={settings.backbone_weights}")

@@ -10,21 +10,12 @@ cores for the default sizes.
 """
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
 from geods import errors
 from geods.cli import flags, program
 from tools.benchmarks import results, stages, trees
-
-_SOUTH, _NORTH, _WEST, _EAST = 30.0, 48.0, -120.0, -70.0
-_CELL_DEG = 2.0
-# A file takes at most 65,000 links on ext4.
-_PICTURES = 64
-# As the pictures are: one that must be resized takes 6 ms, far more than all the rest.
-SIZE = ("--height_px=32", "--width_px=32")
-ENCODER = ("--backbone=mobilenet_v2", "--backbone_weights=random", "--layer=block_1_expand_relu", "--pooling=avg")
 
 # What is measured, by the name that --programs takes.
 PROGRAMS = {
@@ -132,37 +123,6 @@ def _record(line: dict[str, object], work: pathlib.Path) -> list[str]:
     return row
 
 
-def tiny_tree(folder: pathlib.Path, count: int) -> pathlib.Path:
-    """Writes a tree of `count` locations of one 32 x 32 image each, unless it exists."""
-    import numpy as np
-    import shapely
-    from PIL import Image
-
-    from geods.geo import boundary, fishnet, partition
-    from geods.tree import companions, imagery_tree
-
-    done = folder / companions.PARTITION_NAME
-    if done.is_file():
-        return folder
-    box = shapely.box(_WEST, _SOUTH, _EAST, _NORTH)
-    cells = fishnet.make(boundary.Boundary(box, "", "box"), _CELL_DEG)
-    rng = np.random.default_rng(0)
-    coords = rng.uniform((_SOUTH, _WEST), (_NORTH, _EAST), (count, 2)).round(6)
-    pictures = folder / ".pictures"
-    pictures.mkdir(parents=True, exist_ok=True)
-    for number in range(_PICTURES):
-        noise = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
-        noise.resize((32, 32)).save(pictures / f"{number}.jpg")
-    for number, ((lat_deg, lon_deg), cell) in enumerate(zip(coords, cells.label(*coords.T), strict=True)):
-        place = folder / str(cell) / f"{lat_deg},{lon_deg}"
-        place.mkdir(parents=True, exist_ok=True)
-        view = place / imagery_tree.view_name(0.0, "2012-05")
-        if not view.exists():
-            os.link(pictures / f"{number % _PICTURES}.jpg", view)
-    partition.write(cells, done)
-    return folder
-
-
 def programs(work: pathlib.Path, count: int, wanted: Sequence[str] = ()) -> Iterator[stages.Measured]:
     """Runs all steps on `count` locations; yields the cost of each program.
 
@@ -177,7 +137,7 @@ def programs(work: pathlib.Path, count: int, wanted: Sequence[str] = ()) -> Iter
     """
     if unknown := sorted(set(wanted) - set(PROGRAMS)):
         raise errors.OptionError(f"--programs: {unknown[0]} is none of them.", f"choose from {', '.join(PROGRAMS)}")
-    root = tiny_tree(work / f"tree{count}", count)
+    root = trees.tiny(work / f"tree{count}", count)
     for name, words in _commands(work, root, count).items():
         if name in wanted or not wanted:
             yield stages.run(PROGRAMS[name], words, work / "log.txt")
@@ -194,7 +154,7 @@ def _commands(work: pathlib.Path, root: pathlib.Path, count: int) -> dict[str, S
         "build": build,
         # Without --overwrite what is there is compared with its tree.
         "compare": [word for word in build if word != "--overwrite"],
-        "extract": ("-m", "trainers.extract", *of_data, *ENCODER, *SIZE, f"--cache_dir={cache}", "--overwrite"),
+        "extract": ("-m", "trainers.extract", *of_data, *trees.TINY_ENCODER, f"--cache_dir={cache}", "--overwrite"),
         "epoch": ("-c", _EPOCH, data),
         "train": (*train, "--epochs=1"),
         "evaluate": (*evaluate, "--split=train"),
@@ -209,7 +169,7 @@ def lookups(work: pathlib.Path, points: int, predictions: int) -> Iterator[stage
     """Labels points and scores predictions, each in a process of its own."""
     from geods.tree import companions
 
-    cells, log = str(tiny_tree(work / "tree100", 100) / companions.PARTITION_NAME), work / "log.txt"
+    cells, log = str(trees.tiny(work / "tree100", 100) / companions.PARTITION_NAME), work / "log.txt"
     yield stages.run(f"labels of {points:,} points", ("-c", _LABEL, cells, str(points)), log)
     yield stages.run(f"figures of {predictions:,} predictions", ("-c", _SCORE, cells, str(predictions)), log)
 

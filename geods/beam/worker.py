@@ -55,9 +55,10 @@ def version() -> str:
 
 
 def threads() -> int:
-    """Returns the threads that a Dask worker runs tasks in; 0 on other runners, whose tasks take all cores.
+    """Returns the number of threads of this Dask worker.
 
-    A worker started with --nthreads=1 is given one core of a machine that others share.
+    A worker started with --nthreads=1 has one core of a machine that others share. On other runners it is 0: their
+    tasks take all cores.
     """
     if distributed := sys.modules.get("distributed"):
         with contextlib.suppress(ValueError):

@@ -197,7 +197,7 @@ def _written(
 
 
 def _unchanged(checked: Mapping[pathlib.Path, str], view: imagery_tree.View) -> tuple[bytes, str]:
-    """Returns an image's bytes and their SHA-256, or raises DatasetError if another one was `checked`."""
+    """Returns an image and its SHA-256; raises DatasetError if it has changed."""
     content, sha256 = examples.content_of(view)
     if sha256 != checked[view.path]:
         problem = f"{view.path}: has changed since it was checked, while the dataset was built."

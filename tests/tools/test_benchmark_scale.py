@@ -7,10 +7,11 @@ import pytest
 from geods import errors
 from geods.tree import imagery_tree
 from tools import benchmark_kernel, benchmark_scale
+from tools.benchmarks import trees
 
 
 def test_a_tiny_tree_is_a_tree_of_so_many_locations(tmp_path):
-    places = imagery_tree.read(benchmark_scale.tiny_tree(tmp_path / "tree", 130))
+    places = imagery_tree.read(trees.tiny(tmp_path / "tree", 130))
     assert len(places) == 130
     assert {len(place.views) for place in places} == {1}
 

@@ -27,6 +27,16 @@ _LOCATIONS_PER_CELL = 5  # Of a tree that is drawn.
 # 1e-5 degrees are 1 m; no location is moved out of its cell but at an edge, which changes nothing that is measured.
 _STEP_DEG = 1e-5
 _MADE_OF = "made_of.json"
+# Of tiny trees.
+_SOUTH, _NORTH, _WEST, _EAST = 30.0, 48.0, -120.0, -70.0
+_CELL_DEG = 2.0
+# A file takes at most 65,000 links on ext4.
+_PICTURES = 64
+# Images of the size of the pictures: one that must be resized takes 6 ms, far more than all the rest.
+TINY_ENCODER = (
+    *("--height_px=32", "--width_px=32", "--backbone=mobilenet_v2", "--backbone_weights=random"),
+    *("--layer=block_1_expand_relu", "--pooling=avg"),
+)
 
 
 def build_words(root: str, data_dir: str, config: str) -> tuple[str, ...]:
@@ -214,3 +224,34 @@ def repeated(source: pathlib.Path, target: pathlib.Path, images: int) -> tuple[p
     cells = companions.TreeFolder(source).find_partition().read_text(encoding="utf-8")
     files.write_text(target / companions.PARTITION_NAME, cells)
     return target, made
+
+
+def tiny(folder: pathlib.Path, count: int) -> pathlib.Path:
+    """Writes a tree of `count` locations of one 32 x 32 image each, unless it exists."""
+    import numpy as np
+    import shapely
+    from PIL import Image
+
+    from geods.geo import boundary, fishnet, partition
+    from geods.tree import companions, imagery_tree
+
+    done = folder / companions.PARTITION_NAME
+    if done.is_file():
+        return folder
+    box = shapely.box(_WEST, _SOUTH, _EAST, _NORTH)
+    cells = fishnet.make(boundary.Boundary(box, "", "box"), _CELL_DEG)
+    rng = np.random.default_rng(0)
+    coords = rng.uniform((_SOUTH, _WEST), (_NORTH, _EAST), (count, 2)).round(6)
+    pictures = folder / ".pictures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    for number in range(_PICTURES):
+        noise = Image.fromarray(rng.integers(0, 256, (3, 4, 3), dtype=np.uint8))
+        noise.resize((32, 32)).save(pictures / f"{number}.jpg")
+    for number, ((lat_deg, lon_deg), cell) in enumerate(zip(coords, cells.label(*coords.T), strict=True)):
+        place = folder / str(cell) / f"{lat_deg},{lon_deg}"
+        place.mkdir(parents=True, exist_ok=True)
+        view = place / imagery_tree.view_name(0.0, "2012-05")
+        if not view.exists():
+            os.link(pictures / f"{number % _PICTURES}.jpg", view)
+    partition.write(cells, done)
+    return folder

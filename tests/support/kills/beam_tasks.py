@@ -9,7 +9,7 @@ from geods.beam import worker
 
 
 def slowly(task: int, folder: str) -> int:
-    """Records the process that does the task and its threads, and takes a moment over it."""
+    """Records the process that does the task and its threads; takes a moment."""
     pathlib.Path(folder, f"{task}.{os.getpid()}").write_text(str(worker.threads()), encoding="utf-8")
     time.sleep(0.4)
     return 10 * task
