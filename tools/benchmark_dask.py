@@ -118,7 +118,7 @@ def _programs(settings: Options, work: pathlib.Path, count: int, workers: int) -
 
 @contextlib.contextmanager
 def _cluster(work: pathlib.Path, workers: int) -> Iterator[tuple[Sequence[str], list[resource.struct_rusage]]]:
-    """Gives the flag of a scheduler with so many worker processes, and a list of what these took in the end."""
+    """Gives the flag of a cluster, and a list of what its workers took."""
     ended: list[resource.struct_rusage] = []
     if not workers:
         yield (), ended
@@ -150,7 +150,7 @@ def _cluster(work: pathlib.Path, workers: int) -> Iterator[tuple[Sequence[str], 
 
 
 def _address(file: pathlib.Path, workers: int) -> str:
-    """Returns the address that a scheduler has written, when its workers have joined it.
+    """Returns the address of a scheduler that its workers have joined.
 
     Raises:
         BenchmarkError: If they do not start.
