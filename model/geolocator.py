@@ -11,7 +11,7 @@ import os
 import pathlib
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -165,3 +165,38 @@ def _start_of(path: str | os.PathLike[str]) -> str:
     with open(path, "rb") as source:
         start = source.read(24)
     return f"it starts with {start!r}" if start else "it is empty"
+
+
+def layer_table(model: keras.Model) -> str:
+    """Returns a table of the layers, as in the course report's Figures 5 and 8.
+
+    A row has the output shape and the parameters of a layer; the encoder is one row.
+
+    Args:
+        model: A head, a classifier, or a whole network as `load` returns it.
+    """
+    rows = [("Layer", "Type", "Output shape", "Parameters"), *map(_table_row, _unfolded(model))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join([*map(str.ljust, row[:3], widths), row[3].rjust(widths[3])]) for row in rows]
+    trainable, whole = _parameters(model.trainable_weights), _parameters(model.weights)
+    return "\n".join([*lines, f"trainable {trainable:,}, others {whole - trainable:,}, all {whole:,}"])
+
+
+def _unfolded(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a network, with inner models, but the encoder, unfolded."""
+    for layer in model.layers:
+        inner = getattr(layer, "layer", layer)
+        if isinstance(inner, keras.Model) and not isinstance(inner, backbones.Backbone):
+            yield from _unfolded(inner)
+        elif not isinstance(inner, keras.layers.InputLayer):
+            yield inner
+
+
+def _table_row(layer: keras.layers.Layer) -> tuple[str, str, str, str]:
+    output = layer.output
+    shapes = [tuple(part.shape[1:]) for part in keras.tree.flatten(output)]
+    return layer.name, type(layer).__name__, ", ".join(map(str, shapes)), f"{layer.count_params():,}"
+
+
+def _parameters(weights: list[keras.Variable]) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)

@@ -272,7 +272,7 @@ def _report(
         headings = ", ".join(f"{heading:g}" for heading in options.headings_deg())
         lines.append(f"panoramas, views cut at {headings} degrees: {placed.panoramas:,}")
     there = counts["placed"] - placed.images
-    lines.append(f"tree {options.out}: {placed.images:,} images imported, {there:,} were there")
+    lines.append(f"{options.out}: {placed.images:,} images imported, {there:,} were there")
     lines.append(
         f"  {counts['locations']:,} locations, {counts['placed']:,} views, in {counts['cells']} of {cell_count} cells"
     )

@@ -190,9 +190,8 @@ def write_layers(options: Options) -> None:
     folder = run_folder.check_run(options.run_dir)
     program.import_quietly("tensorflow")
     from model import geolocator
-    from trainers.plots import layer_table
 
-    table = layer_table.layer_table(geolocator.load(folder / run_folder.MODEL))
+    table = geolocator.layer_table(geolocator.load(folder / run_folder.MODEL))
     out = pathlib.Path(options.out or folder) / "layers.txt"
     _write(out, f"{table}\n".encode())
     print(f"{table}\nwritten {out}")

@@ -30,7 +30,7 @@ def test_photographs_become_a_tree_that_all_readers_take(tmp_path, photos, cells
     assert capsys.readouterr().out == (
         "headings from magnetic north, kept as they are: 1\n"
         "stored turned (EXIF Orientation): 1; models see them upright, bytes stay\n"
-        f"tree {out}: 3 images imported, 0 were there\n"
+        f"{out}: 3 images imported, 0 were there\n"
         "  2 locations, 3 views, in 2 of 15 cells\n"
         f"next: python -m tools.check_tree --tree={out}\n"
     )
@@ -79,12 +79,12 @@ def test_second_run_does_nothing_and_adds_what_is_new(tmp_path, photos, cells_pa
     run(photos, out, cells_path)
     assert capsys.readouterr().out == (
         "outside every cell: 1\n  far.jpg: 60.5,-100.25 is outside every cell\n"
-        f"tree {out}: 0 images imported, 3 were there\n  2 locations, 3 views, in 2 of 15 cells\n"
+        f"{out}: 0 images imported, 3 were there\n  2 locations, 3 views, in 2 of 15 cells\n"
         f"next: python -m tools.check_tree --tree={out}\n"
     )
     drawn_photos.write(photos / "new.jpg", 6, *PLACES[2])
     run(photos, out, cells_path, link=True)
-    assert f"tree {out}: 1 images imported, 3 were there" in capsys.readouterr().out
+    assert f"{out}: 1 images imported, 3 were there" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (out / "0" / "31.5,-115.25" / "view0.jpg").samefile(photos / "new.jpg")
 

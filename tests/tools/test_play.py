@@ -153,6 +153,24 @@ def page(tmp_path_factory):
 
 
 @headless_browser.needs_browser
+def test_a_location_of_one_view_shows_no_keys_to_look_round(page, tmp_path):
+    drawn_runs.write_with_tree(tmp_path, 5)
+    for path in (tmp_path / "tree").rglob("*.jpg"):
+        if not path.name.startswith("0_"):
+            path.unlink()
+    with starts.started(
+        starts.LIGHT, ["tools.play", f"--run_dir={tmp_path / 'run'}", "--port=0"], dict(os.environ)
+    ) as one:
+        one.wait_to_say("stop with Ctrl-C")
+        page.open(f"{re.search(r'http://[^ ;]+:[0-9]+', one.stdout)[0]}/")
+        page.press(ENTER)
+        page.until(STATE, "guess")
+        hidden = "return ['turns', 'headings'].map(id => document.getElementById(id).hidden)"
+        assert page.run(hidden) == [True, True]
+        assert page.run("return document.images.length") == 1
+
+
+@headless_browser.needs_browser
 @pytest.mark.parametrize("width", [1200, 390])
 def test_a_browser_plays_from_the_first_click_to_the_summary(page, url, world, width):
     path = world[0] / "run" / "guesses.csv"

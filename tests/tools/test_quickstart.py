@@ -11,6 +11,7 @@ import shapely
 
 from geods import errors
 from tools import quickstart
+from trainers.runs import run_folder
 
 
 @pytest.fixture
@@ -40,6 +41,8 @@ def test_a_stopped_quickstart_resumes_with_photographs_that_came_meanwhile(bound
     assert done.stdout.count("next: ") == 1
     assert json.loads((out / "run" / "metrics.json").read_text())["locations"] > 0
     assert (out / "run" / "map.html").is_file()
+    licence = run_folder.images_licence_of(run_folder.options_of(out / "run").data)
+    assert licence == "see credits.csv in the imagery tree of its dataset"
 
 
 def test_cells_fit_the_boundary_and_the_recipe_is_told(boundary, tmp_path, monkeypatch):

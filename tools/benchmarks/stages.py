@@ -36,7 +36,7 @@ def run(
     name: str,
     words: Sequence[str],
     log: pathlib.Path,
-    python: str = sys.executable,
+    python: str = "",
     folder: pathlib.Path | None = None,
 ) -> Measured:
     """Runs `python` with some words and measures it.
@@ -45,7 +45,7 @@ def run(
         name: For the table.
         words: What follows the Python interpreter.
         log: File for its output.
-        python: The interpreter, of another environment perhaps.
+        python: The interpreter, of another environment perhaps; this one if not given.
         folder: Where it runs, another checkout perhaps; here if not given.
 
     Raises:
@@ -54,7 +54,9 @@ def run(
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "wb") as output:
         started_s = time.perf_counter()
-        process = subprocess.Popen([python, *words], stdout=output, stderr=subprocess.STDOUT, cwd=folder)
+        process = subprocess.Popen(
+            [python or sys.executable, *words], stdout=output, stderr=subprocess.STDOUT, cwd=folder
+        )
         # Not process.wait(), which forgets the memory.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started_s

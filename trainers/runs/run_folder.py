@@ -29,6 +29,7 @@ from geods.dataset import record_files
 from geods.geo import partition
 from geods.remote import session, urls
 from geods.storage import files, locks, seals
+from geods.tree import companions
 from trainers.features import cache_format
 from trainers.options import evaluate_options, train_options
 from trainers.runs import learned_locations
@@ -248,7 +249,10 @@ def images_licence_of(data: train_options.DataOptions) -> str:
         record = record_files.LocationRecords(dataset_of(data), data.config).first()
     except errors.GeodsError:
         return ""
-    return str(record.get("licence", [b""])[0].decode())
+    # An import's record names its table of licences; who reads this has no tree.
+    return str(record.get("licence", [b""])[0].decode()).replace(
+        f"see {companions.CREDITS_NAME}", f"see {companions.CREDITS_NAME} in the imagery tree of its dataset"
+    )
 
 
 def caches_of(data: train_options.DataOptions, split: str = "") -> list[pathlib.Path]:

@@ -1,6 +1,6 @@
 """API keys that do not show: in no repr, message, log line or pickle.
 
-    key = secret.read_secret("GOOGLE_MAPS_API_KEY", path="", flag="--api_key_file")
+    key = api_key.read_secret("GOOGLE_MAPS_API_KEY", path="", flag="--api_key_file")
     key.reveal()    the only way to the text
 
 `redact` takes every key this process has read out of a text, however it was written there.

@@ -2,8 +2,8 @@
 
 Pictures that people share, free, under CC BY-SA 4.0.
 
-    token = secret.read_secret(mapillary_options.TOKEN_ENV)
-    client = mapillary.Mapillary(mapillary_options.MapillaryOptions(), token)
+    token = api_key.read_secret(mapillary_options.TOKEN_ENV)
+    client = mapillary_api.Mapillary(mapillary_options.MapillaryOptions(), token)
     panorama = client.look_up(48.8584, 2.2945)
     content = client.fetch(panorama, heading_deg=90)
 

@@ -8,12 +8,14 @@ The journal beside the images is the truth: whatever ends the scrape, the same c
 twice that is on disk, and ends with the same tree as if nothing had happened.
 """
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 from geods.geo import partition
@@ -25,7 +27,6 @@ from geods.imagery.scraping import (
     options,
     outcome,
     points,
-    pool,
     retry,
     sampling,
     scrape_journal,
@@ -33,6 +34,8 @@ from geods.imagery.scraping import (
     tables,
     workspace,
 )
+
+_LOOK_S = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +129,7 @@ def scrape(
         )
         works = _works(tools)
         tools.locations.add("found", sum(work.accepted for work in works))
-        found = pool.work_all(works, settings.workers, stop, lambda: watch(_progress(works, tools)))
+        found = _work_all(works, settings.workers, stop, lambda: watch(_progress(works, tools)))
         got = scrape_journal.OPEN if settings.dry_run else scrape_journal.ACCEPTED
         rows = tables.rows(journal.outcomes(), {work.cell: work.target for work in works}, got)
         found = _budget_reached(money) if found and found.reason == "budget" else found
@@ -169,6 +172,67 @@ def _works(tools: cell_scraper.ScrapeContext) -> list[cell_scraper.CellWork]:
     if not tools.settings.dry_run:
         staging.sweep(tools.settings.out, {work.cell: work.claim for work in works if work.claim})
     return works
+
+
+def _work_all(
+    works: Sequence[cell_scraper.CellWork],
+    workers: int,
+    stop: threading.Event,
+    look: Callable[[], None],
+) -> outcome.Outcome | None:
+    """Advances all cells by one location, again and again.
+
+    So a scrape that ends early is even over the map. Returns the reason for an early end, if there is one.
+
+    When the money is used up, locations that are under way have theirs set aside, so they are finished.
+    """
+    waiting = collections.deque(work for work in works if not work.is_over)
+    running: dict[futures.Future[None], cell_scraper.CellWork] = {}
+    found: outcome.Outcome | None = None
+    with futures.ThreadPoolExecutor(workers, "scrape") as pool:
+        while running or (waiting and not found and not stop.is_set()):
+            # No more than there are threads, so that a stop waits for nothing that has not begun.
+            while waiting and len(running) < workers and not found and not stop.is_set():
+                work = waiting.popleft()
+                running[pool.submit(work.advance)] = work
+            done, _ = futures.wait(running, _LOOK_S, futures.FIRST_COMPLETED)
+            for future in done:
+                work = running.pop(future)
+                ended = _end_of(future, stop)
+                # What else goes wrong meanwhile matters more than that the money is used up.
+                found = ended if found is None or (ended and found.reason == "budget") else found
+                if not work.is_over and not stop.is_set():
+                    waiting.append(work)
+            look()
+    return found
+
+
+def _end_of(future: futures.Future[None], stop: threading.Event) -> outcome.Outcome | None:
+    """Returns the reason why a thread ended the scrape, or None.
+
+    It stops the other threads if they must stop too.
+
+    Raises:
+        Exception: What it did not expect.
+    """
+    try:
+        future.result()
+    except retry.StoppedError:
+        return None
+    except outcome.StopScrapeError as error:
+        if error.halt.reason != "budget":
+            stop.set()
+        return error.halt
+    except (OSError, sqlite3.OperationalError) as error:
+        stop.set()
+        # A write that fails for want of room does not name its file.
+        name = getattr(error, "filename", None) or "disk"
+        said = f"{name}: {error.strerror}" if isinstance(error, OSError) else f"{scrape_journal.NAME}: {error}"
+        return outcome.Outcome("disk", f"{said}.\nNext: make room or repair the disk, then run the same command again")
+    except BaseException:
+        stop.set()
+        raise
+    return None
 
 
 def _ended(works: list[cell_scraper.CellWork], stop: threading.Event, listed: int) -> outcome.Outcome:

@@ -1,7 +1,7 @@
 """The Google Street View Static API, or a server that speaks it.
 
-    key = secret.read_secret(street_view_options.KEY_ENV)
-    client = street_view.StreetView(street_view_options.StreetViewOptions(), key)
+    key = api_key.read_secret(street_view_options.KEY_ENV)
+    client = street_view_api.StreetView(street_view_options.StreetViewOptions(), key)
     panorama = client.look_up(40.7484, -73.9857)        free
     content = client.fetch(panorama, heading_deg=90)    billed
 

@@ -14,7 +14,7 @@ from trainers import extract
 from trainers.options import extract_options
 
 # Maps of 4x4 as the whole encoder has of 128x128, with a third of its layers.
-ENCODER = {"backbone": "mobilenet_v2", "backbone_weights": "random", "layer": "block_6_expand_relu"}
+ENCODER = {"backbone": "mobilenet", "backbone_weights": "random", "layer": "conv_pw_4_relu"}
 ENCODER |= {"height_px": 32, "width_px": 32}
 TRAIN = {"head": "report_75k", "train_views": "single", "loss": "one_hot", "batch_size": 4, "weight_decay": 0.0}
 

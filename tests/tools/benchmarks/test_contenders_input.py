@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import road
+import starts
 from PIL import Image
 
 from geods import errors
@@ -22,7 +23,8 @@ def work(tree_dir, tmp_path_factory):
     source = trees.resized(tree_dir, folder / "source", *SIZE, most=30)
     odd = min(source.glob("*/*/*.jpg"))
     Image.open(odd).resize((30, 20)).save(odd)
-    image_sets.prepare(source, folder / "input", *SIZE)
+    with starts.warm_children(starts.HEAVY):
+        image_sets.prepare(source, folder / "input", *SIZE)
     return folder
 
 

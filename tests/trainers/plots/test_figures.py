@@ -157,9 +157,9 @@ def test_the_steps_of_a_partition_stand_side_by_side(island, cell_deg, panels):
 
 
 def test_layer_table_has_the_parameters_of_the_report():
+    from model import geolocator
     from model.heads import classifiers
-    from trainers.plots import layer_table
 
-    table = layer_table.layer_table(classifiers.build("report_75k", (10, 19, 2048), 243))
+    table = geolocator.layer_table(classifiers.build("report_75k", (10, 19, 2048), 243))
     assert "(8, 17, 4)" in table
     assert table.endswith("trainable 75,463, others 0, all 75,463")

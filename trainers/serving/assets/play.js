@@ -129,7 +129,7 @@
       return button;
     }));
     $("scene").hidden = false;
-    $("headings").hidden = views.length < 2;
+    $("headings").hidden = $("turns").hidden = views.length < 2;
     $("strip").scrollTo({ left: 0, behavior: "instant" });
     look(0);
   }
