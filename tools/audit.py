@@ -1,15 +1,17 @@
 """Looks for leaks: near neighbours, shared images and dates across splits.
 
     python -m tools.audit --data_dir=data
-    python -m tools.audit --data_dir=data --tree=tree --out=audit.json
+    python -m tools.audit --data_dir=data --tree=tree --cache_dir=cache/pooled --out=audit.json
 
 Prints, for validation and test: how far each place is from the nearest training place, the share with an image or a
-panorama (from the tree's views.csv) that is in training too, and how well places are guessed from the capture date
-alone. Reads the dataset once without decoding; 1,000 places take 5 s. --out writes the same as JSON.
+panorama (from the tree's views.csv) that is in training too, how well places are guessed from the capture date or the
+image size alone, and with --cache_dir the share of the nearest places in features whose images have the same size.
+Reads the dataset twice without decoding; 1,000 places take 5 s. --out writes the same as JSON.
 """
 
 import csv
 import dataclasses
+import itertools
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from geods.cli import flags, program
 from geods.storage import files
 
 if TYPE_CHECKING:
-    pass
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +30,13 @@ class Options:
     data_dir: str = flags.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = flags.option("blocked", "Config of the dataset.")
     tree: str = flags.option("", "Imagery tree it was built of, whose views.csv names panoramas.", path="in")
+    cache_dir: str = flags.option("", "Feature cache in which nearest places are sought.", path="in")
+    variant: int = flags.option(0, "Changed copy of the training images in --cache_dir; 0 for the images as they are.")
     out: str = flags.option("", "JSON file to write.", path="out")
+
+    def __post_init__(self) -> None:
+        """Checks the number of the copy."""
+        flags.check_at_least(self, 0, ("variant",))
 
 
 def main(settings: Options) -> None:
@@ -39,23 +47,46 @@ def main(settings: Options) -> None:
     from geods.dataset import dataset_reader, splits
 
     builder = dataset_reader.open_builder(settings.data_dir, settings.config)
-    panoramas = _panoramas(settings.tree)
+    panoramas, dataset = _panoramas(settings.tree), dataset_reader.fingerprint_of(builder)
     train = leakage.read(builder, splits.TRAIN, panoramas)
     cells = dataset_reader.partition_of(builder)
+    known = _features(settings.cache_dir, splits.TRAIN, settings.variant, dataset) if settings.cache_dir else None
     found = {}
     for split in (splits.VALIDATION, splits.TEST):
         if split in builder.info.splits and len(held := leakage.read(builder, split, panoramas)):
-            dates = leakage.by_date(held, train, cells)
             found[split] = {
                 "locations": len(held),
                 **leakage.neighbours(held, train),
                 **leakage.shared(held, train),
-                "by_date": dates,
+                "by_date": leakage.by_clue(held, train, "months", cells),
+                "by_size": leakage.by_clue(held, train, "pixels", cells),
             }
+            if known is not None:
+                asked = _features(settings.cache_dir, split, 0, dataset)
+                found[split]["same_size"] = leakage.same_size(held, train, asked, known)
             _tell(split, found[split])
     if settings.out:
-        files.write_json(settings.out, {"dataset": dataset_reader.fingerprint_of(builder), **found})
+        files.write_json(settings.out, {"dataset": dataset, **found})
         print(f"wrote {settings.out}")
+
+
+def _features(cache_dir: str, split: str, variant: int, dataset: str) -> "np.ndarray":
+    """Returns the mean features of each location of a split, `[n, d]`.
+
+    Raises:
+        CacheError: If there is no cache, or it is of another dataset.
+    """
+    import numpy as np
+
+    from trainers.features import cache_format, feature_cache
+
+    cache = feature_cache.FeatureCache(cache_format.folder_of(cache_dir, split, variant))
+    if cache.key.dataset != dataset:
+        problem = f"--cache_dir={cache_dir}: holds features of {cache.key.dataset}, not of {dataset}."
+        raise errors.CacheError(problem, "name the cache of this dataset, or leave --cache_dir out")
+    starts = cache.rows.starts
+    rows = [cache.take(np.arange(*ends)) for ends in itertools.pairwise(starts)]
+    return np.array([views.reshape(len(views), -1).mean(axis=0, dtype=np.float64) for views in rows])
 
 
 def _panoramas(tree_dir: str) -> dict[str, frozenset[str]]:
@@ -86,12 +117,15 @@ def _tell(split: str, found: dict[str, Any]) -> None:
     same = found["same_panorama"]
     print(f"  an image of the same bytes in training: {found['same_bytes']:.1%}")
     print(f"  a panorama that is in training: {'not known; give --tree' if same is None else f'{same:.1%}'}")
-    if dates := found["by_date"]:
-        low, high = dates["difference_interval"]
-        miles = f"{dates['mean_miles']:,.1f} mean miles, a constant {dates['constant_mean_miles']:,.1f}"
-        print(f"  by capture date alone: {miles} (difference {low:+,.1f} to {high:+,.1f})")
-    else:
-        print("  by capture date alone: no dates")
+    for clue, name in (("by_date", "capture date"), ("by_size", "image size")):
+        if guess := found[clue]:
+            low, high = guess["difference_interval"]
+            miles = f"{guess['mean_miles']:,.1f} mean miles, a constant {guess['constant_mean_miles']:,.1f}"
+            print(f"  by {name} alone: {miles} (difference {low:+,.1f} to {high:+,.1f})")
+        else:
+            print(f"  by {name} alone: none is known")
+    if same := found.get("same_size"):
+        print(f"  nearest in features of the same image size: {same['share']:.1%}, by chance {same['by_chance']:.1%}")
 
 
 if __name__ == "__main__":

@@ -139,6 +139,17 @@ def hashes(builder: tfds.core.DatasetBuilder, split: str) -> list[list[str]]:
     return [[text.decode() for text in row] for batch in rows for row in batch]
 
 
+def image_pixels(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
+    """Reads the pixels of the first image of each location of a split, int64 `[n]`.
+
+    Raises:
+        DatasetError: If there is no such split, or a shard is damaged.
+    """
+    batches = (batch["views"]["image"].to_list() for batch in _parsed(builder, split, ("image",)))
+    shapes = [tf.image.extract_jpeg_shape(images[0]).numpy()[:2] for batch in batches for images in batch]
+    return np.array(shapes, np.int64).reshape(-1, 2).prod(axis=1)
+
+
 def most_views(builder: tfds.core.DatasetBuilder, split: str) -> int:
     """Returns the most views a location of a split has, 0 if there is none.
 

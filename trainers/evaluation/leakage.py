@@ -1,9 +1,9 @@
-"""Leakage between splits: shared dates, panoramas and near neighbours."""
+"""Leakage between splits: shared dates, image sizes, panoramas and near neighbours."""
 
 import collections
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NEAR_KM = (0.1, 1, 10, 50)
 _QUANTILES = (0.0, 0.05, 0.5, 0.95)
-_DATES_NEAREST = 30
+_CLUES_NEAREST = 30
 _SAMPLES = 1000
 _ROWS_AT_ONCE = 1024
 
@@ -31,12 +31,14 @@ class Side:
         hashes: `[n]` sets of the SHA-256 of their images.
         panoramas: `[n]` sets of their panorama ids; empty where not known.
         months: `[n]` months since year 0 of their first date, NaN where not known.
+        pixels: `[n]` pixels of their first image.
     """
 
     coords: np.ndarray
     hashes: Sequence[frozenset[str]]
     panoramas: Sequence[frozenset[str]]
     months: np.ndarray
+    pixels: np.ndarray
 
     def __len__(self) -> int:
         """Returns the number of locations."""
@@ -44,7 +46,7 @@ class Side:
 
 
 def read(builder: "DatasetBuilder", split: str, panoramas: Mapping[str, frozenset[str]]) -> Side:
-    """Reads the facts of a split besides its pixels.
+    """Reads the facts of a split besides its scenes.
 
     Args:
         builder: A dataset that is there.
@@ -59,6 +61,7 @@ def read(builder: "DatasetBuilder", split: str, panoramas: Mapping[str, frozense
         [frozenset(hashes) for hashes in dataset_reader.hashes(builder, split)],
         [panoramas.get(name, frozenset()) for name in found.location_ids],
         np.array([months_of(date) for date in _first_dates(found)]),
+        dataset_reader.image_pixels(builder, split),
     )
 
 
@@ -110,38 +113,54 @@ def months_of(date: str) -> float:
     return 12.0 * int(year) + int(month) - 1 if year.isdigit() and month[:2].isdigit() else float("nan")
 
 
-def by_date(held: Side, train: Side, cells: partition.Partition, seed: int = 0) -> dict[str, object] | None:
-    """Returns the mean miles of guessing by capture date, and the gain on a constant.
+def by_clue(
+    held: Side, train: Side, clue: Literal["months", "pixels"], cells: partition.Partition, seed: int = 0
+) -> dict[str, object] | None:
+    """Returns the mean miles of guessing by date or image size alone, and the gain on a constant.
 
-    The guess for a date is the centroid with the least mean distance to the 30 training places nearest in time, or all
-    of the same month if they are more; the constant is the one for all training places. The interval of the paired
-    difference is a percentile bootstrap over locations. None if no date is known.
+    The guess is the centroid with the least mean distance to the 30 training places nearest in the clue, or all that
+    share it if they are more; the constant is the one for all training places. The interval of the paired difference is
+    a percentile bootstrap over locations. None if no clue is known.
     """
-    usable, dated = np.flatnonzero(~np.isnan(train.months)), np.flatnonzero(~np.isnan(held.months))
-    if not len(usable) or not len(dated):
+    known, asked = getattr(train, clue), getattr(held, clue)
+    usable, clued = np.flatnonzero(~np.isnan(known)), np.flatnonzero(~np.isnan(asked))
+    if not len(usable) or not len(clued):
         return None
     cost_km = geometry.pairwise_km(train.coords[usable], cells.centroids)
     constant = cells.centroids[cost_km.mean(axis=0).argmin()]
-    guesses = {month: _guess(month, train.months[usable], cost_km) for month in np.unique(held.months[dated])}
-    points = cells.centroids[[guesses[month] for month in held.months[dated]]]
-    truth = held.coords[dated]
-    by_month = geometry.haversine_km(truth, points) / geometry.KM_PER_MILE
+    guesses = {value: _guess(value, known[usable], cost_km) for value in np.unique(asked[clued])}
+    points = cells.centroids[[guesses[value] for value in asked[clued]]]
+    truth = held.coords[clued]
+    by_guess = geometry.haversine_km(truth, points) / geometry.KM_PER_MILE
     by_constant = geometry.haversine_km(truth, constant) / geometry.KM_PER_MILE
     rng = np.random.default_rng(seed)
-    paired = by_month - by_constant
+    paired = by_guess - by_constant
     means = [paired[rng.integers(len(paired), size=len(paired))].mean() for _ in range(_SAMPLES)]
     return {
-        "locations": len(dated),
-        "mean_miles": float(by_month.mean()),
+        "locations": len(clued),
+        "mean_miles": float(by_guess.mean()),
         "constant_mean_miles": float(by_constant.mean()),
         "difference_interval": np.percentile(means, [2.5, 97.5]).tolist(),
     }
 
 
-def _guess(month: float, months: np.ndarray, cost_km: np.ndarray) -> int:
-    """Returns the centroid nearest on average to the training places nearest in time."""
-    apart = np.abs(months - month)
-    limit = np.sort(apart)[min(_DATES_NEAREST, len(apart)) - 1]
+def same_size(held: Side, train: Side, held_features: np.ndarray, train_features: np.ndarray) -> dict[str, float]:
+    """Returns the share of nearest neighbours in features that share the image size, and that by chance.
+
+    Features `[n, d]`, one row a location; the nearest has the greatest cosine.
+    """
+    unit = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in (held_features, train_features)]
+    nearest = (unit[0] @ unit[1].T).argmax(axis=1)
+    return {
+        "share": float((train.pixels[nearest] == held.pixels).mean()),
+        "by_chance": float((train.pixels[None] == held.pixels[:, None]).mean()),
+    }
+
+
+def _guess(value: float, known: np.ndarray, cost_km: np.ndarray) -> int:
+    """Returns the centroid nearest on average to the training places nearest in a clue."""
+    apart = np.abs(known - value)
+    limit = np.sort(apart)[min(_CLUES_NEAREST, len(apart)) - 1]
     return int(cost_km[apart <= limit].mean(axis=0).argmin())
 
 

@@ -18,10 +18,12 @@ CELLS = partition.Partition(
 RNG = np.random.default_rng(0)
 
 
-def side(coords, months=None, name="a", panoramas=None):
+def side(coords, months=None, name="a", panoramas=None, pixels=None):
     hashes = [frozenset({f"{name}{n}"}) for n in range(len(coords))]
     panoramas = panoramas or [frozenset()] * len(coords)
-    return leakage.Side(coords, hashes, panoramas, np.full(len(coords), np.nan) if months is None else months)
+    unknown = np.full(len(coords), np.nan)
+    known = (unknown if each is None else each for each in (months, pixels))
+    return leakage.Side(coords, hashes, panoramas, *known)
 
 
 def places(count):
@@ -50,15 +52,24 @@ def test_shared_images_and_panoramas_are_counted():
     assert leakage.shared(side(places(3), name="c"), train) == {"same_bytes": 0.0, "same_panorama": None}
 
 
-def test_dates_that_tell_the_place_are_found_and_others_not():
+@pytest.mark.parametrize("clue", ["months", "pixels"])
+def test_dates_and_sizes_that_tell_the_place_are_found_and_others_not(clue):
     coords, held = places(400), places(300)
-    telling = [side(one, np.floor((one[:, 1] + 110) * 3)) for one in (coords, held)]
-    found = leakage.by_date(telling[1], telling[0], CELLS)
+    telling = [side(one, **{clue: np.floor((one[:, 1] + 110) * 3)}) for one in (coords, held)]
+    found = leakage.by_clue(telling[1], telling[0], clue, CELLS)
     assert found["difference_interval"][1] < -50
-    nothing = [side(one, RNG.integers(0, 48, len(one)).astype(float)) for one in (coords, held)]
-    found = leakage.by_date(nothing[1], nothing[0], CELLS)
+    nothing = [side(one, **{clue: RNG.integers(0, 48, len(one)).astype(float)}) for one in (coords, held)]
+    found = leakage.by_clue(nothing[1], nothing[0], clue, CELLS)
     assert found["difference_interval"][1] > -30
-    assert leakage.by_date(side(held), telling[0], CELLS) is None
+    assert leakage.by_clue(side(held), telling[0], clue, CELLS) is None
+
+
+def test_neighbours_of_the_same_image_size_are_counted():
+    pixels = np.array([80_000, 180_000, 180_000])
+    train, held = side(places(3), pixels=pixels), side(places(2), pixels=pixels[:2])
+    features = np.eye(3)
+    assert leakage.same_size(held, train, features[[0, 2]], features) == {"share": 1.0, "by_chance": 0.5}
+    assert leakage.same_size(held, train, features[[0, 0]], features) == {"share": 0.5, "by_chance": 0.5}
 
 
 @pytest.mark.parametrize(("date", "months"), [("2012-05", 24148.0), ("", np.nan), ("May", np.nan), ("2012", np.nan)])
@@ -66,13 +77,17 @@ def test_dates_are_months(date, months):
     np.testing.assert_equal(leakage.months_of(date), months)
 
 
-def test_the_program_on_a_dataset(data_dir, tree_dir, tmp_path):
-    done = road.program("tools.audit", f"--data_dir={data_dir}", "--config=random", f"--out={tmp_path / 'a.json'}")
+def test_the_program_on_a_dataset(data_dir, cache_dir, tree_dir, tmp_path):
+    words = (f"--data_dir={data_dir}", "--config=random", f"--cache_dir={cache_dir}", f"--out={tmp_path / 'a.json'}")
+    done = road.program("tools.audit", *words)
     found = json.loads((tmp_path / "a.json").read_text())
     assert found["test"]["locations"] == 19
     assert found["test"]["same_bytes"] == 0
     assert "not known; give --tree" in done.stdout
     assert "by capture date alone" in done.stdout
+    # All drawn images have one size, which says nothing.
+    assert found["test"]["by_size"]["difference_interval"] == [0, 0]
+    assert found["test"]["same_size"] == {"share": 1, "by_chance": 1}
     failed = road.program("tools.audit", f"--data_dir={data_dir}", "--config=random", f"--tree={tree_dir}", expect=2)
     assert "only trees that tools.scrape made" in failed.stderr
 
