@@ -1,4 +1,4 @@
-"""Leakage between splits: shared dates, image sizes, panoramas and near neighbours."""
+"""Leakage between splits: dates, image sizes, panoramas, near neighbours."""
 
 import collections
 import dataclasses
@@ -158,7 +158,7 @@ def same_size(held: Side, train: Side, held_features: np.ndarray, train_features
 
 
 def _guess(value: float, known: np.ndarray, cost_km: np.ndarray) -> int:
-    """Returns the centroid nearest on average to the training places nearest in a clue."""
+    """Returns the centroid nearest to the training places that are near in a clue."""
     apart = np.abs(known - value)
     limit = np.sort(apart)[min(_CLUES_NEAREST, len(apart)) - 1]
     return int(cost_km[apart <= limit].mean(axis=0).argmin())
