@@ -116,7 +116,7 @@ def months_of(date: str) -> float:
 def by_clue(
     held: Side, train: Side, clue: Literal["months", "pixels"], cells: partition.Partition, seed: int = 0
 ) -> dict[str, object] | None:
-    """Returns the mean miles of guessing by date or image size alone, and the gain on a constant.
+    """Returns the mean miles of guesses by date or image size, and their gain.
 
     The guess is the centroid with the least mean distance to the 30 training places nearest in the clue, or all that
     share it if they are more; the constant is the one for all training places. The interval of the paired difference is
@@ -145,9 +145,9 @@ def by_clue(
 
 
 def same_size(held: Side, train: Side, held_features: np.ndarray, train_features: np.ndarray) -> dict[str, float]:
-    """Returns the share of nearest neighbours in features that share the image size, and that by chance.
+    """Returns the share of nearest neighbours in features of the same image size.
 
-    Features `[n, d]`, one row a location; the nearest has the greatest cosine.
+    Also the share by chance. Features `[n, d]`, one row a location; the nearest has the greatest cosine.
     """
     unit = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in (held_features, train_features)]
     nearest = (unit[0] @ unit[1].T).argmax(axis=1)
