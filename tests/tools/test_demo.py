@@ -126,7 +126,7 @@ def test_a_step_ended_by_a_signal_gives_the_shell_s_code():
 
 def test_a_miniature_demo_ends_with_the_table_and_the_map(tmp_path):
     out = tmp_path / "demo"
-    done = run(f"--out={out}", "--cell_deg=10", "--locations_per_cell=8", "--epochs=3")
+    done = run(f"--out={out}", "--cell_deg=10", "--locations_per_cell=5", "--epochs=2")
     assert done.returncode == 0, done.stdout + done.stderr
     metrics = json.loads((out / "run" / "metrics.json").read_text())
     assert metrics["locations"] > 0

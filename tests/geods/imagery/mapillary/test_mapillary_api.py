@@ -73,7 +73,7 @@ def test_in_a_town_a_look_up_takes_one_and_a_half_requests(kind):
     middle, half_deg = (48.2, 16.37), 0.02
     with mapillary_server.serving(town=(middle, half_deg, 3000)) as town:
         client = mapillary_server.client_of(town, mapillary_kind=kind)
-        points = np.array(middle) + np.random.default_rng(0).uniform(-half_deg, half_deg, (60, 2))
+        points = np.array(middle) + np.random.default_rng(0).uniform(-half_deg, half_deg, (30, 2))
         for place in points.tolist():
             found, wanted = client.look_up(*place), truth(town, kind, *place, 1.5)
             assert found.pano_id == wanted[1]
