@@ -151,6 +151,7 @@ def _report(measured: list[harness.Result], expected: dict[str, Any], work: path
         identical = checks.identical(result.facts, expected)
         cells = [
             results.shares(result),
+            results.spread(result.cpu_ratios),
             results.against(measured[0], result),
             results.rate(result),
             f"{result.first:,.0f}",
@@ -159,7 +160,7 @@ def _report(measured: list[harness.Result], expected: dict[str, Any], work: path
         ]
         return cells, {"identical": identical, "dtype": result.facts["dtype"]}
 
-    columns = ["loader", "share of the limit", "times ours", "images/s", "first pass", "images/CPU s", "as Pillow"]
+    columns = ["loader", "share of the limit", "by processor time", "times ours", "images/s", "first pass", "images/CPU s", "as Pillow"]
     results.report("input", work, measured, columns, describe)
 
 

@@ -56,11 +56,18 @@ class Reading:
         rate: Items a second.
         bursts: Items a second of the reference, before and after.
         per_cpu_s: Items a second of processor time.
+        bursts_per_cpu_s: The same of the reference, before and after.
     """
 
     rate: float
     bursts: tuple[float, float]
     per_cpu_s: float
+    bursts_per_cpu_s: tuple[float, float]
+
+    @property
+    def cpu_ratio(self) -> float:
+        """Items a processor second as a share of the reference's; other work on the machine moves it little."""
+        return self.per_cpu_s / statistics.fmean(self.bursts_per_cpu_s)
 
     @property
     def ratio(self) -> float:
@@ -84,6 +91,7 @@ class Result:
         dropped: Number of readings beside a slow burst.
         steady: All readings, clean or not, between bursts that agree.
         items_per_cpu_s: Items a second of processor time, median.
+        cpu_ratios: Shares by processor time of all readings, clean or not.
         peak_rss_mb: Most memory the process and those it started had held after the first run.
         facts: What the contender says of itself, if it was asked.
     """
@@ -94,6 +102,7 @@ class Result:
     dropped: int
     steady: Sequence[Reading]
     items_per_cpu_s: float
+    cpu_ratios: Sequence[float]
     peak_rss_mb: float
     facts: dict[str, Any]
 
@@ -227,9 +236,8 @@ def _checked(worker: Worker, check: Callable[[Contender, dict[str, Any]], None])
 def _reading(burst: Worker, worker: Worker, rest_s: float) -> Reading:
     """Takes one reading."""
     time.sleep(rest_s)
-    before = burst.run()[0]
-    rate, per_cpu_s = worker.run()
-    return Reading(rate, (before, burst.run()[0]), per_cpu_s)
+    (before, cpu_before), (rate, per_cpu_s), (after, cpu_after) = burst.run(), worker.run(), burst.run()
+    return Reading(rate, (before, after), per_cpu_s, (cpu_before, cpu_after))
 
 
 def _best(readings: Sequence[Sequence[Reading]]) -> float:
@@ -249,4 +257,6 @@ def _result(
     clean = _clean(readings, best)
     per_cpu_s = statistics.median(reading.per_cpu_s for reading in readings)
     steady = [reading for reading in readings if reading.is_steady]
-    return Result(worker.contender, first, clean, len(readings) - len(clean), steady, per_cpu_s, peak_mb, facts)
+    cpu_ratios = [reading.cpu_ratio for reading in readings]
+    dropped = len(readings) - len(clean)
+    return Result(worker.contender, first, clean, dropped, steady, per_cpu_s, cpu_ratios, peak_mb, facts)

@@ -50,6 +50,7 @@ def as_json(benchmark: str, result: harness.Result, **more: Any) -> dict[str, An
         "items_per_s": statistics.median(reading.rate for reading in result.readings) if ratios else None,
         "first_items_per_s": result.first,
         "items_per_cpu_s": result.items_per_cpu_s,
+        "cpu_median": statistics.median(result.cpu_ratios),
         "peak_rss_mb": result.peak_rss_mb,
         **more,
     }
