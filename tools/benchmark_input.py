@@ -160,7 +160,16 @@ def _report(measured: list[harness.Result], expected: dict[str, Any], work: path
         ]
         return cells, {"identical": identical, "dtype": result.facts["dtype"]}
 
-    columns = ["loader", "share of the limit", "by processor time", "times ours", "images/s", "first pass", "images/CPU s", "as Pillow"]
+    columns = [
+        "loader",
+        "share of the limit",
+        "by processor time",
+        "times ours",
+        "images/s",
+        "first pass",
+        "images/CPU s",
+        "as Pillow",
+    ]
     results.report("input", work, measured, columns, describe)
 
 

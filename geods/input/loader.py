@@ -8,15 +8,15 @@ are those of `pipeline.batches`, with the same pixels to the last bit.
 """
 
 import dataclasses
-import functools
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from geods import errors
-from geods.dataset import records
 from geods.input import encoded_batches, nvimagecodec_decoder, pipeline, threaded_decoder
 
 Decode = Literal["auto", "tensorflow", "simplejpeg", "gpu"]
@@ -61,36 +61,38 @@ def view_batches(
     chosen = choose(decode)
     if chosen == "gpu":
         return _GpuBatches(builder, split, options)
-    options = dataclasses.replace(options, decode=chosen)
-    return pipeline.batches(builder, split, options) if options.shuffle else _ThreadBatches(builder, split, options)
+    return _ThreadBatches(builder, split, dataclasses.replace(options, decode=chosen))
 
 
-class _ThreadBatches:
-    """Batches in the order of the shards without tf.data.
-
-    It takes 40 ms of the processor to start an epoch, and 60 microseconds an image.
-    """
+class _Batches:
+    """Batches without tf.data, which takes some milliseconds of the processor to start an epoch."""
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str, options: pipeline.PipelineOptions) -> None:
-        # Refuses what cannot be read before the first epoch.
-        records.stream(builder, split)
-        self._rows = functools.partial(encoded_batches.in_order, builder, split, options, None)
-        self._decoder = threaded_decoder.ThreadedDecoder(
-            options.height_px, options.width_px, options.decode, options.exact_pixels, threads=options.threads
-        )
+        self._encoded, self._epochs = encoded_batches.of_dataset(builder, split, options), itertools.count()
+
+    def _rows(self) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the batches of the next epoch before they are decoded."""
+        return self._encoded.epoch(next(self._epochs))
+
+
+class _ThreadBatches(_Batches):
+    """Batches decoded by the processor."""
+
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str, options: pipeline.PipelineOptions) -> None:
+        super().__init__(builder, split, options)
+        self._decoder = options.decoder()
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yields the batches of an epoch."""
         for row in self._decoder.ahead(self._rows()):
-            image = threaded_decoder.as_tensor(row.pop("image"))
-            yield {name: tf.constant(value) for name, value in row.items()} | {"image": image}
+            yield _tensors(row, threaded_decoder.as_tensor(row["image"]))
 
 
-class _GpuBatches:
+class _GpuBatches(_Batches):
     """Batches decoded on the GPU, while earlier ones are used."""
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str, options: pipeline.PipelineOptions) -> None:
-        self._rows = encoded_batches.read(builder, split, options).prefetch(2)
+        super().__init__(builder, split, options)
         slow = threaded_decoder.ThreadedDecoder(
             options.height_px, options.width_px, exact_pixels=options.exact_pixels, threads=1
         )
@@ -99,7 +101,10 @@ class _GpuBatches:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yields the batches of an epoch."""
         submit = self._decoder.submit
-        for row, image in threaded_decoder.submitted_ahead(
-            self._rows, lambda row: submit(row["image"].numpy().tolist())
-        ):
-            yield {**row, "image": image.result()}
+        for row, image in threaded_decoder.submitted_ahead(self._rows(), lambda row: submit(row["image"].tolist())):
+            yield _tensors(row, image.result())
+
+
+def _tensors(row: dict[str, np.ndarray], image: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns a batch as tensors, with its decoded images."""
+    return {name: image if name == "image" else tf.constant(value) for name, value in row.items()}

@@ -1,6 +1,7 @@
 """How images become batches."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Literal
 
 from geods import errors
@@ -56,3 +57,8 @@ class PipelineOptions:
                 raise errors.OptionError(f"{name}={getattr(self, name)}: must be at least 1.", "give a larger number")
         if self.views not in ("single", "all"):
             raise errors.OptionError(f"views={self.views!r}: is not single or all.", "choose one of the two")
+
+    def decoder(self, read: Callable[[bytes], bytes] | None = None) -> threaded_decoder.ThreadedDecoder:
+        """Returns the decoder of such batches; `read` as it takes it."""
+        size_px = (self.height_px, self.width_px)
+        return threaded_decoder.ThreadedDecoder(*size_px, self.decode, self.exact_pixels, read, self.threads)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 
 import checkout
 import drawn_trees
@@ -118,6 +119,22 @@ def test_order_is_kept_shuffled_by_seed_or_repeated(builder):
 def test_each_epoch_shuffles_anew(builder):
     batches = pipeline.batches(builder, "train", dataclasses.replace(SMALL, shuffle=True))
     assert ids_of(batches) != ids_of(batches)
+
+
+@pytest.mark.parametrize("views", ["single", "all"])
+def test_loops_over_one_dataset_do_not_disturb_each_other(builder, views):
+    options = dataclasses.replace(SMALL, shuffle=True, batch_size=5, views=views)
+    batches = pipeline.batches(builder, "train", options)
+    whole, again = ids_of(batches), ids_of(batches)
+    batches = pipeline.batches(builder, "train", options)
+    # More at once than are kept, each at another batch; the first two give the epochs above.
+    loops = [iter(batches) for _ in range(5)]
+    found = [ids_of(list(itertools.islice(loop, 1 + number))) for number, loop in enumerate(loops)]
+    found = [start + ids_of(loop) for start, loop in zip(found, loops, strict=True)]
+    assert whole in found
+    assert again in found
+    assert len({tuple(names) for names in found}) == len(loops)
+    assert all(sorted(names) == sorted(whole) for names in found)
 
 
 def test_a_tree_gives_the_same_batches_as_its_dataset(builder, tree_dir):
