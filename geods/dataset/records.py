@@ -82,7 +82,7 @@ def read(
 
 
 def stream(builder: tfds.core.DatasetBuilder, split: str, order: tuple[int, ...] | None = None) -> Iterator[bytes]:
-    """Yields the records of a split without tf.data, in the order of the shards or shuffled.
+    """Yields the records of a split in order or shuffled, without tf.data.
 
     That takes a twentieth of tf.data's time, and begins at once, not after 70 ms. The checksums are compared by both.
 

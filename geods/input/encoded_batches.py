@@ -1,4 +1,4 @@
-"""Batches of locations or their views as JPEG bytes, to be decoded a batch at once.
+"""Batches of locations or their views as JPEG bytes, before they are decoded.
 
     encoded = encoded_batches.of_dataset(builder, "train", pipeline.PipelineOptions(batch_size=64, views="single"))
     next(encoded.epoch(0))["image"]       # bytes [64]
@@ -24,7 +24,7 @@ from geods.tree import imagery_tree
 
 
 class _Row(NamedTuple):
-    """A location or one view of it, with JPEGs (or their files) and headings in degrees."""
+    """A location or one view of it, with JPEGs (or their paths)."""
 
     location_id: bytes
     coords: bytes
@@ -127,7 +127,7 @@ def columns(size: int | None, views: int | None) -> dict[str, tf.TensorSpec]:
 
 
 def parse(serialized: Iterable[bytes], views: int | None) -> dict[str, np.ndarray]:
-    """Parses records to a batch of their single views, or of locations padded to some views."""
+    """Parses records to a batch of single views, or of locations with padded views."""
     locations = map(_parsed, serialized)
     return _batch(list(itertools.chain.from_iterable(map(_views, locations)) if views is None else locations), views)
 

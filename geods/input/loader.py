@@ -65,7 +65,7 @@ def view_batches(
 
 
 class _Batches:
-    """Batches without tf.data, which takes some milliseconds of the processor to start an epoch."""
+    """Batches without tf.data, which takes milliseconds to start an epoch."""
 
     def __init__(self, builder: tfds.core.DatasetBuilder, split: str, options: pipeline.PipelineOptions) -> None:
         self._encoded, self._epochs = encoded_batches.of_dataset(builder, split, options), itertools.count()

@@ -131,7 +131,7 @@ class _OpenBatches:
         self._lock = threading.Lock()
 
     def batch(self, epoch: int, number: int) -> list[Any]:
-        """Returns the number of the epoch, a new one for _NEW_EPOCH, and the columns of a batch.
+        """Returns the epoch, a new one for _NEW_EPOCH, and the columns of a batch.
 
         Behind the last one the heading is infinite.
         """
@@ -199,7 +199,7 @@ def _decoded_columns(encoded: encoded_batches.EncodedBatches) -> dict[str, tf.Te
 def _called(
     function: Callable[[np.ndarray], list[np.ndarray]], columns: dict[str, tf.TensorSpec]
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Returns a function of Python from records, strings `[n]`, to columns, as a part of a graph."""
+    """Returns a graph's call of a function from records to columns."""
 
     def call(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.numpy_function(function, [serialized], [spec.dtype for spec in columns.values()])

@@ -66,7 +66,7 @@ class Reading:
 
     @property
     def cpu_ratio(self) -> float:
-        """Items a processor second as a share of the reference's; other work on the machine moves it little."""
+        """Share of the reference's items a processor second, on a busy machine too."""
         return self.per_cpu_s / statistics.fmean(self.bursts_per_cpu_s)
 
     @property

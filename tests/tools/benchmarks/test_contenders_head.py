@@ -77,8 +77,8 @@ def test_the_report_trains_its_head_and_never_its_encoder():
 
 def test_the_table_names_the_floor_and_the_others(tmp_path, capsys):
     def result(name, rate):
-        reading = harness.Reading(rate, (100.0, 100.0), 1.0)
-        return harness.Result(harness.Contender(name, "", {}), rate, [reading], 0, [reading], 1.0, 500.0, {})
+        reading = harness.Reading(rate, (100.0, 100.0), 1.0, (1.0, 1.0))
+        return harness.Result(harness.Contender(name, "", {}), rate, [reading], 0, [reading], 1.0, [1.0], 500.0, {})
 
     rates = {"cached float32": 90.0, "synthetic float32": 100.0, "in the loop float32": 9.0, "report's fit": 6.0}
     measured = [result(name, rate) for name, rate in rates.items()]

@@ -26,13 +26,14 @@ def of(*readings, best: float = 100.0) -> harness.Result:
     """Sums up readings given as (rate, burst before, burst after)."""
     worker = harness.Worker(contender("Talker"))
     worker.close()
-    taken = [harness.Reading(rate, (before, after), 7.0) for rate, before, after in readings]
+    taken = [harness.Reading(rate, (before, after), 7.0, (10.0, 18.0)) for rate, before, after in readings]
     return harness._result(worker, 9.0, 50.0, {}, taken, best)
 
 
 def test_a_ratio_is_the_rate_over_the_bursts_beside_it():
     found = of((50, 90, 110), (30, 100, 100), (60, 100, 100))
     assert found.ratios == [0.5, 0.3, 0.6]
+    assert found.cpu_ratios == [0.5] * 3
     assert results.spread(found.ratios) == "0.500 [0.300..0.600]"
     assert results.against(found, of((25, 100, 100))) == "2.00"
 
