@@ -7,6 +7,8 @@ the course report's generator, and by PyTorch, Grain, WebDataset and Hugging Fac
 part of geods needs them). Prints each as a share of what libjpeg-turbo decodes at the same moment in one thread a core,
 with the spread over rounds, and appends a line of JSON each to WORK_DIR/input.jsonl. Without --images it draws a
 simulated tree. With --data_service it also measures what that service's workers decode (python -m tools.data_service).
+With --photographs it measures photographs of 12 and 16 million pixels instead, which it makes of the images: decoded
+whole, at a part of their size, and by Pillow's draft.
 Disks are not measured: the files are in the page cache after the first pass.
 """
 
@@ -50,6 +52,7 @@ class Options(trees.SizedImageOptions):
         0, "Places to take, each with up to three images; 0 for all. Few make short readings."
     )
     data_service: str = flags.option("", "host:port of a tf.data service to measure too; its workers decode.")
+    photographs: bool = flags.option(False, "Measure photographs of many pixels instead of loaders.")
     only: tuple[str, ...] = flags.option((), "Names of the loaders to measure; all if not given.")
 
     def __post_init__(self) -> None:
@@ -64,16 +67,18 @@ class Options(trees.SizedImageOptions):
 
 def main(settings: Options) -> None:
     """Measures and prints."""
-    from tools.benchmarks import checks, image_sets
-
     if importlib.util.find_spec("simplejpeg") is None:
         problem = "simplejpeg, which gives the limit, is not installed."
         raise errors.BenchmarkError(problem, 'pip install "geods[fast]"')
+    work = pathlib.Path(settings.work_dir)
+    if settings.photographs:
+        return _report_photographs(settings, work)
+    from tools.benchmarks import checks, image_sets
+
     if settings.data_service:
         from geods.input import data_service as input_data_service
 
         input_data_service.check_reachable(settings.data_service)
-    work = pathlib.Path(settings.work_dir)
     found = image_sets.prepare(settings.tree(), work / "input", *settings.size_px, settings.locations)
     chosen = results.chosen(contenders(found, settings.data_service), settings.only)
     print(f"{len(found.paths):,} images of {found.height_px}x{found.width_px}, {settings.rounds} rounds", flush=True)
@@ -81,7 +86,16 @@ def main(settings: Options) -> None:
     arguments = {"paths": found.paths[:_BURST_IMAGES], "images": _BURST_IMAGES}
     limit = harness.Contender("limit", "tools.benchmarks.worker:Decoding", arguments)
     measured = harness.measure(limit, chosen, settings.rounds, checker(found, expected))
-    _report(measured, expected, work)
+    return _report(measured, expected, work)
+
+
+def _report_photographs(settings: Options, work: pathlib.Path) -> None:
+    """Measures and prints photographs of many pixels."""
+    from geods.tree import imagery_tree
+    from tools.benchmarks import large_photographs
+
+    views = [view.path for place in imagery_tree.read(settings.tree()) for view in place.views]
+    large_photographs.report(views, *settings.size_px, settings.rounds, work)
 
 
 def checker(
