@@ -28,7 +28,7 @@ class PipelineOptions:
         decode: simplejpeg, tensorflow, or auto for the first where it is installed; the workers of a service have
             TensorFlow alone. The pixels are the same.
         exact_pixels: Whether photographs of at least four times the size are decoded whole (geods/input/jpeg_scale.py).
-        threads: Threads that decode single views in order; 1 is the caller's own, 0 one more than there are cores.
+        threads: Threads that decode; 1 is the caller's own, 0 one more than there are cores.
     """
 
     height_px: int = 300
