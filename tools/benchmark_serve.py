@@ -6,6 +6,9 @@ Starts tools.serve once for each number of --clients, and lets so many clients s
 the network alone predicts batches of the same images, decoded before. Readings alternate, between bursts of a matrix
 product. Prints images a second, the share of the network's own rate, and the median and 99th percentile of the time an
 answer takes. The clients use the same cores. Appends a line of JSON each to WORK_DIR/serve.jsonl.
+
+With --views=1 it measures the loop of tools.predict on files instead, with --views=3 that of evaluation --imagery on
+locations of three views, beside the network alone and an extraction of the same files, after their starts.
 """
 
 import dataclasses
@@ -30,6 +33,7 @@ class Options(trees.ImageOptions):
     clients: tuple[int, ...] = flags.option((8, 32), "Numbers of clients that ask at once.")
     batch_size: int = flags.option(32, "Images a batch, at most.")
     count: int = flags.option(256, "Images a reading.")
+    views: int = flags.option(0, "Images a location of files that are predicted instead of a server's; 0: a server.")
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -40,6 +44,7 @@ class Options(trees.ImageOptions):
         super().__post_init__()
         flags.check_given(self, run_dir="name a run folder: --run_dir=RUN")
         flags.check_at_least(self, 1, ("batch_size", "count"))
+        flags.check_at_least(self, 0, ("views",))
         if not self.clients or min(self.clients) < 1 or max(self.clients) > self.count:
             problem = f"--clients={','.join(map(str, self.clients))}: are not from 1 to --count={self.count}."
             raise errors.OptionError(problem, "give --clients=8,32")
@@ -60,8 +65,13 @@ def main(settings: Options) -> None:
     given: dict[str, Any] = {"run_dir": str(run), "images": list(map(str, paths)), "count": settings.count}
     given["batch_size"] = settings.batch_size
     found = [harness.Contender(_NETWORK, f"{_CONTENDERS}:Network", given)]
-    times = {f"{clients} clients": work / f"serve_{clients}.jsonl" for clients in settings.clients}
-    for (name, path), clients in zip(times.items(), settings.clients, strict=True):
+    counts = () if settings.views else settings.clients
+    if settings.views:
+        files_given = given | {"views": settings.views}
+        found.append(harness.Contender(f"files, {settings.views} a location", f"{_CONTENDERS}:Files", files_given))
+        found.append(harness.Contender("extraction", f"{_CONTENDERS}:Extraction", given))
+    times = {f"{clients} clients": work / f"serve_{clients}.jsonl" for clients in counts}
+    for (name, path), clients in zip(times.items(), counts, strict=True):
         path.unlink(missing_ok=True)
         arguments = given | {"clients": clients, "latencies": str(path)}
         found.append(harness.Contender(name, f"{_CONTENDERS}:Served", arguments, settings.count))
@@ -72,10 +82,20 @@ def main(settings: Options) -> None:
         name = result.contender.name
         share = results.against(result, network)
         p50_ms, p99_ms = percentiles(times[name]) if name in times else ("", "")
+        cpu_share = result.items_per_cpu_s / network.items_per_cpu_s
         cells = [results.rate(result, 1), "1" if result is network else share, f"{result.items_per_cpu_s:.1f}"]
+        cells.append(f"{cpu_share:.2f}")
         return [*cells, p50_ms, p99_ms], {"share_of_network": share, "p50_ms": p50_ms, "p99_ms": p99_ms}
 
-    columns = ("predicted by", "images/s", "share of the network's", "a processor second", "median ms", "p99 ms")
+    columns = (
+        "predicted by",
+        "images/s",
+        "share of the network's",
+        "a processor second",
+        "by processor time",
+        "median ms",
+        "p99 ms",
+    )
     results.report("serve", work, measured, columns, describe)
 
 

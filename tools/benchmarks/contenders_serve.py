@@ -1,6 +1,6 @@
-"""Contenders that predict photographs: a network alone, a server with clients.
+"""Contenders that predict photographs: a network alone, a server with clients, tools.predict's loop, an extraction.
 
-An item is an image, from memory.
+An item is an image.
 """
 
 import concurrent.futures
@@ -41,6 +41,64 @@ class Network:
     def run(self) -> int:
         """Predicts; returns the number of images."""
         return sum(len(rows) for rows, _ in self._model.pieces(self._batch for _ in range(self._batches)))
+
+
+class Files:
+    """tools.predict and evaluation --imagery after their start: files are checked, decoded and predicted.
+
+    Args:
+        run_dir: The run.
+        images: JPEGs, taken in turn.
+        count: Images a run.
+        batch_size: Locations a batch.
+        views: Images a location.
+    """
+
+    def __init__(self, run_dir: str, images: Sequence[str], count: int, batch_size: int, views: int) -> None:
+        from geods.tree import imagery_tree
+        from trainers.evaluation import predictors
+
+        self._model, self._batch_size = predictors.open_run(run_dir), batch_size
+        shots = [imagery_tree.View(pathlib.Path(images[n % len(images)]), None, None) for n in range(count)]
+        groups = [tuple(shots[first : first + views]) for first in range(0, count, views)]
+        self._locations = [imagery_tree.Location(str(n), 0.0, 0.0, None, group) for n, group in enumerate(groups)]
+
+    def run(self) -> int:
+        """Predicts; returns the number of images."""
+        from trainers.evaluation import answers
+
+        lines = answers.predict(self._model, self._locations, self._batch_size, top=5, all_cells=False)
+        return sum(line["views"] for line in lines)
+
+
+class Extraction:
+    """An extraction after its start: the run's encoder, in float32, on the same files.
+
+    Args:
+        run_dir: The run.
+        images: JPEGs, taken in turn.
+        count: Images a run.
+        batch_size: Images a batch.
+    """
+
+    def __init__(self, run_dir: str, images: Sequence[str], count: int, batch_size: int) -> None:
+        from geods.input import threaded_decoder
+        from model.encoders import backbones
+        from trainers.features import feature_encoder, runtimes
+        from trainers.runs import run_folder
+
+        encoder = run_folder.options_of(run_folder.check_run(run_dir)).encoder
+        backbone = backbones.build(feature_encoder.spec_of(encoder, 0))
+        self._encode = runtimes.compiled(backbone, batch_size, "openvino", "float32")
+        read = threaded_decoder.read_file
+        self._decoder = threaded_decoder.ThreadedDecoder(encoder.height_px, encoder.width_px, read=read)
+        paths = [images[n % len(images)].encode() for n in range(count // batch_size * batch_size)]
+        batches = range(0, len(paths), batch_size)
+        self._rows = [{"image": np.array(paths[first : first + batch_size], object)} for first in batches]
+
+    def run(self) -> int:
+        """Extracts; returns the number of images."""
+        return sum(len(self._encode(row["image"])) for row in self._decoder.ahead(self._rows))
 
 
 class Clients:
