@@ -1,4 +1,4 @@
-"""Contenders that predict photographs: a network alone, a server with clients, tools.predict's loop, an extraction.
+"""Contenders that predict photographs, and an extraction of the same.
 
 An item is an image.
 """
@@ -44,7 +44,7 @@ class Network:
 
 
 class Files:
-    """tools.predict and evaluation --imagery after their start: files are checked, decoded and predicted.
+    """The loop of tools.predict: files are checked, decoded and predicted.
 
     Args:
         run_dir: The run.
@@ -72,7 +72,7 @@ class Files:
 
 
 class Extraction:
-    """An extraction after its start: the run's encoder, in float32, on the same files.
+    """The loop of an extraction: the run's encoder, in float32, on files.
 
     Args:
         run_dir: The run.

@@ -1,4 +1,4 @@
-"""Processor time of decoding photographs of many pixels, whole and at a part of their size.
+"""Processor time of decoding photographs of many pixels, whole or scaled.
 
 They are made of a tree's own images: one enlarged, or many side by side in their own size, which is sharper than a
 camera is.
@@ -33,14 +33,14 @@ _COLUMNS = (
 
 
 def report(paths: Sequence[pathlib.Path], height_px: int, width_px: int, rounds: int, work: pathlib.Path) -> None:
-    """Prints a table of photographs and appends a line of JSON each to WORK/large.jsonl.
+    """Prints a table of photographs and appends lines of JSON to a file.
 
     Args:
         paths: Images of one size to make photographs of.
         height_px: Height they are resized to.
         width_px: Width they are resized to.
         rounds: Readings of each way, which take turns.
-        work: Folder of the file.
+        work: Folder of the file, large.jsonl.
     """
     whole, scaled = (
         threaded_decoder.ThreadedDecoder(height_px, width_px, exact_pixels=exact, threads=1) for exact in (True, False)
@@ -49,6 +49,8 @@ def report(paths: Sequence[pathlib.Path], height_px: int, width_px: int, rounds:
     rows, lines = [], []
     for (name, make), size_px in tqdm.tqdm([*itertools.product(_KINDS.items(), _SIZES_PX)], desc="photographs"):
         content = make(paths, *size_px)
+        for way in ways:
+            way(content)
         times_ms = [[_processor_ms(way, content) for way in ways] for _ in range(rounds)]
         least_ms = [min(column) for column in zip(*times_ms, strict=True)]
         shares = [part / all_ for all_, part, _ in times_ms]
