@@ -32,6 +32,9 @@ expect, so `except ValueError` still works:
 The cause of a lower library's exception, short enough to stand in a message of ours.
 """
 
+import importlib
+import importlib.util
+
 
 class GeodsError(Exception):
     """Base of all errors here.
@@ -185,6 +188,21 @@ class SourceRetry(GeodsError, ConnectionError):  # noqa: N818 - an order, as Sto
         super().__init__(problem, "ask again later")
         self.cause = cause
         self.after_s = after_s
+
+
+def problem_with_library(name: str, title: str) -> str:
+    """Returns why a library cannot be imported, as "OpenVINO is not installed".
+
+    Empty if it can be.
+    """
+    if importlib.util.find_spec(name) is None:
+        return f"{title} is not installed"
+    try:
+        importlib.import_module(name)
+    # OSError: a shared library of it that the system cannot load.
+    except (ImportError, OSError) as error:
+        return f"{title} cannot be imported ({in_short(error)})"
+    return ""
 
 
 _MOST_CHARACTERS = 300

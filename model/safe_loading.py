@@ -20,17 +20,21 @@ _RUNS_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLaye
 
 
 def check_foreign(path: str | os.PathLike[str]) -> bool:
-    """Checks that a .keras file holds only known classes.
+    """Checks that a .keras file is whole and holds only known classes.
 
     Returns:
         Whether it has layers of keras-hub, which must be imported before it is read.
 
     Raises:
-        ValueError: If it has anything that is neither of Keras, keras-hub nor of this package, or that runs code.
+        ValueError: If a file in it is damaged, or it has anything that is neither of Keras, keras-hub nor of this
+            package, or that runs code.
         KeyError: If it has no config.
     """
     files.check_not_bomb(path)
     with zipfile.ZipFile(path) as archive:
+        # h5py 3.16, which would meet the damage, ends the process by a signal (SIGSEGV) when Python exits.
+        if damaged := archive.testzip():
+            raise ValueError(f"the bytes of its {damaged} have changed since it was written")
         config = files.parse_json(archive.read(_CONFIG))
     return _HUB in {_root_of(item) for item in files.objects_in(config) if "class_name" in item}
 

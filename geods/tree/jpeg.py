@@ -154,6 +154,9 @@ def check_file(path: pathlib.Path) -> ImageFacts:
         MissingFileError: If the file cannot be read.
     """
     try:
+        # A pipe would keep the reader waiting for ever.
+        if not path.is_file() and os.path.lexists(path):
+            return ImageFacts(path, "", 0, 0, 0, "is no file, but a folder, a pipe or a link to nothing")
         content = path.read_bytes()
     except OSError as error:
         raise errors.MissingFileError(f"{path}: cannot be read ({error.strerror}).", "check its permissions") from error
@@ -212,11 +215,14 @@ def checked(
             for path in paths:
                 waiting.append(pool.submit(check_file, path))
                 if len(waiting) > _AHEAD:
-                    yield waiting.popleft().result()
+                    found = waiting.popleft().result()
                     bar.update()
+                    yield found
             while waiting:
-                yield waiting.popleft().result()
+                found = waiting.popleft().result()
+                # Before the last is handed out, after which nobody may ask again.
                 bar.update()
+                yield found
         finally:
             for future in waiting:
                 future.cancel()

@@ -91,8 +91,8 @@ class Graph:
     def __init__(
         self, path: pathlib.Path, layer: str, arithmetic: str = "float32", providers: tuple[str, ...] = ()
     ) -> None:
-        if importlib.util.find_spec("openvino") is None:
-            problem = f"{path.name}: ONNX files are read by OpenVINO, which is not installed."
+        if problem := errors.problem_with_library("openvino", "OpenVINO"):
+            problem = f"{path.name}: ONNX files are read by OpenVINO; {problem}."
             raise errors.BackboneError(problem, 'pip install "geods[openvino]"')
         import openvino
 

@@ -1,6 +1,5 @@
 """The graph beside a run's model.keras, for prediction without TensorFlow."""
 
-import importlib.util
 import pathlib
 
 import keras
@@ -24,8 +23,8 @@ def write(network: keras.Model, path: pathlib.Path) -> str:
         Why there is none; empty where there is one.
     """
     files.discard(path.parent)
-    if importlib.util.find_spec("openvino") is None:
-        return 'OpenVINO is not installed (pip install "geods[openvino]")'
+    if problem := errors.problem_with_library("openvino", "OpenVINO"):
+        return f'{problem} (pip install "geods[openvino]")'
     try:
         formats.check_libraries("openvino")
         formats.check_exportable(network, "openvino")

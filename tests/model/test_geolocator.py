@@ -172,6 +172,15 @@ def test_a_truncated_model_is_named(saved, tmp_path):
         geolocator.load(path)
 
 
+def test_a_changed_byte_of_the_weights_is_named(saved, tmp_path):
+    path = tmp_path / "model.keras"
+    content = bytearray(saved.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(errors.RunError, match=r"the bytes of its model\.weights\.h5 have changed"):
+        geolocator.load(path)
+
+
 def test_a_model_with_damaged_weights_is_named(saved, tmp_path):
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(saved) as whole, zipfile.ZipFile(path, "w") as damaged:

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -19,6 +20,7 @@ from PIL import Image
 
 from geods import errors
 from geods.geo import geometry
+from geods.storage import seals
 from geods.tree import imagery_tree, named_images
 from tools import predict
 from trainers.evaluation import answers, predictor, predictors
@@ -236,9 +238,16 @@ def forget_graph(run):
     run_folder.finish(run)
 
 
+def of_a_newer_openvino(run):
+    graph = run / run_folder.GRAPH
+    graph.write_text(graph.read_text().replace('version="opset1"', 'version="opset99"', 1))
+    seals.renew(run, [run_folder.GRAPH])
+
+
 @pytest.mark.parametrize(
     ("change", "problem", "is_told"),
     [
+        (of_a_newer_openvino, "OpenVINO cannot run .*model.xml .*opset99", True),
         (damage_weights, "model.bin: its bytes have changed", True),
         (cut_short, "model.xml: has .* bytes, not", True),
         (remove_graph, "model.xml: is missing", True),
@@ -295,12 +304,17 @@ def test_bad_images_are_left_out_and_named(capsys, run, plain, tmp_path):
     (tmp_path / "good.jpg").write_bytes(drawn_trees.jpeg(1))
     (tmp_path / "bad.jpg").write_bytes(drawn_trees.jpeg(1)[:-200])
     (tmp_path / "phone.heic").write_bytes(drawn_photos.HEIC)
+    (tmp_path / "cut.png").write_bytes(drawn_trees.png()[:-30])
+    (tmp_path / "link.jpg").symlink_to("nothing")
+    os.mkfifo(tmp_path / "pipe.jpg")
     lines, err = lines_of(capsys, run, tmp_path, on_bad_image="skip")
     assert [line["file"] for line in lines] == [str(tmp_path / "good.jpg")]
-    assert "left out: 2\n" in err
+    assert "left out: 5\n" in err
+    assert "cut.png: is a damaged PNG (" in err
+    assert len(re.findall("(?:link|pipe).jpg: is no file", err)) == 2
     assert "bad.jpg: is truncated" in err
     assert "phone.heic: is a HEIC, not a JPEG; pip install pillow-heif" in err
-    with pytest.raises(errors.ImageError, match=r"2 of 3 images(.|\n)*--on_bad_image=skip"):
+    with pytest.raises(errors.ImageError, match=r"5 of 6 images(.|\n)*--on_bad_image=skip"):
         lines_of(capsys, run, tmp_path)
 
 

@@ -5,7 +5,6 @@ answers.predict(model, locations, batch_size=16, top=5, all_cells=False)
 """
 
 import concurrent.futures
-import importlib.util
 import itertools
 import os
 import pathlib
@@ -81,32 +80,36 @@ def open_run(
         RunError: As `predictor.Predictor`.
     """
     folder = run_folder.check_run(str(run_dir), checkpoint)
-    if runtime != "tensorflow" and _is_graph_usable(folder, checkpoint, runtime == "openvino"):
-        return GraphPredictor(folder, exact_pixels)
+    if runtime != "tensorflow" and (opened := _open_graph(folder, checkpoint, runtime == "openvino", exact_pixels)):
+        return opened
     program.import_quietly("tensorflow")
     from trainers.evaluation import predictor
 
     return predictor.Predictor(run_dir, checkpoint, exact_pixels)
 
 
-def _is_graph_usable(folder: pathlib.Path, checkpoint: str, is_wanted: bool) -> bool:
-    """Returns whether the graph of a run can be taken; prints why not.
+def _open_graph(folder: pathlib.Path, checkpoint: str, is_wanted: bool, exact_pixels: bool) -> "GraphPredictor | None":
+    """Opens the graph of a run; prints why it cannot be taken.
 
     Raises:
         RunError: If it `is_wanted` and cannot be had.
     """
-    problem = ""
+    step = "give --runtime=tensorflow, or train again"
     if checkpoint:
         problem = f"--checkpoint={checkpoint}: a graph is written of the last model only"
-    elif importlib.util.find_spec("openvino") is None:
-        problem = "OpenVINO is not installed"
-    else:
-        problem = problem_with(folder)
-    if is_wanted and problem:
-        raise errors.RunError(f"--runtime=openvino: {problem}.", "give --runtime=tensorflow, or train again")
-    if problem and run_folder.GRAPH in seals.names_in(folder) and not checkpoint:
+    elif problem := errors.problem_with_library("openvino", "OpenVINO"):
+        step = 'pip install "geods[openvino]", or give --runtime=tensorflow'
+    elif not (problem := problem_with(folder)):
+        try:
+            return GraphPredictor(folder, exact_pixels)
+        # OpenVINO's own, where it is older than the graph or does not know the processor.
+        except RuntimeError as error:
+            problem = f"OpenVINO cannot run {folder / run_folder.GRAPH} ({errors.in_short(error)})"
+    if is_wanted:
+        raise errors.RunError(f"--runtime=openvino: {problem}.", step)
+    if run_folder.GRAPH in seals.names_in(folder) and not checkpoint:
         print(f"{problem}; TensorFlow runs {run_folder.MODEL}", file=sys.stderr)
-    return not problem
+    return None
 
 
 def problem_with(folder: pathlib.Path) -> str:

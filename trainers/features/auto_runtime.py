@@ -6,7 +6,6 @@ faster still where the processor has matrix units for it, and slower elsewhere (
 
 import contextlib
 import dataclasses
-import importlib.util
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -96,10 +95,11 @@ def _runtime(precision: str) -> tuple[str, str]:
         return "tensorflow", f"Keras' backend is {backend.name()}"
     if tf.config.list_physical_devices("GPU"):
         return "tensorflow", "on the GPU"
-    if importlib.util.find_spec("openvino") is None:
-        return "tensorflow", "OpenVINO is not installed"
     # float16 is for GPUs, which TensorFlow runs.
-    return ("tensorflow" if precision == "mixed_float16" else "openvino"), ""
+    if precision == "mixed_float16":
+        return "tensorflow", ""
+    problem = errors.problem_with_library("openvino", "OpenVINO")
+    return ("tensorflow" if problem else "openvino"), problem
 
 
 def _precision(spec: backbones.BackboneSpec, first_images: Callable[[], np.ndarray]) -> tuple[str, str]:

@@ -264,8 +264,8 @@ def resume(folder: pathlib.Path) -> str:
 
 
 def extract_again(folder: pathlib.Path) -> str:
-    """Returns the command that replaces a cache."""
-    return f"python -m trainers.extract --overwrite --cache_dir={folder.parent}, or name another --cache_dir"
+    """Returns how to replace a cache, whose flags are not all in it."""
+    return f"repeat the trainers.extract that made {folder.parent} with --overwrite, or name another --cache_dir"
 
 
 def rewrite_block(path: pathlib.Path) -> str:

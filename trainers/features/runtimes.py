@@ -35,9 +35,9 @@ def check_runtime(runtime: Runtime, precision: str = "float32") -> None:
     if precision == INT8 and importlib.util.find_spec("nncf") is None:
         problem = "--precision=int8: NNCF, which calibrates encoders, is not installed."
         raise errors.OptionError(problem, 'pip install "geods[int8]", or --precision=float32')
-    if runtime == "openvino" and importlib.util.find_spec("openvino") is None:
-        problem = "--runtime=openvino: OpenVINO is not installed."
-        raise errors.OptionError(problem, 'pip install "geods[openvino]", or --runtime=tensorflow')
+    if runtime == "openvino" and (problem := errors.problem_with_library("openvino", "OpenVINO")):
+        step = 'pip install "geods[openvino]", or start a cache with --runtime=tensorflow (--overwrite replaces one)'
+        raise errors.OptionError(f"--runtime=openvino: {problem}.", step)
 
 
 def check_writes_graphs(runtime: Runtime, variants: int = 0) -> None:

@@ -93,20 +93,24 @@ class _Maker:
 
     def views(self, fact: jpeg.ImageFacts) -> Iterator[tuple[pathlib.Path, jpeg.ImageFacts]]:
         """Yields the file and the check of each view of an image."""
-        if fact.problem and (path := self._decoded(fact.path)):
-            fact = jpeg.check_file(path)
+        if fact.problem:
+            made = self._decoded(fact.path) if fact.size_bytes else ""
+            if isinstance(made, str):
+                yield fact.path, dataclasses.replace(fact, problem=made) if made else _named(fact)
+                return
+            fact = jpeg.check_file(made)
             self.decoded += 1
-        elif fact.problem:
-            yield fact.path, _named(fact)
-            return
         if fact.is_panorama and (cut := list(self._cut(fact))):
             self.panoramas += 1
             yield from ((path, jpeg.check_file(path)) for path in cut)
         else:
             yield fact.path, fact
 
-    def _decoded(self, path: pathlib.Path) -> pathlib.Path | None:
-        """Returns the JPEG of an image of another format, None if it cannot be decoded."""
+    def _decoded(self, path: pathlib.Path) -> pathlib.Path | str:
+        """Returns the JPEG of an image of another format, else its problem.
+
+        The problem is empty where the format is none of those that are decoded.
+        """
         with path.open("rb") as source:
             head = source.read(16)
         kinds = _PILLOW_KINDS.get(head[:4], ())
@@ -116,7 +120,7 @@ class _Maker:
             pillow_heif.register_heif_opener()
             kinds = ("HEIF",)
         if not kinds:
-            return None
+            return ""
         try:
             with warnings.catch_warnings():
                 # Pillow warns of large images, which are refused below.
@@ -124,10 +128,11 @@ class _Maker:
                 image = Image.open(path, formats=kinds)
             with image:
                 if image.width * image.height > jpeg.MAX_PIXELS:
-                    return None
+                    claim = f"its header claims {image.width} x {image.height} pixels"
+                    return f"{claim}; at most {jpeg.MAX_PIXELS:,} are read"
                 upright = _to_rgb(ImageOps.exif_transpose(image))
-        except Exception:  # Pillow's parsers raise a dozen kinds on damaged files
-            return None
+        except Exception as error:  # Pillow's parsers raise a dozen kinds on damaged files
+            return f"is a damaged {kinds[0]} ({errors.in_short(error)})"
         target = self._target()
         upright.save(target, "JPEG", quality=_QUALITY, subsampling=0)
         return target
@@ -155,6 +160,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _named(fact: jpeg.ImageFacts) -> jpeg.ImageFacts:
     """Returns the check of a bad image, with a HEIC called one."""
+    if not fact.size_bytes:
+        return fact
     try:
         photo.check_kind(fact.path)
     except errors.ImageError as error:

@@ -1,7 +1,9 @@
 """An encoder gives the same features whatever runs it."""
 
 import dataclasses
+import importlib.util
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -93,11 +95,15 @@ def resolved(folder, capsys, spec=None, **fields) -> tuple[str, str, str]:
     return found.runtime, found.precision, capsys.readouterr().out
 
 
+HALTED = "import of openvino halted; None in sys.modules"
+
+
 @pytest.mark.parametrize(
     ("fields", "missing", "expected"),
     [
         ({}, "", ("openvino", "float32", "OpenVINO, float32 (bfloat16 is no faster on this processor)")),
         ({}, "openvino", ("tensorflow", "float32", "TensorFlow, float32 (OpenVINO is not installed)")),
+        ({}, "library", ("tensorflow", "float32", f"TensorFlow, float32 (OpenVINO cannot be imported ({HALTED}))")),
         ({}, "backend", ("tensorflow", "float32", "JAX, float32 (Keras' backend is jax)")),
         ({}, "gpu", ("tensorflow", "float32", "TensorFlow, float32 (on the GPU)")),
         ({"runtime": "tensorflow"}, "", ("tensorflow", "float32", "TensorFlow, float32")),
@@ -109,8 +115,10 @@ def resolved(folder, capsys, spec=None, **fields) -> tuple[str, str, str]:
 )
 def test_auto_takes_what_is_here(fields, missing, expected, tmp_path, capsys, monkeypatch):
     found = {"openvino": None if missing == "openvino" else True}
-    monkeypatch.setattr(auto_runtime.importlib.util, "find_spec", found.get)
+    monkeypatch.setattr(importlib.util, "find_spec", found.get)
     monkeypatch.setattr(processor, "features", set)
+    if missing == "library":
+        monkeypatch.setitem(sys.modules, "openvino", None)
     if missing == "backend":
         monkeypatch.setenv("KERAS_BACKEND", "jax")
     if missing == "gpu":
@@ -130,7 +138,7 @@ def test_auto_takes_bfloat16_where_it_is_faster_and_near(least, precision, tmp_p
 
 
 def test_auto_keeps_what_a_cache_was_started_with(cache_dir, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(auto_runtime.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
     monkeypatch.setattr(processor, "features", set)
     kept = ("tensorflow", "float32", "encoder: TensorFlow, float32 (as in the cache)\n")
     assert resolved(cache_dir, capsys) == kept
