@@ -41,10 +41,12 @@ class Options:
 
 def main(settings: Options) -> None:
     """Prints the audit."""
-    from trainers.evaluation import leakage
+    from geods.dataset import dataset_folder
 
+    dataset_folder.check_built(settings.data_dir, settings.config)
     program.import_quietly("tensorflow")
     from geods.dataset import dataset_reader, splits
+    from trainers.evaluation import leakage
 
     builder = dataset_reader.open_builder(settings.data_dir, settings.config)
     panoramas, dataset = _panoramas(settings.tree), dataset_reader.fingerprint_of(builder)

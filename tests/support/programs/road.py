@@ -26,6 +26,12 @@ ENCODER = tuple(f"--{name}={value}" for name, value in ENCODER_FIELDS.items())
 # For maps of its deep layers, and for blocks to unfreeze.
 MAPS_FIELDS = {"backbone": "mobilenet_v2", "backbone_weights": "random", "height_px": 32, "width_px": 48}
 
+# Their tests run them where TensorFlow and Keras cannot be imported. tools.render needs them for --figure=layers alone.
+WITHOUT_TENSORFLOW = (
+    *("tools.check_tree", "tools.convert_tree", "tools.cost", "tools.import_images", "tools.join_trees"),
+    *("tools.make_partition", "tools.play", "tools.render", "tools.verify", "trainers.calibrate"),
+)
+
 
 def given_once(words: Sequence[object]) -> list[object]:
     """Returns words with the last of each flag.
@@ -48,14 +54,16 @@ def started(*words: object) -> contextlib.AbstractContextManager[starts.Started]
 
 def program(*words: object, expect: int = 0) -> subprocess.CompletedProcess:
     """Runs `python -m ...` as a user would, and checks its exit code."""
-    done = starts.ended(starts.HEAVY, given_once(words), dict(os.environ))
+    is_light = words[0] in WITHOUT_TENSORFLOW
+    libraries, absent = (starts.LIGHT, starts.TENSORFLOW) if is_light else (starts.HEAVY, ())
+    done = starts.ended(libraries, given_once(words), dict(os.environ), absent)
     assert done.returncode == expect, f"{words}\n{done.stdout}\n{done.stderr}"
     return done
 
 
 def without_tensorflow(words: list[str], output: pathlib.Path) -> tuple[int, str]:
     """Runs a program without TensorFlow and keys; returns its status and output."""
-    with starts.started(starts.LIGHT, words, without_keys(), absent=("tensorflow", "keras")) as running:
+    with starts.started(starts.LIGHT, words, without_keys(), absent=starts.TENSORFLOW) as running:
         status = running.wait()
         output.write_text(running.stdout + running.stderr)
     return status, output.read_text()

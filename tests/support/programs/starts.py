@@ -30,8 +30,19 @@ HEAVY = (
     *("tensorflow_datasets.scripts.cli.build", "apache_beam", "mlcroissant"),
     *("trainers.features.extraction", "trainers.training.run", "trainers.evaluation.evaluation"),
 )
-LIGHT = ("fiona", "requests", "tqdm", "geods.cli.program", "geods.geo.partition", "geods.tree.layouts")
+LIGHT = (
+    "fiona",
+    "requests",
+    "tqdm",
+    "matplotlib.figure",
+    "PIL.Image",
+    "geods.cli.program",
+    "geods.geo.partition",
+    "geods.tree.layouts",
+)
 BARE = ("geods.cli.program",)
+# What programs that need no TensorFlow cannot import in tests.
+TENSORFLOW = ("tensorflow", "keras")
 _LIBRARIES = {"heavy": HEAVY, "light": LIGHT, "bare": BARE}
 # Names the folder of warm processes that several processes share.
 _SHARED = "GEODS_WARM_FOLDER"
@@ -119,17 +130,18 @@ def started(
 
 
 def ended(
-    libraries: Sequence[str], words: Sequence[object], environment: dict[str, str]
+    libraries: Sequence[str], words: Sequence[object], environment: dict[str, str], absent: Sequence[str] = ()
 ) -> subprocess.CompletedProcess:
     """Runs a program to its end."""
-    with started(libraries, words, environment) as program:
+    with started(libraries, words, environment, absent) as program:
         status = program.wait()
         return subprocess.CompletedProcess(words, status, program.stdout, program.stderr)
 
 
 def run(command: Sequence[object], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
     """Runs the command line of a program that needs no TensorFlow to its end."""
-    return ended(LIGHT, command[command.index("-m") + 1 :], dict(os.environ) if environment is None else environment)
+    words = command[command.index("-m") + 1 :]
+    return ended(LIGHT, words, dict(os.environ) if environment is None else environment, TENSORFLOW)
 
 
 @contextlib.contextmanager
