@@ -16,7 +16,7 @@ from geods.cli import flags, program
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the programs are given."""
+    """Run, tree and photographs for the jobs."""
 
     run_dir: str = flags.option("", "Run of recipe best.", path="in")
     tree: str = flags.option("", "Imagery tree of some locations, with partition.geojson.", path="in")
