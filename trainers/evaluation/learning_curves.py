@@ -63,7 +63,7 @@ def curve_of(found: dict[tuple[float, int], tuple[float, np.ndarray]]) -> Curve:
 
 
 def drawn(curve: Curve, name: str) -> "Figure":
-    """Draws the measured points and the law with its interval, on logarithmic axes."""
+    """Draws the measured points and the law with its interval."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 5.0), layout="constrained")
@@ -75,6 +75,9 @@ def drawn(curve: Curve, name: str) -> "Figure":
     limits = np.abs(np.percentile(curve.samples, _INTERVAL, axis=0) - curve.miles)
     axes.errorbar(curve.counts, curve.miles, limits, fmt="o", color="#222222", capsize=3, label="Measured")
     axes.set_xscale("log")
+    ticks = [*curve.counts, *(curve.counts[-1] * np.array([2, 4, 10]))]
+    axes.set_xticks(ticks, [f"{count:,.0f}" for count in ticks])
+    axes.set_xticks([], minor=True)
     axes.set_xlabel("Training locations")
     axes.set_ylabel("Mean distance from the true point (miles)")
     axes.set_title(f"Learning curve of {name}", loc="left")

@@ -17,6 +17,8 @@ from model import augmentation
 from trainers.features import runtimes
 from trainers.options import extract_options, stages
 
+_BEST_QUALITY = 100
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageFeatures:
@@ -36,7 +38,7 @@ class ImageFeatures:
     builder: Any
     forward: runtimes.Forward
     encoder: stages.EncoderOptions
-    jitter: stages.ImageJitterOptions
+    jitter: extract_options.CopyOptions
     runtime: extract_options.RuntimeOptions
     seed: int
     exact_pixels: bool
@@ -75,17 +77,44 @@ class ImageFeatures:
     @functools.cached_property
     def _changed(self) -> Callable[[Any, np.ndarray], Any]:
         """Changes a batch of images by their random numbers."""
-        changes = (self.jitter.brightness, self.jitter.contrast, self.jitter.crop)
-        return tf.function(lambda images, lots: augmentation.jittered(images, lots, *changes), autograph=False)
+        jitter = self.jitter
+
+        def changed(images: tf.Tensor, lots: tf.Tensor) -> tf.Tensor:
+            images = augmentation.jittered(images, lots, jitter.brightness, jitter.contrast, jitter.crop)
+            if not jitter.coarsen and jitter.jpeg_quality == _BEST_QUALITY:
+                return images
+            return tf.map_fn(
+                lambda one: _compressed(one[0], one[1], jitter.coarsen, jitter.jpeg_quality),
+                (images, lots[:, augmentation.DRAWS :]),
+                fn_output_signature=tf.uint8,
+            )
+
+        return tf.function(changed, autograph=False)
+
+
+def _compressed(image: tf.Tensor, lots: tf.Tensor, coarsen: float, jpeg_quality: int) -> tf.Tensor:
+    """Returns an image `[h, w, 3]` as a smaller JPEG of it, enlarged again, would be."""
+    size_px = tf.shape(image)[:2]
+    small_px = tf.cast(tf.round(tf.cast(size_px, tf.float32) * (1 - coarsen * lots[0])), tf.int32)
+    quality = tf.cast(_BEST_QUALITY - (_BEST_QUALITY - jpeg_quality) * lots[1], tf.int32)
+    image = _resized(image, small_px)
+    if jpeg_quality < _BEST_QUALITY:
+        image = tf.image.adjust_jpeg_quality(image, quality)
+    return _resized(image, size_px)
+
+
+def _resized(image: tf.Tensor, size_px: tf.Tensor) -> tf.Tensor:
+    """Returns an image in another size, uint8."""
+    return tf.saturate_cast(tf.round(tf.image.resize(image, size_px, antialias=True)), tf.uint8)
 
 
 def draws(seed: int, variant: int, first: int, count: int) -> np.ndarray:
-    """Returns the random numbers of rows, float32 `[count, DRAWS]`.
+    """Returns the random numbers of rows, float32 `[count, DRAWS + 2]`.
 
-    Each row's depend on its number alone.
+    Those of `jittered`, of the resolution and of the quality. Each row's depend on its number alone.
     """
     rows = [np.random.default_rng([seed, variant, row]) for row in range(first, first + count)]
-    return np.array([row.random(augmentation.DRAWS) for row in rows], dtype=np.float32)
+    return np.array([row.random(augmentation.DRAWS + 2) for row in rows], dtype=np.float32)
 
 
 def _padded(images: tf.Tensor, size: int) -> tf.Tensor:

@@ -30,7 +30,7 @@ from trainers.features import (
     quantization,
     runtimes,
 )
-from trainers.options import extract_options, stages
+from trainers.options import extract_options
 
 _WriteBlocks = Callable[[cache_writer.CacheWriter, list[int], int], None]
 
@@ -142,7 +142,10 @@ def _write_blocks(
                 bar.set_postfix_str(f"{written / 1e6:,.1f} MB")
 
 
-def _name_of(variant: int, jitter: stages.ImageJitterOptions, seed: int) -> str:
+def _name_of(variant: int, jitter: extract_options.CopyOptions, seed: int) -> str:
     """Returns the text of an augmented copy in a cache key."""
     changes = f"brightness {jitter.brightness:g}, contrast {jitter.contrast:g}, crop {jitter.crop:g}"
+    # Left out where they change nothing: caches of older versions have none.
+    if jitter.coarsen or jitter.jpeg_quality < 100:
+        changes += f", coarsen {jitter.coarsen:g}, JPEG quality {jitter.jpeg_quality}"
     return f"{variant}: {changes}, seed {seed}"

@@ -59,12 +59,35 @@ class CacheOptions(stages.ResultOptions):
 
 
 @dataclasses.dataclass(frozen=True)
+class CopyOptions(stages.ImageJitterOptions):
+    """Random changes of images in the copies of a cache."""
+
+    coarsen: float = flags.option(
+        0.0, "Greatest share of the resolution lost: copies are shrunk and enlarged again, as smaller photographs are."
+    )
+    jpeg_quality: int = flags.option(100, "Least quality of a random JPEG compression of copies; 100 for none.")
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        super().__post_init__()
+        if not 0 <= self.coarsen < 1:
+            raise errors.OptionError(f"--coarsen={self.coarsen}: must be at least 0 and below 1.", "give such as 0.5")
+        if not 1 <= self.jpeg_quality <= 100:
+            raise errors.OptionError(f"--jpeg_quality={self.jpeg_quality}: must be 1 to 100.", "give such as 50")
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether any change is asked for."""
+        return super().changes_images or bool(self.coarsen) or self.jpeg_quality < 100
+
+
+@dataclasses.dataclass(frozen=True)
 class ExtractOptions:
     """Options of an extraction."""
 
     data: stages.DatasetOptions = dataclasses.field(default_factory=stages.DatasetOptions)
     encoder: stages.EncoderOptions = dataclasses.field(default_factory=stages.EncoderOptions)
-    jitter: stages.ImageJitterOptions = dataclasses.field(default_factory=stages.ImageJitterOptions)
+    jitter: CopyOptions = dataclasses.field(default_factory=CopyOptions)
     runtime: RuntimeOptions = dataclasses.field(default_factory=RuntimeOptions)
     cache: CacheOptions = dataclasses.field(default_factory=CacheOptions)
 

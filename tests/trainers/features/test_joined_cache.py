@@ -5,11 +5,12 @@ import shutil
 import numpy as np
 import pytest
 import road
+import tensorflow as tf
 
 from geods import errors
 from geods.cli import flags as cli_flags
 from trainers import extract, train
-from trainers.features import cache_format, feature_cache, joined_cache
+from trainers.features import cache_format, encode_dataset, feature_cache, joined_cache
 from trainers.options import extract_options, train_options
 from trainers.training import cells as training_cells
 from trainers.training import inputs
@@ -28,6 +29,8 @@ def settings(data_dir, tmp_path_factory):
         variants=2,
         crop=0.3,
         brightness=0.2,
+        coarsen=0.3,
+        jpeg_quality=50,
     )
 
 
@@ -121,6 +124,27 @@ def test_a_copy_of_something_else_is_refused(cache_dir):
 def test_copies_need_a_change_and_a_change_needs_copies(changed):
     with pytest.raises(errors.OptionError, match="--variants=3 --crop"):
         cli_flags.build(extract_options.ExtractOptions, **changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [({"coarsen": 1.0}, "--coarsen=1.0: must be"), ({"jpeg_quality": 0}, "--jpeg_quality=0: must")],
+)
+def test_changes_outside_their_range_are_refused(changed, message):
+    with pytest.raises(errors.OptionError, match=message):
+        cli_flags.build(extract_options.ExtractOptions, variants=1, **changed)
+
+
+def test_a_coarser_jpeg_has_fewer_details_and_the_same_size():
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.uint8))
+    same = encode_dataset._compressed(image, tf.constant([0.0, 0.0]), 0.5, 100)
+    np.testing.assert_array_equal(same, image)
+    for lots, coarsen, quality in (([1.0, 0.0], 0.5, 100), ([0.0, 1.0], 0.0, 5)):
+        changed = encode_dataset._compressed(image, tf.constant(lots), coarsen, quality)
+        assert changed.shape == image.shape
+        assert (
+            np.diff(changed.numpy().astype(int), axis=1).std() < 0.8 * np.diff(image.numpy().astype(int), axis=1).std()
+        )
 
 
 def test_copies_without_a_cache_are_refused():
