@@ -184,7 +184,8 @@ def _drive(folder: pathlib.Path, bar: "tqdm.tqdm") -> int:
     if not lost and code:
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         problem = f"Beam's runner ended with code {code}: {lines[-1][:500] if lines else 'it said nothing'}"
-        raise errors.BeamError(problem, "look at its options and whether it runs; what is finished stays")
+        step = "see that it runs, and that all workers have this geods and see the folders; what is finished stays"
+        raise errors.BeamError(problem, step)
     return lost
 
 
@@ -229,8 +230,12 @@ def _result(path: pathlib.Path) -> Any:  # noqa: ANN401 - whatever the function 
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        problem = f"{path}: a worker's result is not there."
-        raise errors.BeamError(problem, "give a folder that all workers see under one path") from error
+        # Dask's runner ends without an error when its scheduler is gone.
+        problem = f"{path}: the runner has ended without this result."
+        step = (
+            "see that its scheduler runs and that all workers see this folder, and start again; what is finished stays"
+        )
+        raise errors.BeamError(problem, step) from error
     if "error" in found:
         name, problem, next_step = found["error"]
         raise getattr(errors, name)(problem, next_step)

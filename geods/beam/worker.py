@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import pathlib
+import platform
 import signal
 import sys
 import threading
@@ -76,13 +77,20 @@ def work(number: int, folder: str) -> None:
     target = result_path(folder, number)
     if target.is_file():
         return
-    job = json.loads(pathlib.Path(folder, JOB).read_text(encoding="utf-8"))
+    try:
+        job = json.loads(pathlib.Path(folder, JOB).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        problem = f"the worker on {platform.node()} does not see {folder}"
+        raise FileNotFoundError(f"{problem}: all must see one disk under one path") from error
     task = json.loads(task_path(folder, number).read_text(encoding="utf-8"))
     try:
         _check_version(job["version"])
         result = {"value": _function(job["function"])(task, **job["arguments"])}
     except errors.GeodsError as error:
         result = {"error": [type(error).__name__, error.problem, error.next_step]}
+        if isinstance(error, errors.MissingFileError):
+            step = "give paths that all workers see and may read"
+            result = {"error": [type(error).__name__, f"the worker on {platform.node()}: {error.problem}", step]}
     files.write_text(target, json.dumps(result))
 
 
@@ -98,9 +106,20 @@ def main(folder: str) -> None:
         importlib.import_module(DASK.rpartition(".")[0])
     left = [number for number in range(job["tasks"]) if not result_path(folder, number).is_file()]
     with beam.Pipeline(options=pipeline_options.PipelineOptions(flags=job["flags"])) as pipeline:
-        numbers = pipeline | beam.Create(left) | beam.Reshuffle()
-        # Through the module's public name: as __main__ it could not be found by workers.
-        numbers | beam.Map(importlib.import_module("geods.beam.worker").work, folder=folder)
+        pipeline | beam.Create(left) | beam.Reshuffle() | beam.Map(_work, folder=folder)
+
+
+def _work(number: int, folder: str) -> None:
+    """Does one task on a worker, which may lack geods.
+
+    A function of __main__ reaches workers by value. One that they must import ends a Dask worker that cannot, and the
+    job would wait for another one for ever.
+    """
+    try:
+        module = importlib.import_module("geods.beam.worker")
+    except ImportError as error:
+        raise ImportError(f"the worker on {platform.node()} has no geods ({error})") from error
+    module.work(number, folder)
 
 
 def _check_version(wanted: str) -> None:

@@ -1,6 +1,7 @@
 """Work divided among Beam's own local workers or Dask's, one of them killed."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -92,7 +93,7 @@ def test_a_worker_with_other_code_is_refused(tmp_path):
     for number, error, words in ((0, errors.TreeError, "task 0: cannot be done"), (1, errors.BeamError, wrong)):
         with pytest.raises(error, match=words):
             jobs._result(worker.result_path(folder, number))
-    with pytest.raises(errors.BeamError, match="a worker's result is not there"):
+    with pytest.raises(errors.BeamError, match="the runner has ended without this result"):
         jobs._result(worker.result_path(folder, 2))
 
 
@@ -105,18 +106,18 @@ def test_options_are_written_as_tfds_takes_them():
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory):
-    """Address of a Dask scheduler, and its two worker processes of one thread each."""
+    """The address of a Dask scheduler, its two workers of one thread each, what starts another one, the scheduler."""
     file = tmp_path_factory.mktemp("dask") / "file"
     common = ("--no-dashboard", f"--scheduler-file={file}")
     scheduler = ("distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", *common)
     worker = ("distributed.cli.dask_worker", "--nthreads=1", "--no-nanny", f"--local-directory={file.parent}", *common)
     with contextlib.ExitStack() as ends:
         start = lambda words: ends.enter_context(starts.started(starts.HEAVY, words, checkout.environment()))  # noqa: E731
-        start(scheduler)
+        head = start(scheduler)
         workers = [start(worker) for _ in range(2)]
         while not file.exists() or not file.read_text().endswith("}"):
             time.sleep(0.05)
-        yield json.loads(file.read_text())["address"], workers
+        yield json.loads(file.read_text())["address"], workers, functools.partial(start, worker), head
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def _warm():
 
 @pytest.mark.usefixtures("_warm")
 def test_dask_builds_the_same_bytes_and_a_killed_worker_costs_its_task(dask, tmp_path):
-    address, workers = dask
+    address, workers, *_ = dask
     words = jobs.flags_of(f"runner=DaskRunner,dask_client_address={address}")
     root = drawn_datasets.make_tree(tmp_path / "tree")
 
@@ -154,6 +155,46 @@ def test_dask_builds_the_same_bytes_and_a_killed_worker_costs_its_task(dask, tmp
     assert len(doers) <= 13
     # One that was killed may not have written it.
     assert {path.read_text() for path in notes.iterdir()} - {""} == {"1"}
+
+
+def test_a_dask_worker_without_geods_and_a_scheduler_that_ends_are_named(dask, tmp_path):
+    address, workers, start_worker, scheduler = dask
+    words = jobs.flags_of(f"runner=DaskRunner,dask_client_address={address}")
+    for one in workers:
+        one.send(signal.SIGKILL)
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "geods.py").write_text("raise ImportError('hidden')")
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads=1", "--no-nanny"]
+    # Not from a warm process, which has imported geods.
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "hidden")}
+    lacking = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    with (
+        jobs.workers(words, tmp_path) as crew,
+        pytest.raises(errors.BeamError, match=r"code 1: ImportError: the worker on .* has no geods \(hidden\)"),
+    ):
+        list(crew.map("beam_tasks:refused", [0], {}, ""))
+    lacking.kill()
+    lacking.wait()
+    start_worker()
+    notes = tmp_path / "notes"
+    notes.mkdir()
+
+    def end_scheduler() -> None:
+        while not any(notes.iterdir()):
+            time.sleep(0.02)
+        scheduler.send(signal.SIGKILL)
+
+    ending = threading.Thread(target=end_scheduler)
+    ending.start()
+    with (
+        starts.warm_children(starts.HEAVY),
+        jobs.workers(words, tmp_path) as crew,
+        pytest.raises(
+            errors.BeamError, match=r"the runner has ended without this result\.\nNext: see that its scheduler"
+        ),
+    ):
+        list(crew.map("beam_tasks:slowly", range(40), {"folder": str(notes)}, ""))
+    ending.join()
 
 
 @pytest.mark.usefixtures("_warm")
