@@ -10,7 +10,6 @@ Prints the shares for the predictions and for the best constant guess, and how m
 """
 
 import dataclasses
-import json
 from typing import Any
 
 from geods import errors
@@ -50,9 +49,9 @@ def main(options: Options) -> None:
     towns = town_accuracy.read(options.towns)
     measured = town_accuracy.accuracy(towns, found.truth, found.predicted)
     columns: list[dict[str, Any]] = [measured]
-    metrics = json.loads((folder / run_folder.METRICS).read_text(encoding="utf-8"))
-    constant = np.broadcast_to(metrics["constant_guess"]["point"], found.truth.shape)
-    columns.append(town_accuracy.accuracy(towns, found.truth, constant))
+    if metrics := run_folder.read_metrics(folder, "constant_guess"):
+        constant = np.broadcast_to(metrics["constant_guess"]["point"], found.truth.shape)
+        columns.append(town_accuracy.accuracy(towns, found.truth, constant))
     print(f"{len(found):,} locations, {len(towns.coords):,} towns".ljust(40) + "     model    constant")
     for name in measured:
         print(name.replace("_", " ").ljust(40) + "".join(f"{column[name]:>9.1%}   " for column in columns).rstrip())

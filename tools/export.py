@@ -54,8 +54,13 @@ def main(options: Options) -> None:
     out = pathlib.Path(options.out)
     if out.exists():
         raise errors.OptionError(f"--out={out}: exists already.", "name another folder, or remove it")
+    from geods.storage import disk_errors, files
+
+    # Before anything slow; OpenVINO and TensorFlow say by errors of their own that a disk is full.
+    with disk_errors.translate_disk_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    disk_errors.check_room(out.parent, (folder / run_folder.MODEL).stat().st_size // (2 if options.half else 1))
     program.import_quietly("tensorflow")
-    from geods.storage import files
     from model.export import formats, graph
     from trainers.evaluation import exported, model_card, predictor
 
@@ -64,8 +69,10 @@ def main(options: Options) -> None:
     formats.check_exportable(model.network, options.format)
     given = exported.batches(model, exported.read_jpegs(model, options.images, options.compared_locations))
     serving = graph.frozen(model.network, exported.decoder(model) if options.format == "saved_model" else None)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+    with (
+        disk_errors.translate_disk_errors(out),
+        tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary,
+    ):
         made = pathlib.Path(temporary, out.name)
         made.mkdir()
         path = formats.write(serving, options.format, made, options.half)

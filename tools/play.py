@@ -48,6 +48,7 @@ class Options(server_options.ServerOptions):
 
 def main(options: Options) -> None:
     """Serves games until it is interrupted."""
+    from geods.storage import files
     from trainers.plots import view_source
     from trainers.runs import human_guesses, predictions
     from trainers.serving import game, game_routes, web
@@ -56,6 +57,7 @@ def main(options: Options) -> None:
     found = predictions.read(options.predictions or options.run_dir, len(cells))
     source = view_source.open_source(options.run_dir, options.predictions, options.imagery, options.data_dir)
     out = pathlib.Path(options.out or pathlib.Path(options.run_dir, human_guesses.NAME))
+    files.check_folder(out.resolve().parent, "name a file in a folder that is there: --out=FILE.csv")
     games = game.Games(found, cells, source, out)
     server = web.Server(options)
     print(f"{len(found):,} locations of {source.name}; play at {server.url}, stop with Ctrl-C", flush=True)

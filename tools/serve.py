@@ -51,8 +51,9 @@ def main(options: Options) -> None:
     from trainers.serving import locate
 
     service = locate.Service(model, options.batch_size, options.queue)
+    routes = locate.routes(service)
     print(f"{run} at {server.url}; stop it with Ctrl-C", flush=True)
-    server.run(locate.routes(service))
+    server.run(routes)
     service.batcher.close()
 
 

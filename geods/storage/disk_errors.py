@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from geods import errors
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+# The last two: a file where a folder is wanted.
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 # TensorFlow, HDF5, NumPy and SQLite raise errors of their own kinds, with or without a number.
 _FULL_IN_WORDS = re.compile(
     r"No space left on device|Disk quota exceeded|File too large|\d+ requested and \d+ written"

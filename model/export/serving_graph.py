@@ -35,6 +35,8 @@ def write(network: keras.Model, path: pathlib.Path) -> str:
         return _write(network, path)
     # An operation that OpenVINO lacks raises what its reader meets first; the run itself is whole.
     except RuntimeError as error:
+        # Of a full disk, half a graph.
+        files.discard(path.parent)
         return f"OpenVINO cannot run it: {errors.in_short(error)}"
 
 

@@ -10,6 +10,7 @@ import road
 from geods import errors
 from geods.cli import flags
 from tools import export
+from trainers.runs import run_folder
 
 
 def test_a_saved_model_answers_with_the_bytes_of_a_photograph(run_dir, tree_dir, tmp_path):
@@ -53,6 +54,23 @@ def test_a_run_without_its_dataset_is_compared_on_named_images(run_dir, data_dir
     assert (tmp_path / "out" / "model.xml").is_file()
     with pytest.raises(errors.OptionError, match="exists already"):
         export.main(options)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_slow(run_dir, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    options = flags.build(export.Options, run_dir=str(run_dir), out=str(tmp_path / "file" / "out"))
+    with pytest.raises(errors.UnwritableError, match="file/out: cannot be written"):
+        export.main(options)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
+    with pytest.raises(errors.DiskFullError, match="bytes are needed, 1 are free"):
+        export.main(flags.replace(options, out=str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"on": "test"}'])
+def test_damaged_figures_are_named(content, tmp_path):
+    (tmp_path / run_folder.METRICS).write_text(content)
+    with pytest.raises(errors.RunError, match=r"metrics\.json: is damaged"):
+        run_folder.read_metrics(tmp_path, "intervals")
 
 
 @pytest.mark.parametrize(

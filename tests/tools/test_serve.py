@@ -299,6 +299,7 @@ def test_the_benchmark_asks_as_many_clients_do(run, port, photographs, tmp_path)
         (["--run_dir={empty}"], "holds no flags.cfg, partition.geojson, model.keras; it is not a finished run."),
         (["--run_dir={run}", "--port={port}"], "cannot be listened on (Address already in use)."),
         (["--run_dir={run}", "--host=no.such.name.invalid"], "is no address of this machine"),
+        (["--run_dir={run}", "--host=192.0.2.1"], "cannot be listened on (Cannot assign requested address)."),
     ],
 )
 def test_wrong_words_are_answered_before_anything_slow(run, port, tmp_path, flags, problem):

@@ -1,8 +1,6 @@
 """Model card of an exported run: README.md beside the file."""
 
-import json
 import pathlib
-from typing import Any
 
 from geods.geo import geometry
 from model.export import formats
@@ -69,10 +67,9 @@ import {_LIBRARIES[kind]}
 
 def _figures(folder: pathlib.Path) -> str:
     """Returns the figures of the run's evaluation as text."""
-    path = folder / run_folder.METRICS
-    if not path.is_file():
+    metrics = run_folder.read_metrics(folder, "intervals", "within_km", "mean_miles", "constant_guess")
+    if not metrics:
         return "This run was not evaluated."
-    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     low, high = metrics["intervals"]["mean_miles"]
     within = ", ".join(f"{share:.1%} within {limit} km" for limit, share in metrics["within_km"].items())
     return (

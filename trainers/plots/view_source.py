@@ -10,10 +10,8 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from geods import errors
 from geods.dataset import record_files, splits
 from geods.remote import session, urls
-from geods.storage import files
 from geods.tree import layouts
 from trainers.options import evaluate_options
 from trainers.plots import thumbnails
@@ -93,12 +91,7 @@ def evaluated_on(folder: str) -> tuple[str, str]:
     Raises:
         RunError: If its metrics.json is damaged.
     """
-    path = pathlib.Path(folder, run_folder.METRICS)
-    try:
-        on = str(files.parse_json(path.read_bytes()).get("on", "")) if path.is_file() else ""
-    except (ValueError, AttributeError) as error:
-        problem = f"{path}: is damaged ({errors.in_short(error)})."
-        raise errors.RunError(problem, "evaluate the run again: python -m trainers.evaluate") from error
+    on = str(run_folder.read_metrics(pathlib.Path(folder)).get("on", ""))
     return ("", on) if all(name in splits.NAMES for name in _splits_in(on)) else (on, "")
 
 

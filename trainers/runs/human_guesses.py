@@ -87,8 +87,8 @@ def append(path: str | os.PathLike[str], guess: Guess) -> None:
         os.fsync(file.fileno())
 
 
-def read(path: str | os.PathLike[str]) -> list[Guess]:
-    """Reads a file of guesses.
+def read(path: str | os.PathLike[str], may_be_empty: bool = False) -> list[Guess]:
+    """Reads a file of guesses, of which there must be one unless it `may_be_empty`.
 
     Raises:
         MissingFileError: If there is no such file.
@@ -109,7 +109,7 @@ def read(path: str | os.PathLike[str]) -> list[Guess]:
     except (ValueError, csv.Error) as error:
         text = error.problem if isinstance(error, errors.GeodsError) else f"{errors.in_short(error)}."
         raise errors.RunError(f"{final}: line {line}: {text}", step) from error
-    if not found:
+    if not (found or may_be_empty):
         raise errors.RunError(f"{final}: holds no guess.", "play a game: python -m tools.play --run_dir=RUN")
     return found
 

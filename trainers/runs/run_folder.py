@@ -207,6 +207,26 @@ def resealing(folder: pathlib.Path, *names: str) -> Iterator[None]:
     seals.renew(folder, names)
 
 
+def read_metrics(folder: pathlib.Path, *needed: str) -> dict[str, Any]:
+    """Returns metrics.json of an evaluation; empty without one.
+
+    Raises:
+        RunError: If it is damaged, or lacks a key that is needed.
+    """
+    path = folder / METRICS
+    if not path.is_file():
+        return {}
+    try:
+        found = dict(files.parse_json(path.read_bytes()))
+        for name in needed:
+            found[name]
+    except (ValueError, TypeError, KeyError) as error:
+        of = f" --run_dir={folder}" if (folder / FLAGS).is_file() else ""
+        step = f"evaluate the run again: python -m trainers.evaluate{of}"
+        raise errors.RunError(f"{path}: is damaged ({errors.in_short(error)}).", step) from error
+    return found
+
+
 def check_partition(folder: pathlib.Path) -> None:
     """Raises RunError if a run's partition is not the one it was trained with."""
     if seals.is_sealed(folder) and (found := seals.verify(folder, [PARTITION])):

@@ -79,7 +79,7 @@ class Games:
         self._source, self._rng = source, np.random.default_rng(seed)
         self.constant = distance_metrics.best_constant(found.truth)
         self.drawn = svg_map.SvgMap(cells, np.concatenate([found.truth, found.predicted, self.constant[None]]))
-        earlier = human_guesses.read(out) if os.path.exists(out) and os.path.getsize(out) else []  # noqa: PTH110, PTH202
+        earlier = human_guesses.read(out, may_be_empty=True) if os.path.exists(out) else []  # noqa: PTH110
         self._shown = {view_source.location_of(guess.location_id) for guess in earlier}
         self._games: collections.OrderedDict[str, Game] = collections.OrderedDict()
         # A first game that nobody plays, so that missing images are known before a player waits for them.

@@ -9,7 +9,6 @@ import asyncio
 import dataclasses
 import functools
 import html
-import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -86,8 +85,7 @@ class Service:
     @functools.cached_property
     def figures(self) -> dict[str, Any]:
         """Figures of the run's evaluation; empty if it was not evaluated."""
-        path = self.model.folder / run_folder.METRICS
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = run_folder.read_metrics(self.model.folder, "intervals", "mean_miles", "locations", "on")
         return {name: found[name] for name in _FIGURES if name in found}
 
     @functools.cached_property

@@ -9,6 +9,7 @@ Tornado, because it closes connections whose headers or body take too long, for 
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import json
 import signal
@@ -93,7 +94,8 @@ class Server:
             raise errors.OptionError(problem, "give --host=127.0.0.1") from error
         except OSError as error:
             problem = f"--host={options.host} --port={options.port}: cannot be listened on ({error.strerror})."
-            raise errors.OptionError(problem, "give --port=0") from error
+            step = "give --host=127.0.0.1" if error.errno == errno.EADDRNOTAVAIL else "give --port=0"
+            raise errors.OptionError(problem, step) from error
         host = "localhost" if options.host in ("0.0.0.0", "::") else options.host  # noqa: S104 - compared, not bound
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._sockets[0].getsockname()[1]}"
         if not options.is_local:
