@@ -217,7 +217,7 @@ def read_metrics(folder: pathlib.Path, *needed: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = dict(files.parse_json(path.read_bytes()))
+        found = {**files.parse_json(path.read_bytes())}
         for name in needed:
             found[name]
     except (ValueError, TypeError, KeyError) as error:
