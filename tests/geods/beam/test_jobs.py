@@ -106,7 +106,7 @@ def test_options_are_written_as_tfds_takes_them():
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory):
-    """Address of a scheduler, its workers, what starts one, itself."""
+    """Address of a scheduler, two workers, a function that starts one, and itself."""
     file = tmp_path_factory.mktemp("dask") / "file"
     common = ("--no-dashboard", f"--scheduler-file={file}")
     scheduler = ("distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", *common)
