@@ -15,6 +15,7 @@ leave the server before the guess. Starts in about two seconds, without TensorFl
 """
 
 import dataclasses
+import os
 import pathlib
 
 from geods import errors
@@ -57,7 +58,9 @@ def main(options: Options) -> None:
     found = predictions.read(options.predictions or options.run_dir, len(cells))
     source = view_source.open_source(options.run_dir, options.predictions, options.imagery, options.data_dir)
     out = pathlib.Path(options.out or pathlib.Path(options.run_dir, human_guesses.NAME))
-    files.check_folder(out.resolve().parent, "name a file in a folder that is there: --out=FILE.csv")
+    step = "name a file in a folder that is there: --out=FILE.csv"
+    if not os.access(files.check_folder(out.resolve().parent, step), os.W_OK):
+        raise errors.UnwritableError(f"{out}: cannot be written.", step)
     games = game.Games(found, cells, source, out)
     server = web.Server(options)
     print(f"{len(found):,} locations of {source.name}; play at {server.url}, stop with Ctrl-C", flush=True)
