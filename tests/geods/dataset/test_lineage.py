@@ -101,7 +101,7 @@ def test_a_cache_of_something_else_is_refused_with_the_field_and_the_command(tmp
     drawn_caches.write(tmp_path / "train")
     wanted = dataclasses.replace(drawn_caches.KEY, **{field: OTHER_KEYS[field]})
     said = f"{field} is {getattr(drawn_caches.KEY, field)!r}, wanted {OTHER_KEYS[field]!r}"
-    with pytest.raises(errors.CacheError, match=rf"{re.escape(said)}(.|\n)*python -m trainers\.extract --overwrite"):
+    with pytest.raises(errors.CacheError, match=rf"{re.escape(said)}.*\nNext: repeat .* with --overwrite"):
         feature_cache.FeatureCache(tmp_path / "train", wanted)
 
 

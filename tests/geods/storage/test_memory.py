@@ -44,4 +44,4 @@ def test_a_regression_of_more_places_than_fit_is_refused():
     with pytest.raises(
         errors.MemoryShortError, match=r"--most_places=1000000: .* would take 24,[\d,.]+ GB.*\nNext: lower"
     ):
-        fitted_heads._check_memory(10**6, (4, 6, 16), 10)
+        fitted_heads._check_memory(10**6, (4, 6, 16), 10, 0)
