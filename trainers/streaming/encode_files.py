@@ -13,7 +13,7 @@ import tensorflow as tf
 import tqdm
 
 from geods import errors
-from geods.input import threaded_decoder
+from geods.input import pipeline, threaded_decoder
 from geods.tree import imagery_tree, jpeg
 from trainers.features import runtimes
 
@@ -68,7 +68,7 @@ class Encoder:
         pixels = tf.data.Dataset.from_tensor_slices(list(paths)).batch(self._batch_size)
         pixels = pixels.map(lambda some: tf.numpy_function(self._decoder.decode, [some], tf.uint8))
         parts = []
-        for batch in pixels.prefetch(2):
+        for batch in pipeline.without_tuning(pixels.prefetch(2)):
             # Each new size is traced, which costs seconds: powers of two are few, and at most double the work.
             size = 1 << (len(batch) - 1).bit_length()
             padded = tf.pad(batch, [[0, size - len(batch)], [0, 0], [0, 0], [0, 0]])

@@ -90,6 +90,13 @@ def test_single_views_are_the_views_of_all(builder):
     assert np.array_equal(next(iter(pipeline.batches(builder, "test", skipped)))["image"], expected[5:12])
 
 
+def test_a_loop_ends_with_its_last_batch(builder, tree_dir):
+    # Where TensorFlow tunes a dataset, the end of a loop sleeps for up to as long as the loop took.
+    of_dataset = pipeline.batches(builder, "test", SMALL, then=lambda batch: batch["image"])
+    for rows in (of_dataset, pipeline.tree_batches(imagery_tree.read(tree_dir)[:2], SMALL)):
+        assert rows.options().autotune.enabled is False
+
+
 def test_then_is_applied_before_the_batches_are_prefetched(builder):
     images = pipeline.batches(builder, "test", SMALL, then=lambda batch: batch["image"])
     assert images.element_spec.dtype == tf.uint8
