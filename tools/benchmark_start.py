@@ -11,6 +11,7 @@ import dataclasses
 import pathlib
 import shutil
 
+from geods import errors
 from geods.cli import flags, program
 
 
@@ -25,11 +26,12 @@ class Options:
     rounds: int = flags.option(5, "Readings of each.")
 
     def __post_init__(self) -> None:
-        """Checks that run, tree and photographs are given.
+        """Checks that run, tree and photographs are given, and the number of rounds.
 
         Raises:
-            OptionError: If one is missing.
+            OptionError: If one is missing, or there is no round.
         """
+        flags.check_at_least(self, 1, ("rounds",))
         flags.check_given(self, run_dir="give --run_dir=RUN", tree="give --tree=TREE", photos="give --photos=FOLDER")
 
 
@@ -62,7 +64,10 @@ def _jobs(options: Options, work: pathlib.Path, number: int) -> dict[str, list[s
     """Returns the words of each program; the last two need TensorFlow."""
     run, made = f"--run_dir={work / 'run'}", work / str(number)
     partition = f"{options.tree}/partition.geojson"
-    photograph = str(next(pathlib.Path(options.photos).glob("*.jpg")))
+    photographs = sorted(map(str, pathlib.Path(options.photos).glob("*.jpg")))
+    if not photographs:
+        problem = f"--photos={options.photos}: holds no *.jpg."
+        raise errors.OptionError(problem, "name a folder of photographs with a position in their EXIF")
     return {
         "tools.cost": ["--images=2970"],
         "tools.make_partition": ["--boundary=demo", f"--out={made}.geojson"],
@@ -71,7 +76,7 @@ def _jobs(options: Options, work: pathlib.Path, number: int) -> dict[str, list[s
         "tools.verify": [str(work / "run")],
         "tools.render": [run],
         "trainers.calibrate": [run],
-        "tools.predict": [run, photograph],
+        "tools.predict": [run, photographs[0]],
         "tools.build_dataset": [f"--manual_dir={options.tree}", f"--data_dir={made}_data"],
         "trainers.evaluate": [run],
     }

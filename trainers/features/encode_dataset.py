@@ -17,8 +17,6 @@ from model import augmentation
 from trainers.features import runtimes
 from trainers.options import extract_options, stages
 
-_BEST_QUALITY = 100
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageFeatures:
@@ -81,7 +79,7 @@ class ImageFeatures:
 
         def changed(images: tf.Tensor, lots: tf.Tensor) -> tf.Tensor:
             images = augmentation.jittered(images, lots, jitter.brightness, jitter.contrast, jitter.crop)
-            if not jitter.coarsen and jitter.jpeg_quality == _BEST_QUALITY:
+            if not jitter.changes_detail:
                 return images
             return tf.map_fn(
                 lambda one: _compressed(one[0], one[1], jitter.coarsen, jitter.jpeg_quality),
@@ -96,9 +94,9 @@ def _compressed(image: tf.Tensor, lots: tf.Tensor, coarsen: float, jpeg_quality:
     """Returns an image `[h, w, 3]` as a smaller JPEG of it, enlarged again, would be."""
     size_px = tf.shape(image)[:2]
     small_px = tf.cast(tf.round(tf.cast(size_px, tf.float32) * (1 - coarsen * lots[0])), tf.int32)
-    quality = tf.cast(_BEST_QUALITY - (_BEST_QUALITY - jpeg_quality) * lots[1], tf.int32)
+    quality = tf.cast(extract_options.BEST_QUALITY - (extract_options.BEST_QUALITY - jpeg_quality) * lots[1], tf.int32)
     image = _resized(image, small_px)
-    if jpeg_quality < _BEST_QUALITY:
+    if jpeg_quality < extract_options.BEST_QUALITY:
         image = tf.image.adjust_jpeg_quality(image, quality)
     return _resized(image, size_px)
 

@@ -146,6 +146,6 @@ def _name_of(variant: int, jitter: extract_options.CopyOptions, seed: int) -> st
     """Returns the text of an augmented copy in a cache key."""
     changes = f"brightness {jitter.brightness:g}, contrast {jitter.contrast:g}, crop {jitter.crop:g}"
     # Left out where they change nothing: caches of older versions have none.
-    if jitter.coarsen or jitter.jpeg_quality < 100:
+    if jitter.changes_detail:
         changes += f", coarsen {jitter.coarsen:g}, JPEG quality {jitter.jpeg_quality}"
     return f"{variant}: {changes}, seed {seed}"

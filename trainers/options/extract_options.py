@@ -58,6 +58,10 @@ class CacheOptions(stages.ResultOptions):
             raise errors.OptionError("--splits is empty.", "name at least one, such as --splits=train,validation,test")
 
 
+# Of a JPEG.
+BEST_QUALITY = 100
+
+
 @dataclasses.dataclass(frozen=True)
 class CopyOptions(stages.ImageJitterOptions):
     """Random changes of images in the copies of a cache."""
@@ -65,20 +69,27 @@ class CopyOptions(stages.ImageJitterOptions):
     coarsen: float = flags.option(
         0.0, "Greatest share of the resolution lost: copies are shrunk and enlarged again, as smaller photographs are."
     )
-    jpeg_quality: int = flags.option(100, "Least quality of a random JPEG compression of copies; 100 for none.")
+    jpeg_quality: int = flags.option(
+        BEST_QUALITY, "Least quality of a random JPEG compression of copies; 100 for none."
+    )
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
         super().__post_init__()
         if not 0 <= self.coarsen < 1:
             raise errors.OptionError(f"--coarsen={self.coarsen}: must be at least 0 and below 1.", "give such as 0.5")
-        if not 1 <= self.jpeg_quality <= 100:
+        if not 1 <= self.jpeg_quality <= BEST_QUALITY:
             raise errors.OptionError(f"--jpeg_quality={self.jpeg_quality}: must be 1 to 100.", "give such as 50")
 
     @property
     def changes_images(self) -> bool:
         """Whether any change is asked for."""
-        return super().changes_images or bool(self.coarsen) or self.jpeg_quality < 100
+        return super().changes_images or self.changes_detail
+
+    @property
+    def changes_detail(self) -> bool:
+        """Whether copies are made coarser or compressed again."""
+        return bool(self.coarsen) or self.jpeg_quality < BEST_QUALITY
 
 
 @dataclasses.dataclass(frozen=True)
