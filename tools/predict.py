@@ -84,7 +84,7 @@ def main(options: Options) -> None:
         model = predictors.open_run(run, options.checkpoint, options.runtime)
         wanted = (options.batch_size, options.top, options.all_cells)
         for line in answers.predict(model, ready.locations, *wanted, ready.facts):
-            print(json.dumps(line, allow_nan=False))
+            print(json.dumps(line, allow_nan=False), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from PIL import Image
 from geods.input import jpeg_scale
 from geods.tree import orientation
 
-# Values that are resized at once. They stay in the processor's cache: an image of 200x400 is enlarged to 300x600 in 2 ms
-# instead of 6, and one of 960x1280 made smaller in 10 instead of 18.
+# Values that are resized at once. They stay in the cache of a core: enlarging an image of 200x400 to 300x600 takes 2 ms
+# instead of 6, and a photograph of 12 million pixels 51 instead of 74.
 _CACHED_VALUES = 1 << 16
 
 

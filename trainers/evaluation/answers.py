@@ -1,7 +1,7 @@
 """Predictions of photographs as JSON: point, cells, credible region."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,8 @@ def predict(
     top: int,
     all_cells: bool,
     facts: Sequence[jpeg.ImageFacts] | None = None,
-) -> list[dict[str, Any]]:
-    """Returns one JSON object a location.
+) -> Iterator[dict[str, Any]]:
+    """Yields one JSON object a location, batch by batch.
 
     Args:
         model: The run.
@@ -38,12 +38,10 @@ def predict(
     """
     batches = model.tree_batches(locations, batch_size, facts)
     steps = math.ceil(len(locations) / batch_size)
-    log_probabilities, points = model.predict(tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches"))
-    fitted, cells = calibration.read(model.folder), model.partition
-    return [
-        line_of(location, probabilities_of(row), point, cells, fitted, top, all_cells)
-        for location, row, point in zip(locations, log_probabilities, points, strict=True)
-    ]
+    fitted, cells, rest = calibration.read(model.folder), model.partition, iter(locations)
+    for found in model.pieces(tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches")):
+        for row, point in zip(*found, strict=True):
+            yield line_of(next(rest), probabilities_of(row), point, cells, fitted, top, all_cells)
 
 
 def line_of(
