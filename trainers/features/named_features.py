@@ -55,14 +55,19 @@ def find(data: train_options.DataOptions) -> tuple[str, ...]:
     if not data.features or not data.cache_dir:
         return data.cache_dir
     names = data.features.split(",")
-    below = [pathlib.Path(data.cache_dir[0], name) for name in names]
-    is_below = len(data.cache_dir) == 1 and (len(names) > 1 or below[0].is_dir())
-    folders = below if is_below else list(map(pathlib.Path, data.cache_dir))
+    folders = folders_of(data)
     names = names if len(names) == len(folders) else names[:1] * len(folders)
     for name, folder in zip(names, folders, strict=True):
         for variant in range(data.variants + 1):
             _check(cache_format.folder_of(folder, _split(data), variant), name, data)
     return tuple(map(str, folders))
+
+
+def folders_of(data: train_options.DataOptions) -> list[pathlib.Path]:
+    """Returns the folders of features below --cache_dir, or else --cache_dir itself."""
+    below = [pathlib.Path(data.cache_dir[0], name) for name in data.features.split(",")]
+    is_below = len(data.cache_dir) == 1 and (len(below) > 1 or below[0].is_dir())
+    return below if is_below else list(map(pathlib.Path, data.cache_dir))
 
 
 def _split(data: train_options.DataOptions) -> str:

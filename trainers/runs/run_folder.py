@@ -30,7 +30,7 @@ from geods.geo import partition
 from geods.remote import session, urls
 from geods.storage import files, locks, seals
 from geods.tree import companions
-from trainers.features import cache_format
+from trainers.features import cache_format, named_features
 from trainers.options import evaluate_options, train_options
 from trainers.runs import learned_locations
 
@@ -245,16 +245,22 @@ def data_of(folder: pathlib.Path, locations: evaluate_options.LocationOptions) -
     """Returns the data options of a run, with the folders that an evaluation names.
 
     Raises:
-        RunError: If the run's dataset and cache are missing.
+        RunError: If the run's dataset and cache are missing, or --cache_dir holds no features of the split.
     """
     data = options_of(folder).data
     given = {name: path for name in ("data_dir", "cache_dir") if (path := getattr(locations, name))}
     found = dataclasses.replace(data, **given)
+    if locations.cache_dir and found.features:
+        found = dataclasses.replace(found, cache_dir=tuple(map(str, named_features.folders_of(found))))
     places = [found.data_dir, *(() if locations.from_images else found.cache_dir)]
     if not locations.imagery and not any(urls.is_url(path) or pathlib.Path(path).exists() for path in places):
         relative = "" if pathlib.Path(found.data_dir).is_absolute() else f" in {pathlib.Path.cwd()}"
         problem = f"{folder}: was trained on {found.data_dir}, which is not there{relative}."
         raise errors.RunError(problem, "name the folder it is in now: --data_dir=PATH")
+    asked = locations.cache_dir and not (locations.imagery or locations.from_images or found.folds)
+    if asked and not is_cached(found, locations):
+        problem = f"--cache_dir={locations.cache_dir}: holds no features of split {locations.split!r}."
+        raise errors.RunError(problem, "name the folder that trainers.extract wrote, or run the encoder: --from_images")
     return found
 
 

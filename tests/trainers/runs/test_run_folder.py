@@ -1,5 +1,6 @@
 """Run folders: refusals, kept files, written files."""
 
+import dataclasses
 import pathlib
 
 import drawn_trees
@@ -8,6 +9,7 @@ import pytest
 from geods import errors
 from geods.cli import flags as cli_flags
 from geods.geo import partition
+from trainers.features import cache_format
 from trainers.options import evaluate_options, train_options
 from trainers.runs import run_folder
 
@@ -55,6 +57,24 @@ def test_a_run_whose_data_were_moved_takes_their_new_folder(tmp_path, monkeypatc
             run_folder.data_of(run, evaluate_options.LocationOptions())
         assert run_folder.data_of(run, evaluate_options.LocationOptions(data_dir="moved")).data_dir == "moved"
         pathlib.Path("moved").rename("data")
+
+
+def test_a_cache_that_was_moved_is_found_by_its_features_or_named_as_missing(tmp_path):
+    (tmp_path / run_folder.FLAGS).write_text(
+        f"--data_dir={tmp_path}\n--cache_dir={tmp_path / 'old'}\n--features=textures\n"
+    )
+    moved = tmp_path / "moved" / "textures"
+    for folder in (moved.parent, moved):
+        options = evaluate_options.LocationOptions(cache_dir=str(folder))
+        with pytest.raises(errors.RunError, match=r"holds no features of split 'test'(.|\n)*--from_images"):
+            run_folder.data_of(tmp_path, options)
+        unasked = dataclasses.replace(options, from_images=True)
+        assert run_folder.data_of(tmp_path, unasked).data_dir == str(tmp_path)
+    (moved / "test").mkdir(parents=True)
+    (moved / "test" / cache_format.INDEX).touch()
+    for folder in (moved.parent, moved):
+        options = evaluate_options.LocationOptions(cache_dir=str(folder))
+        assert run_folder.data_of(tmp_path, options).cache_dir == (str(moved),)
 
 
 def test_folders_without_a_model_are_no_runs(tmp_path):
