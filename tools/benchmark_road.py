@@ -6,13 +6,15 @@
 (tools.build_dataset, or the tfds command in a checkout without it), then extract, train and evaluate of the
 recipe best, render, and predict of one photograph. Each is a process of its own, started with this Python in the
 checkout's folder; the checkouts take turns. Prints the seconds of each step of both, which share of the other's seconds
-ours take, and the held-out errors with their intervals. Appends a line of JSON to WORK_DIR/road.jsonl.
+ours take, and the held-out errors with their intervals. --precision is that of our extraction alone. Appends a line
+of JSON to WORK_DIR/road.jsonl.
 """
 
 import dataclasses
 import json
 import pathlib
 import shutil
+from typing import Literal
 
 from geods import errors
 from geods.cli import flags, program
@@ -29,6 +31,7 @@ class Options(trees.ImageOptions):
 
     against: str = flags.option("", "Folder of another checkout of geods.", path="local")
     backbone_weights: str = flags.option("imagenet", "Of MobileNetV2: imagenet, random, or a weights file.", path="in")
+    precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = flags.option("auto", "Of our extraction.")
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -49,14 +52,15 @@ def main(settings: Options) -> None:
     rounds: dict[str, list[list[stages.Measured]]] = {name: [] for name in _NAMES}
     for _ in range(settings.rounds):
         for name, checkout in checkouts.items():
-            done = _road(checkout, root, work / name, settings.backbone_weights)
+            mine = [f"--precision={settings.precision}"] if name == "now" and settings.precision != "auto" else []
+            done = _road(checkout, root, work / name, [f"--backbone_weights={settings.backbone_weights}", *mine])
             rounds[name].append(done)
             print(f"{name}: " + ", ".join(f"{one.name} {one.seconds:,.1f} s" for one in done), flush=True)
-    _report(rounds, work, pathlib.Path(settings.work_dir) / "road.jsonl")
+    _report(rounds, work, settings)
 
 
-def _road(checkout: pathlib.Path, root: pathlib.Path, work: pathlib.Path, weights: str) -> list[stages.Measured]:
-    """Runs the steps of one checkout, everything again."""
+def _road(checkout: pathlib.Path, root: pathlib.Path, work: pathlib.Path, encoder: list[str]) -> list[stages.Measured]:
+    """Runs the steps of one checkout, everything again, with flags of its extraction."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     data, cache, run = (work / name for name in ("data", "cache", "run"))
@@ -69,7 +73,7 @@ def _road(checkout: pathlib.Path, root: pathlib.Path, work: pathlib.Path, weight
         "build": [*build, f"--manual_dir={root}", f"--data_dir={data}"],
         "extract": [
             *("-m", "trainers.extract", f"--flagfile={recipes / 'features' / 'textures.cfg'}", f"--data_dir={data}"),
-            *(f"--cache_dir={cache}", f"--backbone_weights={weights}"),
+            *(f"--cache_dir={cache}", *encoder),
         ],
         "train": [
             *("-m", "trainers.train", f"--flagfile={recipes / 'best.cfg'}", f"--data_dir={data}"),
@@ -82,7 +86,7 @@ def _road(checkout: pathlib.Path, root: pathlib.Path, work: pathlib.Path, weight
     return [stages.run(name, words, work / f"{name}.log", folder=checkout) for name, words in steps.items()]
 
 
-def _report(rounds: dict[str, list[list[stages.Measured]]], work: pathlib.Path, path: pathlib.Path) -> None:
+def _report(rounds: dict[str, list[list[stages.Measured]]], work: pathlib.Path, settings: Options) -> None:
     """Prints the table and writes the line."""
     seconds = {name: _seconds(done) for name, done in rounds.items()}
     rows = []
@@ -97,7 +101,8 @@ def _report(rounds: dict[str, list[list[stages.Measured]]], work: pathlib.Path, 
         print(f"{name}: {metrics['mean_miles']:,.1f} mean miles ({low:,.1f} to {high:,.1f})")
     memory = {name: max(done[-1].peak_rss_mb for done in rounds[name]) for name in _NAMES}
     print("predict holds " + ", ".join(f"{name} {peak:,.0f} MB" for name, peak in memory.items()))
-    results.append(path, [{"benchmark": "road", "seconds": seconds, "predict_peak_mb": memory}])
+    line = {"benchmark": "road", "precision": settings.precision, "seconds": seconds, "predict_peak_mb": memory}
+    results.append(pathlib.Path(settings.work_dir) / "road.jsonl", [line])
 
 
 def _seconds(rounds: list[list[stages.Measured]]) -> dict[str, list[float]]:

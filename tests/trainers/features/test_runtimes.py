@@ -95,13 +95,19 @@ def resolved(folder, capsys, spec=None, **fields) -> tuple[str, str, str]:
     return found.runtime, found.precision, capsys.readouterr().out
 
 
+NO_FASTER = "bfloat16 is no faster on this processor"
 HALTED = "import of openvino halted; None in sys.modules"
 
 
 @pytest.mark.parametrize(
     ("fields", "missing", "expected"),
     [
-        ({}, "", ("openvino", "float32", "OpenVINO, float32 (bfloat16 is no faster on this processor)")),
+        ({}, "", ("openvino", "float32", f"OpenVINO, float32 ({NO_FASTER})")),
+        (
+            {},
+            "avx512_vnni",
+            ("openvino", "float32", f"OpenVINO, float32 ({NO_FASTER}; --precision=int8 is, several times)"),
+        ),
         ({}, "openvino", ("tensorflow", "float32", "TensorFlow, float32 (OpenVINO is not installed)")),
         ({}, "library", ("tensorflow", "float32", f"TensorFlow, float32 (OpenVINO cannot be imported ({HALTED}))")),
         ({}, "backend", ("tensorflow", "float32", "JAX, float32 (Keras' backend is jax)")),
@@ -116,7 +122,7 @@ HALTED = "import of openvino halted; None in sys.modules"
 def test_auto_takes_what_is_here(fields, missing, expected, tmp_path, capsys, monkeypatch):
     found = {"openvino": None if missing == "openvino" else True}
     monkeypatch.setattr(importlib.util, "find_spec", found.get)
-    monkeypatch.setattr(processor, "features", set)
+    monkeypatch.setattr(processor, "features", lambda: {missing})
     if missing == "library":
         monkeypatch.setitem(sys.modules, "openvino", None)
     if missing == "backend":
