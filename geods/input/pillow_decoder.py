@@ -54,7 +54,10 @@ def _rounded(levels: np.ndarray) -> np.ndarray:
 
 
 def _transposed(pixels: np.ndarray) -> np.ndarray:
-    """Returns `[h, w, 3]` as `[w, h, 3]` of its own memory, a pixel at a time: NumPy copies single values otherwise."""
+    """Returns a transposed copy, `[h, w, 3]` -> `[w, h, 3]`.
+
+    It is copied a pixel at a time, which NumPy would do a value at a time.
+    """
     whole = np.ascontiguousarray(pixels).view(f"V{3 * pixels.itemsize}")[..., 0]
     return np.ascontiguousarray(whole.T)[..., None].view(pixels.dtype)
 

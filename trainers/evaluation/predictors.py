@@ -232,7 +232,7 @@ class GraphPredictor:
 
 
 def _rows_at_once(batch_size: int, views: int) -> int:
-    """Returns how many locations of a batch are predicted at once, such that few are padded."""
+    """Returns how many locations to predict at once, so that few are padded."""
     most = min(batch_size, max(1, _VIEWS_AT_ONCE // views))
     return min(range((most + 1) // 2, most + 1), key=lambda rows: (-(-batch_size // rows) * rows, -rows))
 
