@@ -33,7 +33,7 @@ REQUIREMENTS = [
     "matplotlib>=3.8",
     "ml_dtypes>=0.4",
     "numpy>=2.0",
-    "pillow>=11",
+    "pillow>=11.3",
     # Mapillary's vector tiles; TensorFlow brings it.
     "protobuf>=5.26",
     "psutil>=5.9",

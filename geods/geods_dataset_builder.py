@@ -207,8 +207,9 @@ class Builder(dataset_builder.FileReaderBuilder):
     def _report(self, seconds: float) -> None:
         """Prints what was built; the tfds command does so itself."""
         data = f"--data_dir={self._data_dir_root} --config={self.builder_config.name}"
+        extract = f"python -m trainers.extract --recipe=features/textures {data} --cache_dir=cache"
         text = f"{self.info.full_name}: {self._plan_summary or 'is there already, built of the same'}\n"
-        text += f"  {seconds:.1f} s, in {self.data_path}\n{program.next_line(f'python -m trainers.extract {data}')}"
+        text += f"  {seconds:.1f} s, in {self.data_path}\n{program.next_line(extract)}"
         text = text.rstrip("\n")
         if tfds_command.is_brief():
             self.info.summary = text.rstrip()

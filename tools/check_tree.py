@@ -73,7 +73,7 @@ def main(options: Options) -> None:
     bad_images.settle(facts.bad(), len(facts), tree, policy, "replace or delete them; --names=N lists more")
     if options.record:
         _record(options.tree, facts)
-    program.print_next(f"tfds build geods --manual_dir={options.tree} --data_dir=data")
+    program.print_next(f"python -m tools.build_dataset --manual_dir={options.tree} --data_dir=data")
 
 
 def _record(root: str, facts: "table.ImageTable") -> None:

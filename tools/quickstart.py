@@ -110,7 +110,7 @@ def steps(options: Options) -> list[Step]:
         Step(
             "photographs into a tree",
             "tools.import_images",
-            (f"--source={options.photos}", *table, f"--partition={cells}", f"--out={tree}"),
+            (f"--source={options.photos}", *table, f"--partition={cells}", f"--out={tree}", "--on_bad_image=skip"),
         ),
         Step("tree into a dataset", "tools.build_dataset", (f"--manual_dir={tree}", f"--data_dir={data}")),
         Step(

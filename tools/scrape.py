@@ -335,7 +335,8 @@ def _ending(settings: Options, result: "scrape.Result") -> str:
         more = f" --max_cost={2 * (settings.max_cost or 1):g}" if result.halt.reason == "budget" else ""
         lines.append(_why(result))
         # Options that would find something are refused on the old tree.
-        lines += [workspace.resume(settings.out) + more] if result.halt.reason != "nothing_found" else []
+        is_over = result.halt.reason == "nothing_found" or (result.halt.reason == "under_target" and settings.points)
+        lines += [] if is_over else [workspace.resume(settings.out) + more]
     return "\n".join(lines)
 
 

@@ -53,6 +53,9 @@ def explain(error: Exception, known: Sequence[str]) -> errors.GeodsError:
         others = [str(other) for other in path.parent.glob(f"*{path.suffix}") if other.is_file()]
         close = difflib.get_close_matches(str(path), others, n=2)
         meant = f"write --flagfile={shlex.quote(close[0])}" if close else "name a flag file, such as a recipe"
+        recipe = path.as_posix().split("recipes/")[-1].removesuffix(".cfg")
+        if (_RECIPES / f"{recipe}.cfg").is_file():
+            meant = f"write --recipe={recipe}, which works in any folder"
         return errors.MissingFileError(f"--flagfile={path}: {unread.strerror}.", meant)
     if isinstance(error, flags.Error):
         problem = f"{str(error).removesuffix('.')}."

@@ -292,7 +292,9 @@ def _get(download: Download) -> bytes:
                 if len(content) > download.max_bytes:
                     break
     except requests.RequestException as error:
-        raise errors.DownloadError(f"{download.url}: not downloaded ({error}).", _by_hand(download)) from error
+        # urllib3 wraps the cause in the pool, the path and the number of attempts.
+        cause = getattr(error.args[0] if error.args else None, "reason", error)
+        raise errors.DownloadError(f"{download.url}: not downloaded ({cause}).", _by_hand(download)) from error
     return bytes(content)
 
 

@@ -157,6 +157,8 @@ def _subfolder_hint(folder: pathlib.Path) -> str:
     for path in imagery_tree.subfolders(folder):
         if _kinds(path):
             return f"its subfolder {path} looks like one; name that"
+    if imagery_tree.image_files(folder):
+        return f"make one of these images: python -m tools.import_images --source={folder} --out=tree"
     return _ACCEPTED
 
 

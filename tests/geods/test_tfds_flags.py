@@ -185,7 +185,7 @@ def test_the_command_is_brief_and_checks_what_is_published(root, tmp_path):
     publish = ("--config=random", f"--publish_dir={tmp_path / 'all'}", *(f"--{name}={v}" for name, v in ARRAY.items()))
     code, lines, faults = tfds_build(*publish, f"--manual_dir={root}")
     assert code == 0, faults
-    assert lines[-1].startswith("next: python -m trainers.extract --data_dir=")
+    assert lines[-1].startswith("next: python -m trainers.extract --recipe=features/textures --data_dir=")
     assert "train: 32 locations, 96 views" in "\n".join(lines)
     assert len(lines) < 15
     assert not [line for line in faults if "INFO[" in line or "WARNING[" in line]

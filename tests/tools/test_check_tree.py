@@ -47,7 +47,7 @@ def test_report_of_a_good_tree(root, capsys):
         "bad images: 0\n"
         "images with the same bytes: 0 groups\n"
         f"fingerprint: {fingerprint.fingerprint((fact.name_below(root), fact.sha256) for fact in facts)}\n"
-        f"next: tfds build geods --manual_dir={root} --data_dir=data\n"
+        f"next: python -m tools.build_dataset --manual_dir={root} --data_dir=data\n"
     )
 
 

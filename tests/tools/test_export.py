@@ -41,7 +41,7 @@ def test_a_saved_model_answers_with_the_bytes_of_a_photograph(run_dir, tree_dir,
     assert answer["cells"].numpy().tolist() == [said["top_cells"][0]["cell"]]
 
 
-def test_a_run_without_its_dataset_is_compared_on_named_images(run_dir, data_dir, tree_dir, tmp_path):
+def test_a_run_without_its_dataset_is_compared_on_named_images(run_dir, data_dir, tree_dir, tmp_path, capfd):
     moved = shutil.copytree(run_dir, tmp_path / "run")
     text = (moved / "flags.cfg").read_text()
     assert str(data_dir) in text
@@ -49,6 +49,7 @@ def test_a_run_without_its_dataset_is_compared_on_named_images(run_dir, data_dir
     options = flags.build(export.Options, run_dir=str(moved), out=str(tmp_path / "out"), format="openvino")
     with pytest.raises(errors.RunError, match=r"cannot be read: .*\n?.*Next: .*--images="):
         export.main(options)
+    assert "as when it was written; edited, or of another run" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
     export.main(flags.replace(options, images=str(tree_dir), compared_locations=3))
     assert (tmp_path / "out" / "model.xml").is_file()

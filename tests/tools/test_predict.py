@@ -322,15 +322,17 @@ def test_other_formats_are_decoded(capsys, run, tmp_path):
     with Image.open(io.BytesIO(drawn_trees.jpeg(1))) as image:
         for kind in ("png", "webp"):
             image.save(tmp_path / f"a.{kind}", lossless=True)
+        image.save(tmp_path / "a.avif", quality=100)
         image.save(tmp_path / "a.jpg", quality=95, subsampling=0)
         grey = image.convert("L")
     grey.save(tmp_path / "b.jpg", quality=95)
     Image.fromarray(np.asarray(grey, np.uint16) * 257).save(tmp_path / "b.png")
     lines, err = lines_of(capsys, run, tmp_path)
-    assert [pathlib.Path(line["file"]).name for line in lines] == ["a.jpg", "a.png", "a.webp", "b.jpg", "b.png"]
-    for line, jpeg_line in zip(lines, [*lines[:1] * 3, *lines[3:4] * 2], strict=True):
+    names = [pathlib.Path(line["file"]).name for line in lines]
+    assert names == ["a.avif", "a.jpg", "a.png", "a.webp", "b.jpg", "b.png"]
+    for line, jpeg_line in zip(lines, [*lines[1:2] * 4, *lines[4:5] * 2], strict=True):
         assert line["lat_deg"] == pytest.approx(jpeg_line["lat_deg"], abs=0.5)
-    assert "decoded from PNG, WebP or HEIC: 3\n" in err
+    assert "decoded from PNG, WebP, AVIF or HEIC: 4\n" in err
 
 
 def test_a_turned_photograph_is_answered_as_upright(capsys, run, tmp_path):

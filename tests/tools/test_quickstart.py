@@ -26,6 +26,7 @@ def test_a_stopped_quickstart_resumes_with_photographs_that_came_meanwhile(bound
     places = np.random.default_rng(0).uniform((44, 0), (50, 8), (16, 2))
     for number, (lat_deg, lon_deg) in enumerate(places[:14]):
         drawn_photos.write(photos / f"{number}.jpg", number, lat_deg, lon_deg)
+    (photos / "phone.heic").write_bytes(drawn_photos.HEIC)
     words = ("tools.quickstart", f"--photos={photos}", f"--boundary={boundary}", f"--out={out}")
     with road.started(*words, "--backbone_weights=random") as running:
         running.wait_to_say("[4/7] features of the photographs")

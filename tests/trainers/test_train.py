@@ -117,6 +117,7 @@ def test_another_partition_relabels_without_a_new_dataset_and_without_validation
     [
         (["--head=report_6m"], "needs a feature map"),
         (["--partition=nowhere.geojson"], "does not exist"),
+        (["--cells=quadtree", "--most_per_cell=100000"], "the partition is a single cell"),
         (["--exact_pixels"], "holds features of photographs decoded at a part of their size"),
         (["--learning_rate=1e30", "--weight_decay=0", "--epochs=3", "--lr_schedule=constant"], "the loss became"),
     ],

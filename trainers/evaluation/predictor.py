@@ -52,7 +52,7 @@ class Predictor:
             problem = f"{self.folder}: the model has {self._classifier.output_shape[-1]} cells, "
             problem += f"the partition {len(self.partition)}."
             raise errors.RunError(problem, "put back the run's own partition.geojson, or train again")
-        run_folder.check_partition(self.folder)
+        run_folder.check_settings(self.folder)
         self._jpegs = threaded_decoder.ThreadedDecoder(self.height_px, self.width_px, exact_pixels=self.exact_pixels)
 
     def tree_batches(

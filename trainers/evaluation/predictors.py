@@ -142,7 +142,7 @@ class GraphPredictor:
         self.options = run_folder.options_of(self.folder)
         self._exact_pixels = exact_pixels or self.options.data.exact_pixels
         self.partition = partition.read(self.folder / run_folder.PARTITION)
-        run_folder.check_partition(self.folder)
+        run_folder.check_settings(self.folder)
         self._core = openvino.Core()
         self._fixed: dict[int, tuple[Any, int]] = {}
         compiled = self._core.compile_model(self.folder / run_folder.GRAPH, "CPU", _SETTINGS)

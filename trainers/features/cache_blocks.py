@@ -46,8 +46,8 @@ def consecutive_runs(blocks: list[int]) -> list[list[int]]:
 def with_progress(batches: Iterable[np.ndarray], bar: tqdm.tqdm) -> Iterator[np.ndarray]:
     """Yields the batches and advances the bar."""
     for batch in batches:
-        yield batch
         bar.update(len(batch))
+        yield batch
 
 
 def regroup(batches: Iterator[np.ndarray], sizes: list[int]) -> Iterator[np.ndarray]:

@@ -20,6 +20,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -227,10 +228,17 @@ def read_metrics(folder: pathlib.Path, *needed: str) -> dict[str, Any]:
     return found
 
 
-def check_partition(folder: pathlib.Path) -> None:
-    """Raises RunError if a run's partition is not the one it was trained with."""
-    if seals.is_sealed(folder) and (found := seals.verify(folder, [PARTITION])):
+def check_settings(folder: pathlib.Path) -> None:
+    """Raises RunError if a run's partition is not the one it was trained with.
+
+    Other flags are noted on stderr alone: paths in them are edited where data were moved.
+    """
+    if not seals.is_sealed(folder):
+        return
+    if found := seals.verify(folder, [PARTITION]):
         raise errors.RunError(str(found[0]), "put back the run's own partition.geojson, or train again")
+    if found := seals.verify(folder, [FLAGS]):
+        print(f"note: {found[0].path}: {found[0].problem}; edited, or of another run", file=sys.stderr)
 
 
 def options_of(folder: pathlib.Path) -> train_options.TrainOptions:

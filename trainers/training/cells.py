@@ -17,6 +17,7 @@ def for_run(cells: train_options.CellOptions, data: train_options.DataOptions) -
 
     Raises:
         DatasetError: If there is no such dataset.
+        OptionError: If it is a single cell.
         GeodsError: If the partition file cannot be used.
     """
     whole = given(cells, data)
@@ -51,7 +52,16 @@ def finer(cells: train_options.CellOptions, whole: partition.Partition) -> parti
 
 
 def _reaching(made: partition.Partition, nearest_km: float | None) -> partition.Partition:
-    """Returns a partition whose cells also take locations within so many kilometres."""
+    """Returns a partition whose cells also take locations within so many kilometres.
+
+    Raises:
+        OptionError: If it is a single cell.
+    """
+    if len(made) == 1:
+        problem = "the partition is a single cell, so that every answer would be the same."
+        # An eighth of the map's diagonal, in degrees of latitude of 111 km: some 30 cells.
+        step = f"divide it, as by --cell_deg={made.diagonal_km / 8 / 111:.1g}"
+        raise errors.OptionError(problem, f"{step}, or with a dataset by --cells=quadtree")
     if nearest_km is None or nearest_km == made.parameters.get("nearest_km", 0):
         return made
     return dataclasses.replace(made, parameters={**made.parameters, "nearest_km": nearest_km})

@@ -4,8 +4,8 @@
         ready = prepared.prepare(locations, pathlib.Path(folder), skip_bad=True)
         ready.locations, ready.facts
 
-PNG, WebP and, where pillow-heif is installed, HEIC become JPEGs in the folder; so do views cut out of panoramas. All
-other files are taken where they lie.
+PNG, WebP, AVIF and, where pillow-heif is installed, HEIC become JPEGs in the folder; so do views cut out of
+panoramas. All other files are taken where they lie.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from geods import errors
 from geods.imagery.photos import photo, sphere_views
@@ -47,7 +47,7 @@ class Prepared:
         """Returns the lines of a report; none where every image is a flat JPEG."""
         lines = [f"images that cannot be used, left out: {len(self.left_out):,}"] if self.left_out else []
         lines += [f"  {fact.path}: {fact.problem}" for fact in self.left_out]
-        lines += [f"decoded from PNG, WebP or HEIC: {self.decoded:,}"] if self.decoded else []
+        lines += [f"decoded from PNG, WebP, AVIF or HEIC: {self.decoded:,}"] if self.decoded else []
         return lines + ([f"panoramas, views cut at four headings: {self.panoramas:,}"] if self.panoramas else [])
 
 
@@ -114,7 +114,9 @@ class _Maker:
         with path.open("rb") as source:
             head = source.read(16)
         kinds = _PILLOW_KINDS.get(head[:4], ())
-        if head[4:8] == b"ftyp" and importlib.util.find_spec("pillow_heif"):
+        if head[8:12] in photo.AVIF_BRANDS and features.check("avif"):
+            kinds = ("AVIF",)
+        elif head[8:12] in photo.HEIC_BRANDS and importlib.util.find_spec("pillow_heif"):
             import pillow_heif
 
             pillow_heif.register_heif_opener()

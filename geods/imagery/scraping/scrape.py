@@ -244,8 +244,10 @@ def _ended(works: list[cell_scraper.CellWork], stop: threading.Event, listed: in
     if not listed and not any(work.accepted for work in works):
         return outcome.nothing_found(sum(work.finished for work in works))
     if listed:
-        return outcome.Outcome("under_target", f"some points have no location of their own; see {points.NAME}")
-    detail = "some cells stay under their target.\nNext: raise --lookups_per_location, or accept it"
+        detail = f"some points have no location of their own; see {points.NAME}.\nNext: "
+        detail += "accept it, or scrape with a higher --radius_m to another --out"
+    else:
+        detail = "some cells stay under their target.\nNext: raise --lookups_per_location, or accept it"
     return outcome.Outcome("under_target", detail)
 
 

@@ -195,6 +195,9 @@ def test_folders_in_no_layout_are_refused_with_a_hint(tmp_path):
         layouts.read(tmp_path / "nowhere")
     with pytest.raises(errors.TreeError, match=r"is not an imagery tree\.\nNext: name a folder with <cell>/"):
         layouts.read(tmp_path)
+    (tmp_path / "beach.jpg").touch()
+    with pytest.raises(errors.TreeError, match=r"tools.import_images --source=.* --out=tree$"):
+        layouts.read(tmp_path)
     drawn_trees.write(tmp_path / "inner", ["41.5,-97.25"])
     with pytest.raises(errors.TreeError, match=r"its subfolder .*inner looks like one; name that"):
         layouts.read(tmp_path)

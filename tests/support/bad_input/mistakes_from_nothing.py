@@ -71,6 +71,9 @@ HERE = {
     "value is none of the words": Mistake("trainers.extract --pooling=average", "pooling=average", "--pooling=avg"),
     "word without a flag": Mistake("trainers.train runs/mlp", "unexpected words: runs/mlp", "--name=value"),
     "recipe unknown": Mistake("trainers.train --recipe=mpl", "no such recipe", "--recipe=mlp"),
+    "recipe from another folder": Mistake(
+        "trainers.train --flagfile=recipes/features/maps.cfg", "maps.cfg: No such file", "--recipe=features/maps"
+    ),
     "recipe misspelt": Mistake("trainers.train --flagfile=trainers/recipes/mpl.cfg", "mpl", r"recipes/mlp\.cfg"),
     "flag file of another program": Mistake(
         "trainers.train --flagfile={here}/a.cfg", "images_per_s", "--help", text("a.cfg", "--images_per_s=3\n")
@@ -132,7 +135,7 @@ HERE = {
         "tools.convert_tree --source={here}/tree --out={here}/tree/new", "inside it", "another folder"
     ),
     "tree in no known layout": Mistake(
-        "tools.check_tree --tree={here}/photographs", "photographs", "<lat>,<lng>|layout"
+        "tools.check_tree --tree={here}/photographs", "photographs", "tools.import_images"
     ),
     "tree missing": Mistake("tools.check_tree --tree={here}/no", "does not exist", "<lat>,<lng>"),
     "tree with latitude and longitude swapped": Mistake(
