@@ -118,6 +118,12 @@ def external_files(path: pathlib.Path) -> list[pathlib.Path]:
     return found
 
 
+def resizes_antialiased(path: pathlib.Path) -> bool:
+    """Returns whether a graph has a Resize with antialias=1, which OpenVINO 2026.4 reads as 0 without a word."""
+    resizes = (node for node in parsed(path).graph.node if node.op_type == "Resize")
+    return any(value.name == "antialias" and value.i for node in resizes for value in node.attribute)
+
+
 def sha256_of(path: pathlib.Path) -> bytes:
     """Returns the SHA-256 of an ONNX file and the weights beside it, 32 bytes."""
     digest = hashlib.sha256(files.sha256_of_file(path).encode())
@@ -182,7 +188,7 @@ def _messages() -> dict[str, Any]:
     """
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    text, message, many = 9, 11, 3
+    kinds, message, many = {"": 9, "int64": 3}, 11, 3
     layout = {
         "ModelProto": [("graph", 7, "GraphProto", False)],
         "GraphProto": [
@@ -192,8 +198,8 @@ def _messages() -> dict[str, Any]:
             ("output", 12, "ValueInfoProto", True),
             ("value_info", 13, "ValueInfoProto", True),
         ],
-        "NodeProto": [("attribute", 5, "AttributeProto", True)],
-        "AttributeProto": [("t", 5, "TensorProto", False)],
+        "NodeProto": [("op_type", 4, "", False), ("attribute", 5, "AttributeProto", True)],
+        "AttributeProto": [("name", 1, "", False), ("i", 3, "int64", False), ("t", 5, "TensorProto", False)],
         "TensorProto": [("external_data", 13, "StringStringEntryProto", True)],
         "StringStringEntryProto": [("key", 1, "", False), ("value", 2, "", False)],
         "ValueInfoProto": [("name", 1, "", False), ("type", 2, "TypeProto", False)],
@@ -209,8 +215,8 @@ def _messages() -> dict[str, Any]:
             described.field.add(
                 name=field,
                 number=number,
-                type=message if kind else text,
-                type_name=f".geods.onnx.{kind}" if kind else None,
+                type=kinds.get(kind, message),
+                type_name=None if kind in kinds else f".geods.onnx.{kind}",
                 label=many if repeated else 1,
             )
     pool = descriptor_pool.DescriptorPool()

@@ -168,6 +168,8 @@ class Graph:
                 f"its patches of {patch[0]}x{patch[1]} px leave out the last {cropped[0]} rows and {cropped[1]} columns"
                 f" of {size}; --height_px={nearest[0]} --width_px={nearest[1]} would not"
             )
+        if not self._providers and onnx_files.resizes_antialiased(self.path):
+            notes.append("resizes with antialias=1, which OpenVINO leaves out: its features are not ONNX Runtime's")
         layout, features, tokens = self._layout(shape, height_px, width_px, count, patch)
         return Plan(layout, features, tokens, count == 1, tuple(f"{self.path.name}: {note}" for note in notes))
 

@@ -104,6 +104,29 @@ def test_a_declared_size_is_lifted_and_a_layer_inside_is_cut_out(exported, capsy
         backbones.build(spec_of(path, layer="Rellu"))
 
 
+def test_antialiasing_that_openvino_leaves_out_is_noted(tmp_path):
+    import onnx
+
+    found = []
+    for antialias in (0, 1):
+        sizes = onnx.helper.make_tensor("sizes", onnx.TensorProto.INT64, [4], [1, 3, 8, 12])
+        resize = onnx.helper.make_node(
+            "Resize", ["image", "", "", "sizes"], ["small"], mode="linear", antialias=antialias
+        )
+        ends = [
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+            for name, shape in (("image", [1, 3, 32, 48]), ("small", [1, 3, 8, 12]))
+        ]
+        graph = onnx.helper.make_graph([resize], "resize", ends[:1], ends[1:], [sizes])
+        opset = [onnx.helper.make_opsetid("", 18)]
+        onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / f"{antialias}.onnx")
+        found.append(onnx_graph.Graph(tmp_path / f"{antialias}.onnx", ""))
+    assert [len(one.plan(32, 48).notes) for one in found] == [0, 1]
+    assert "antialias=1, which OpenVINO leaves out" in found[1].plan(32, 48).notes[-1]
+    # As long as that is so.
+    assert np.array_equal(*[one.run(IMAGES[:1].astype("float32")) for one in found])
+
+
 def names_of(path: pathlib.Path) -> list[str]:
     import openvino
 
