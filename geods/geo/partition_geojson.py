@@ -13,6 +13,7 @@ from geods.storage import files
 
 FORMAT_VERSION = 1
 MAKE_ONE = "make one: python -m tools.make_partition --boundary=us --out=partition.geojson"
+_CONVERT = "convert it: python -m tools.make_partition --cells=features --boundary=FILE --out=partition.geojson"
 
 _MAKE_VALID = "make its cells valid: python -m tools.make_partition --cells=features --boundary=OLD --out=NEW"
 _MEMBER_FIELDS = {"kind": str, "parameters": dict, "boundary_sha256": str}
@@ -52,7 +53,8 @@ def loads(content: bytes | str) -> tuple[list[polygons.Shape], dict[str, Any]]:
     try:
         document = files.parse_json(content)
     except ValueError as error:
-        raise errors.PartitionError(f"not JSON ({error}).", MAKE_ONE) from error
+        step = f"{MAKE_ONE}; of a Shapefile, GeoPackage or other map {_CONVERT}"
+        raise errors.PartitionError(f"not JSON ({error}).", step) from error
     if not isinstance(document, dict) or document.get("type") != "FeatureCollection":
         raise errors.PartitionError("not a GeoJSON FeatureCollection.", MAKE_ONE)
     if not isinstance(document.get("features"), list) or not document["features"]:
@@ -93,7 +95,9 @@ def _shape(feature: Any, cell: int) -> polygons.Shape:  # noqa: ANN401 - whateve
     try:
         within = antimeridian.within_180(found)
     except errors.CoordinateError as error:
-        raise errors.PartitionError(f"cell {cell}: {error.problem}", "write degrees, longitude first") from error
+        raise errors.PartitionError(
+            f"cell {cell}: {error.problem}", f"write degrees, longitude first, or {_CONVERT}"
+        ) from error
     if not within.is_valid:
         reason = shapely.is_valid_reason(within)
         raise errors.PartitionError(f"cell {cell} is broken: {reason}.", _MAKE_VALID)

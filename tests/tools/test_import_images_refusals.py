@@ -43,7 +43,7 @@ def test_swapped_tables_are_refused_and_leave_nothing(tmp_path, table, cells_pat
     with pytest.raises(errors.CoordinateError, match=r"looks swapped\.\nNext: .*--lat_column=lon --lon_column=lat"):
         run(tmp_path / "images", tmp_path / "tree", cells_path, csv=str(table), on_bad_row="raise")
     with pytest.raises(
-        errors.CoordinateError, match=r"look swapped: 0 of 3 .* 3 that are no place(.|\n)*--lat_column=lon"
+        errors.CoordinateError, match=r"look swapped: 0 of 3 .* 3 more positions(.|\n)*--lat_column=lon"
     ):
         run(tmp_path / "images", tmp_path / "tree", cells_path, **options)
     assert not (tmp_path / "tree").exists()

@@ -156,7 +156,7 @@ def _check_swapped(tally: Tally, swap_hint: str) -> None:
     if tally.noted < nowhere and better > tally.noted * _SWAPPED_TIMES:
         raise errors.CoordinateError(
             f"latitude and longitude look swapped: {tally.noted:,} of {tally.noted + nowhere:,} photographs lie in the "
-            f"partition; if swapped, {tally.inside_if_swapped:,} would, and {impossible:,} that are no place be one.",
+            f"partition; if swapped, {tally.inside_if_swapped:,} would, and {impossible:,} more positions be possible.",
             swap_hint,
         )
 

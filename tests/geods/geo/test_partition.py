@@ -244,7 +244,7 @@ def test_files_are_written_whole_and_errors_name_them(cells, tmp_path):
     path.write_bytes(cells.to_geojson()[:-30])
     with pytest.raises(errors.PartitionError, match=r"partition.geojson: not JSON") as caught:
         partition.read(path)
-    assert "python -m tools.make_partition" in caught.value.next_step
+    assert "python -m tools.make_partition --cells=features --boundary=FILE" in caught.value.next_step
     with pytest.raises(errors.MissingFileError, match=r"none.geojson: does not exist") as missing:
         partition.read(tmp_path / "none.geojson")
     assert "python -m tools.make_partition" in missing.value.next_step
