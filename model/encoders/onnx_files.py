@@ -119,7 +119,10 @@ def external_files(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def resizes_antialiased(path: pathlib.Path) -> bool:
-    """Returns whether a graph has a Resize with antialias=1, which OpenVINO 2026.4 reads as 0 without a word."""
+    """Returns whether a graph has an antialiased Resize.
+
+    OpenVINO 2026.4 reads antialias=1 as 0, without a warning.
+    """
     resizes = (node for node in parsed(path).graph.node if node.op_type == "Resize")
     return any(value.name == "antialias" and value.i for node in resizes for value in node.attribute)
 
