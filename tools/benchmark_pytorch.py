@@ -30,6 +30,7 @@ class Options(trees.ImageOptions):
 
     python: str = flags.option("", "Python of an environment with torch, torchvision and scikit-learn.", path="local")
     backbone_weights: str = flags.option("random", "Of our MobileNetV2: random, or a weights file.", path="in")
+    locations: int = flags.option(0, "Locations spread over the tree, their images made 200x400 first; 0 for all.")
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -38,6 +39,7 @@ class Options(trees.ImageOptions):
             OptionError: If there is no Python of PyTorch, or a number is below 1.
         """
         super().__post_init__()
+        flags.check_at_least(self, 0, ("locations",))
         if not self.python:
             problem = "--python: is empty; the Python of an environment with torch is needed."
             step = "python3 -m venv peer && peer/bin/pip install torch torchvision scikit-learn"
@@ -47,6 +49,8 @@ class Options(trees.ImageOptions):
 def main(settings: Options) -> None:
     """Measures and prints."""
     root, work = settings.tree(), pathlib.Path(settings.work_dir) / "pytorch"
+    if settings.locations:
+        root = trees.resized(root, work / f"tree{settings.locations}", _HEIGHT_PX, _WIDTH_PX, settings.locations)
     ours, theirs, processor, miles = [], [], [], 0.0
     for number in range(settings.rounds):
         ours_s, ours_processor_s = _ours(root, work, settings.backbone_weights)

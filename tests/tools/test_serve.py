@@ -285,6 +285,7 @@ def test_the_benchmark_asks_as_many_clients_do(run, port, photographs, tmp_path)
     p50_ms, p99_ms = map(float, benchmark_serve.percentiles(times))
     assert 0 <= p50_ms <= p99_ms
     assert contenders_serve.Network(str(run), images, 10, 4).run() == 12
+    assert contenders_serve.Files(str(run), images, 10, 4, views=3).run() == 10
     with pytest.raises(errors.BenchmarkError, match="answered 415"):
         contenders_serve.Clients(port, [__file__], 1, 1, str(times)).run()
 

@@ -180,6 +180,8 @@ class GraphPredictor:
 
     def _compile_for(self, rows: int, views: int) -> None:
         """Compiles the graph for batches of so many locations of so many views."""
+        if self._fixed.get(views, (None, 0))[1] == rows:
+            return
         path = self.folder / run_folder.GRAPH
         graph = self._core.read_model(path)
         graph.reshape({"image": [rows, views, self.height_px, self.width_px, 3], "view_mask": [rows, views]})

@@ -11,7 +11,7 @@ from PIL import Image
 
 from geods import errors
 from tools import benchmark_input
-from tools.benchmarks import checks, harness, image_sets, trees
+from tools.benchmarks import checks, harness, image_sets, large_photographs, trees
 
 SIZE = (40, 60)
 
@@ -96,3 +96,13 @@ def test_pixels_are_spread_over_a_tree_and_never_repeated(work):
     assert trees.pixels(work / "source", 7, *SIZE).shape == (7, *SIZE, 3)
     with pytest.raises(errors.BenchmarkError, match="fewer than the 1000 wanted"):
         trees.pixels(work / "source", 1000, *SIZE)
+
+
+def test_photographs_of_many_pixels_are_measured(work, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(large_photographs, "_SIZES_PX", ((240, 300),))
+    words = {"images": str(work / "source"), "work_dir": str(tmp_path), "rounds": 1, "photographs": True}
+    benchmark_input.main(benchmark_input.Options(**words, height_px=SIZE[0], width_px=SIZE[1]))
+    lines = [json.loads(line) for line in (tmp_path / "large.jsonl").read_text().splitlines()]
+    assert [line["photograph"] for line in lines] == ["300x240, enlarged", "300x240, side by side"]
+    printed = capsys.readouterr().out
+    assert all(line["photograph"] in printed and 0 < line["difference"] < 16 for line in lines)
