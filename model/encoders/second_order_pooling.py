@@ -191,10 +191,11 @@ def _newton_schulz(scaled: tensors.Tensor, iterations: int) -> tensors.Tensor:
 
 
 def _steps(iterations: int) -> Iterator[tuple[float, float]]:
-    """Yields coefficients (a, b) of steps x' = x (a - b x^2) that take [_LEAST_ROOT, 1] to 1.
+    """Yields coefficients (a, b) of the steps.
 
-    Each is the best of its kind for the interval that the one before leaves (Chen and Chow 2014, A Stable Scaling of
-    Newton-Schulz for Improving the Sign Function Computation of a Hermitian Matrix): 10 do what 18 equal ones did.
+    Steps x' = x (a - b x^2) take [_LEAST_ROOT, 1] to 1. Each is the best of its kind for the interval that the one
+    before leaves (Chen and Chow 2014, A Stable Scaling of Newton-Schulz for Improving the Sign Function Computation of
+    a Hermitian Matrix): 10 do what 18 equal ones did.
     """
     low, high = _LEAST_ROOT, 1.0
     for _ in range(iterations):
