@@ -156,6 +156,9 @@ class Builder(dataset_builder.FileReaderBuilder):
         if config.max_examples_per_split is not None and config.max_examples_per_split < 1:
             problem = f"--max_examples_per_split={config.max_examples_per_split}: a split of nothing cannot be written."
             raise errors.OptionError(problem, "give at least 1; python -m tools.check_tree --tree=TREE checks a tree")
+        if config.max_shard_size < 1:
+            problem = f"--max_shard_size_mb={config.max_shard_size >> 20}: a shard of nothing cannot be written."
+            raise errors.OptionError(problem, "give megabytes, such as --max_shard_size_mb=256")
         if config.download_mode.overwrite_dataset:
             return
         dataset_folder.check_undamaged(pathlib.Path(self.data_dir))

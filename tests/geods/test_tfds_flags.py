@@ -69,6 +69,7 @@ def test_a_cap_is_part_of_the_dataset_and_another_one_is_refused(root, whole, tm
     ("flags", "problem"),
     [
         ({"max_examples_per_split": 0}, "--max_examples_per_split=0: a split of nothing"),
+        ({"max_shard_size": -5 << 20}, "--max_shard_size_mb=-5: a shard of nothing"),
         ({"num_shards": 9}, r"--num_shards=9: split \w+ has \d locations"),
         ({"download_mode": tfds.download.GenerateMode.UPDATE_DATASET_INFO}, "no dataset whose description"),
         ({"file_format": "parquet"}, "--file_format=parquet: geods writes and reads tfrecord and array_record"),

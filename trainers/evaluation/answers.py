@@ -1,6 +1,7 @@
 """Predictions of photographs as JSON: point, cells, credible region."""
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -39,7 +40,9 @@ def predict(
     batches = model.tree_batches(locations, batch_size, facts)
     steps = math.ceil(len(locations) / batch_size)
     fitted, cells, rest = calibration.read(model.folder), model.partition, iter(locations)
-    for found in model.pieces(tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches")):
+    # In a terminal the lines themselves show how far it is, and would begin behind the bar.
+    bar = tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches", disable=sys.stdout.isatty())
+    for found in model.pieces(bar):
         for row, point in zip(*found, strict=True):
             yield line_of(next(rest), probabilities_of(row), point, cells, fitted, top, all_cells)
 
