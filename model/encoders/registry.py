@@ -67,7 +67,9 @@ def find(name: str) -> Encoder:
         return Encoder(name, keras_hub_encoders.constructor_of(name), keras_hub_encoders.preprocess_of(name))
     if name not in _registry():
         close = sorted(difflib.get_close_matches(snake_case(name), names(), n=8, cutoff=0.5), key=_size)[:4]
-        hint = f"did you mean {', '.join(close)}?" if close else f"choose one of {', '.join(names())}"
+        hint = (
+            f"did you mean {', '.join(close)}?" if close else f"give onnx:PATH, hub:NAME or one of {', '.join(names())}"
+        )
         raise errors.BackboneError(f"{name!r} is not an encoder of keras.applications.", hint)
     return _registry()[name]
 

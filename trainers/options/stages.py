@@ -66,6 +66,9 @@ class EncoderOptions:
     def _check_onnx(self) -> None:
         """Checks that an ONNX file stays frozen and only ONNX is normalised by flags."""
         is_onnx = onnx_files.is_onnx(self.backbone)
+        if self.backbone.endswith(".onnx") and not is_onnx:
+            problem = f"--backbone={self.backbone}: is no name of an encoder."
+            raise errors.OptionError(problem, f"write --backbone={onnx_files.PREFIX}{self.backbone}")
         if is_onnx and self.unfreeze:
             problem = f"--unfreeze with --backbone={self.backbone}: the library that runs ONNX gives no gradients."
             step = "leave --unfreeze out, or take an encoder of keras.applications or keras-hub"

@@ -78,7 +78,7 @@ def test_an_unknown_name_is_answered_with_close_ones(name, meant):
 def test_a_name_like_no_other_is_answered_with_all():
     with pytest.raises(errors.BackboneError) as caught:
         registry.find("qqq")
-    assert "choose one of" in caught.value.next_step
+    assert "give onnx:PATH, hub:NAME or one of" in caught.value.next_step
     assert "xception" in caught.value.next_step
 
 

@@ -71,6 +71,9 @@ HERE = {
     "value is none of the words": Mistake("trainers.extract --pooling=average", "pooling=average", "--pooling=avg"),
     "word without a flag": Mistake("trainers.train runs/mlp", "unexpected words: runs/mlp", "--name=value"),
     "recipe unknown": Mistake("trainers.train --recipe=mpl", "no such recipe", "--recipe=mlp"),
+    "ONNX file without onnx:": Mistake(
+        "trainers.extract --backbone=clip.onnx", "no name of an", "--backbone=onnx:clip"
+    ),
     "recipe from another folder": Mistake(
         "trainers.train --flagfile=recipes/features/maps.cfg", "maps.cfg: No such file", "--recipe=features/maps"
     ),
