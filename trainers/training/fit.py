@@ -198,7 +198,9 @@ def _write_fitted(measured: callbacks.Validation, cells: partition.Partition, fo
     """Prints the validation of a head fitted in one pass, and writes its events."""
     figures = measured.measure()
     print(f"validation {figures['val_mean_miles']:,.1f} mean miles")
-    board.Board(folder, cells, measured).write(1, figures, {}, improved=True)
+    watching = board.Board(folder, cells, measured)
+    watching.write(1, figures, {}, improved=True)
+    watching.on_train_end()
 
 
 def save(

@@ -9,6 +9,7 @@ The headers of an answer, as the values they stand for; what is malformed counts
 
 import dataclasses
 import email.utils
+import functools
 import importlib.metadata
 import re
 import threading
@@ -201,8 +202,10 @@ class _Request:
         return prepared
 
 
+@functools.cache
 def _user_agent() -> str:
     """Returns the name and version of this package."""
+    # Once: the metadata are a file, and parsing it for each request took a third of a scrape's processor time.
     try:
         return f"geods/{importlib.metadata.version('geods')}"
     except importlib.metadata.PackageNotFoundError:
