@@ -167,7 +167,7 @@ class Coverage:
             pano_id=pano_id if official else f"CI{pano_id}",
             lat_deg=lat_deg,
             lon_deg=lon_deg,
-            date=None if dated < _UNDATED_SHARE else self._world.place(lat_deg, lon_deg).date,
+            date=None if dated < _UNDATED_SHARE else self._world.date(lat_deg, lon_deg),
             copyright=names[int(named * len(names))],
             official=official,
             indoor=inside < _INDOOR_SHARE,

@@ -58,22 +58,31 @@ class World:
         Raises:
             CoordinateError: If it is no place on Earth.
         """
-        lat, lon = geometry.check_coords((lat_deg, lon_deg), "place").tolist()
-        lon = float(geometry.wrap_lon_deg(lon)) + 0.0
-        key = f"world {self.seed} {lat:.7f} {lon:.7f}"
-        rng = fields.generator(key, "place")
-        deviation = self.difficulty * rng.standard_normal(len(fields.TRAITS) + 2)
+        key, (lat, lon), deviation, bearing_deg, date = self._drawn(lat_deg, lon_deg)
         traits = np.clip(self._fields.at([[lat, lon]])[0] + _TRAIT_NOISE * deviation[2:], 0, 1)
         return Place(
             key=key,
             lat_deg=lat,
             lon_deg=lon,
-            bearing_deg=float(rng.uniform(0, 180)),
-            date=month(rng),
+            bearing_deg=bearing_deg,
+            date=date,
             traits=dict(zip(fields.TRAITS, traits.tolist(), strict=True)),
             light=float(np.exp(_LIGHT_NOISE * deviation[0])),
             warmth=float(0.5 * _LIGHT_NOISE * deviation[1]),
         )
+
+    def date(self, lat_deg: float, lon_deg: float) -> str:
+        """Returns the month of the scene at a location, "YYYY-MM", without the rest of it."""
+        return self._drawn(lat_deg, lon_deg)[-1]
+
+    def _drawn(self, lat_deg: float, lon_deg: float) -> tuple[str, list[float], geometry.Array, float, str]:
+        """Returns key, (lat, lon), deviations, bearing and month of a location."""
+        lat, lon = geometry.check_coords((lat_deg, lon_deg), "place").tolist()
+        lon = float(geometry.wrap_lon_deg(lon)) + 0.0
+        key = f"world {self.seed} {lat:.7f} {lon:.7f}"
+        rng = fields.generator(key, "place")
+        deviation = self.difficulty * rng.standard_normal(len(fields.TRAITS) + 2)
+        return key, [lat, lon], deviation, float(rng.uniform(0, 180)), month(rng)
 
     def render(
         self, lat_deg: float, lon_deg: float, heading_deg: float, height_px: int = 300, width_px: int = 600
