@@ -2,15 +2,17 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from geods import errors
 from geods.cli import program as cli_program
+from geods.cli import warm_process
 from geods.imagery.scraping import outcome
 from geods.imagery.street_view import street_view_options
 from geods.simulation.server import server_options
@@ -35,6 +37,12 @@ class Step:
     scrapes: bool = False
 
     @property
+    def imports_tensorflow(self) -> bool:
+        """Whether the program reads or writes datasets, or trains."""
+        module = self.arguments[1]
+        return module.startswith("trainers.") or module == "tools.build_dataset"
+
+    @property
     def command(self) -> str:
         """Command line to run it by hand."""
         key = f"{_KEY_VARIABLE}={_KEY} " if self.scrapes else ""
@@ -49,13 +57,15 @@ def run(road: Sequence[Step], again: str) -> None:
         again: Module and flags that run all of them.
     """
     times_s = []
-    for number, step in enumerate(road, 1):
-        print(f"\n[{number}/{len(road)}] {step.purpose}", flush=True)
-        started = time.monotonic()
-        with _served(step) as ready:
-            print(f"$ {ready.command}", flush=True)
-            _run(ready, number, again)
-        times_s.append(time.monotonic() - started)
+    with contextlib.ExitStack() as stack:
+        warm = functools.cache(lambda: stack.enter_context(warm_process.WarmProcess(_environment())))
+        for number, step in enumerate(road, 1):
+            print(f"\n[{number}/{len(road)}] {step.purpose}", flush=True)
+            started = time.monotonic()
+            with _served(step) as ready:
+                print(f"$ {ready.command}", flush=True)
+                _run(ready, number, again, warm)
+            times_s.append(time.monotonic() - started)
     print()
     for step, seconds in zip(road, times_s, strict=True):
         print(f"{seconds:5.0f} s  {step.purpose}")
@@ -103,22 +113,27 @@ def _served(step: Step) -> Iterator[Step]:
             service.communicate()
 
 
-def _run(step: Step, number: int, again: str) -> None:
+def _environment() -> dict[str, str]:
+    return {"TF_CPP_MIN_LOG_LEVEL": "2", cli_program.NO_NEXT: "1"} | os.environ
+
+
+def _run(step: Step, number: int, again: str, warm: Callable[[], warm_process.WarmProcess]) -> None:
     """Runs a step; exits with its code if it fails."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "2", cli_program.NO_NEXT: "1"} | os.environ
-    environment |= {_KEY_VARIABLE: _KEY} if step.scrapes else {}
-    command = [sys.executable, *step.arguments]
-    done = subprocess.run(command, env=environment, check=False)
-    if not done.returncode or (step.scrapes and done.returncode == _UNDER_TARGET):
+    if step.imports_tensorflow and warm_process.is_possible():
+        status = warm().run(step.arguments[1:])
+    else:
+        environment = _environment() | ({_KEY_VARIABLE: _KEY} if step.scrapes else {})
+        status = subprocess.run([sys.executable, *step.arguments], env=environment, check=False).returncode
+    if not status or (step.scrapes and status == _UNDER_TARGET):
         return
     message = (
-        f"error: step {number}, {step.purpose}, ended with code {done.returncode}; its own message is above.\n"
+        f"error: step {number}, {step.purpose}, ended with code {status}; its own message is above.\n"
         f"Next: fix that, then run the step alone: {step.command}\n"
         f"      or all of them again: {_shown(sys.executable)} -m {again}"
     )
     print(message, file=sys.stderr)
     # A shell says 128 + n for a program that signal n ended.
-    sys.exit(done.returncode if done.returncode > 0 else 128 - done.returncode)
+    sys.exit(status if status > 0 else 128 - status)
 
 
 def _shown(path: str) -> str:
