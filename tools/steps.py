@@ -114,7 +114,7 @@ def _served(step: Step) -> Iterator[Step]:
 
 
 def _environment() -> dict[str, str]:
-    return {"TF_CPP_MIN_LOG_LEVEL": "2", cli_program.NO_NEXT: "1"} | os.environ
+    return {cli_program.NO_NEXT: "1"} | os.environ
 
 
 def _run(step: Step, number: int, again: str, warm: Callable[[], warm_process.WarmProcess]) -> None:

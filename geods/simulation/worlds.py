@@ -72,7 +72,7 @@ class World:
         )
 
     def date(self, lat_deg: float, lon_deg: float) -> str:
-        """Returns the month of the scene at a location, "YYYY-MM", without the rest of it."""
+        """Returns the month of the scene at a location alone, "YYYY-MM"."""
         return self._drawn(lat_deg, lon_deg)[-1]
 
     def _drawn(self, lat_deg: float, lon_deg: float) -> tuple[str, list[float], geometry.Array, float, str]:

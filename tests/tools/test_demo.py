@@ -120,7 +120,7 @@ def test_a_failing_step_ends_the_demo_with_its_code_and_the_command_to_repeat(tm
 def test_a_step_ended_by_a_signal_gives_the_shell_s_code():
     step = steps.Step("a thing", ("-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
     with pytest.raises(SystemExit) as ended:
-        steps._run(step, 1, "tools.demo")
+        steps._run(step, 1, "tools.demo", pytest.fail)
     assert ended.value.code == 128 + 9
 
 
