@@ -35,8 +35,11 @@ demo: install
 report: install
 	$(BIN)/python -m tools.report --out=report --tree=$(TREE) $(REPORT)
 
+# Rewriting all asserts so that they show values takes 5 of 13 s before the first test, in each process; tests that fail
+# run again with values.
 test: install lint
-	$(BIN)/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses=$(TESTERS) --dist=loadfile --no-loadscope-reorder --assert=plain || \
+	{ $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none; exit 1; }
 
 bench: install
 	for name in $(BENCHMARKS); do $(BIN)/python -m tools.benchmark_$$name --images=$(IMAGES) || exit; done

@@ -37,7 +37,8 @@ def test_the_saved_model_takes_images(run_dir):
 
 
 def test_the_flag_file_of_a_run_repeats_it_to_the_last_bit(run_dir, train_flags, tmp_path):
-    flags = [*train_flags, "--epochs=2", "--deterministic", "--train_views=single", "--loss=label_smoothing"]
+    flags = [*train_flags, "--train_split=test", "--batch_size=8", "--epochs=2", "--deterministic", "--fusion=lstm"]
+    flags += ["--feature_dropout=0.2", "--view_mixup=0.3", "--view_dropout=0.3", "--loss=label_smoothing"]
     road.program("trainers.train", *flags, f"--run_dir={tmp_path / 'a'}")
     road.program("trainers.train", f"--flagfile={tmp_path / 'a' / run_folder.FLAGS}", f"--run_dir={tmp_path / 'b'}")
     first, second = (geolocator.load(tmp_path / name / run_folder.MODEL).get_weights() for name in "ab")
