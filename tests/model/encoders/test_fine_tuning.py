@@ -17,11 +17,15 @@ def features(spec):
     return keras.ops.convert_to_numpy(backbones.build(spec)(IMAGES, training=False))
 
 
-@pytest.mark.parametrize("layer", ["block_2_add", "block_5_add", "block_12_add", "Conv_1"])
-def test_both_parts_together_are_the_whole(layer):
+@pytest.fixture(scope="module")
+def whole():
+    return features(dataclasses.replace(SPEC, layer=""))
+
+
+@pytest.mark.parametrize("layer", ["block_2_add", "block_12_add", "Conv_1"])
+def test_both_parts_together_are_the_whole(layer, whole):
     front = features(dataclasses.replace(SPEC, layer=layer))
     behind = fine_tuning.blocks_behind(dataclasses.replace(SPEC, layer=layer), layer)
-    whole = features(dataclasses.replace(SPEC, layer=""))
     np.testing.assert_allclose(keras.ops.convert_to_numpy(behind(front)), whole, rtol=1e-4, atol=1e-5)
 
 

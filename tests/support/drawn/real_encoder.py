@@ -21,6 +21,11 @@ def spec(**changed) -> backbones.BackboneSpec:
     return backbones.BackboneSpec("mobilenet_v2", **(values | changed))
 
 
+def features(backbone: keras.Model, images: np.ndarray = IMAGES) -> np.ndarray:
+    """Features by Keras, operation by operation: a fifth of the time that a graph takes, which is run once."""
+    return keras.ops.convert_to_numpy(backbone(images, training=False))
+
+
 def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     left, right = (values.reshape(len(values), -1).astype(np.float64) for values in (left, right))
     return (left * right).sum(axis=1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)

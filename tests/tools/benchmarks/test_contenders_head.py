@@ -24,11 +24,8 @@ def settings(data_dir, tmp_path_factory) -> dict:
     """Options for trainers.train on a small cache of whole maps, of the test split."""
     where = {"data_dir": str(data_dir), "config": "random", **ENCODER}
     folder = str(tmp_path_factory.mktemp("maps"))
-    extract.main(
-        cli_flags.build(
-            extract_options.ExtractOptions, **where, cache_dir=folder, cache_dtype="float32", splits=("test",)
-        )
-    )
+    asked = {"cache_dir": folder, "cache_dtype": "float32", "splits": ("test",), "runtime": "tensorflow"}
+    extract.main(cli_flags.build(extract_options.ExtractOptions, **where, **asked))
     return {**where, **TRAIN, "train_split": "test", "cache_dir": folder}
 
 
@@ -60,15 +57,15 @@ def test_every_way_takes_its_steps(settings, tmp_path):
     assert contenders_head.Cached(settings, 8).run() == 8
     assert contenders_head.Synthetic(settings, 8).run() == 8
     assert contenders_head.InTheLoop(settings | {"cache_dir": ""}, 2).run() == 8
-    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8))
-    assert contenders_head.Report("mobilenet", "random", str(tmp_path / "images.npy"), "report_75k", 15).run() == 2
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8))
+    assert contenders_head.Report("report_cnn", "random", str(tmp_path / "images.npy"), "report_75k", 15).run() == 2
 
 
 def test_the_report_trains_its_head_and_never_its_encoder():
-    model = report_training.network("mobilenet", "random", "report_75k", (128, 128, 3), 15)
+    model = report_training.network("report_cnn", "random", "report_75k", (32, 32, 3), 15)
     before = [np.array(weight) for weight in model.weights]
     frozen = {weight.path for weight in model.non_trainable_weights}
-    model.fit(np.zeros((2, 128, 128, 3), np.float32), np.eye(15)[:2], batch_size=1, verbose=0)
+    model.fit(np.zeros((2, 32, 32, 3), np.float32), np.eye(15)[:2], batch_size=1, verbose=0)
     for weight, was in zip(model.weights, before, strict=True):
         assert np.array_equal(np.array(weight), was) or weight.path not in frozen
     assert len(model.trainable_weights) == 6

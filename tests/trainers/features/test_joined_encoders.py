@@ -31,7 +31,7 @@ def onnx_flags(tmp_path_factory):
 def caches(onnx_flags, data_dir, tmp_path_factory):
     """Second moments of two encoders, one of them at two sizes."""
     folder = tmp_path_factory.mktemp("caches")
-    other = road.MAPS_FIELDS | {"layer": "block_2_add", "more_heights_px": (16,)}
+    other = road.MAPS_FIELDS | {"layer": "block_2_add", "more_heights_px": (16,), "runtime": "tensorflow"}
     where = {"data_dir": str(data_dir), "config": "random", "pooling": "moments", "cache_dtype": "float32"}
     for name, fields in (("onnx", onnx_flags), ("keras", other)):
         extract.main(cli_flags.build(extract_options.ExtractOptions, **where, **fields, cache_dir=str(folder / name)))

@@ -14,11 +14,13 @@ from trainers.features import feature_cache
 from trainers.options import evaluate_options, extract_options, train_options
 from trainers.runs import run_folder
 
+MAPS_FIELDS = road.MAPS_FIELDS | {"backbone": "mobilenet"}
+
 
 @pytest.fixture(scope="module")
 def maps(maps_of):
     """A cache of an early layer, with few channels and some colour left."""
-    return maps_of("block_2_add")
+    return maps_of("conv1_relu", "mobilenet")
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def settings(data_dir, maps, tmp_path):
         validation_split="",
         epochs=1,
         temperature=0.1,
-        **road.MAPS_FIELDS,
+        **MAPS_FIELDS,
     )
 
 
@@ -88,14 +90,14 @@ def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(setti
     from geods.dataset import dataset_reader
     from geods.input import pipeline
 
-    fields = {**road.MAPS_FIELDS, "layer": "block_2_add", "pooling": "moments", "more_heights_px": (24,)}
-    cache, where = tmp_path / "moments", {"data_dir": str(data_dir), "config": "random"}
+    fields = {**MAPS_FIELDS, "layer": "conv1_relu", "pooling": "moments", "more_heights_px": (24,)}
+    cache, where = tmp_path / "moments", {"data_dir": str(data_dir), "config": "random", "runtime": "tensorflow"}
     extract.main(
         cli_flags.build(extract_options.ExtractOptions, **where, **fields, cache_dir=str(cache), cache_dtype="float32")
     )
     train.main(cli_flags.replace(settings, cache_dir=str(cache), nearness_km=1000.0))
     found = feature_cache.FeatureCache(cache / "test")
-    assert found.feature_shape == (2 * 2 * 24 * 25 // 2,)
+    assert found.feature_shape == (2 * 2 * 32 * 33 // 2,)
     model = predictor.Predictor(settings.run.run_dir)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
