@@ -63,12 +63,13 @@ class WarmProcess:
 
 def main(address: str) -> None:
     """Imports TensorFlow and runs programs until the other side is closed."""
-    # It is for the program that runs.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # An interrupt ends this process, and later the program that runs.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # As programs set it, for which it would be too late.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with multiprocessing.connection.Client(address) as connection:
         program.import_quietly("tensorflow")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         while True:
             try:
                 words = connection.recv()
