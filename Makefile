@@ -22,9 +22,6 @@ SOURCES := geods model trainers tools tests setup.py
 # One more than there are cores, as tests also wait: for servers, timeouts and what they have killed. Three took 5 GB in all.
 TESTERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 
-empty :=
-SUPPORT := $(subst $(empty) $(empty),:,$(wildcard tests/support tests/support/*/))
-
 BENCHMARKS := input build features head job
 
 .PHONY: demo report test bench bench-scale soak lint install clean
@@ -48,15 +45,15 @@ bench-scale: install
 	$(BIN)/python -m tools.benchmark_scale --sizes=$(SIZES)
 
 soak: install
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_country.py --boundary=$(BOUNDARY)
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak.py
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_panoramax.py
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_trust.py
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_kills.py
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_disk.py
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_memory.py
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_serve.py
-	PYTHONPATH=$(SUPPORT) $(BIN)/python tests/soak/soak_mistakes.py
+	$(BIN)/python tests/soak/soak_country.py --boundary=$(BOUNDARY)
+	$(BIN)/python tests/soak/soak.py
+	$(BIN)/python tests/soak/soak_panoramax.py
+	$(BIN)/python tests/soak/soak_trust.py
+	$(BIN)/python tests/soak/soak_kills.py
+	$(BIN)/python tests/soak/soak_disk.py
+	$(BIN)/python tests/soak/soak_memory.py
+	$(BIN)/python tests/soak/soak_serve.py
+	$(BIN)/python tests/soak/soak_mistakes.py
 
 lint: install
 	$(BIN)/ruff check $(SOURCES)

@@ -17,6 +17,7 @@ import pathlib
 import tempfile
 import time
 
+import _support_path  # noqa: F401 - before the modules it makes known
 import requests
 import road
 import scraper_soak

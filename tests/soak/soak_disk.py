@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import _support_path  # noqa: F401 - before the modules it makes known
 from namespaces import NAMESPACE
 
 from geods import errors

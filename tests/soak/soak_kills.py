@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import _support_path  # noqa: F401 - before the modules it makes known
 import kill_works
 import killing
 

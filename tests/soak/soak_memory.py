@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import _support_path  # noqa: F401 - before the modules it makes known
 import drawn_trees
 import road
 

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 
+import _support_path  # noqa: F401 - before the modules it makes known
 import mistakes
 import mistakes_from_nothing
 import mistakes_later

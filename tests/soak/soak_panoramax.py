@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 
+import _support_path  # noqa: F401 - before the modules it makes known
 import checkout
 import geovisio_server
 import numpy as np

@@ -18,6 +18,7 @@ import tempfile
 import time
 import urllib.request
 
+import _support_path  # noqa: F401 - before the modules it makes known
 import bad_requests
 import drawn_runs
 import drawn_trees

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 
+import _support_path  # noqa: F401 - before the modules it makes known
 import changed_trees
 import checkout
 import damages

@@ -6,7 +6,8 @@ import pathlib
 REPO = pathlib.Path(__file__).parents[2]
 SHARED = REPO.parent / "shared"
 # What a program needs on PYTHONPATH to import these helpers; pyproject.toml lists the same for pytest.
-SUPPORT = [str(path) for path in (REPO / "tests" / "support", *sorted((REPO / "tests" / "support").glob("[a-z]*/")))]
+_TESTS = REPO / "tests"
+SUPPORT = [str(path) for path in (_TESTS / "support", *sorted((_TESTS / "support").glob("[a-z]*/")), _TESTS / "soak")]
 
 
 def environment() -> dict[str, str]:
