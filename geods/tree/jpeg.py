@@ -41,6 +41,10 @@ _OTHER_KINDS = (
     (b"{", "JSON text, perhaps the answer to a refused request"),
     (b"<", "a web page (HTML or XML), perhaps the answer to a refused request"),
 )
+# ISO base media files say their kind in bytes 8 to 12, after the word ftyp (ISO/IEC 14496-12, section 4.3).
+AVIF_BRANDS, HEIC_BRANDS = (b"avif", b"avis"), (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_MEDIA_KINDS = dict.fromkeys(AVIF_BRANDS, "an AVIF") | dict.fromkeys(HEIC_BRANDS, "a HEIC")
+_MEDIA_KINDS[b"crx "] = "a Canon raw file"
 # Frames of Huffman baseline, extended and progressive JPEGs and of arithmetic ones; then of all other processes.
 _FRAMES, _SAMPLE_BITS, _END_OF_HEADERS = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA), 8, (0xD9, 0xDA)
 _OTHER_FRAMES = dict.fromkeys((0xC3, 0xCB), "lossless") | {0xC8: "reserved"}
@@ -311,6 +315,8 @@ def _kind_of(content: bytes) -> str:
         return "is empty (0 bytes)"
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return "is a WebP, not a JPEG"
+    if content[4:8] == b"ftyp":
+        return f"is {_MEDIA_KINDS.get(content[8:12], 'a film or other ISO media file')}, not a JPEG"
     text = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     for start, kind in _OTHER_KINDS:
         if text.startswith(start):

@@ -95,10 +95,6 @@ CONVERT_HINT = "make a JPEG of it that keeps its EXIF (magick PHOTO.heic PHOTO.j
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _HEAD_BYTES = 64
-# ISO base media files say their kind in bytes 8 to 12, after the word ftyp (ISO/IEC 14496-12, section 4.3).
-AVIF_BRANDS = {b"avif", b"avis"}
-_MEDIA_BRANDS = dict.fromkeys(AVIF_BRANDS, "an AVIF") | {b"crx ": "a Canon raw file"}
-HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
 
 def walk(folder: pathlib.Path) -> Iterator[str]:
@@ -135,10 +131,6 @@ def check_kind(path: pathlib.Path) -> None:
         raise errors.MissingFileError(f"{path}: cannot be read ({error.strerror}).", "check its permissions") from error
     if head.startswith(_JPEG_MAGIC):
         return
-    if head[4:8] == b"ftyp":
-        brand = head[8:12]
-        kind = "a HEIC" if brand in HEIC_BRANDS else _MEDIA_BRANDS.get(brand, "a film or other ISO media file")
-        raise errors.ImageError(f"{path}: is {kind}, not a JPEG.", CONVERT_HINT)
     try:
         jpeg.check_jpeg(head, str(path))
     except errors.ImageError as error:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps, features
 
 from geods import errors
-from geods.imagery.photos import photo, sphere_views
+from geods.imagery.photos import sphere_views
 from geods.tree import imagery_tree, jpeg
 
 _PILLOW_KINDS = {b"\x89PNG": ("PNG",), b"RIFF": ("WEBP",)}
@@ -96,7 +96,8 @@ class _Maker:
         if fact.problem:
             made = self._decoded(fact.path) if fact.size_bytes else ""
             if isinstance(made, str):
-                yield fact.path, dataclasses.replace(fact, problem=made) if made else _named(fact)
+                more = "; pip install pillow-heif decodes it" if "a HEIC" in fact.problem else ""
+                yield fact.path, dataclasses.replace(fact, problem=made or fact.problem + more)
                 return
             fact = jpeg.check_file(made)
             self.decoded += 1
@@ -114,9 +115,9 @@ class _Maker:
         with path.open("rb") as source:
             head = source.read(16)
         kinds = _PILLOW_KINDS.get(head[:4], ())
-        if head[8:12] in photo.AVIF_BRANDS and features.check("avif"):
+        if head[8:12] in jpeg.AVIF_BRANDS and features.check("avif"):
             kinds = ("AVIF",)
-        elif head[8:12] in photo.HEIC_BRANDS and importlib.util.find_spec("pillow_heif"):
+        elif head[8:12] in jpeg.HEIC_BRANDS and importlib.util.find_spec("pillow_heif"):
             import pillow_heif
 
             pillow_heif.register_heif_opener()
@@ -158,16 +159,3 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         # Pillow 12.3 cuts 16 bits off at 255: nearly all becomes white.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image.convert("RGB")
-
-
-def _named(fact: jpeg.ImageFacts) -> jpeg.ImageFacts:
-    """Returns the check of a bad image, with a HEIC called one."""
-    if not fact.size_bytes:
-        return fact
-    try:
-        photo.check_kind(fact.path)
-    except errors.ImageError as error:
-        problem = error.problem.removeprefix(f"{fact.path}: ").removesuffix(".")
-        more = "; pip install pillow-heif decodes it" if "HEIC" in problem else ""
-        return dataclasses.replace(fact, problem=problem + more)
-    return fact

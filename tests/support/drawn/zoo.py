@@ -152,7 +152,7 @@ def animals() -> dict[str, tuple[bytes, str | None]]:
         "BMP": (encoded(picture(), "BMP"), "is a BMP, not a JPEG"),
         "WebP": (encoded(picture(), "WEBP"), "is a WebP, not a JPEG"),
         "TIFF": (encoded(picture(), "TIFF"), "is a TIFF, not a JPEG"),
-        "AVIF": (avif, "is not a JPEG"),
+        "AVIF": (avif, "is an AVIF, not a JPEG"),
         "CMYK": (encoded(picture().convert("CMYK"), "JPEG"), None),
         "grey": (encoded(grey, "JPEG"), None),
         "the grey of missing data": (encoded(Image.new("RGB", (320, 240), (128, 128, 128)), "JPEG"), None),
