@@ -126,7 +126,8 @@ def ReportCNN(  # noqa: N802 - named as the constructors of keras.applications
             "report_cnn has neither published weights nor a classifier.",
             "train it: --backbone=report_cnn --backbone_weights=random --train_backbone",
         )
-    if min(input_shape[:2]) < 2 ** (len(_FILTERS) - 1):
+    # Of no size where it is to take images of several.
+    if None not in input_shape and min(input_shape[:2]) < 2 ** (len(_FILTERS) - 1):
         problem = f"report_cnn halves images of {input_shape[0]}x{input_shape[1]} px three times."
         raise errors.BackboneError(problem, "give images of at least 8x8 px")
     images = keras.Input(input_shape, name="image")

@@ -77,6 +77,13 @@ def test_several_sizes_give_the_features_of_each_in_order(pooling):
     np.testing.assert_allclose(both, np.concatenate([large, small], axis=1), rtol=1e-3, atol=1e-4)
 
 
+def test_the_reports_cnn_takes_several_sizes_too():
+    assert backbones.build(spec_of(name="report_cnn", pooling="avg", more_heights_px=(32,))).output_shape == (
+        None,
+        1024,
+    )
+
+
 def test_an_encoder_whose_branches_need_a_fixed_size_cannot_look_at_several():
     with pytest.raises(errors.BackboneError, match=r"nasnet_mobile cannot take images of heights \[64, 32\] px"):
         backbones.build(spec_of(name="nasnet_mobile", pooling="avg", more_heights_px=(32,)))
