@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,9 @@ from geods.cli import flags, program
 from geods.geo import partition
 from geods.remote import urls
 from geods.storage import files, locks
+from geods.tree import string_array
 from trainers.options import train_options
-from trainers.runs import distance_metrics, joined_folds, prediction_writer, run_folder
+from trainers.runs import distance_metrics, prediction_writer, predictions, run_folder, stored_probabilities
 
 _DEFAULT_FOLDS = 5
 _PR_SET_PDEATHSIG = 1
@@ -149,7 +151,7 @@ def _joined(
     common = own[0]
     if any(fold_cells.fingerprint != common.fingerprint for fold_cells in own):
         common = training_cells.given(cells, data)
-    joined = joined_folds.Joined(folders, own, common)
+    joined = JoinedFolds(folders, own, common)
     labels = common.label(joined.truth[:, 0], joined.truth[:, 1])
     top = []
     with prediction_writer.writing(folder, len(joined), len(common)) as writer:
@@ -168,3 +170,69 @@ def _joined(
         }
     partition.write(common, folder / run_folder.PARTITION)
     return writer.metrics
+
+
+class JoinedFolds:
+    """The predictions of all folds as one table, sorted by location.
+
+    Probabilities stay in the files of the folds.
+
+    Args:
+        folders: Run folders of the folds, evaluated.
+        own: The partition of each.
+        common: The partition whose cells all probabilities are given for. A fold with cells of its own gives the
+            probability of each to the common cell that its centroid lies in.
+
+    Attributes:
+        names: `[n]` location ids, sorted.
+        truth: `[n, 2]` (lat, lon) degrees.
+        predicted: `[n, 2]` (lat, lon) degrees.
+
+    Raises:
+        RunError: If a file of a fold is missing or damaged.
+    """
+
+    def __init__(
+        self, folders: Sequence[pathlib.Path], own: Sequence[partition.Partition], common: partition.Partition
+    ) -> None:
+        found = [predictions.read(folder, len(cells)) for folder, cells in zip(folders, own, strict=True)]
+        self._folds, self._cells = found, len(common)
+        self._into = [None if cells.fingerprint == common.fingerprint else _into(cells, common) for cells in own]
+        names = string_array.Texts.joined([one.names for one in found])
+        order = names.order()
+        self.names = names[order]
+        self.truth = np.concatenate([one.truth for one in found])[order]
+        self.predicted = np.concatenate([one.predicted for one in found])[order]
+        self._fold_of = np.repeat(np.arange(len(found)), [len(one) for one in found])[order]
+        self._row_of = np.concatenate([np.arange(len(one)) for one in found])[order]
+
+    def __len__(self) -> int:
+        """Returns n."""
+        return len(self.names)
+
+    def pieces(self) -> Iterator[np.ndarray]:
+        """Yields the numbers of all locations in pieces.
+
+        See `stored_probabilities.pieces`.
+        """
+        return stored_probabilities.pieces(np.arange(len(self)), self._cells)
+
+    def probabilities(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of some locations, float64 `[k, cells]`."""
+        result = np.zeros((len(rows), self._cells))
+        for fold, (found, into) in enumerate(zip(self._folds, self._into, strict=True)):
+            here = self._fold_of[rows] == fold
+            values = found.probabilities[self._row_of[rows[here]]].astype(np.float64)
+            result[here] = values if into is None else self._moved(values, into)
+        return result
+
+    def _moved(self, values: np.ndarray, into: np.ndarray) -> np.ndarray:
+        """Returns probabilities `[k, own cells]` over the common cells."""
+        inside = into >= 0
+        moved = [np.bincount(into[inside], weights=row[inside], minlength=self._cells) for row in values]
+        return np.array(moved).reshape(len(values), self._cells)
+
+
+def _into(cells: partition.Partition, common: partition.Partition) -> np.ndarray:
+    """Returns the common cell that each centroid lies in, -1 for none."""
+    return common.label(cells.centroids[:, 0], cells.centroids[:, 1])

@@ -16,7 +16,6 @@ from model import decode, geolocator, losses, metrics, optimizers
 from model.encoders import backbones
 from model.export import serving_graph
 from trainers.options import train_options
-from trainers.plots import projector
 from trainers.runs import distance_metrics, events, learned_locations, run_folder
 from trainers.training import (
     board,
@@ -164,7 +163,7 @@ def fit(
     if parts.validation:
         decoder = decoder_of(head, cells)
         measured = callbacks.Validation(parts.network, parts.validation, cells, decoder, optimizer.patience, folder)
-    projector.write(folder, parts.train.inputs, cells)
+    board.write_projector(folder, parts.train.inputs, cells)
     if head.is_fitted:
         if measured:
             _write_fitted(measured, cells, folder)
