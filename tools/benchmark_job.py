@@ -2,10 +2,10 @@
 
     python -m tools.benchmark_job --images=tree --work_dir=benchmark --backbone=resnet50 --backbone_weights=random
 
-Ours: tfds build, trainers.extract, trainers.train and trainers.evaluate, each a process of its own, cold and with the
-features ready. The report's: chunks of 1,000 images in memory, the encoder in the loop at every step of one image, 20
-passes over each chunk. That takes hours, so a stretch of its steps is run before and after ours and the rest is
-reckoned from it, and its held-out error comes from the same head trained by the same schedule on cached maps of the
+Ours: tools.build_dataset, trainers.extract, trainers.train and trainers.evaluate, each a process of its own, cold and
+with the features ready. The report's: chunks of 1,000 images in memory, the encoder in the loop at every step of one
+image, 20 passes over each chunk. That takes hours, so a stretch of its steps is run before and after ours and the rest
+is reckoned from it, and its held-out error comes from the same head trained by the same schedule on cached maps of the
 frozen encoder; --full runs all of it. Prints both errors, how many times as fast ours is, and what was run and what was
 reckoned; --grow=1000,10000 also the cost of larger sets, made by repeating the images. Appends lines of JSON to
 WORK_DIR/job.jsonl.

@@ -2,11 +2,12 @@
 
     python -m tools.benchmark_pytorch --images=tree --backbone_weights=WEIGHTS.h5 --python=PYTHON --rounds=5
 
-PYTHON is that of an environment with torch, torchvision and scikit-learn. Ours: tfds build, trainers.extract, train of
-the recipe best_frozen, evaluate, each a process of its own with its defaults. Theirs, in one process: MobileNetV2 over
-a DataLoader, then kernel ridge with a grid search (tools/benchmarks/pytorch_job.py). Both pool the features of the same
-views, at the same size, and hold out the same ones; they take turns. Prints seconds of both, by the clock and of the
-processor, and how many times as fast ours is, and appends a line of JSON to WORK_DIR/pytorch.jsonl.
+PYTHON is that of an environment with torch, torchvision and scikit-learn. Ours: tools.build_dataset, trainers.extract,
+train of the recipe best_frozen, evaluate, each a process of its own with its defaults. Theirs, in one process:
+MobileNetV2 over a DataLoader, then kernel ridge with a grid search (tools/benchmarks/pytorch_job.py). Both pool the
+features of the same views, at the same size, and hold out the same ones; they take turns. Prints seconds of both, by
+the clock and of the processor, and how many times as fast ours is, and appends a line of JSON to
+WORK_DIR/pytorch.jsonl.
 """
 
 import dataclasses
@@ -96,6 +97,7 @@ def _ours(root: pathlib.Path, work: pathlib.Path, weights: str) -> tuple[float, 
 
 def _views(root: pathlib.Path, work: pathlib.Path) -> dict[str, Any]:
     """Returns the views of our training and test splits for the other job."""
+    program.import_quietly("tensorflow")
     from geods.dataset import dataset_reader
     from geods.tree import imagery_tree
 

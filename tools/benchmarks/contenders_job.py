@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from geods.storage import files
-from tools.benchmarks import stages, trees
+from tools.benchmarks import stages
 
 CONFIG = "blocked"
 # Of the report: what fitted into its memory.
@@ -45,7 +45,8 @@ class Encoder:
 
 def build(root: pathlib.Path, work: pathlib.Path) -> stages.Measured:
     """Builds the dataset of a tree in WORK/data, replacing it."""
-    return stages.run("build", trees.build_words(str(root), str(work / "data"), CONFIG), work / "build.log")
+    words = [f"--config={CONFIG}", f"--manual_dir={root}", f"--data_dir={work / 'data'}", "--overwrite"]
+    return stages.run("build", ["-m", "tools.build_dataset", *words], work / "build.log")
 
 
 def extract(work: pathlib.Path, encoder: Encoder) -> stages.Measured:
