@@ -42,6 +42,7 @@ _KEYS = {
 _HOSTS = {
     "https://maps.googleapis.com": "Street View",
     "https://graph.mapillary.com": "Mapillary",
+    "https://api.panoramax.xyz": "Panoramax",
     "https://www2.census.gov": "--boundary=us",
     "https://storage.googleapis.com": "--backbone_weights=imagenet",
 }
@@ -54,7 +55,12 @@ _PURPOSES = {
     "openvino": "quicker extraction on Intel CPUs",
     "int8": "the quickest extraction on CPUs",
     "cloud": "paths that are URLs",
+    "dask": "building and extracting on a cluster",
+    "h3": "hexagons as cells",
+    "export": "models as ONNX and LiteRT files",
+    "serve": "tools.serve and tools.play",
     "jax": "KERAS_BACKEND=jax",
+    "torch": "KERAS_BACKEND=torch",
     "hub": "encoders of keras-hub",
     "dev": "the tests",
 }
