@@ -3,15 +3,14 @@
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import signal
-import subprocess
-import sys
 import time
 
 import bucket_server
-import checkout
 import pytest
+import starts
 from mirror_machines import read, server, store, work, write
 
 from geods import errors
@@ -103,34 +102,32 @@ one.close()
 """
 
 
-def sender(place: str) -> subprocess.Popen:
+def sender(place: str) -> contextlib.AbstractContextManager[starts.Started]:
     """Starts it."""
-    command = [sys.executable, "-c", SENDER, place]
-    return subprocess.Popen(command, cwd=checkout.REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return starts.started(starts.HEAVY, ["tests.support.programs.statements", SENDER, place], dict(os.environ))
 
 
 def test_a_sending_that_was_killed_at_any_moment_goes_on_and_loses_nothing(store, work, monkeypatch):
     place, lives, most = f"s3://{store}/a", 0, 0
     wanted = {f"{number}": f"{number}".encode() for number in range(150)}
     for enough in (1, 30, 60, 90, 120):
-        process = sender(place)
-        while process.poll() is None and most < enough:
-            most = len([key for key in bucket_server.keys(store) if "claim" not in key])
-        process.kill()
-        said = process.communicate()
+        with sender(place) as process:
+            while process.poll() is None and most < enough:
+                most = len([key for key in bucket_server.keys(store) if "claim" not in key])
+            process.send(signal.SIGKILL)
+            status, said = process.wait(), process.stdout + process.stderr
         # As one that was killed among the copies of what vouches for others.
         copies = urls.parse(place).lock.with_suffix(".sending")
         copies.mkdir(exist_ok=True)
-        assert process.returncode in (0, -signal.SIGKILL), said
-        lives += process.returncode != 0
+        assert status in (0, -signal.SIGKILL), said
+        lives += status != 0
         # On this machine it is known whose lease it is; on another, after three minutes, that it is stale.
         if enough == 60:
             monkeypatch.setattr(lease, "_STALE_S", -1)
             assert work(place, "out", lambda folder: set(read(folder)) <= set(wanted), machine="other")
     assert lives >= 2
-    process = sender(place)
-    said = process.communicate()
-    assert process.returncode == 0, said
+    with sender(place) as process:
+        assert process.wait() == 0, process.stderr
     assert work(place, "in", read, machine="third") == wanted
     assert not copies.exists()
     assert "claim" not in "".join(bucket_server.keys(store))

@@ -17,6 +17,7 @@ import time
 import checkout
 import drawn_source
 import pytest
+import starts
 from drawn_scrape import CELLS, IMAGES, run, whole
 from scraper_soak import contents
 
@@ -118,16 +119,15 @@ print(client.images_sent, flush=True)
 
 def test_kills_lose_nothing(whole, tmp_path):
     root, kills = tmp_path / "tree", 0
-    command = [sys.executable, "-c", KILLED, str(root), *checkout.SUPPORT]
+    command = ["tests.support.programs.statements", KILLED, root, *checkout.SUPPORT]
     rng = random.Random(0)
     while True:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as scraper:
-            assert scraper.stdout.readline() == "begun\n"
+        with starts.started(starts.LIGHT, command, dict(os.environ)) as scraper:
+            scraper.wait_to_say("begun\n")
             time.sleep(rng.uniform(0, 0.12))
             if kills < 8:
-                scraper.send_signal(signal.SIGKILL)
-            scraper.wait()
-            if scraper.returncode == 0:
+                scraper.send(signal.SIGKILL)
+            if scraper.wait() == 0:
                 break
         kills += 1
         # No half location and no half file, at any moment.
