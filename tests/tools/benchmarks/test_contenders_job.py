@@ -35,7 +35,7 @@ def arguments(tree_dir, tmp_path_factory) -> dict:
     views = [view.path for place in imagery_tree.read(tree_dir) for view in place.views][:6]
     paths = [folder / f"{number}.jpg" for number in range(6)]
     for view, path in zip(views, paths, strict=True):
-        Image.open(view).resize((128, 128)).save(path)
+        Image.open(view).resize((32, 32)).save(path)
     centroids = np.column_stack([np.linspace(30, 45, 15), np.linspace(-120, -75, 15)]).tolist()
     names = list(map(str, paths))
     return {
@@ -44,7 +44,7 @@ def arguments(tree_dir, tmp_path_factory) -> dict:
         "test": names[4:],
         "coords": centroids[4:6],
         "centroids": centroids,
-        "encoder": "mobilenet",
+        "encoder": "report_cnn",
         "weights": "random",
         "head": "report_75k",
         "epochs": 2,
