@@ -150,11 +150,11 @@ def test_a_training_is_fed_by_it_and_ends_when_a_worker_is_gone_for_good(builder
     folder = pathlib.Path(builder.data_path).parents[2]
     words = [f"--data_dir={folder}", "--config=report", *road.ENCODER, "--head=linear"]
     words += ["--validation_split=", "--batch_size=40", "--epochs=1000"]
-    words += [f"--run_dir={tmp_path / 'run'}", "--data_service_wait_s=12"]
+    words += [f"--run_dir={tmp_path / 'run'}", "--data_service_wait_s=20"]
     with road.started("trainers.train", *words, f"--data_service={service.address}") as training:
         training.wait_to_say("epoch 2/1000: loss")
         service.kill_worker()
         assert training.wait(timeout_s=120) == 2
         said = training.stderr
-    assert "no step ended for 12 s; a worker may be missing.\nNext: start it again under its port" in said
+    assert "no step ended for 20 s; a worker may be missing.\nNext: start it again under its port" in said
     service.start_worker()
