@@ -1,4 +1,4 @@
-# make demo     every step on a simulated world: no key, no download, 1.5 to 6 minutes after the install
+# make demo     every step on a simulated world: no key, no download, 1 to 6 minutes after the install
 # make report   the course report's method and figures on a simulated world, at most 10 minutes; TREE= for images of your own at
 #               its own size, REPORT='--backbone_weights=random --height_px=128 --width_px=256 --epochs=2' for a quick look
 # make test     lint, types and all tests
