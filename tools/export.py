@@ -21,7 +21,7 @@ from geods.cli import flags, program
 
 if TYPE_CHECKING:
     from model.export import formats
-    from trainers.evaluation import exported, predictor
+    from trainers.evaluation import exported, keras_predictor
 
 _USES = {
     "saved_model": """serve = tensorflow.saved_model.load("saved_model").signatures["serving_default"]
@@ -75,10 +75,10 @@ def main(options: Options) -> None:
     disk_errors.check_room(out.parent, (folder / run_folder.MODEL).stat().st_size // (2 if options.half else 1))
     program.import_quietly("tensorflow")
     from model.export import formats, graph
-    from trainers.evaluation import exported, predictor
+    from trainers.evaluation import exported, keras_predictor
 
     formats.check_libraries(options.format)
-    model = predictor.Predictor(folder)
+    model = keras_predictor.KerasPredictor(folder)
     formats.check_exportable(model.network, options.format)
     given = exported.batches(model, exported.read_jpegs(model, options.images, options.compared_locations))
     serving = graph.frozen(model.network, exported.decoder(model) if options.format == "saved_model" else None)
@@ -118,7 +118,7 @@ def _summary(compared: "exported.Difference") -> str:
 
 
 def model_card(
-    model: "predictor.Predictor", kind: "formats.Format", size_bytes: int, compared: "exported.Difference"
+    model: "keras_predictor.KerasPredictor", kind: "formats.Format", size_bytes: int, compared: "exported.Difference"
 ) -> str:
     """Returns the Markdown of a model card.
 

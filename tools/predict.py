@@ -79,9 +79,9 @@ def main(options: Options) -> None:
         ready = prepared.prepare(locations, pathlib.Path(folder), options.on_bad_image == "skip")
         for text in ready.lines():
             print(program.printable(text), file=sys.stderr)
-        from trainers.evaluation import answers, predictors
+        from trainers.evaluation import answers, run_predictor
 
-        model = predictors.open_run(run, options.checkpoint, options.runtime)
+        model = run_predictor.open_run(run, options.checkpoint, options.runtime)
         wanted = (options.batch_size, options.top, options.all_cells)
         for line in answers.predict(model, ready.locations, *wanted, ready.facts):
             print(json.dumps(line, allow_nan=False), flush=True)

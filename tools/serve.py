@@ -45,9 +45,9 @@ def main(options: Options) -> None:
 
     # Before the run is opened, which takes seconds.
     server = web.Server(options)
-    from trainers.evaluation import predictors
+    from trainers.evaluation import run_predictor
 
-    model = predictors.open_run(run, options.checkpoint)
+    model = run_predictor.open_run(run, options.checkpoint)
     from trainers.serving import locate
 
     service = locate.Service(model, options.batch_size, options.queue)

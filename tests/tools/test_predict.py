@@ -23,7 +23,7 @@ from geods.geo import geometry
 from geods.storage import seals
 from geods.tree import imagery_tree, named_images
 from tools import predict
-from trainers.evaluation import answers, predictor, predictors
+from trainers.evaluation import answers, keras_predictor, run_predictor
 from trainers.runs import run_folder
 
 
@@ -54,7 +54,7 @@ def imagery(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(run):
-    return predictor.Predictor(run)
+    return keras_predictor.KerasPredictor(run)
 
 
 def predicted(model, *words, **options):
@@ -259,9 +259,9 @@ def test_a_graph_of_another_model_is_not_taken(change, problem, is_told, run_dir
     copy = shutil.copytree(run_dir, tmp_path / "run")
     change(copy)
     with pytest.raises(errors.RunError, match=f"--runtime=openvino: .*{problem}"):
-        predictors.open_run(copy, runtime="openvino")
+        run_predictor.open_run(copy, runtime="openvino")
     if change is not replace_model:
-        assert isinstance(predictors.open_run(copy), predictor.Predictor)
+        assert isinstance(run_predictor.open_run(copy), keras_predictor.KerasPredictor)
         assert bool(re.search(problem, capsys.readouterr().err)) == is_told
 
 

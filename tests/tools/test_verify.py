@@ -18,7 +18,7 @@ from geods.dataset import dataset_reader
 from geods.storage import seals
 from tools import verify
 from trainers import evaluate
-from trainers.evaluation import predictor
+from trainers.evaluation import keras_predictor
 from trainers.features import cache_format, feature_cache
 from trainers.options import evaluate_options
 from trainers.runs import run_folder
@@ -173,7 +173,7 @@ def test_another_partition_with_as_many_cells_is_refused_with_the_model(run_dir,
     text = (folder / run_folder.PARTITION).read_text()
     (folder / run_folder.PARTITION).write_text(text.replace("-120.0", "-119.5"))
     with pytest.raises(errors.RunError, match=r"partition\.geojson: (.|\n)*put back the run's own"):
-        predictor.Predictor(folder)
+        keras_predictor.KerasPredictor(folder)
 
 
 def test_the_program_reads_all_kinds_and_ends_with_2_where_something_is_damaged(data_dir, cache_dir, run_dir, tmp_path):

@@ -19,7 +19,7 @@ from geods.cli import flags as cli_flags
 from geods.dataset import dataset_reader
 from geods.geo import partition
 from geods.tree import layouts
-from trainers.evaluation import evaluation, predictor
+from trainers.evaluation import evaluation, keras_predictor
 from trainers.options import evaluate_options
 from trainers.runs import distance_metrics, human_guesses, predictions, run_folder
 
@@ -172,7 +172,7 @@ def test_a_partition_of_another_run_is_refused(run_dir, tmp_path):
     cells = partition.read(folder / run_folder.PARTITION)
     partition.write(partition.Partition(cells.shapes[:5]), folder / run_folder.PARTITION)
     with pytest.raises(errors.RunError, match=r"the model has 15 cells, the partition 5"):
-        predictor.Predictor(folder)
+        keras_predictor.KerasPredictor(folder)
 
 
 def test_a_cache_of_another_encoder_is_refused(run_dir, cache_dir, tmp_path):

@@ -31,9 +31,9 @@ class Network:
     """
 
     def __init__(self, run_dir: str, images: Sequence[str], count: int, batch_size: int) -> None:
-        from trainers.evaluation import predictors
+        from trainers.evaluation import run_predictor
 
-        self._model, self._batches = predictors.open_run(run_dir), -(-count // batch_size)
+        self._model, self._batches = run_predictor.open_run(run_dir), -(-count // batch_size)
         pixels = [self._model.decode(pathlib.Path(path).read_bytes()) for path in images]
         stacked = np.stack([pixels[n % len(pixels)] for n in range(batch_size)])[:, None]
         self._batch = {"image": stacked, "view_mask": np.ones(stacked.shape[:2], bool)}
@@ -56,9 +56,9 @@ class Files:
 
     def __init__(self, run_dir: str, images: Sequence[str], count: int, batch_size: int, views: int) -> None:
         from geods.tree import imagery_tree
-        from trainers.evaluation import predictors
+        from trainers.evaluation import run_predictor
 
-        self._model, self._batch_size = predictors.open_run(run_dir), batch_size
+        self._model, self._batch_size = run_predictor.open_run(run_dir), batch_size
         shots = [imagery_tree.View(pathlib.Path(images[n % len(images)]), None, None) for n in range(count)]
         groups = [tuple(shots[first : first + views]) for first in range(0, count, views)]
         self._locations = [imagery_tree.Location(str(n), 0.0, 0.0, None, group) for n, group in enumerate(groups)]

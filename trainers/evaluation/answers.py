@@ -11,13 +11,13 @@ import tqdm
 from geods import errors
 from geods.geo import geometry, partition
 from geods.tree import imagery_tree, jpeg
-from trainers.evaluation import calibration, predictors
+from trainers.evaluation import calibration, run_predictor
 
 _PLACE_DIGITS, _PROBABILITY_DIGITS = 5, 6
 
 
 def predict(
-    model: predictors.RunPredictor,
+    model: run_predictor.RunPredictor,
     locations: Sequence[imagery_tree.Location],
     batch_size: int,
     top: int,

@@ -20,7 +20,7 @@ from geods.geo import partition
 from geods.input import pipeline
 from geods.remote import urls
 from geods.tree import imagery_tree, layouts, named_images, string_array
-from trainers.evaluation import predictor, predictors, seen_locations
+from trainers.evaluation import keras_predictor, run_predictor, seen_locations
 from trainers.features import joined_cache
 from trainers.options import evaluate_options, train_options
 from trainers.runs import distance_metrics, events, human_guesses, prediction_writer, run_folder
@@ -85,13 +85,13 @@ def evaluate(settings: evaluate_options.EvaluateOptions, out: pathlib.Path) -> d
         The content of metrics.json.
     """
     locations, run = settings.locations, (settings.run_dir, settings.checkpoint)
-    model: predictors.RunPredictor
+    model: run_predictor.RunPredictor
     if locations.imagery:
         # The run's graph, where there is one: nothing has to be traced, and the network takes less time.
-        model = predictors.open_run(*run, exact_pixels=locations.exact_pixels)
+        model = run_predictor.open_run(*run, exact_pixels=locations.exact_pixels)
         chosen = _on_tree(model, locations)
     else:
-        model = whole = predictor.Predictor(*run, locations.exact_pixels)
+        model = whole = keras_predictor.KerasPredictor(*run, locations.exact_pixels)
         chosen = _on_split(whole, locations)
     is_single = model.options.data.is_single(locations.views)
     with prediction_writer.writing(out, len(chosen.truth), len(model.partition)) as writer:
@@ -134,7 +134,7 @@ def _guess(
     return distance_metrics.Guesses(chosen.truth, labels, points, top)
 
 
-def _on_split(model: predictor.Predictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+def _on_split(model: keras_predictor.KerasPredictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
     is_single = model.options.data.is_single(locations.views)
     data = run_folder.data_of(model.folder, locations)
     if data.folds:
@@ -160,7 +160,7 @@ def _on_split(model: predictor.Predictor, locations: evaluate_options.LocationOp
 
 
 def _on_fold(
-    model: predictor.Predictor,
+    model: keras_predictor.KerasPredictor,
     data: train_options.DataOptions,
     locations: evaluate_options.LocationOptions,
     is_single: bool,
@@ -179,7 +179,7 @@ def _on_fold(
 
 
 def _on_cache(
-    model: predictor.Predictor,
+    model: keras_predictor.KerasPredictor,
     cache: joined_cache.Cache,
     batch_size: int,
     is_single: bool,
@@ -197,7 +197,7 @@ def _on_cache(
     return _EvaluationSet(names, truth, lambda: model.feature_pieces(cache, batch_size, locations, views))
 
 
-def _on_tree(model: predictors.RunPredictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
+def _on_tree(model: run_predictor.RunPredictor, locations: evaluate_options.LocationOptions) -> _EvaluationSet:
     table = layouts.read(locations.imagery)
     seen = seen_locations.find(model.folder, table, locations)
     if seen.found.any() and not locations.include_seen:

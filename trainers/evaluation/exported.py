@@ -17,7 +17,7 @@ from geods.dataset import dataset_reader, records, splits
 from geods.input import tf_decoder
 from geods.tree import named_images
 from model.export import runners
-from trainers.evaluation import predictor
+from trainers.evaluation import keras_predictor
 from trainers.runs import run_folder
 
 _OUTPUTS = ("coords", "log_probabilities")
@@ -40,7 +40,7 @@ class Difference:
     other_cells: int
 
 
-def read_jpegs(model: predictor.Predictor, images: str, count: int) -> list[list[bytes]]:
+def read_jpegs(model: keras_predictor.KerasPredictor, images: str, count: int) -> list[list[bytes]]:
     """Returns the JPEGs of the views of a run's locations.
 
     Args:
@@ -64,7 +64,9 @@ def read_jpegs(model: predictor.Predictor, images: str, count: int) -> list[list
     return [row["views"]["image"].tolist() for row in rows.as_numpy_iterator()]
 
 
-def batches(model: predictor.Predictor, jpegs: list[list[bytes]], at_once: int = 8) -> list[dict[str, np.ndarray]]:
+def batches(
+    model: keras_predictor.KerasPredictor, jpegs: list[list[bytes]], at_once: int = 8
+) -> list[dict[str, np.ndarray]]:
     """Returns locations as batches for every format.
 
     Each is `jpeg` object `[b, v]`, `image` uint8 `[b, v, h, w, 3]` and `view_mask` bool `[b, v]`.
@@ -87,12 +89,14 @@ def batches(model: predictor.Predictor, jpegs: list[list[bytes]], at_once: int =
     return result
 
 
-def decoder(model: predictor.Predictor) -> Callable[[Any], Any]:
+def decoder(model: keras_predictor.KerasPredictor) -> Callable[[Any], Any]:
     """Returns the TensorFlow function from a JPEG to the pixels of a run's network."""
     return lambda content: tf_decoder.decode_image(content, model.height_px, model.width_px, model.exact_pixels)
 
 
-def compare(path: pathlib.Path, model: predictor.Predictor, given: list[dict[str, np.ndarray]]) -> Difference:
+def compare(
+    path: pathlib.Path, model: keras_predictor.KerasPredictor, given: list[dict[str, np.ndarray]]
+) -> Difference:
     """Compares an exported file, run in a process of its own, with the run's network.
 
     Args:

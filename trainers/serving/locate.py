@@ -19,7 +19,7 @@ import tornado.httputil
 from geods import errors
 from geods.imagery.photos import sphere_views
 from geods.tree import imagery_tree, jpeg
-from trainers.evaluation import answers, calibration, predictors
+from trainers.evaluation import answers, calibration, run_predictor
 from trainers.plots import projection, svg_map
 from trainers.runs import run_folder
 from trainers.serving import batching, web
@@ -44,7 +44,7 @@ class Service:
         RunError: If the run's calibration is damaged.
     """
 
-    def __init__(self, model: predictors.RunPredictor, most_images: int, most_requests: int) -> None:
+    def __init__(self, model: run_predictor.RunPredictor, most_images: int, most_requests: int) -> None:
         self.model, self.fitted = model, calibration.read(model.folder)
         self.drawn = svg_map.SvgMap(model.partition, model.partition.centroids)
         # A network's first batches take seconds; the second makes TensorFlow trace it for batches of any size.

@@ -12,7 +12,7 @@ from geods.dataset import dataset_reader
 from geods.input import pipeline
 from model.encoders import backbones
 from trainers import extract, train
-from trainers.evaluation import predictor
+from trainers.evaluation import keras_predictor
 from trainers.features import joined_cache
 from trainers.options import extract_options, train_options
 
@@ -43,7 +43,7 @@ def test_a_run_on_joined_caches_predicts_the_same_from_images(caches, data_dir, 
     settings = {"data_dir": str(data_dir), "config": "random", "validation_split": "", "head": head, "epochs": 1}
     run_dir = str(tmp_path / "run")
     train.main(cli_flags.build(train_options.TrainOptions, **settings, cache_dir=caches, run_dir=run_dir))
-    model = predictor.Predictor(tmp_path / "run")
+    model = keras_predictor.KerasPredictor(tmp_path / "run")
     assert model.options.data.cache_dir == tuple(caches)
     cache = joined_cache.open_split(caches, "test")
     assert cache.feature_shape == (2 * 21 + 4 * 300,)

@@ -9,7 +9,7 @@ import road
 from geods import errors
 from geods.cli import flags as cli_flags
 from trainers import extract, train
-from trainers.evaluation import evaluation, predictor
+from trainers.evaluation import evaluation, keras_predictor
 from trainers.features import feature_cache
 from trainers.options import evaluate_options, extract_options, train_options
 from trainers.runs import run_folder
@@ -66,7 +66,7 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
     from geods.input import pipeline
 
     train.main(settings)
-    model = predictor.Predictor(settings.run.run_dir)
+    model = keras_predictor.KerasPredictor(settings.run.run_dir)
     from_cache, points = model.predict_features(feature_cache.FeatureCache(f"{settings.data.cache_dir[0]}/test"), 16)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, others = model.predict(
@@ -98,7 +98,7 @@ def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(setti
     train.main(cli_flags.replace(settings, cache_dir=str(cache), nearness_km=1000.0))
     found = feature_cache.FeatureCache(cache / "test")
     assert found.feature_shape == (2 * 2 * 32 * 33 // 2,)
-    model = predictor.Predictor(settings.run.run_dir)
+    model = keras_predictor.KerasPredictor(settings.run.run_dir)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
     np.testing.assert_allclose(model.predict_features(found, 16)[0], from_images, rtol=0.02, atol=0.05)

@@ -16,7 +16,7 @@ from geods.cli import flags as cli_flags
 from model import geolocator
 from model.encoders import backbones, fine_tuning
 from trainers import train
-from trainers.evaluation import predictor
+from trainers.evaluation import keras_predictor
 from trainers.options import train_options
 from trainers.runs import run_folder
 
@@ -85,7 +85,7 @@ def test_unfrozen_blocks_learn_on_cached_maps_and_the_saved_network_sees_images_
     front, blocks = moved_weights(settings)
     assert front == 0
     assert blocks > 1e-3
-    model = predictor.Predictor(settings.run.run_dir)
+    model = keras_predictor.KerasPredictor(settings.run.run_dir)
     cache = feature_cache.FeatureCache(f"{settings.data.cache_dir[0]}/test")
     from_cache, _ = model.predict_features(cache, 16)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
@@ -135,12 +135,13 @@ def test_chunks_are_trained_one_after_another_and_each_is_a_whole_model(pooled, 
     assert re.fullmatch(r"chunk_000_loss_\d+\.\d{3}", kept[0])
     image = {"image": np.full((1, 2, 32, 48, 3), 99, np.uint8), "view_mask": np.ones((1, 2), bool)}
     first, last, final = (
-        predictor.Predictor(folder, name).predict([image])[0] for name in ("chunk_000", f"{kept[-1]}.keras", "")
+        keras_predictor.KerasPredictor(folder, name).predict([image])[0]
+        for name in ("chunk_000", f"{kept[-1]}.keras", "")
     )
     np.testing.assert_array_equal(last, final)
     assert np.abs(first - final).max() > 1e-3
     with pytest.raises(errors.RunError, match=r"--checkpoint=chunk_: names \d of(.|\n)*there are chunk_000"):
-        predictor.Predictor(folder, "chunk_")
+        keras_predictor.KerasPredictor(folder, "chunk_")
     # Stopped inside the first chunk, after its first epoch, a training ends with the same weights.
     again = cli_flags.replace(chunked, run_dir=f"{folder}_stopped")
     with monkeypatch.context() as patch:
@@ -150,7 +151,7 @@ def test_chunks_are_trained_one_after_another_and_each_is_a_whole_model(pooled, 
     assert run_folder.snapshot(pathlib.Path(again.run.run_dir)).is_file()
     train.main(again)
     assert "resumes after epoch 1 of" in capsys.readouterr().out
-    np.testing.assert_allclose(predictor.Predictor(again.run.run_dir).predict([image])[0], final, atol=1e-4)
+    np.testing.assert_allclose(keras_predictor.KerasPredictor(again.run.run_dir).predict([image])[0], final, atol=1e-4)
 
 
 def test_a_cache_behind_the_blocks_is_refused_with_the_command(settings, cache_dir):

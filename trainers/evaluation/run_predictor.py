@@ -1,6 +1,6 @@
 """Prediction with a finished run, by the runtime that is asked for.
 
-model = predictors.open_run("runs/best")
+model = run_predictor.open_run("runs/best")
 answers.predict(model, locations, batch_size=16, top=5, all_cells=False)
 """
 
@@ -77,15 +77,15 @@ def open_run(
         exact_pixels: Whether large photographs are decoded whole, as they are if they were for training.
 
     Raises:
-        RunError: As `predictor.Predictor`.
+        RunError: As `keras_predictor.KerasPredictor`.
     """
     folder = run_folder.check_run(str(run_dir), checkpoint)
     if runtime != "tensorflow" and (opened := _open_graph(folder, checkpoint, runtime == "openvino", exact_pixels)):
         return opened
     program.import_quietly("tensorflow")
-    from trainers.evaluation import predictor
+    from trainers.evaluation import keras_predictor
 
-    return predictor.Predictor(run_dir, checkpoint, exact_pixels)
+    return keras_predictor.KerasPredictor(run_dir, checkpoint, exact_pixels)
 
 
 def _open_graph(folder: pathlib.Path, checkpoint: str, is_wanted: bool, exact_pixels: bool) -> "GraphPredictor | None":
@@ -211,7 +211,7 @@ class GraphPredictor:
         return {"image": image, "view_mask": np.arange(counts.max()) < counts[:, None]}
 
     def pieces(self, batches: Iterable[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Predicts from images, batch by batch, as `predictor.Predictor.pieces`."""
+        """Predicts from images, batch by batch, as `keras_predictor.KerasPredictor.pieces`."""
         for batch in batches:
             mask, most = np.asarray(batch["view_mask"]), self.options.data.views_per_place
             if most:

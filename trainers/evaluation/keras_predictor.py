@@ -18,7 +18,7 @@ from trainers.runs import run_folder
 from trainers.training import cached_batches
 
 
-class Predictor:
+class KerasPredictor:
     """The network of a run with its partition.
 
     Attributes:
