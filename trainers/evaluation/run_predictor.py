@@ -211,7 +211,7 @@ class GraphPredictor:
         return {"image": image, "view_mask": np.arange(counts.max()) < counts[:, None]}
 
     def pieces(self, batches: Iterable[dict[str, Any]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Predicts from images, batch by batch, as `keras_predictor.KerasPredictor.pieces`."""
+        """Predicts from images, batch by batch, as `KerasPredictor.pieces`."""
         for batch in batches:
             mask, most = np.asarray(batch["view_mask"]), self.options.data.views_per_place
             if most:
