@@ -1,6 +1,7 @@
 """Simulated Street View servers for tests, asked by the real client or bare."""
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import time
@@ -11,7 +12,9 @@ from geods.imagery.street_view import street_view_api, street_view_options
 from geods.simulation.server import server_options, street_view_server
 
 KEY, SIGNER = server_options.DEMO_KEY, "vNIXE0xscrmjlyV-12Nj_BvUPaw="
-QUICK = transport.Limits(connect_s=1, read_s=0.2, answer_s=0.4, max_bytes=1_000_000)
+PATIENT = transport.Limits(max_bytes=1_000_000)
+# For a server that is silent or slow on purpose: 0.2 s is less than a busy machine may take for any answer.
+QUICK = dataclasses.replace(PATIENT, read_s=0.2, answer_s=0.4)
 SMALL = {"width_px": 96, "height_px": 48}
 IMAGE, METADATA = "/maps/api/streetview", "/maps/api/streetview/metadata"
 
@@ -29,7 +32,7 @@ def starting():
 
 
 @contextlib.contextmanager
-def client_of(server, key=KEY, signer=None, limits=QUICK, **options):
+def client_of(server, key=KEY, signer=None, limits=PATIENT, **options):
     asked = street_view_options.StreetViewOptions(api_base=server.url, **(SMALL | options))
     client = street_view_api.StreetView(asked, api_key.Secret(key), signer and api_key.Secret(signer), limits)
     with contextlib.closing(client):

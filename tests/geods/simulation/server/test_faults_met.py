@@ -73,6 +73,11 @@ LOOK_UP = {
 UNBILLED = ("http_429", "http_403_text")
 
 
+def limits_of(kind: str) -> transport.Limits:
+    """Returns limits that a silent or slow server exceeds."""
+    return street_view_service.QUICK if kind in ("timeout", "slow") else street_view_service.PATIENT
+
+
 def test_every_kind_is_driven_below():
     assert set(FETCH) == {kind for kind, (endpoints, _) in faults.KINDS.items() if "image" in endpoints}
     of_panoramas = {"moved_pano", "missing_date", "missing_location", "far_pano"}
@@ -85,7 +90,7 @@ def test_what_the_client_makes_of_a_faulty_image(start, kind):
     pano = street_view_service.panos(server)[0]
     found = source.Panorama(pano.pano_id, pano.lat_deg, pano.lon_deg)
     error_class, word = FETCH[kind]
-    with client_of(server) as client:
+    with client_of(server, limits=limits_of(kind)) as client:
         with pytest.raises(error_class) as caught:
             client.fetch(found, 90)
         assert getattr(caught.value, "cause" if error_class is errors.SourceRetry else "reason") == word
@@ -108,7 +113,7 @@ def test_what_the_client_makes_of_faulty_metadata(start, kind):
     server = start(faults.Fault(kind, first_n_attempts=1, bytes_per_s=100, retry_after_s=7, retry_after_date=True))
     pano = street_view_service.panos(server)[0]
     error_class, word = LOOK_UP[kind]
-    with client_of(server) as client:
+    with client_of(server, limits=limits_of(kind)) as client:
         with pytest.raises(error_class) as caught:
             client.look_up(pano.lat_deg, pano.lon_deg)
         assert getattr(caught.value, "cause" if error_class is errors.SourceRetry else "reason") == word
@@ -166,8 +171,7 @@ def test_threads_meet_the_faults_that_one_meets(start):
 
     def run(threads, order):
         server.reset()
-        limits = transport.Limits(max_bytes=1_000_000)
-        with client_of(server, limits=limits) as client, concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        with client_of(server) as client, concurrent.futures.ThreadPoolExecutor(threads) as pool:
             found = pool.map(lambda view: [outcome(lambda: client.fetch(*view)) for _ in range(3)], order)
             return dict(zip(order, found, strict=True)), server.stats()
 
