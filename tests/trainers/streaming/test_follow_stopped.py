@@ -53,19 +53,23 @@ def test_a_scraper_that_stays_stopped_is_not_waited_for_for_ever(half, tmp_path,
 
 def test_ctrl_c_saves_what_is_trained_and_says_how_to_go_on(half, tmp_path, capfd):
     earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
-    checkpoint = tmp_path / run_folder.CHECKPOINT
+    checkpoint, over = tmp_path / run_folder.CHECKPOINT, threading.Event()
 
     def interrupt():
-        while not checkpoint.is_file():
-            time.sleep(0.1)
-        time.sleep(1)
-        os.kill(os.getpid(), signal.SIGINT)
+        while not checkpoint.is_file() and not over.wait(0.1):
+            pass
+        if not over.wait(1):
+            os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt, daemon=True).start()
+    interrupter = threading.Thread(target=interrupt, daemon=True)
+    interrupter.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             train.main(settings_of(half, tmp_path, follow=True))
     finally:
+        # An interrupt under the earlier handler would end the whole process of tests.
+        over.set()
+        interrupter.join()
         signal.signal(signal.SIGINT, earlier)
     assert f"python -m trainers.train --flagfile={tmp_path / run_folder.FLAGS} --overwrite" in capfd.readouterr().out
     model, kept = geolocator.load(tmp_path / run_folder.MODEL), geolocator.load(checkpoint)
