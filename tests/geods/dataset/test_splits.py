@@ -69,8 +69,12 @@ def test_blocks_at_the_antimeridian_and_south_of_the_equator():
     assert splits.blocks_of(np.array(coords)).tolist() == [[-1, -180], [-1, -180], [90, 179], [-90, -1]]
 
 
+# No file's name holds a NUL, and arrays of text keep none at an end.
+NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=9)
+
+
 @settings(deadline=None)
-@given(st.lists(st.text(max_size=9), min_size=2, max_size=200, unique=True), st.integers(0, 5), st.randoms())
+@given(st.lists(NAMES, min_size=2, max_size=200, unique=True), st.integers(0, 5), st.randoms())
 def test_split_by_image_is_5_percent_whatever_the_order(names, seed, rng):
     of = dict(zip(names, splits.by_image(names, seed).tolist(), strict=True))
     assert list(of.values()).count("test") == max(1, round(0.05 * len(names)))
