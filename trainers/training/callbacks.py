@@ -223,7 +223,8 @@ class StallDetection(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the thread of an epoch."""
         self._stepped_s, self._over = time.monotonic(), threading.Event()
-        threading.Thread(target=self._watch, args=(self._over,), daemon=True).start()
+        name = type(self).__name__
+        threading.Thread(target=self._watch, args=(self._over,), name=name, daemon=True).start()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Stores the time of the step."""
@@ -231,6 +232,10 @@ class StallDetection(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Ends the thread."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the thread; Keras calls nothing when a training fails or is interrupted."""
         self._over.set()
 
     def _watch(self, over: threading.Event) -> None:

@@ -1,7 +1,6 @@
 """Trees whose scraper has stopped: waiting, resuming, refusing."""
 
 import contextlib
-import os
 import shutil
 import signal
 import sqlite3
@@ -11,11 +10,13 @@ import time
 import keras
 import numpy as np
 import pytest
+import road
 import scraped_tree
 from following import HEIGHT_PX, WIDTH_PX, settings_of
 from PIL import Image
 
 from geods import errors
+from geods.cli import flags as cli_flags
 from geods.dataset import splits
 from geods.imagery.scraping import scrape_journal
 from geods.tree import imagery_tree
@@ -51,28 +52,18 @@ def test_a_scraper_that_stays_stopped_is_not_waited_for_for_ever(half, tmp_path,
     assert (tmp_path / run_folder.MODEL).is_file()
 
 
-def test_ctrl_c_saves_what_is_trained_and_says_how_to_go_on(half, tmp_path, capfd):
-    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
-    checkpoint, over = tmp_path / run_folder.CHECKPOINT, threading.Event()
-
-    def interrupt():
-        while not checkpoint.is_file() and not over.wait(0.1):
-            pass
-        if not over.wait(1):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    interrupter = threading.Thread(target=interrupt, daemon=True)
-    interrupter.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            train.main(settings_of(half, tmp_path, follow=True))
-    finally:
-        # An interrupt under the earlier handler would end the whole process of tests.
-        over.set()
-        interrupter.join()
-        signal.signal(signal.SIGINT, earlier)
-    assert f"python -m trainers.train --flagfile={tmp_path / run_folder.FLAGS} --overwrite" in capfd.readouterr().out
-    model, kept = geolocator.load(tmp_path / run_folder.MODEL), geolocator.load(checkpoint)
+def test_ctrl_c_saves_what_is_trained_and_says_how_to_go_on(half, tmp_path):
+    flagfile = tmp_path / "follow.cfg"
+    flagfile.write_text(cli_flags.to_flagfile(settings_of(half, tmp_path / "run", follow=True)))
+    folder = tmp_path / "run"
+    with road.started("trainers.train", f"--flagfile={flagfile}") as follower:
+        follower.wait_to_say("the scraper has stopped", follower.wait_to_say("round 1: "))
+        follower.send(signal.SIGINT)
+        assert follower.wait() == 130, follower.stderr
+        again = f"python -m trainers.train --flagfile={folder / run_folder.FLAGS} --overwrite"
+        assert again in follower.stdout
+    checkpoint = folder / run_folder.CHECKPOINT
+    model, kept = geolocator.load(folder / run_folder.MODEL), geolocator.load(checkpoint)
     weights = model.get_layer("classifier").get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(weights, kept.get_weights(), strict=True))
 

@@ -1,5 +1,7 @@
 """Between steps and epochs: a loss that is no number stops, the best epoch stays."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from model.heads import classifiers
 from trainers.features import feature_cache
 from trainers.options import train_options
 from trainers.runs import run_folder
-from trainers.training import board, callbacks, inputs
+from trainers.training import board, callbacks, fit, inputs
 
 
 @pytest.fixture
@@ -46,6 +48,21 @@ def test_nan_ends_a_real_training(parts):
     kernel.assign(np.full(kernel.shape, np.nan))
     with pytest.raises(errors.TrainingError, match="the loss became nan in epoch 1, step 1"):
         network.fit(train.inputs, epochs=1, verbose=0, callbacks=[callbacks.StopOnNaN()], shuffle=False)
+
+
+def test_a_training_that_fails_leaves_nothing_that_would_end_its_process(parts, tmp_path):
+    network, train, _, cells, _ = parts
+    kernel = network.get_layer("head").layer.get_layer("logits").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    before = set(threading.enumerate())
+    options = train_options.DataOptions(data_service="localhost:1"), train_options.HeadOptions(head="linear")
+    with pytest.raises(errors.TrainingError, match="the loss became nan"):
+        fit.fit(
+            fit.Parts(network, network, None, train, None), cells, *options, train_options.OptimizerOptions(), tmp_path
+        )
+    for thread in set(threading.enumerate()) - before:
+        thread.join(0.5)
+        assert not thread.is_alive() or thread.name != callbacks.StallDetection.__name__
 
 
 def test_the_best_epoch_is_measured_kept_and_put_back(parts, tmp_path):

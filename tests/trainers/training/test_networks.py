@@ -4,7 +4,6 @@ import io
 import json
 import pathlib
 import re
-import signal
 import sys
 
 import numpy as np
@@ -115,7 +114,7 @@ class Interrupting(io.StringIO):
 
     def write(self, text: str) -> int:
         if text.startswith(self._line):
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         return super().write(text)
 
 
