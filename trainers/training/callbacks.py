@@ -3,6 +3,7 @@
 Stop on NaN, validation in miles, progress, stall detection.
 """
 
+import contextlib
 import math
 import os
 import pathlib
@@ -235,7 +236,7 @@ class StallDetection(keras.callbacks.Callback):
         self.stop()
 
     def stop(self) -> None:
-        """Ends the thread; Keras calls nothing when a training fails or is interrupted."""
+        """Ends the thread."""
         self._over.set()
 
     def _watch(self, over: threading.Event) -> None:
@@ -248,3 +249,18 @@ class StallDetection(keras.callbacks.Callback):
                 step = "start it again under its port, then the same command; or raise --data_service_wait_s"
                 program.show_error(errors.TrainingError(problem, step))
                 os._exit(_EXIT_FAILED)
+
+
+@contextlib.contextmanager
+def stall_detection(address: str, wait_s: float) -> Iterator[list[StallDetection]]:
+    """Gives the callback of a training on a tf.data service, if there is one.
+
+    It goes before all others: it stops watching before the validation starts, which has no steps. Keras calls nothing
+    when a training fails or is interrupted, so its thread ends here.
+    """
+    found = [StallDetection(address, wait_s)] if address else []
+    try:
+        yield found
+    finally:
+        for callback in found:
+            callback.stop()

@@ -173,27 +173,22 @@ def fit(
         chunked_schedule.fit(parts.network, whole, parts.train, measured, optimizer, folder, snapshot)
         return None
     kept = snapshots.Snapshots(parts.network, measured, optimizer.epochs, snapshot)
-    # In this order: the first stops watching before the validation starts, which has no steps; the others print, write
-    # and keep what that has measured.
-    stalls = [callbacks.StallDetection(data.data_service, data.data_service_wait_s)] if data.data_service else []
-    watchers = [*stalls, callbacks.EpochNumber(parts.train), callbacks.StopOnNaN(), *([measured] if measured else [])]
+    # In this order: the later ones print, write and keep what the validation has measured.
+    watchers = [callbacks.EpochNumber(parts.train), callbacks.StopOnNaN(), *([measured] if measured else [])]
     examples = optimizer.steps_per_epoch * data.batch_size or parts.train.examples
     watchers += [callbacks.Progress(optimizer.epochs, measured), board.Board(folder, cells, measured, examples), kept]
     if parts.train.forward:
         parts.train.forward(kept.epochs)
-    try:
+    with callbacks.stall_detection(data.data_service, data.data_service_wait_s) as first:
         parts.network.fit(
             parts.train.inputs,
             epochs=0 if kept.is_over else optimizer.epochs,
             initial_epoch=kept.epochs,
             verbose=0,
-            callbacks=watchers,
+            callbacks=[*first, *watchers],
             # The inputs shuffle themselves; Keras warns if that is left open for a dataset.
             shuffle=False,
         )
-    finally:
-        for stall in stalls:
-            stall.stop()
     return measured
 
 
