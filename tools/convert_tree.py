@@ -81,11 +81,12 @@ def main(options: Options) -> None:
             problem = f"--test_share={options.test_share}: the source has lists, {lists.path} and its test list."
             raise errors.OptionError(problem, "leave it out to copy them, or move them away")
         lists = split_lists.draw(locations, options.test_share, options.seed)
-    copied = tree_copies.copy_images(locations, numbers, options.to, out)
+    source = pathlib.Path(options.source)
+    folder = source.parent if source.is_file() else source
+    names = tree_copies.names_in(locations, numbers, options.to, folder)
+    copied = tree_copies.copy_images(names, folder, out)
     if lists is not None:
         split_lists.write(out, lists, dict(zip(locations.ids, numbers, strict=True)))
-    source = pathlib.Path(options.source)
-    names = tree_copies.names_in(locations, numbers, options.to, source)
     tree_copies.copy_companions(source, options.partition, out, names)
     there = locations.views - copied
     print(f"{len(locations):,} locations: {copied:,} images copied to {out}, {there:,} were there")

@@ -265,6 +265,9 @@ def _report(
     for state, meaning in _STATES.items():
         if number := counts[state]:
             lines += _named(f"{meaning}: {number:,}", journal.problems(state, options.names), number)
+    if placed.gone:
+        title = f"not in the source any more: {len(placed.gone):,}"
+        lines += _named(title, list(placed.gone[: options.names]), len(placed.gone))
     if tally.magnetic:
         lines.append(f"headings from magnetic north, kept as they are: {tally.magnetic:,}")
     lines += jpeg.turned_line(placed.turned)

@@ -20,8 +20,6 @@ from geods.tree import companions, imagery_tree, jpeg, labelling, layouts, table
 
 _CREDITS = ("copyright", "source", "licence", "sequence", "pano_id", "original_name")
 _COLUMNS = ("file", "latitude", "longitude", "heading", "date", *_CREDITS, "sha256", "tree")
-# As tools.import_images: two views of one heading and month lie a millionth of a degree apart.
-_HEADING_STEP_DEG = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +93,15 @@ class Join:
             link: Make hard links instead of copies.
 
         Raises:
-            TreeError: If the folder holds something else, or cannot be written.
+            TreeError: If the folder holds something else, was joined with another partition, or cannot be written.
         """
         self._write_provenance()
-        files.write_bytes(self._out / companions.PARTITION_NAME, cells_path.read_bytes())
+        joined_on = self._out / companions.PARTITION_NAME
+        if joined_on.is_file() and joined_on.read_bytes() != cells_path.read_bytes():
+            # Its images lie in the folders of that partition's cells.
+            problem = f"{self._out}: was joined with another partition than {cells_path}."
+            raise errors.TreeError(problem, f"give --partition={joined_on}, or name a new --out")
+        files.write_bytes(joined_on, cells_path.read_bytes())
         with (
             files.atomic_path(self._out / companions.VIEWS_NAME) as temporary,
             temporary.open("w", encoding="utf-8", newline="") as target,
@@ -107,6 +110,18 @@ class Join:
             sheet.writeheader()
             for part in self._parts:
                 sheet.writerows(self._images_of(part, link))
+            target.flush()
+            self._check_no_others(temporary)
+
+    def _check_no_others(self, views: pathlib.Path) -> None:
+        """Raises TreeError if the tree holds images that are in none of its parts."""
+        locations = layouts.read(self._out, "tree")
+        if locations.views == self.images:
+            return
+        ours = {row["file"] for row in companions.rows(views)}
+        others = sorted({jpeg.name_below(file, self._out) for file in locations.files()} - ours)
+        problem = f"{self._out}: holds {len(others):,} images that are in none of its trees any more: {others[0]}."
+        raise errors.TreeError(problem, "delete them and run the same command again, or name a new --out")
 
     def _write_provenance(self) -> None:
         path = self._out / companions.PROVENANCE_NAME
@@ -137,9 +152,10 @@ class Join:
             if (folder := self._out / str(cell) / location.location_id).is_dir():
                 # Of a join that was killed.
                 files.sweep(folder)
+            names = self._names.get(location.location_id, {})
             for view in location.views:
                 sha256 = part.facts.sha256(view.row)
-                if (named := self._named(location.location_id, view, sha256)) is None:
+                if (named := self._named(location.location_id, view, sha256, names)) is None:
                     self.twins += 1
                     continue
                 name = layouts.name("tree", cell, location, named)
@@ -150,20 +166,14 @@ class Join:
                 row |= {"file": name.as_posix(), "heading": named.heading_deg, "date": named.date or ""}
                 yield row | {"sha256": sha256}
 
-    def _named(self, location_id: str, view: imagery_tree.View, sha256: str) -> imagery_tree.View | None:
+    def _named(
+        self, location_id: str, view: imagery_tree.View, sha256: str, names: dict[str, str]
+    ) -> imagery_tree.View | None:
         """Returns the view under a name that is free, None if its bytes are there."""
-        names = self._names.get(location_id)
-        if names is None:
-            return view
-        if sha256 in names.values():
+        if location_id in self._names and sha256 in names.values():
             return None
-        while (name := imagery_tree.view_name(view.heading_deg, view.date, view.index)) in names:
-            if view.heading_deg is None:
-                view = dataclasses.replace(view, index=view.index + 1)
-            else:
-                heading_deg = round(view.heading_deg + _HEADING_STEP_DEG, 6) % 360
-                view = dataclasses.replace(view, heading_deg=heading_deg)
-        names[name] = sha256
+        view = imagery_tree.renamed(view, names)
+        names[imagery_tree.view_name(view.heading_deg, view.date, view.index)] = sha256
         return view
 
 

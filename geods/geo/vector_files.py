@@ -12,10 +12,14 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import shapely
 
 from geods import errors
 from geods.geo import vector_sources
+
+# 11 m of latitude: more than lies between the datums in use today.
+_SHIFT_DEG = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +53,9 @@ def read(
 ) -> Features:
     """Returns the chosen features of a file.
 
-    Projected coordinates are transformed to WGS 84. Geographic ones are taken as they are: between the datums in use
-    today (NAD83, ETRS89, WGS 84) lie a metre or two.
+    Projected coordinates are transformed to WGS 84, and geographic ones of another prime meridian, unit or old datum.
+    Other geographic ones are taken as they are: between the datums in use today (NAD83, ETRS89, WGS 84) lie a metre or
+    two.
 
     Args:
         path: A map in one of the formats of docs/boundaries.md, or an archive that holds one.
@@ -83,20 +88,15 @@ def read(
 def _gdal(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
     """Returns all features of a layer that GDAL opens."""
     import fiona
-    from fiona import transform
 
     layers = fiona.listlayers(name)
     if len(layers) > 1:
         layers = [known for known in layers if _has_geometry(name, known)]
     with _opened(name, vector_sources.only_layer(layers, path, layer)) as source:
         found = list(source)
-        geometries = [feature.geometry for feature in found]
-        if source.crs and source.crs.is_projected:
-            geometries = [
-                geometry and transform.transform_geom(source.crs, "EPSG:4326", geometry) for geometry in geometries
-            ]
+        shapes = [feature.geometry and shapely.geometry.shape(feature.geometry) for feature in found]
+        shapes = _in_degrees(shapes, source.crs)
         fields = list(source.schema["properties"])
-    shapes = [geometry and shapely.force_2d(shapely.geometry.shape(geometry)) for geometry in geometries]
     return [
         Feature(shape, {field: feature.properties[field] for field in fields})
         for shape, feature in zip(shapes, found, strict=True)
@@ -126,7 +126,7 @@ def _has_geometry(name: str, layer: str) -> bool:
 
 def _parquet(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
     """Returns all features of a GeoParquet file, which fiona's GDAL does not read."""
-    from fiona import crs, transform
+    from fiona import crs
     from pyarrow import parquet
 
     if layer is not None:
@@ -140,16 +140,37 @@ def _parquet(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
     if described["encoding"] != "WKB":
         problem = f"{path}: its geometries are encoded as {described['encoding']}."
         raise errors.BoundaryError(problem, "write them as WKB, the encoding that all programs read")
-    shapes = list(shapely.force_2d(shapely.from_wkb(table.column(column).to_pylist())))
     system = crs.CRS.from_user_input(json.dumps(described["crs"])) if described.get("crs") else None
-    if system and system.is_projected:
+    shapes = _in_degrees(list(shapely.from_wkb(table.column(column).to_pylist())), system)
+    rows = table.drop_columns([column]).to_pylist() or [{}] * len(shapes)
+    return [Feature(shape, row) for shape, row in zip(shapes, rows, strict=True)]
+
+
+def _in_degrees(shapes: Sequence[Any], system: Any) -> list[Any]:  # noqa: ANN401 - fiona has no types
+    """Returns shapes of a coordinate system (None if not known) in WGS 84."""
+    from fiona import transform
+
+    if system and (system.is_projected or _is_shifted(shapes, system)):
         shapes = [
             shape
             and shapely.geometry.shape(transform.transform_geom(system, "EPSG:4326", shapely.geometry.mapping(shape)))
             for shape in shapes
         ]
-    rows = table.drop_columns([column]).to_pylist() or [{}] * len(shapes)
-    return [Feature(shape, row) for shape, row in zip(shapes, rows, strict=True)]
+    return list(shapely.force_2d(shapes))
+
+
+def _is_shifted(shapes: Sequence[Any], system: Any) -> bool:  # noqa: ANN401 - fiona has no types
+    """Returns whether a geographic system gives other degrees than WGS 84.
+
+    NTF (Paris) counts grads from Paris, and the datum of Tokyo lies 450 m off.
+    """
+    from fiona import transform
+
+    points = shapely.get_coordinates([shape for shape in shapes if shape][:1])[:1]
+    moved = np.column_stack(transform.transform(system, "EPSG:4326", *points.T.tolist())) - points
+    # Some transformations bring longitudes beyond 180 into -180 to 180.
+    moved[:, 0] = (moved[:, 0] + 180) % 360 - 180
+    return bool((np.abs(moved) > _SHIFT_DEG).any())
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -33,6 +33,8 @@ _LOCATION = re.compile(rf"({_NUMBER}),({_NUMBER})", re.ASCII)
 _CELL = re.compile(r"-?\d+", re.ASCII)
 _VIEW = re.compile(r"(?:view(\d+)|(\d+(?:\.\d+)?))(?:_(\d{4}-\d{2}))?\.jpe?g", re.IGNORECASE | re.ASCII)
 _REPORT_VIEW = re.compile(r"\s*(\d+)\s*-\s*(\d{4})\s*-\s*(\d{1,2})\s*\.jpe?g\s*", re.IGNORECASE | re.ASCII)
+# By which headings of views of one name are told apart.
+HEADING_STEP_DEG = 1e-6
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
 
 
@@ -184,7 +186,23 @@ def parse_view(name: str, path: pathlib.Path) -> View:
 def view_name(heading_deg: float | None, date: str | None, index: int = 0) -> str:
     """Returns the file name of a view in a location folder of the standard tree."""
     start = f"view{index}" if heading_deg is None else format(heading_deg, ".10g")
+    if "e" in start[1:] and heading_deg is not None:
+        # 1e-06 is the heading of a second view to the north, and no name of a tree.
+        start = f"{heading_deg:.10f}".rstrip("0.") or "0"
     return f"{start}_{date}.jpg" if date else f"{start}.jpg"
+
+
+def renamed(view: View, names: Container[str]) -> View:
+    """Returns a view whose file name is none of `names`.
+
+    Its number grows, or its heading by a millionth of a degree, less than the dataset's float32 can hold.
+    """
+    while view_name(view.heading_deg, view.date, view.index) in names:
+        if view.heading_deg is None:
+            view = dataclasses.replace(view, index=view.index + 1)
+        else:
+            view = dataclasses.replace(view, heading_deg=round(view.heading_deg + HEADING_STEP_DEG, 6) % 360)
+    return view
 
 
 def write_view(

@@ -239,7 +239,7 @@ def _read_csv(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
 
 def _csv_rows(path: pathlib.Path) -> Iterator[tuple[str, imagery_tree.View]]:
     """Yields (location_id, view) of each row."""
-    seen = set()
+    seen, ids = set(), dict[tuple[float, float], str]()
     with path.open(encoding="utf-8-sig", newline="") as source:
         reader = csv.DictReader(source)
         reader.fieldnames = [column.strip().lower() for column in reader.fieldnames or ()]
@@ -247,7 +247,8 @@ def _csv_rows(path: pathlib.Path) -> Iterator[tuple[str, imagery_tree.View]]:
             where = f"{path} line {reader.line_num}"
             cells = {key: (value or "").strip() for key, value in row.items() if isinstance(key, str)}
             location_id = f"{cells['latitude']},{cells['longitude']}"
-            imagery_tree.parse_location(location_id, where)
+            # 48.10 is where 48.1 is.
+            location_id = ids.setdefault(imagery_tree.parse_location(location_id, where), location_id)
             view = _csv_view(path.parent, cells, where)
             if view.path in seen:
                 raise errors.TreeError(f"{where}: {cells['file']!r} is listed twice.", "delete one of the lines")

@@ -14,7 +14,7 @@ import tqdm
 from geods import errors
 from geods.geo import partition as partitions
 from geods.storage import files
-from geods.tree import companions, jpeg, labelling, layouts, table
+from geods.tree import companions, imagery_tree, jpeg, labelling, layouts, table
 
 
 def cell_numbers(locations: table.LocationTable, cells: partitions.Partition | None) -> list[int]:
@@ -34,26 +34,20 @@ def cell_numbers(locations: table.LocationTable, cells: partitions.Partition | N
     return [int(number) for number in folder_cells]
 
 
-def copy_images(
-    locations: table.LocationTable, numbers: Sequence[int], to: layouts.WritableLayout, out: pathlib.Path
-) -> int:
+def copy_images(names: Mapping[str, str], source: pathlib.Path, out: pathlib.Path) -> int:
     """Copies all views with a bar on stderr; returns the number of new files.
 
     Args:
-        locations: Locations to copy.
-        numbers: Cell of each.
-        to: Layout to write.
+        names: Path of each image below `out` by its path below the source.
+        source: Folder of the images.
         out: Folder to write to.
 
     Raises:
         TreeError: If a file is there with other bytes.
     """
     copied = 0
-    with tqdm.tqdm(total=locations.views, desc="copying", unit=" images") as bar:
-        for location, number in zip(locations, numbers, strict=True):
-            for view in location.views:
-                copied += put(view.path, out / layouts.name(to, number, location, view))
-                bar.update()
+    for name, target in tqdm.tqdm(names.items(), desc="copying", unit=" images"):
+        copied += put(source / name, out / target)
     return copied
 
 
@@ -126,8 +120,11 @@ def names_in(
     locations: table.LocationTable, numbers: Sequence[int], to: layouts.WritableLayout, source: pathlib.Path
 ) -> dict[str, str]:
     """Returns the path of each image in the new layout by its path below the source."""
-    return {
-        jpeg.name_below(str(view.path), source): layouts.name(to, number, location, view).as_posix()
-        for location, number in zip(locations, numbers, strict=True)
-        for view in location.views
-    }
+    found = {}
+    for location, number in zip(locations, numbers, strict=True):
+        names: set[str] = set()
+        for view in location.views:
+            named = imagery_tree.renamed(view, names)
+            names.add(imagery_tree.view_name(named.heading_deg, named.date, named.index))
+            found[jpeg.name_below(str(view.path), source)] = layouts.name(to, number, location, named).as_posix()
+    return found

@@ -138,11 +138,14 @@ def test_views_of_the_reports_text_and_of_csv_get_names_of_the_tree(tmp_path, ce
     assert (tmp_path / "out" / "7" / FIRST / "view1_2012-05.jpg").read_bytes() == drawn_trees.jpeg(1)
     (tmp_path / "table").mkdir()
     (tmp_path / "table" / "a b.jpg").write_bytes(drawn_trees.jpeg(2))
-    (tmp_path / "table" / "t.csv").write_text("file,latitude,longitude,heading\na b.jpg,31.5,-105.25,45\n")
+    (tmp_path / "table" / "c.jpg").write_bytes(drawn_trees.jpeg(3))
+    rows = "a b.jpg,31.5,-105.25,45\nc.jpg,31.5,-105.25,45\n"
+    (tmp_path / "table" / "t.csv").write_text(f"file,latitude,longitude,heading\n{rows}")
     with pytest.raises(errors.TreeError, match=r"a b\.jpg: its name tells no cell\.\nNext: give the partition"):
         convert(tmp_path / "table" / "t.csv", tmp_path / "from_csv")
     convert(tmp_path / "table" / "t.csv", tmp_path / "from_csv", partition=str(cells_path))
     assert (tmp_path / "from_csv" / "1" / SECOND / "45.jpg").read_bytes() == drawn_trees.jpeg(2)
+    assert (tmp_path / "from_csv" / "1" / SECOND / "45.000001.jpg").read_bytes() == drawn_trees.jpeg(3)
 
 
 def test_second_run_copies_what_is_missing_and_replaces_nothing(source, tmp_path, capsys):

@@ -114,6 +114,13 @@ def test_join_resumes_and_grows_but_does_not_forget(tmp_path, trees, capsys):
         join(out, trees)
     with pytest.raises(errors.TreeError, match="is not empty"):
         join(third.parent / "photos", trees)
+    (tmp_path / "cells.geojson").write_bytes((tmp_path / "cells.geojson").read_bytes() + b"\n")
+    with pytest.raises(errors.TreeError, match=r"another partition.*\nNext: give --partition="):
+        join(out, [*trees, third], partition=str(tmp_path / "cells.geojson"))
+    image = next(third.glob("*/*/*.jpg"))
+    image.unlink()
+    with pytest.raises(errors.TreeError, match=rf"holds 1 images .*: {image.relative_to(third).as_posix()}"):
+        join(out, [*trees, third])
     # A changed image is not laundered by a new record of its hash.
     image = trees[0] / "6" / "40.5,-100.25" / "90.jpg"
     image.write_bytes(drawn_trees.jpeg(5))
@@ -149,6 +156,17 @@ def test_killed_join_is_refused_and_resumes(tmp_path, trees):
 def test_options_check_themselves(out, trees, rule):
     with pytest.raises(errors.OptionError, match=rule):
         join_trees.Options(out=out, trees=trees)
+
+
+def test_images_of_one_heading_and_month_in_one_tree_keep_names_of_their_own(tmp_path, trees):
+    for number in range(2):
+        (trees[1] / "0" / "31.5,-115.25" / f"0{'.0' * number}.jpg").write_bytes(drawn_trees.jpeg(80 + number))
+    (trees[1] / "views.csv").unlink()
+    (trees[1] / "provenance.json").unlink()
+    out = join(tmp_path / "out", trees)
+    found = {path.name: path.read_bytes() for path in (out / "0" / "31.5,-115.25").iterdir()}
+    assert found.keys() == {"0_2012-05.jpg", "0.jpg", "0.000001.jpg"}
+    assert set(found.values()) == {drawn_trees.jpeg(number) for number in (78, 80, 81)}
 
 
 def test_partitions_that_differ_must_be_named(tmp_path, trees):

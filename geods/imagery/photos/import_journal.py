@@ -169,15 +169,26 @@ class Journal:
         )
         return True
 
-    def await_again(self, root: pathlib.Path) -> None:
-        """Lets bad photographs be tried again, and missing images be placed again."""
+    def await_again(self, root: pathlib.Path, source: pathlib.Path) -> list[str]:
+        """Lets bad photographs be tried again, and missing images be placed again.
+
+        Photographs that are neither in the tree nor in the source any more are forgotten; their names are returned.
+        """
         query = "SELECT COALESCE(panorama, number), target FROM photos WHERE state = 'placed'"
         missing = {(number,) for number, target in self._database.execute(query) if not os.path.lexists(root / target)}
         with self.transaction():
-            again = "UPDATE photos SET state = 'waiting', problem = NULL WHERE state"
-            self._database.execute(f"{again} IN ('bad', 'panorama')")
+            # What was a duplicate of a missing image may be the only one now.
+            states = ("bad", "panorama", "duplicate" if missing else "bad")
+            again = "UPDATE photos SET state = 'waiting', problem = NULL WHERE state IN (?, ?, ?)"
+            self._database.execute(again, states)
             self._database.executemany("UPDATE photos SET state = 'waiting' WHERE number = ?", missing)
-            self._database.executemany("DELETE FROM photos WHERE panorama = ?", missing)
+            # All views of a panorama are cut again, also where an error came between them.
+            waiting = "SELECT number FROM photos WHERE state = 'waiting'"
+            self._database.execute(f"DELETE FROM photos WHERE panorama IN ({waiting})")  # noqa: S608 - fixed text
+            rows = self._database.execute("SELECT number, file FROM photos WHERE state = 'waiting'")
+            gone = [(number, file) for number, file in rows if not os.path.lexists(source / file)]
+            self._database.executemany("DELETE FROM photos WHERE number = ? AND file = ?", gone)
+        return [file for _, file in gone]
 
     def waiting(self, at_most: int) -> list[Waiting]:
         """Returns the first photographs that are not in the tree yet."""

@@ -23,7 +23,6 @@ from geods.imagery.photos import exif, import_journal, photo, sphere_views
 from geods.storage import files
 from geods.tree import companions, imagery_tree, jpeg, panorama, tree_copies
 
-_HEADING_STEP_DEG = 1e-6
 _AT_ONCE = 64
 
 
@@ -35,11 +34,13 @@ class Placed:
         images: Images put into the tree.
         turned: Those of them that are stored in another orientation than they are seen in.
         panoramas: Panoramas that views were cut from.
+        gone: Photographs that an earlier run had not placed, and that are not in the source any more.
     """
 
     images: int = 0
     turned: int = 0
     panoramas: int = 0
+    gone: Sequence[str] = ()
 
 
 class _Checked(NamedTuple):
@@ -85,8 +86,7 @@ def place(
         ImageError: If an image cannot be used.
         TreeError: If another file has the name of an image, or the tree cannot be written.
     """
-    journal.await_again(root)
-    placed = Placed()
+    placed = Placed(gone=journal.await_again(root, source))
     with (
         tqdm.tqdm(total=journal.counts()["waiting"], desc="importing", unit=" images") as bar,
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -202,7 +202,7 @@ def _free_target(journal: import_journal.Journal, view: import_journal.Waiting) 
     while True:
         heading = view.heading_deg
         if heading is not None:
-            heading = round(heading + number * _HEADING_STEP_DEG, 6) % 360
+            heading = round(heading + number * imagery_tree.HEADING_STEP_DEG, 6) % 360
         name = imagery_tree.view_name(heading, view.date, number)
         target = f"{view.cell}/{photo.location_id(view.lat_deg, view.lon_deg)}/{name}"
         if not journal.is_taken(target):

@@ -74,6 +74,22 @@ def test_projected_coordinates_become_degrees(tmp_path):
     assert (west, south, east) == pytest.approx((-99, 0, -98), abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("crs", "given", "expected", "within"),
+    [
+        # Grads from the meridian of Paris; its datum lies some 100 m off.
+        ("EPSG:4807", (0, 50, 1, 51), (2.337229, 45, 3.237229, 45.9), 0.002),
+        # In Tokyo the datum of before 2002 lies 12 s of arc off in both directions.
+        ("EPSG:4301", (139, 35, 140, 36), (138.9968, 35.0032, 139.9968, 36.0032), 0.0002),
+        ("EPSG:4269", (-99, 40, -98, 41), (-99, 40, -98, 41), 0),
+        ("EPSG:4167", (179, -40, 182, -35), (179, -40, 182, -35), 0),
+    ],
+)
+def test_geographic_coordinates_of_other_origin_become_those_of_wgs_84(tmp_path, crs, given, expected, within):
+    path = write_with_fiona(tmp_path / "g.gpkg", "GPKG", crs=crs, shapes=[shapely.box(*given)])
+    assert read(path)[0].bounds == pytest.approx(expected, rel=0, abs=within)
+
+
 def test_features_are_chosen_by_field_and_value(countries):
     assert same(read(countries, "NAME=Borland"), [BORLAND])
     assert same(read(countries, "rank=1"), [ALAND])

@@ -6,7 +6,7 @@ import checkout
 import drawn_trees
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from geods import errors
@@ -65,6 +65,7 @@ def test_view_names(name, heading_deg, date, index):
 
 @settings(deadline=None)
 @given(HEADINGS, DATES, st.integers(0, 99))
+@example(0.000001, None, 0)
 def test_view_name_reads_back(heading_deg, date, index):
     index = index if heading_deg is None else 0
     name = imagery_tree.view_name(heading_deg, date, index)

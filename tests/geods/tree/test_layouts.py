@@ -154,6 +154,8 @@ def test_csv_is_read_by_itself_and_as_its_folder(tmp_path):
 def test_csv_needs_only_file_and_place_and_numbers_unknown_headings(tmp_path):
     path = table(tmp_path / "t", "-97.25,41.5,a.jpg\n-97.25,41.5,b.jpg\n", "\ufeffLongitude,Latitude,File\n")
     assert facts(layouts.read(path)) == [("41.5,-97.25", None, [(None, None, 0), (None, None, 1)])]
+    path = table(tmp_path / "t", "-97.250,41.5,a.jpg\n-97.25,41.50,b.jpg\n", "longitude,latitude,file\n")
+    assert facts(layouts.read(path)) == [("41.5,-97.250", None, [(None, None, 0), (None, None, 1)])]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from import_program import cells_path, run
 from imported_photos import names
 
+from geods import errors
 from geods.imagery.photos import sphere_views
 from geods.tree import jpeg, panorama
 from tools import check_tree
@@ -68,6 +69,20 @@ def test_a_second_run_cuts_nothing_and_a_lost_view_comes_back(tmp_path, cells_pa
     assert "0 images imported, 2 were there" in capsys.readouterr().out
     check_tree.main(check_tree.Options(tree=str(tree)))
     assert "bad images: 0\n" in capsys.readouterr().out
+
+
+def test_views_that_an_error_came_between_are_cut_again(tmp_path, cells_path):
+    drawn_photos.write(tmp_path / "photos" / "flat.jpg", 1, 40.5, -97.25)
+    run(tmp_path / "photos", tmp_path / "tree", cells_path)
+    foreign = tmp_path / "tree" / WHERE / "180.jpg"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("of the user")
+    content = sphere(xmp(PoseHeadingDegrees=90), gps=PLACE)
+    with pytest.raises(errors.TreeError, match="is there with other bytes"):
+        imported(tmp_path, cells_path, content)
+    foreign.unlink()
+    imported(tmp_path, cells_path, content)
+    assert names(foreign.parent) == ["0.jpg", "180.jpg", "270.jpg", "90.jpg"]
 
 
 def test_journals_of_older_versions_take_panoramas(tmp_path, cells_path):

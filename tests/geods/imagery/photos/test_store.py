@@ -34,12 +34,13 @@ def test_photographs_alike_get_names_of_their_own(source, root):
     found += [take(source, "4.jpg", 4, heading_deg=90.0)]
     found += [take(source, f"{n}.jpg", n, date=f"2012-0{n}") for n in (5, 6)]
     found += [take(source, f"{n}.jpg", n, heading_deg=359.999999) for n in (7, 8)]
+    found += [take(source, "9.jpg", 9, heading_deg=0.0)]
     run(source, root, found)
     (place,) = imagery_tree.read(root)
     by_name = {view.path.name: view for view in place.views}
     assert set(by_name) == {
         *("90_2012-05.jpg", "90.000001_2012-05.jpg", "90.000002_2012-05.jpg", "90.000003_2012-05.jpg", "90.jpg"),
-        *("view0_2012-05.jpg", "view1_2012-06.jpg", "359.999999.jpg", "0.jpg"),
+        *("view0_2012-05.jpg", "view1_2012-06.jpg", "359.999999.jpg", "0.jpg", "0.000001.jpg"),
     }
     assert by_name["90.000002_2012-05.jpg"].heading_deg == pytest.approx(90, abs=1e-5)
     bytes_there = {view.path.read_bytes() for view in place.views}
@@ -126,11 +127,20 @@ def test_bad_images_end_it_or_are_counted_and_tried_again(source, root):
     assert len(names(root)) == 3
 
 
-def test_photograph_that_is_gone_is_named(source, root):
-    found = [take(source, "a.jpg", 1)]
-    (source / "a.jpg").unlink()
-    with pytest.raises(errors.MissingFileError, match=r"a\.jpg: cannot be read"):
+def test_photographs_that_are_gone_from_the_source_are_forgotten_and_their_twins_placed(source, root):
+    found = [take(source, "a.jpg", 1), take(source, "b.jpg", 1, 41.5, -97.25), take(source, "c.jpg", 3)]
+    (source / "c.jpg").write_bytes(drawn_trees.jpeg(3)[:-200])
+    with pytest.raises(errors.ImageError, match="delete it"):
         run(source, root, found)
+    (source / "c.jpg").unlink()
+    assert run(source, root, found[:2])[1] == 0
+    # Moved away, and deleted from the tree: the image with the same bytes takes its place.
+    (source / "a.jpg").unlink()
+    (root / names(root)[0]).unlink()
+    with import_journal.Journal(root) as journal:
+        placed = store.place(journal, source, root, link=False, raise_on_bad=True)
+    assert (placed.images, placed.gone) == (1, ["a.jpg"])
+    assert names(root) == ["7/41.5,-97.25/view0.jpg"]
 
 
 def test_tree_that_cannot_be_written_is_told(source, root):
