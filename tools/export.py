@@ -177,7 +177,7 @@ def _figures(folder: pathlib.Path) -> str:
     low, high = metrics["intervals"]["mean_miles"]
     within = ", ".join(f"{share:.1%} within {limit} km" for limit, share in metrics["within_km"].items())
     return (
-        f"On {metrics['locations']:,} locations ({metrics['on']}) that it had not seen: mean error "
+        f"On {metrics['locations']:,} locations ({metrics['on']}) {run_folder.seen_or_not(metrics)}: mean error "
         f"{metrics['mean_miles']:,.1f} miles (95 % interval {low:,.1f} to {high:,.1f}), median "
         f"{metrics['median_miles']:,.1f} miles ({metrics['median_miles'] * geometry.KM_PER_MILE:,.0f} km); {within}. "
         f"The best constant guess errs by {metrics['constant_guess']['mean_miles']:,.1f} miles."

@@ -167,7 +167,7 @@ def _measure(settings: Options, recipe: Recipe) -> "comparison.RunSummary":
     if settings.folds:
         cross_validation.cross_validate(run)
     else:
-        cross_validation.train_and_evaluate(folder, flags.to_flagfile(flags.replace(run, overwrite=True)))
+        cross_validation.train_and_evaluate(flags.replace(run, overwrite=True))
     row = comparison.read(recipe.name, folder, 0, 0.0)
     one_model = folder / "fold0" if settings.folds else folder
     return dataclasses.replace(row, parameters=_parameters(one_model), seconds=row.metrics["seconds"])

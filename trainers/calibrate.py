@@ -40,6 +40,7 @@ class Options:
 
 def main(settings: Options) -> None:
     """Fits, measures, writes and prints."""
+    from geods.dataset import splits
     from trainers.evaluation import reliability
     from trainers.runs import predictions, run_folder
 
@@ -52,13 +53,21 @@ def main(settings: Options) -> None:
             raise errors.RunError(problem, "evaluate it on more with --imagery, or cross-validate its recipe")
         if len(found) < _FEW:
             print(f"note: {len(found)} locations are few: below {_FEW} the temperature and the regions are unsure")
+        metrics = run_folder.read_metrics(folder)
+        if metrics.get("on") == splits.TRAIN:
+            problem = f"{folder}: was evaluated on the locations it was trained on, where it is too right."
+            raise errors.RunError(problem, f"evaluate it on others: python -m trainers.evaluate --run_dir={folder}")
+        if "seen" in metrics:
+            print(f"note: {len(found):,} locations {run_folder.seen_or_not(metrics)}")
         measured = reliability.measure(found, cells, settings.level, settings.parts)
         with run_folder.resealing(folder, run_folder.CALIBRATION):
             files.write_json(folder / run_folder.CALIBRATION, measured)
         _draw(measured, folder / "calibration.png")
         _print(measured)
         print(f"wrote {folder / run_folder.CALIBRATION} and calibration.png")
-        program.print_next(f"python -m tools.predict --run_dir={folder} PHOTOGRAPH.jpg")
+        # A cross-validation has a model for each fold, and none of its own.
+        if (folder / run_folder.MODEL).is_file():
+            program.print_next(f"python -m tools.predict --run_dir={folder} PHOTOGRAPH.jpg")
 
 
 def _print(measured: dict[str, Any]) -> None:

@@ -67,6 +67,17 @@ def test_a_folder_that_cannot_be_made_is_refused_before_anything_slow(run_dir, t
         export.main(flags.replace(options, out=str(tmp_path / "out")))
 
 
+@pytest.mark.parametrize(
+    ("seen", "clause"),
+    [({}, "that it had not seen"), ({"seen": {"included": True, "trained_on": 9}}, "some of which it was trained on")],
+)
+def test_the_card_says_whether_the_locations_were_new(seen, clause, tmp_path):
+    figures = {"intervals": {"mean_miles": [1, 3]}, "within_km": {}, "constant_guess": {"mean_miles": 5}, "on": "test"}
+    figures |= {"locations": 9, "mean_miles": 2, "median_miles": 2} | seen
+    (tmp_path / run_folder.METRICS).write_text(json.dumps(figures))
+    assert f"On 9 locations (test) {clause}: mean error 2.0" in export._figures(tmp_path)
+
+
 @pytest.mark.parametrize("content", ["{", "[1]", '{"on": "test"}'])
 def test_damaged_figures_are_named(content, tmp_path):
     (tmp_path / run_folder.METRICS).write_text(content)

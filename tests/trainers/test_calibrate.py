@@ -21,10 +21,17 @@ def run(run_dir, tmp_path_factory):
 
 
 def test_it_writes_what_it_prints_and_predict_gives_regions(run, tree_dir):
+    # A temperature of the locations a run was trained on would be too low.
+    refused = road.program("trainers.calibrate", f"--run_dir={run}", expect=2)
+    assert "was evaluated on the locations it was trained on" in refused.stderr
+    metrics = json.loads((run / run_folder.METRICS).read_text())
+    assert metrics["seen"]["trained_on"] == metrics["locations"]
+    (run / run_folder.METRICS).write_text(json.dumps(metrics | {"on": "unnamed"}))
     done = road.program("trainers.calibrate", f"--run_dir={run}")
     measured = json.loads((run / run_folder.CALIBRATION).read_text())
     assert measured["locations"] == 119
     assert f"hold {measured['coverage']:.1%}" in done.stdout
+    assert "note: 119 locations some of which it was trained on" in done.stdout
     assert 0.75 < measured["coverage"] <= 1
     assert (run / "calibration.png").read_bytes().startswith(b"\x89PNG")
     image = next(tree_dir.rglob("*.jpg"))

@@ -13,6 +13,7 @@ from geods import errors
 from geods.cli import flags as cli_flags
 from geods.dataset import splits
 from geods.geo import partition
+from trainers.evaluation import cross_validation
 from trainers.features import feature_cache, joined_cache
 from trainers.options import train_options
 from trainers.runs import predictions, run_folder
@@ -96,18 +97,32 @@ def test_finished_folds_stay_and_the_same_command_goes_on(done):
     assert again.splitlines()[3:] == text.splitlines()[3:]
 
 
-def test_folds_of_other_flags_are_not_mixed(done):
-    _, flags, _ = done
-    failed = road.program("trainers.cross_validate", *changed(flags, "--epochs=5"), expect=2)
-    assert "were trained with other flags" in failed.stderr
+def test_folds_of_other_flags_or_data_are_not_mixed(done, cache_dir, tmp_path):
+    folder, flags, _ = done
+    other = road.cache_of_others(cache_dir, tmp_path / "cache", '"pooling": "avg"', '"pooling": "max"')
+    for flag in ("--epochs=5", f"--cache_dir={other}"):
+        failed = road.program("trainers.cross_validate", *changed(flags, flag), expect=2)
+        assert "with other flags or of other data" in failed.stderr
+    settings = cli_flags.from_flagfile(train_options.TrainOptions, folder / "fold0.cfg")
+    with pytest.raises(errors.RunError, match=r"fold0\.cfg: is of a training with other flags"):
+        cross_validation.train_and_evaluate(cli_flags.replace(settings, seed=7))
+    with pytest.raises(errors.RunError, match="holds a cross-validation already"):
+        run_folder.check_unfinished(train_options.RunOptions(run_dir=str(folder)))
 
 
-def test_what_a_fold_says_when_it_fails_is_told(done, tmp_path):
+def test_what_a_fold_says_when_it_fails_is_told_and_only_results_are_replaced(done, tmp_path):
     _, flags, _ = done
-    failed = road.program(
-        "trainers.cross_validate", *changed(flags, "--head=report_6m", f"--run_dir={tmp_path}"), expect=2
+    for name in ("notes", "folder", "fold1"):
+        (tmp_path / name).mkdir()
+    others = ("--head=report_6m", "--overwrite", f"--run_dir={tmp_path}")
+    assert "no feature cache there" in (
+        road.program("trainers.cross_validate", *changed(flags, *others, "--cache_dir=none"), expect=2).stderr
     )
+    assert (tmp_path / "fold1").exists(), "removed for a training that could not start"
+    failed = road.program("trainers.cross_validate", *changed(flags, *others), expect=2)
     assert "needs a feature map" in failed.stderr
+    assert {"notes", "folder"} <= {path.name for path in tmp_path.iterdir()}
+    assert not (tmp_path / "fold1").exists()
 
 
 def test_a_fold_is_evaluated_on_what_it_held_out(done):

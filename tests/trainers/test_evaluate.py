@@ -20,6 +20,7 @@ from geods.dataset import dataset_reader
 from geods.geo import partition
 from geods.tree import layouts
 from trainers.evaluation import evaluation, keras_predictor
+from trainers.features import joined_cache
 from trainers.options import evaluate_options
 from trainers.runs import distance_metrics, human_guesses, predictions, run_folder
 
@@ -44,6 +45,7 @@ def evaluated(run):
 
 def test_the_model_beats_the_constant_guess_by_far(evaluated):
     _, metrics = evaluated
+    assert "seen" not in metrics
     assert metrics["mean_miles"] < 0.5 * metrics["constant_guess"]["mean_miles"]
     assert metrics["constant_guess"]["mean_miles"] < metrics["random_guess"]["mean_miles"]
     assert metrics["intervals"]["mean_miles_minus_constant_guess"][1] < 0
@@ -153,6 +155,13 @@ def test_mistakes_end_in_one_short_error_and_write_nothing(run_dir, tmp_path, fl
     assert "Traceback" not in done.stderr
     assert len([line for line in done.stderr.splitlines() if "images/s" not in line]) <= 12
     assert not (tmp_path / "out").exists()
+
+
+def test_features_of_another_kind_are_refused_though_they_fit(run_dir, cache_dir, tmp_path):
+    other = road.cache_of_others(cache_dir, tmp_path / "cache", '"pooling": "avg"', '"pooling": "max"')
+    cache = joined_cache.open_split([other], "test")
+    with pytest.raises(errors.CacheError, match=r"not those of .*pooling is 'max', wanted 'avg'(.|\n)*--from_images"):
+        next(keras_predictor.KerasPredictor(run_dir).feature_pieces(cache, 16))
 
 
 def copy_of(run_dir, tmp_path):

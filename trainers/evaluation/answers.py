@@ -39,12 +39,17 @@ def predict(
     """
     batches = model.tree_batches(locations, batch_size, facts)
     steps = math.ceil(len(locations) / batch_size)
-    fitted, cells, rest = calibration.read(model.folder), model.partition, iter(locations)
+    fitted, cells, rest = calibration_of(model), model.partition, iter(locations)
     # In a terminal the lines themselves show how far it is, and would begin behind the bar.
     bar = tqdm.tqdm(batches, total=steps, desc="predicting", unit=" batches", disable=sys.stdout.isatty())
     for found in model.pieces(bar):
         for row, point in zip(*found, strict=True):
             yield line_of(next(rest), probabilities_of(row), point, cells, fitted, top, all_cells)
+
+
+def calibration_of(model: run_predictor.RunPredictor) -> calibration.Calibration | None:
+    """Returns the calibration of a model; None if it has none, as a chunk's."""
+    return None if model.checkpoint else calibration.read(model.folder)
 
 
 def line_of(

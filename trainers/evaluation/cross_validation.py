@@ -5,6 +5,7 @@ Trains and evaluates every fold in its own process, and joins the predictions.
 
 import contextlib
 import ctypes
+import hashlib
 import json
 import pathlib
 import signal
@@ -18,12 +19,21 @@ import numpy as np
 
 from geods import errors
 from geods.cli import flags, program
+from geods.dataset import dataset_folder
 from geods.geo import partition
 from geods.remote import urls
-from geods.storage import files, locks
+from geods.storage import files
 from geods.tree import string_array
+from trainers.features import joined_cache
 from trainers.options import train_options
-from trainers.runs import distance_metrics, prediction_writer, predictions, run_folder, stored_probabilities
+from trainers.runs import (
+    distance_metrics,
+    prediction_writer,
+    predictions,
+    preflight,
+    run_folder,
+    stored_probabilities,
+)
 
 _DEFAULT_FOLDS = 5
 _PR_SET_PDEATHSIG = 1
@@ -34,18 +44,17 @@ _LINES_SHOWN = 6
 def cross_validate(settings: train_options.TrainOptions) -> None:
     """Trains and evaluates unfinished folds, joins the predictions, prints the table."""
     count, folder = settings.data.folds or _DEFAULT_FOLDS, pathlib.Path(settings.run.run_dir)
-    settings = flags.replace(settings, folds=count, fold=0)
+    settings = flags.with_absolute_paths(flags.replace(settings, folds=count, fold=0))
+    runs = [flags.replace(settings, fold=n, run_dir=str(folder / f"fold{n}"), overwrite=True) for n in range(count)]
+    preflight.check_train(runs[0])
     with run_folder.claim(folder):
-        kept = flags.with_absolute_paths(flags.replace(settings, overwrite=False))
-        _keep_flags(flags.to_flagfile(kept), folder, settings.run.overwrite)
+        _keep_flags(flags_of(flags.replace(settings, overwrite=False)), folder, settings.run.overwrite)
         started_s, seconds = time.monotonic(), 0.0
-        for fold in range(count):
-            run_dir = folder / f"fold{fold}"
-            own = flags.replace(settings, fold=fold, run_dir=str(run_dir), overwrite=True)
-            metrics = train_and_evaluate(run_dir, flags.to_flagfile(own))
+        for fold, own in enumerate(runs):
+            metrics = train_and_evaluate(own)
             seconds += metrics["seconds"]
             print(
-                f"{run_dir.name}, {fold + 1} of {count}: {metrics['locations']} locations, "
+                f"fold{fold}, {fold + 1} of {count}: {metrics['locations']} locations, "
                 f"{metrics['mean_miles']:,.1f} mean miles, {metrics['median_miles']:,.1f} median, "
                 f"{time.monotonic() - started_s:,.0f} s",
                 flush=True,
@@ -56,48 +65,60 @@ def cross_validate(settings: train_options.TrainOptions) -> None:
     program.print_next(f"python -m tools.render --run_dir={folder}")
 
 
+def flags_of(settings: train_options.TrainOptions) -> str:
+    """Returns the flag file of a training, with a comment that changes with its features or cells."""
+    data, cells = settings.data, settings.cells
+    parts = [str(joined_cache.open_all(data.cache_dir, number).key) for number in range(data.variants + 1)]
+    if cells.partition:
+        parts.append(partition.read(cells.partition).fingerprint)
+    else:
+        built = dataset_folder.check_built(data.data_dir, data.config)
+        parts.append(str(dataset_folder.metadata_in(built).get("partition")))
+    return f"{flags.to_flagfile(settings)}# data {hashlib.sha256(repr(parts).encode()).hexdigest()}\n"
+
+
 def _keep_flags(text: str, folder: pathlib.Path, overwrite: bool) -> None:
     """Writes the flags down.
 
-    A folder with other flags is an error, or is emptied with --overwrite.
+    Folds of other flags or data are an error, or are removed with --overwrite.
 
     Raises:
-        RunError: If the folder holds a cross-validation with other flags.
+        RunError: If the folder holds a cross-validation with other flags or of other data.
     """
     path = folder / run_folder.FLAGS
     if overwrite:
-        for member in folder.iterdir():
-            if member.name != locks.NAME:
-                files.discard(member)
-    # In any order: that of the lines has changed between versions.
-    same = [
-        run_folder.settings_in(lines.splitlines())
-        for lines in (text, path.read_text("utf-8") if path.is_file() else text)
-    ]
-    if same[0] != same[1]:
-        problem = f"{folder}: holds folds that were trained with other flags ({path})."
-        raise errors.RunError(problem, "name another --run_dir, or start again with --overwrite")
+        run_folder.clear(folder)
+        files.discard(path)
+    _check_same(path, text)
     files.write_text(path, text)
 
 
-def train_and_evaluate(folder: pathlib.Path, flag_text: str) -> dict[str, Any]:
-    """Trains a run and evaluates it, unless that is done.
+def _check_same(path: pathlib.Path, text: str) -> None:
+    """Raises RunError if a flag file, where it exists, holds others than `text`."""
+    # In any order: that of the lines has changed between versions.
+    kept = path.read_text("utf-8") if path.is_file() else text
+    if run_folder.settings_in(kept.splitlines()) != run_folder.settings_in(text.splitlines()):
+        problem = f"{path}: is of a training with other flags or of other data."
+        raise errors.RunError(problem, "name another --run_dir, or start again with --overwrite")
 
-    Args:
-        folder: The run folder.
-        flag_text: Its flags of trainers.train, as a flag file.
+
+def train_and_evaluate(settings: train_options.TrainOptions) -> dict[str, Any]:
+    """Trains a run on a cache and evaluates it, unless that is done.
 
     Returns:
         The content of its metrics.json, and the seconds it took.
 
     Raises:
+        RunError: If that was done with other flags or of other data.
         TrainingError: If a program fails.
     """
-    path = folder / run_folder.METRICS
-    if not path.is_file():
+    folder, text = pathlib.Path(settings.run.run_dir), flags_of(settings)
+    path, flagfile = folder / run_folder.METRICS, folder.with_suffix(".cfg")
+    if path.is_file():
+        _check_same(flagfile, text)
+    else:
         started_s = time.monotonic()
-        flagfile = folder.with_suffix(".cfg")
-        files.write_text(flagfile, flag_text)
+        files.write_text(flagfile, text)
         _run("trainers.evaluation.fold", f"--flagfile={flagfile}")
         measured = json.loads(path.read_text(encoding="utf-8"))
         with run_folder.resealing(folder, run_folder.METRICS):

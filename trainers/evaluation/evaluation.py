@@ -54,7 +54,7 @@ def report(settings: evaluate_options.EvaluateOptions) -> None:
     with run_folder.claim(out):
         metrics = evaluate(settings, out)
         events.write_evaluation(out, metrics)
-    print("".join(f"{line}\n" for line in _notes(metrics, settings)), end="")
+    print("".join(f"{line}\n" for line in _notes(metrics)), end="")
     print(distance_metrics.table(metrics))
     if settings.humans:
         print(f"\n{human_guesses.table(metrics['humans'])}")
@@ -63,11 +63,9 @@ def report(settings: evaluate_options.EvaluateOptions) -> None:
     program.print_next(f"python -m tools.render --run_dir={settings.run_dir}{where}")
 
 
-def _notes(metrics: dict[str, Any], settings: evaluate_options.EvaluateOptions) -> list[str]:
+def _notes(metrics: dict[str, Any]) -> list[str]:
     """Returns the lines above the table, on seen and on too few locations."""
     notes = seen_locations.lines(metrics["seen"]) if "seen" in metrics else []
-    if metrics["on"] == splits.TRAIN and not settings.locations.imagery:
-        notes.append("note: the run was trained on these locations; on others its error is larger")
     if metrics["locations"] < _FEW:
         few = f"note: {metrics['locations']} locations are few: below {_FEW} each figure is mostly chance"
         notes.append(f"{few}; trainers.cross_validate measures on all locations of a dataset")
@@ -96,7 +94,7 @@ def evaluate(settings: evaluate_options.EvaluateOptions, out: pathlib.Path) -> d
     is_single = model.options.data.is_single(locations.views)
     with prediction_writer.writing(out, len(chosen.truth), len(model.partition)) as writer:
         guesses = _guess(chosen, model.partition, writer)
-        seen = {"seen": chosen.seen} if chosen.seen else {}
+        seen = chosen.seen or seen_locations.on_split(model.folder, chosen.truth)
         names = chosen.names
         # The features and their rows are not needed any more, and figures need memory of their own.
         del chosen
@@ -106,7 +104,8 @@ def evaluate(settings: evaluate_options.EvaluateOptions, out: pathlib.Path) -> d
             metrics["humans"] = human_guesses.measure(found, names, guesses, constant, model.partition, settings.seed)
         on = urls.with_urls(locations.imagery) or locations.split
         views = {"views": "single"} if is_single else {}
-        writer.metrics = {"run": urls.with_urls(settings.run_dir), "on": on, **views, **metrics, **seen}
+        writer.metrics = {"run": urls.with_urls(settings.run_dir), "on": on, **views, **metrics}
+        writer.metrics |= {"seen": seen} if seen else {}
     return writer.metrics
 
 

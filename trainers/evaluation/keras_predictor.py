@@ -23,6 +23,7 @@ class KerasPredictor:
 
     Attributes:
         folder: The run folder.
+        checkpoint: Name of a chunk's model; empty for the run's own.
         options: The options of the training.
         partition: The cells it chooses from.
         network: From images to log-probabilities and points, as `geolocator.build_geolocator` returns it.
@@ -40,7 +41,7 @@ class KerasPredictor:
             RunError: If the folder is not a finished run, holds no such checkpoint, or its model does not fit its
                 partition.
         """
-        self.folder = run_folder.check_run(str(run_dir), checkpoint)
+        self.folder, self.checkpoint = run_folder.check_run(str(run_dir), checkpoint), checkpoint
         self.options = run_folder.options_of(self.folder)
         self.exact_pixels = exact_pixels or self.options.data.exact_pixels
         self.partition = partition.read(self.folder / run_folder.PARTITION)
@@ -98,18 +99,6 @@ class KerasPredictor:
             result = self.network.predict_on_batch({"image": np.asarray(batch["image"]), "view_mask": mask})
             yield np.asarray(result["log_probabilities"]), np.asarray(result["coords"], dtype=np.float64)
 
-    def predict_features(
-        self,
-        cache: joined_cache.Cache,
-        batch_size: int,
-        locations: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Predicts from the cached features.
-
-        Returns what `feature_pieces` yields, all of it at once.
-        """
-        return _joined(self.feature_pieces(cache, batch_size, locations))
-
     def feature_pieces(
         self,
         cache: joined_cache.Cache,
@@ -125,8 +114,14 @@ class KerasPredictor:
             CacheError: If the features are not those of this run's encoder.
         """
         mine = backbones.weights_sha256(self.network.get_layer("backbone").layer)
+        # Flags name one encoder; joined ones are told apart by their weights and widths.
+        is_one = len(self.options.data.cache_dir) < 2
+        other = cache.key.differences(cache.key.of_encoder(self.options.encoder)) if is_one else []
         if mine != cache.key.weights_sha256 or cache.feature_shape != self._classifier.input["features"].shape[2:]:
-            problem = f"{cache.folder}: holds features of {cache.key.backbone} that are not those of {self.folder}."
+            other.append("its weights or its shape differ")
+        if other:
+            problem = f"{cache.folder}: holds features of {cache.key.backbone} that are not those of {self.folder}"
+            problem += f" ({'; '.join(other)})."
             raise errors.CacheError(problem, "evaluate with --from_images, or extract with the run's encoder")
         truth = np.broadcast_to(np.zeros(3, np.float32), (len(cache.rows.coords), 3))
         locations = np.arange(len(truth), dtype=np.int32) if locations is None else locations

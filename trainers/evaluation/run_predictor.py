@@ -38,6 +38,7 @@ class RunPredictor(Protocol):
 
     Attributes:
         folder: The run folder.
+        checkpoint: Name of a chunk's model, which the run's figures and calibration are not of; empty for its own.
         options: The options of the training.
         partition: The cells it chooses from.
         height_px: Height of the images it takes.
@@ -45,6 +46,7 @@ class RunPredictor(Protocol):
     """
 
     folder: pathlib.Path
+    checkpoint: str
     options: train_options.TrainOptions
     partition: partition.Partition
     height_px: int
@@ -129,6 +131,8 @@ _Batch = list[list["concurrent.futures.Future[np.ndarray]"]]
 
 class GraphPredictor:
     """The graph of a run with its partition; attributes as of `RunPredictor`."""
+
+    checkpoint = ""
 
     def __init__(self, run_dir: str | pathlib.Path, exact_pixels: bool = False) -> None:
         """Compiles the graph of a run, in which `problem_with` found nothing.

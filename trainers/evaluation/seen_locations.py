@@ -80,11 +80,32 @@ def find(run: pathlib.Path, locations: table.LocationTable, options: evaluate_op
     return SeenLocations(found, nearest_km)
 
 
+def on_split(run: pathlib.Path, coords: np.ndarray) -> dict[str, Any]:
+    """Returns the counts of locations of a split that a run has seen; empty if it has seen none.
+
+    They are those of --split=train, of the config `report`, and of a dataset that was built again.
+
+    Args:
+        run: The run folder.
+        coords: `[n, 2]` degrees, (lat, lon), as the dataset holds them.
+
+    Raises:
+        RunError: If the run's list of locations is damaged.
+    """
+    learned = learned_locations.read(run)
+    if learned is None:
+        return {}
+    points, known = (np.ascontiguousarray(part, np.float64).view(np.complex128) for part in (coords, learned.coords))
+    found = np.isin(points[:, 0], known[:, 0])
+    return SeenLocations(found, np.full(len(found), np.inf)).counts(include=True) if found.any() else {}
+
+
 def lines(counts: dict[str, Any]) -> list[str]:
     """Returns the lines above the table of an evaluation."""
     seen, others, said = counts["trained_on"], counts["others"], []
     if seen:
-        what = "counted" if counts["included"] else "left out; --include_seen counts them"
+        counted = "counted; on others its error is larger"
+        what = counted if counts["included"] else "left out; --include_seen counts them"
         said.append(f"{seen:,} of {seen + others:,} locations are ones the run was trained or validated on: {what}")
     near = ", ".join(f"{count:,} within {limit} km" for limit, count in counts["near_within_km"].items() if count)
     if near:

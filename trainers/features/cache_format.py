@@ -93,6 +93,20 @@ class CacheKey:
             **others,
         )
 
+    def of_encoder(self, encoder: Any) -> "CacheKey":  # noqa: ANN401 - EncoderOptions, which are above this module
+        """Returns the key of the same views' features by the encoder of options, with whatever weights."""
+        fed = (encoder.backbone, encoder.mean, encoder.scale, encoder.preprocessing)
+        return dataclasses.replace(
+            self,
+            backbone=onnx_files.key_name(encoder.backbone),
+            height_px=encoder.height_px,
+            width_px=encoder.width_px,
+            more_heights_px=joined(encoder.more_heights_px),
+            preprocessing=onnx_files.preprocessing_text(*fed),
+            layer=encoder.layer or (self.layer if encoder.unfreeze else ""),
+            pooling=encoder.pooling,
+        )
+
     def differences(self, other: "CacheKey") -> list[str]:
         """Returns one text for each field that differs.
 

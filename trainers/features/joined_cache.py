@@ -179,9 +179,11 @@ def open_split(
     """Opens a split's cache of one encoder or several, or an augmented copy.
 
     Raises:
-        CacheError: If one is missing, not finished or damaged, or they are not of the same views.
+        CacheError: If one is missing, not finished, damaged or of another split, or they are not of the same views.
     """
     found = [feature_cache.FeatureCache(cache_format.folder_of(folder, split, variant)) for folder in cache_dirs]
+    for cache in found:
+        cache_format.check_same_key(cache.folder, cache.key, dataclasses.replace(cache.key, split=split))
     return found[0] if len(found) == 1 else ConcatenatedCache(found)
 
 

@@ -1,6 +1,7 @@
 """Options of trainers.evaluate by stage; every field is a flag."""
 
 import dataclasses
+import pathlib
 from typing import Literal
 
 from geods import errors
@@ -45,7 +46,8 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         """Checks that figures of a tree or a checkpoint do not replace the run's own."""
+        is_own = not self.out or pathlib.Path(self.out).absolute() == pathlib.Path(self.run_dir).absolute()
         for name, value in (("imagery", self.locations.imagery), ("checkpoint", self.checkpoint)):
-            if value and not self.out:
-                problem = f"--{name} without --out: its figures would replace those of the run's test split."
+            if value and is_own:
+                problem = f"--{name} without --out of its own: its figures would replace those of the run's test split."
                 raise errors.OptionError(problem, f"add a folder, such as --out={self.run_dir}/on_{name}")

@@ -117,16 +117,7 @@ def _check_cache(
         return
     present = cache_format.CacheKey(**cache_format.read_index(folder)["key"])
     wanted = dataclasses.replace(
-        present,
-        backbone=onnx_files.key_name(encoder.backbone),
-        height_px=encoder.height_px,
-        width_px=encoder.width_px,
-        more_heights_px=cache_format.joined(encoder.more_heights_px),
-        preprocessing=onnx_files.preprocessing_text(
-            encoder.backbone, encoder.mean, encoder.scale, encoder.preprocessing
-        ),
-        layer=encoder.layer or (present.layer if encoder.unfreeze else ""),
-        pooling=encoder.pooling,
+        present.of_encoder(encoder),
         # A cache keeps what it was started with where the flags leave it open.
         precision=present.precision if runtime.precision == "auto" else runtime.precision,
         dtype=dtype,

@@ -16,10 +16,10 @@ seal.json            size and SHA-256 of what training and evaluation wrote (geo
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -46,6 +46,7 @@ UNFINISHED, _TICKET = "unfinished", "training.json"
 CALIBRATION = "calibration.json"
 METRICS, PREDICTIONS, PROBABILITIES = "metrics.json", "predictions.csv", "probabilities.npy"
 EVALUATED = (METRICS, PREDICTIONS, PROBABILITIES, CALIBRATION)
+_NUMBERED = ("member[0-9]*", "fold[0-9]*", EVENTS)
 _RESULTS = (MODEL, learned_locations.NAME, *EVALUATED, "calibration.png", "map.html", "map.png", seals.NAME)
 # Of the model card and of the server.
 ENCODER_LICENCE = "its weights keep the licence of whoever published them"
@@ -93,19 +94,19 @@ def start(run: train_options.RunOptions, flags: str, cells: partition.Partition,
         # Of a kill between the seal and the end: the model will be written once more.
         (folder / seals.NAME).unlink(missing_ok=True)
         return folder
-    for name in _RESULTS:
-        (folder / name).unlink(missing_ok=True)
-    files.discard(folder / UNFINISHED)
-    folders = (PROJECTOR, FOLLOW, "checkpoints", pathlib.Path(GRAPH).parent)
-    for path in (*(folder / name for name in folders), *folder.glob("member*")):
-        shutil.rmtree(path, ignore_errors=True)
-    for path in (folder / PROJECTOR_CONFIG, *folder.glob(EVENTS)):
-        path.unlink(missing_ok=True)
+    clear(folder)
     partition.write(cells, folder / PARTITION)
     files.write_text(folder / FLAGS, flags)
     if source:
         files.write_json(folder / UNFINISHED / _TICKET, ticket)
     return folder
+
+
+def clear(folder: pathlib.Path) -> None:
+    """Removes what a training, an evaluation or a cross-validation wrote, and nothing else."""
+    names = (*_RESULTS, UNFINISHED, PROJECTOR, PROJECTOR_CONFIG, FOLLOW, "checkpoints", pathlib.Path(GRAPH).parent)
+    for path in (*(folder / name for name in names), *itertools.chain(*map(folder.glob, _NUMBERED))):
+        files.discard(path)
 
 
 def _is_resumable(folder: pathlib.Path, wanted: dict[str, Any]) -> bool:
@@ -145,11 +146,13 @@ def check_unfinished(run: train_options.RunOptions) -> pathlib.Path:
     """Returns the run folder, which need not exist, if a run may start in it.
 
     Raises:
-        RunError: If it holds a finished run and --overwrite is not given.
+        RunError: If it holds a finished run, evaluation or cross-validation, and --overwrite is not given.
     """
     folder = pathlib.Path(run.run_dir)
-    if (folder / MODEL).exists() and not (folder / UNFINISHED / _TICKET).exists() and not run.overwrite:
-        problem = f"{folder}: holds a trained model already."
+    finished = {"a trained model": MODEL, "a cross-validation": "fold0", "an evaluation": METRICS}
+    found = [what for what, name in finished.items() if (folder / name).exists()]
+    if found and not (folder / UNFINISHED / _TICKET).exists() and not run.overwrite:
+        problem = f"{folder}: holds {found[0]} already."
         raise errors.RunError(problem, "name another --run_dir, or replace it with --overwrite")
     return folder
 
@@ -226,6 +229,12 @@ def read_metrics(folder: pathlib.Path, *needed: str) -> dict[str, Any]:
         step = f"evaluate the run again: python -m trainers.evaluate{of}"
         raise errors.RunError(f"{path}: is damaged ({errors.in_short(error)}).", step) from error
     return found
+
+
+def seen_or_not(metrics: dict[str, Any]) -> str:
+    """Returns the clause that says whether a run has seen the locations of its metrics."""
+    seen = metrics.get("seen", {})
+    return "some of which it was trained on" if seen.get("included") and seen["trained_on"] else "that it had not seen"
 
 
 def check_settings(folder: pathlib.Path) -> None:

@@ -29,7 +29,7 @@ _JPEG_TYPES = ("", "image/jpeg", "image/jpg", "image/pjpeg", "application/octet-
 _MOST_VIEWS = 32
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 _CURL = "curl -H 'Content-Type: image/jpeg' --data-binary @photograph.jpg ADDRESS/predict"
-_FIGURES = ("locations", "on", "mean_miles", "median_miles", "within_km", "intervals", "constant_guess")
+_FIGURES = ("locations", "on", "mean_miles", "median_miles", "within_km", "intervals", "constant_guess", "seen")
 
 
 class Service:
@@ -45,7 +45,7 @@ class Service:
     """
 
     def __init__(self, model: run_predictor.RunPredictor, most_images: int, most_requests: int) -> None:
-        self.model, self.fitted = model, calibration.read(model.folder)
+        self.model, self.fitted = model, answers.calibration_of(model)
         self.drawn = svg_map.SvgMap(model.partition, model.partition.centroids)
         # A network's first batches take seconds; the second makes TensorFlow trace it for batches of any size.
         for count in (1, 2):
@@ -84,7 +84,9 @@ class Service:
 
     @functools.cached_property
     def figures(self) -> dict[str, Any]:
-        """Figures of the run's evaluation; empty if it was not evaluated."""
+        """Figures of the model's evaluation; empty if it was not evaluated."""
+        if self.model.checkpoint:
+            return {}
         found = run_folder.read_metrics(self.model.folder, "intervals", "mean_miles", "locations", "on")
         return {name: found[name] for name in _FIGURES if name in found}
 
@@ -233,5 +235,5 @@ def _figures_text(figures: dict[str, Any]) -> str:
     low, high = figures["intervals"]["mean_miles"]
     return (
         f"Mean error {figures['mean_miles']:,.0f} miles (95 % interval {low:,.0f} to {high:,.0f}) on "
-        f"{figures['locations']:,} locations ({figures['on']}) that it had not seen."
+        f"{figures['locations']:,} locations ({figures['on']}) {run_folder.seen_or_not(figures)}."
     )

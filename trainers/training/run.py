@@ -101,7 +101,9 @@ class Training:
         else:
             train, cache = inputs.from_cache(data, data.train_split, self._cells, train=True, seed=seed, steps=steps)
             if data.validation_split:
-                validation, _ = inputs.from_cache(data, data.validation_split, self._cells, train=False, seed=seed)
+                validation, other = inputs.from_cache(data, data.validation_split, self._cells, train=False, seed=seed)
+                same = dataclasses.replace(cache.key, split=other.key.split)
+                cache_format.check_same_key(other.folder, other.key, same)
         if data.exact_pixels and cache.key.decode == "cpu":
             problem = f"--exact_pixels: {cache.folder} holds features of photographs decoded at a part of their size."
             raise errors.CacheError(problem, "extract again with --exact_pixels --overwrite, or leave it out")

@@ -115,6 +115,19 @@ def test_more_copies_than_there_are_name_the_program_that_makes_them(settings, c
         train.main(cli_flags.build(train_options.TrainOptions, **flags, variants=3))
 
 
+def test_a_split_of_something_else_is_refused(settings, cache_dir, tmp_path):
+    other = road.cache_of_others(cache_dir, tmp_path / "cache", '"pooling": "avg"', '"pooling": "max"')
+    (other / "validation").rename(other / "test")
+    with pytest.raises(errors.CacheError, match=r"test: .*split is 'validation', wanted 'test'"):
+        joined_cache.open_split([other], "test")
+    (other / "test").rename(other / "validation")
+    shutil.rmtree(other / "train")
+    shutil.copytree(f"{cache_dir}/train", other / "train")
+    flags = {"data_dir": settings.data.data_dir, "config": "random", "cache_dir": str(other), "run_dir": str(tmp_path)}
+    with pytest.raises(errors.CacheError, match=r"validation: .*pooling is 'max', wanted 'avg'"):
+        train.main(cli_flags.build(train_options.TrainOptions, **flags))
+
+
 def test_a_copy_of_something_else_is_refused(cache_dir):
     with pytest.raises(errors.CacheError, match=r"variant 1:.*split is 'validation', wanted 'train'"):
         joined_cache.AugmentedCache([of(cache_dir, 0), of(cache_dir, 1, "validation")], seed=0)

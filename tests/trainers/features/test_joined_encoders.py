@@ -50,10 +50,10 @@ def test_a_run_on_joined_caches_predicts_the_same_from_images(caches, data_dir, 
     assert cache.key.backbone == "onnx:tiny.onnx+mobilenet_v2"
     shape = pipeline.PipelineOptions(32, 48, batch_size=8)
     batches = pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape)
-    cached, imaged = model.predict_features(cache, 8), model.predict(batches)
+    cached, imaged = next(model.feature_pieces(cache, 8)), model.predict(batches)
     np.testing.assert_allclose(imaged[0], cached[0], rtol=0.02, atol=0.02)
     with pytest.raises(errors.CacheError, match="are not those of"):
-        model.predict_features(joined_cache.open_split(caches[:1], "test"), 8)
+        next(model.feature_pieces(joined_cache.open_split(caches[:1], "test"), 8))
 
 
 def test_features_that_cannot_be_joined_are_refused(caches, cache_dir, maps_of, onnx_flags):

@@ -35,6 +35,7 @@ from trainers.options import evaluate_options, extract_options, train_options
         ),
         (evaluate_options.EvaluateOptions, {"batch_size": 0}, "--batch_size=0"),
         (evaluate_options.EvaluateOptions, {"imagery": "tree"}, "--imagery without --out"),
+        (evaluate_options.EvaluateOptions, {"checkpoint": "a", "run_dir": "r/", "out": "r"}, "--checkpoint without"),
     ],
 )
 def test_impossible_values_are_refused(options_class, wrong, message):

@@ -35,6 +35,9 @@ def test_a_finished_run_is_not_replaced_by_accident(tmp_path):
     start(cli_flags.build(train_options.TrainOptions, run_dir=str(tmp_path), overwrite=True), drawn_trees.cells())
     assert not (tmp_path / run_folder.MODEL).exists()
     assert not (tmp_path / run_folder.METRICS).exists(), "old figures would pass for those of the new model"
+    (tmp_path / run_folder.METRICS).touch()
+    with pytest.raises(errors.RunError, match="holds an evaluation already"):
+        start(settings, drawn_trees.cells())
 
 
 def test_a_run_whose_data_were_moved_takes_their_new_folder(tmp_path, monkeypatch):

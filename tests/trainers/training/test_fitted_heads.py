@@ -67,7 +67,9 @@ def test_the_saved_network_sees_images_as_the_cache_showed_them(settings, data_d
 
     train.main(settings)
     model = keras_predictor.KerasPredictor(settings.run.run_dir)
-    from_cache, points = model.predict_features(feature_cache.FeatureCache(f"{settings.data.cache_dir[0]}/test"), 16)
+    from_cache, points = next(
+        model.feature_pieces(feature_cache.FeatureCache(f"{settings.data.cache_dir[0]}/test"), 16)
+    )
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, others = model.predict(
         pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape)
@@ -101,7 +103,7 @@ def test_on_moments_of_two_sizes_it_sees_images_as_their_cache_showed_them(setti
     model = keras_predictor.KerasPredictor(settings.run.run_dir)
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
-    np.testing.assert_allclose(model.predict_features(found, 16)[0], from_images, rtol=0.02, atol=0.05)
+    np.testing.assert_allclose(next(model.feature_pieces(found, 16))[0], from_images, rtol=0.02, atol=0.05)
 
 
 def test_features_that_are_neither_maps_nor_moments_are_refused(settings, cache_dir):

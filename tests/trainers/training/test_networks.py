@@ -15,7 +15,7 @@ from geods.cli import flags as cli_flags
 from model import geolocator
 from model.encoders import backbones, fine_tuning
 from trainers import train
-from trainers.evaluation import keras_predictor
+from trainers.evaluation import answers, keras_predictor
 from trainers.options import train_options
 from trainers.runs import run_folder
 
@@ -86,7 +86,7 @@ def test_unfrozen_blocks_learn_on_cached_maps_and_the_saved_network_sees_images_
     assert blocks > 1e-3
     model = keras_predictor.KerasPredictor(settings.run.run_dir)
     cache = feature_cache.FeatureCache(f"{settings.data.cache_dir[0]}/test")
-    from_cache, _ = model.predict_features(cache, 16)
+    from_cache, _ = next(model.feature_pieces(cache, 16))
     shape = pipeline.PipelineOptions(32, 48, batch_size=16)
     from_images, _ = model.predict(pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape))
     np.testing.assert_allclose(from_cache, from_images, atol=1e-4)
@@ -133,10 +133,10 @@ def test_chunks_are_trained_one_after_another_and_each_is_a_whole_model(pooled, 
     assert len(kept) == chunks
     assert re.fullmatch(r"chunk_000_loss_\d+\.\d{3}", kept[0])
     image = {"image": np.full((1, 2, 32, 48, 3), 99, np.uint8), "view_mask": np.ones((1, 2), bool)}
-    first, last, final = (
-        keras_predictor.KerasPredictor(folder, name).predict([image])[0]
-        for name in ("chunk_000", f"{kept[-1]}.keras", "")
-    )
+    models = [keras_predictor.KerasPredictor(folder, name) for name in ("chunk_000", f"{kept[-1]}.keras", "")]
+    first, last, final = (model.predict([image])[0] for model in models)
+    (folder / run_folder.CALIBRATION).write_text('{"temperature": 1, "level": 0.9, "mass": 0.9}')
+    assert [bool(answers.calibration_of(model)) for model in models] == [False, False, True]
     np.testing.assert_array_equal(last, final)
     assert np.abs(first - final).max() > 1e-3
     with pytest.raises(errors.RunError, match=r"--checkpoint=chunk_: names \d of(.|\n)*there are chunk_000"):
