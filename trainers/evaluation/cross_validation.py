@@ -66,7 +66,10 @@ def cross_validate(settings: train_options.TrainOptions) -> None:
 
 
 def flags_of(settings: train_options.TrainOptions) -> str:
-    """Returns the flag file of a training, with a comment that changes with its features or cells."""
+    """Returns the flag file of a training.
+
+    Its last line, a comment, changes with the features and the cells.
+    """
     data, cells = settings.data, settings.cells
     parts = [str(joined_cache.open_all(data.cache_dir, number).key) for number in range(data.variants + 1)]
     if cells.partition:

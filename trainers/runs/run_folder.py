@@ -232,7 +232,7 @@ def read_metrics(folder: pathlib.Path, *needed: str) -> dict[str, Any]:
 
 
 def seen_or_not(metrics: dict[str, Any]) -> str:
-    """Returns the clause that says whether a run has seen the locations of its metrics."""
+    """Returns a clause: whether a run has seen the locations of its metrics."""
     seen = metrics.get("seen", {})
     return "some of which it was trained on" if seen.get("included") and seen["trained_on"] else "that it had not seen"
 
