@@ -81,7 +81,7 @@ def find(run: pathlib.Path, locations: table.LocationTable, options: evaluate_op
 
 
 def on_split(run: pathlib.Path, coords: np.ndarray) -> dict[str, Any]:
-    """Returns the counts of locations of a split that a run has seen; empty if it has seen none.
+    """Returns the counts of a split's locations that a run has seen; empty if none.
 
     They are those of --split=train, of the config `report`, and of a dataset that was built again.
 

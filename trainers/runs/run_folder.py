@@ -103,7 +103,7 @@ def start(run: train_options.RunOptions, flags: str, cells: partition.Partition,
 
 
 def clear(folder: pathlib.Path) -> None:
-    """Removes what a training, an evaluation or a cross-validation wrote, and nothing else."""
+    """Removes the files of trainings, evaluations and cross-validations, no others."""
     names = (*_RESULTS, UNFINISHED, PROJECTOR, PROJECTOR_CONFIG, FOLLOW, "checkpoints", pathlib.Path(GRAPH).parent)
     for path in (*(folder / name for name in names), *itertools.chain(*map(folder.glob, _NUMBERED))):
         files.discard(path)
