@@ -94,7 +94,7 @@ class CacheKey:
         )
 
     def of_encoder(self, encoder: Any) -> "CacheKey":  # noqa: ANN401 - EncoderOptions, which are above this module
-        """Returns the key with the encoder of options in place of its own, but its weights."""
+        """Returns the key with another encoder, that of options, but its own weights."""
         fed = (encoder.backbone, encoder.mean, encoder.scale, encoder.preprocessing)
         return dataclasses.replace(
             self,
