@@ -3,10 +3,10 @@
     python -m tools.audit --data_dir=data
     python -m tools.audit --data_dir=data --tree=tree --cache_dir=cache/pooled --out=audit.json
 
-Prints, for validation and test: how far each place is from the nearest training place, the share with an image or a
-panorama (from the tree's views.csv) that is in training too, how well places are guessed from the capture date or the
-image size alone, and with --cache_dir the share of the nearest places in features whose images have the same size.
-Reads the dataset twice without decoding; 1,000 places take 5 s. --out writes the same as JSON.
+Prints, for validation and test: how far each location is from the nearest training location, the share with an image or
+a panorama (from the tree's views.csv) that is in training too, how well locations are guessed from the capture date or
+the image size alone, and with --cache_dir the share of the nearest locations in features whose images have the same
+size. Reads the dataset twice without decoding; 1,000 locations take 5 s. --out writes the same as JSON.
 """
 
 import csv
@@ -29,10 +29,10 @@ class Options:
 
     data_dir: str = flags.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = flags.option("blocked", "Config of the dataset.")
-    tree: str = flags.option("", "Imagery tree it was built of, whose views.csv names panoramas.", path="in")
-    cache_dir: str = flags.option("", "Feature cache in which nearest places are sought.", path="in")
+    tree: str = flags.option("", "Imagery tree of the dataset, whose views.csv names panoramas.", path="in")
+    cache_dir: str = flags.option("", "Feature cache to search for the nearest locations.", path="in")
     variant: int = flags.option(0, "Changed copy of the training images in --cache_dir; 0 for the images as they are.")
-    out: str = flags.option("", "JSON file to write.", path="out")
+    out: str = flags.option("", "JSON file to write; empty for none.", path="out")
 
     def __post_init__(self) -> None:
         """Checks the number of the copy."""

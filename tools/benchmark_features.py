@@ -38,7 +38,7 @@ class Options(trees.EncoderImageOptions):
     pooling: Literal["none", "avg", "max"] = flags.option("none", "How to pool the feature map; none keeps it.")
     batch_size: int = flags.option(16, "Images a batch.")
     batches: int = flags.option(1, "Batches a reading.")
-    only: tuple[str, ...] = flags.option((), "Names of those to measure; all if not given.")
+    only: tuple[str, ...] = flags.option((), "Names of the runtimes to measure, as in the table; all if empty.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.

@@ -31,11 +31,11 @@ class Options(trees.EncoderImageOptions):
     """Head, encoder and images to measure."""
 
     head: str = flags.option("report_6m", "Head, as for trainers.train.")
-    locations: int = flags.option(120, "Places to take from the tree; each has up to three images.")
-    batch_size: int = flags.option(32, "Examples a step, but for the report's one.")
-    examples: int = flags.option(256, "Examples a reading of the fast ways.")
-    report_images: int = flags.option(8, "Images a reading of the report's way.")
-    only: tuple[str, ...] = flags.option((), "Names of those to measure; all if not given.")
+    locations: int = flags.option(120, "Locations to take from the tree, each with up to three images.")
+    batch_size: int = flags.option(32, "Examples a step; the report's training takes one.")
+    examples: int = flags.option(256, "Examples a reading, except of the report's training.")
+    report_images: int = flags.option(8, "Images a reading of the report's training.")
+    only: tuple[str, ...] = flags.option((), "Names of the ways to measure, as in the table; all if empty.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.

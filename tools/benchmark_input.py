@@ -49,11 +49,11 @@ class Options(trees.SizedImageOptions):
     """Loaders and images to measure."""
 
     locations: int = flags.option(
-        0, "Places to take, each with up to three images; 0 for all. Few make short readings."
+        0, "Locations to take, each with up to three images; 0 for all. Few make readings short."
     )
     data_service: str = flags.option("", "host:port of a tf.data service to measure too; its workers decode.")
-    photographs: bool = flags.option(False, "Measure photographs of many pixels instead of loaders.")
-    only: tuple[str, ...] = flags.option((), "Names of the loaders to measure; all if not given.")
+    photographs: bool = flags.option(False, "Whether to measure photographs of many pixels instead of loaders.")
+    only: tuple[str, ...] = flags.option((), "Names of the loaders to measure, as in the table; all if empty.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.

@@ -5,9 +5,9 @@
 Ours: tools.build_dataset, trainers.extract, trainers.train and trainers.evaluate, each a process of its own, cold and
 with the features ready. The report's: chunks of 1,000 images in memory, the encoder in the loop at every step of one
 image, 20 passes over each chunk. That takes hours, so a stretch of its steps is run before and after ours and the rest
-is reckoned from it, and its held-out error comes from the same head trained by the same schedule on cached maps of the
+is estimated from it, and its held-out error comes from the same head trained by the same schedule on cached maps of the
 frozen encoder; --full runs all of it. Prints both errors, how many times as fast ours is, and what was run and what was
-reckoned; --grow=1000,10000 also the cost of larger sets, made by repeating the images. Appends lines of JSON to
+estimated; --grow=1000,10000 also the cost of larger sets, made by repeating the images. Appends lines of JSON to
 WORK_DIR/job.jsonl.
 """
 
@@ -26,20 +26,20 @@ from tools.benchmarks import contenders_job, results, stages, trees
 class Options(trees.EncoderImageOptions):
     """Images, encoder and recipes to measure."""
 
-    locations: int = flags.option(0, "Places to take from the tree, spread over it; 0 for all.")
+    locations: int = flags.option(0, "Locations to take, spread over the tree; 0 for all.")
     runtime: Literal["auto", "tensorflow", "openvino"] = flags.option(
-        "auto", "Of our trainers.extract, which prints what it takes for auto."
+        "auto", "Runtime of our trainers.extract, which prints the one it takes for auto."
     )
     precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = flags.option(
-        "auto", "Of our trainers.extract, which prints what it takes for auto."
+        "auto", "Precision of our trainers.extract, which prints the one it takes for auto."
     )
     recipe: str = flags.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
     head: str = flags.option("report_6m", "Head of the report.")
     epochs: int = flags.option(20, "The report's passes over each chunk.")
-    stretch_steps: int = flags.option(100, "Steps of the report's that are run to reckon from.")
-    full: bool = flags.option(False, "Whether to run all of the report's job instead.")
-    rounds: int = flags.option(1, "How often to run ours.")
-    grow: tuple[int, ...] = flags.option((), "Numbers of images to run ours on besides, such as 1000,10000,100000.")
+    stretch_steps: int = flags.option(100, "Steps of the report's training that are run to estimate the rest from.")
+    full: bool = flags.option(False, "Whether to run all of the report's job instead of estimating it.")
+    rounds: int = flags.option(1, "How often to run our job.")
+    grow: tuple[int, ...] = flags.option((), "Further numbers of images to run our job on, such as 1000,10000,100000.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.

@@ -31,8 +31,8 @@ class Options:
     """Size of the training."""
 
     locations: int = flags.option(10_000, "Training locations.")
-    most_places: int = flags.option(10_000, "As of trainers.train.")
-    test: int = flags.option(2000, "Other locations to predict.")
+    most_places: int = flags.option(10_000, "As in trainers.train: most locations solved exactly.")
+    test: int = flags.option(2000, "Locations to predict, none of them in training.")
     work_dir: str = flags.option("benchmark", "Folder for the results.", path="out")
 
     def __post_init__(self) -> None:

@@ -30,9 +30,9 @@ class Options(trees.ImageOptions):
     """Images to measure on, weights of ours, and the Python of PyTorch."""
 
     python: str = flags.option("", "Python of an environment with torch, torchvision and scikit-learn.", path="local")
-    backbone_weights: str = flags.option("random", "Of our MobileNetV2: random, or a weights file.", path="in")
+    backbone_weights: str = flags.option("random", "Weights of our MobileNetV2: random, or a file.", path="in")
     recipe: str = flags.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
-    locations: int = flags.option(0, "Locations spread over the tree, their images made 200x400 first; 0 for all.")
+    locations: int = flags.option(0, "Locations spread over the tree, images resized to 200x400; 0 for all.")
 
     def __post_init__(self) -> None:
         """Checks the values.

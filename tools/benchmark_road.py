@@ -30,8 +30,8 @@ class Options(trees.ImageOptions):
     """Images to measure on, weights, and the other checkout."""
 
     against: str = flags.option("", "Folder of another checkout of geods.", path="local")
-    backbone_weights: str = flags.option("imagenet", "Of MobileNetV2: imagenet, random, or a weights file.", path="in")
-    precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = flags.option("auto", "Of our extraction.")
+    backbone_weights: str = flags.option("imagenet", "MobileNetV2's weights: imagenet, random, or a file.", path="in")
+    precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = flags.option("auto", "Precision of extraction.")
 
     def __post_init__(self) -> None:
         """Checks the values.

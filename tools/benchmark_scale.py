@@ -69,10 +69,10 @@ class Options:
     sizes: tuple[int, ...] = flags.option((1000, 10_000), "Numbers of locations, each larger than the one before.")
     programs: tuple[str, ...] = flags.option(
         (),
-        "Of build, compare, extract, epoch, train, evaluate, calibrate, render, imagery, report; all if empty.",
+        "Programs: build, compare, extract, epoch, train, evaluate, calibrate, render, imagery, report; all if empty.",
     )
-    points: int = flags.option(10_000_000, "Points to look up the cell of.")
-    predictions: int = flags.option(1_000_000, "Predictions to take the figures of.")
+    points: int = flags.option(10_000_000, "Points to label with their cells.")
+    predictions: int = flags.option(1_000_000, "Predictions to compute the figures of.")
     work_dir: str = flags.option(
         "benchmark/scale", "Folder for trees, datasets, caches, runs and the results.", path="out"
     )

@@ -2,7 +2,7 @@
 
     python -m tools.benchmark_serve --run_dir=runs/mlp --images=tree --work_dir=benchmark
 
-Starts tools.serve once for each number of --clients, and lets so many clients send JPEGs over connections that stay;
+Starts tools.serve once for each number of --clients, and lets so many clients send JPEGs over persistent connections;
 the network alone predicts batches of the same images, decoded before. Readings alternate, between bursts of a matrix
 product. Prints images a second, the share of the network's own rate, and the median and 99th percentile of the time an
 answer takes. The clients use the same cores. Appends a line of JSON each to WORK_DIR/serve.jsonl.
@@ -30,10 +30,10 @@ class Options(trees.ImageOptions):
     """Run, images and clients to measure."""
 
     run_dir: str = flags.option("", "Run folder that trainers.train wrote.", path="in")
-    clients: tuple[int, ...] = flags.option((8, 32), "Numbers of clients that ask at once.")
+    clients: tuple[int, ...] = flags.option((8, 32), "Numbers of clients that send requests at once.")
     batch_size: int = flags.option(32, "Images a batch, at most.")
     count: int = flags.option(256, "Images a reading.")
-    views: int = flags.option(0, "Images a location of files that are predicted instead of a server's; 0: a server.")
+    views: int = flags.option(0, "Images a location, to measure files instead of a server; 0: a server.")
 
     def __post_init__(self) -> None:
         """Checks the values.

@@ -19,11 +19,11 @@ from geods.cli import flags, program
 class Options:
     """Run, tree and photographs for the jobs."""
 
-    run_dir: str = flags.option("", "Run of recipe best.", path="in")
-    tree: str = flags.option("", "Imagery tree of some locations, with partition.geojson.", path="in")
+    run_dir: str = flags.option("", "Run folder of recipe best.", path="in")
+    tree: str = flags.option("", "Small imagery tree that holds its partition.geojson.", path="in")
     photos: str = flags.option("", "Folder of photographs with a position in their EXIF.", path="in")
     work_dir: str = flags.option("benchmark", "Folder for what is made, and for the results.", path="out")
-    rounds: int = flags.option(5, "Readings of each.")
+    rounds: int = flags.option(5, "Readings of each program.")
 
     def __post_init__(self) -> None:
         """Checks that run, tree and photographs are given, and the number of rounds.

@@ -4,8 +4,8 @@
 
 The files are those of `tfds build geods`, to the last bit. The tfds command first imports Apache Beam, mlcroissant and
 all that Keras can use, which this program leaves out. It builds one config unless more are named, the tfds command all
-three. Folders that are URLs and the flags of TFDS need the tfds command. The environment that both read is described
-in geods/geods_dataset_builder.py.
+three. Folders that are URLs and the flags of TFDS need the tfds command. Both read the environment variables
+that geods/README.md lists.
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ from geods.dataset import dataset_folder
 class Options:
     """Tree and folder of a dataset."""
 
-    manual_dir: str = flags.option("", "Imagery tree, or another layout of geods.tree.layouts.", path="local")
-    data_dir: str = flags.option("data", "Folder for datasets.", path="local")
+    manual_dir: str = flags.option("", "Imagery tree, in any layout.", path="local")
+    data_dir: str = flags.option("data", "Folder to write geods/CONFIG to.", path="local")
     config: tuple[str, ...] = flags.option(
         dataset_folder.CONFIGS[:1], f"How locations are split: {', '.join(dataset_folder.CONFIGS)}."
     )
-    overwrite: bool = flags.option(False, "Builds again what is there.")
+    overwrite: bool = flags.option(False, "Whether to build again a dataset that exists.")
 
     def __post_init__(self) -> None:
         """Checks folders and configs.

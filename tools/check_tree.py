@@ -27,16 +27,16 @@ class Options:
     """Options of the check."""
 
     tree: str = flags.option("", "Imagery tree, in any layout.", path="may")
-    partition: str = flags.option("", "Partition file; looked for as by tfds build if empty.", path="in")
+    partition: str = flags.option("", "Partition file; empty: the tree's, or $GEODS_PARTITION.", path="in")
     layout: Literal["auto", "tree", "combined_files", "combined_folders", "csv"] = flags.option(
-        "auto", "How the images lie; auto looks at the names."
+        "auto", "Layout of the tree; auto recognises it by the names."
     )
-    names: int = flags.option(5, "How many names to print of each kind of problem.")
+    names: int = flags.option(5, "Most names to print for each kind of problem.")
     on_bad_image: Literal["raise", "skip", "quarantine"] = flags.option(
-        "raise", "Bad images: an error, no error, or moved to TREE.quarantine."
+        "raise", "What bad images are: an error, skipped, or moved to TREE.quarantine."
     )
-    max_bad_fraction: float = flags.option(0.01, "A larger share of bad images is an error in any case.")
-    record: bool = flags.option(False, "Write the SHA-256 of every good image to TREE/images.sha256.")
+    max_bad_fraction: float = flags.option(0.01, "Share of bad images above which there is an error in any case.")
+    record: bool = flags.option(False, "Whether to write the SHA-256 of every good image to TREE/images.sha256.")
 
     def __post_init__(self) -> None:
         from geods.tree import bad_images

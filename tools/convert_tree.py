@@ -29,21 +29,21 @@ class Options:
     """Options of the conversion."""
 
     source: str = flags.option("", "Folder of images in any layout, or a CSV file.", path="in")
-    out: str = flags.option("", "Folder to write to; made if need be.", path="out")
+    out: str = flags.option("", "Folder to write to, or with --to=geoguessr a file; made if need be.", path="out")
     to: Literal["tree", "combined_files", "combined_folders", "geoguessr"] = flags.option(
         "tree", "Layout to write, or a GeoGuessr map."
     )
-    worst: int = flags.option(0, "With --to=geoguessr and a run as --source: its worst misses to write; 0 for a tree.")
+    worst: int = flags.option(0, "With --to=geoguessr and a run: how many of its worst misses; 0 for a tree.")
     layout: Literal["auto", "tree", "combined_files", "combined_folders", "csv"] = flags.option(
-        "auto", "Layout of the source; auto looks at the names."
+        "auto", "Layout of the source; auto recognises it by the names."
     )
     partition: str = flags.option(
         "", "Partition that numbers the cells; the source's numbers stay if empty.", path="in"
     )
     test_share: float = flags.option(
-        0.0, "Write trainFiles.npy and testFiles.npy with this share of the images in test; the report's is 0.05."
+        0.0, "Share of the images in testFiles.npy, beside trainFiles.npy; 0 for no lists."
     )
-    seed: int = flags.option(0, "Seed of these lists.")
+    seed: int = flags.option(0, "Seed of the lists of --test_share.")
 
     def __post_init__(self) -> None:
         flags.check_given(self, source="name a folder: --source=FOLDER", out="name a folder: --out=FOLDER")

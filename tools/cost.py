@@ -2,8 +2,8 @@
 
     python -m tools.cost --images=10000000
 
-Takes no time and reads nothing. The rates are those docs/scale.md measured on 2 cores, the prices are assumptions: give
-yours. It takes for granted that workers share the work evenly, which holds for Beam's parts of the same size, and that
+The rates are those docs/scale.md measured on 2 cores, the prices are assumptions: give
+yours. Assumes that workers share the work evenly, which holds for Beam's parts of the same size, and that
 storage is as fast as they are, which is not measured here. Prints a table in which each figure stands with
 the numbers it is computed from, then the assumptions.
 """
@@ -23,18 +23,16 @@ class Options:
     A machine has 2 cores.
     """
 
-    images: int = flags.option(10_000_000, "Images.")
-    image_kb: float = flags.option(28.0, "Bytes of an image, kB; of 30 Street View images of 600x300 the mean.")
-    feature_kb: float = flags.option(2.56, "Bytes of an image's features, kB; MobileNetV2's mean in float16.")
-    build_images_per_s: float = flags.option(228.0, "Built by a machine; 2,970 images in 13 s, its start included.")
-    extract_images_per_s: float = flags.option(45.0, "Encoded by a machine; MobileNetV2 at 200x400 in float32.")
-    accelerator_images_per_s: float = flags.option(
-        0.0, "Encoded by an accelerator, if you have measured it; 0 for none."
-    )
-    machines: int = flags.option(16, "Machines, or accelerators for the encoding.")
-    machine_usd_per_h: float = flags.option(0.10, "Price of a machine.")
-    accelerator_usd_per_h: float = flags.option(2.0, "Price of an accelerator.")
-    storage_usd_per_gb_month: float = flags.option(0.02, "Price of storage.")
+    images: int = flags.option(10_000_000, "Number of images.")
+    image_kb: float = flags.option(28.0, "Size of an image, kB; the mean of 30 Street View images of 600x300.")
+    feature_kb: float = flags.option(2.56, "Size of an image's features, kB; MobileNetV2, pooled, in float16.")
+    build_images_per_s: float = flags.option(228.0, "Images built a second; 2,970 in 13 s, start included.")
+    extract_images_per_s: float = flags.option(45.0, "Images encoded a second; MobileNetV2, 200x400, float32.")
+    accelerator_images_per_s: float = flags.option(0.0, "Images an accelerator encodes a second; 0 for none.")
+    machines: int = flags.option(16, "Number of machines, and of accelerators for the encoding.")
+    machine_usd_per_h: float = flags.option(0.10, "Price of a machine, USD an hour.")
+    accelerator_usd_per_h: float = flags.option(2.0, "Price of an accelerator, USD an hour.")
+    storage_usd_per_gb_month: float = flags.option(0.02, "Price of storage, USD a GB and month.")
 
     def __post_init__(self) -> None:
         """Checks that there is something to count and nothing is divided by 0."""

@@ -1,4 +1,4 @@
-"""Country, region and city accuracy of a run's predictions.
+"""Computes the country, region and city accuracy of a run's predictions.
 
     python -m tools.country_accuracy --run_dir=runs/best --towns=cities1000.txt
 
@@ -20,8 +20,8 @@ from geods.cli import flags, program
 class Options:
     """Predictions and a table of towns."""
 
-    run_dir: str = flags.option("", "Run folder, evaluated.", path="in")
-    predictions: str = flags.option("", "Folder of another evaluation of it; empty for the run folder.", path="in")
+    run_dir: str = flags.option("", "Run folder that trainers.evaluate has written predictions to.", path="in")
+    predictions: str = flags.option("", "Folder of other predictions by the run; empty: run_dir.", path="in")
     towns: str = flags.option("", "Table of towns with their countries.", path="in")
 
     def __post_init__(self) -> None:

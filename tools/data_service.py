@@ -20,12 +20,12 @@ from geods.cli import flags, program
 class Options:
     """Role and address of the process."""
 
-    role: Literal["dispatcher", "worker"] = flags.option("dispatcher", "Which of the two to be.")
+    role: Literal["dispatcher", "worker"] = flags.option("dispatcher", "Which of the two this process is.")
     port: int = flags.option(5050, "Port to listen on.")
     host: str = flags.option("localhost", "Name or address under which trainings reach this worker.")
     dispatcher: str = flags.option("localhost:5050", "host:port of the dispatcher that a worker reports to.")
     work_dir: str = flags.option(
-        "", "Folder of the dispatcher's journal, to go on from after a restart; none if empty.", path="local"
+        "", "Folder of the dispatcher's journal, from which a restart resumes; none if empty.", path="local"
     )
 
     def __post_init__(self) -> None:

@@ -1,12 +1,11 @@
-"""Report of missing packages, memory, keys and network, with a command for each.
+"""Checks packages, memory, keys and network, and prints how to repair them.
 
     python -m tools.doctor
 
 Takes a few seconds, most of them for importing TensorFlow. Prints a line each for Python, the packages (what setup.py
 asks for, and the tested versions of constraints.txt), the GPU, memory, disk, keys (whether they are set, never what
 they are), the network and the optional extras. The exit code is 0 if all that is needed is there, else 1; what is
-marked "note" is needed for some things only. The second command prints the licence of every installed package instead,
-in a second, and ends with 1 if one is not known to fit Apache-2.0.
+marked "note" is needed for some things only.
 """
 
 import dataclasses
@@ -86,10 +85,10 @@ class Finding:
 class Options:
     """Options of the report."""
 
-    network: bool = flags.option(True, "Try whether the hosts that programs talk to can be reached.")
-    timeout_s: float = flags.option(3.0, "How long to wait for each of them.")
-    min_memory_gb: float = flags.option(2.0, "Memory that must be available.")
-    min_disk_gb: float = flags.option(1.0, "Disk space that must be free here.")
+    network: bool = flags.option(True, "Whether to try to reach the hosts that programs use.")
+    timeout_s: float = flags.option(3.0, "Seconds to wait for each host of --network.")
+    min_memory_gb: float = flags.option(2.0, "Memory that must be available, GB.")
+    min_disk_gb: float = flags.option(1.0, "Disk space that must be free in this folder, GB.")
 
     def __post_init__(self) -> None:
         """Checks the values."""

@@ -5,8 +5,8 @@
 
 Without --csv every JPEG below PHOTOS is placed by its GPS position. With it, each row names an image by path, name or
 id, wherever below IMAGES it lies; the columns of OSV-5M, Im2GPS3k and everyday tables are known. The bytes stay as they
-are. Nothing is copied before the whole source has been looked at. The same command takes up a run that was cut off and
-adds photographs that are new; those that an earlier run has placed are not looked at again. 10,000 photographs of 25 kB
+are. Nothing is copied before the whole source has been looked at. The same command resumes an interrupted run and adds
+photographs that are new; those that an earlier run has imported are not read again. 10,000 photographs of 25 kB
 take about 40 s on 2 cores, 1,000,000 rows of a table 15 s. Prints what was left out and why, and what the tree holds;
 TREE/credits.csv names who made each image.
 """
@@ -49,7 +49,7 @@ class Options:
 
     source: str = flags.option("", "Folder of the photographs, searched at any depth.", path="in")
     out: str = flags.option("", "Folder of the tree; made if need be.", path="out")
-    partition: str = flags.option("partition.geojson", "Partition file.", path="in")
+    partition: str = flags.option("partition.geojson", "Partition file, whose cells are the labels.", path="in")
     csv: str = flags.option("", "Table of the positions; the images' EXIF if empty.", path="in")
     file_column: str = flags.option("", "Column of the image's path, name or id; looked for if empty.")
     lat_column: str = flags.option("", "Column of the latitude in degrees; looked for if empty.")
@@ -58,26 +58,26 @@ class Options:
     lon_ref_column: str = flags.option("", "Column of E or W; looked for if empty, - for none.")
     heading_column: str = flags.option("", "Column of the heading in degrees; looked for if empty, - for none.")
     date_column: str = flags.option("", "Column of the date; looked for if empty, - for none.")
-    gpx: str = flags.option("", "GPX track that says where photographs without GPS were at their time.", path="in")
+    gpx: str = flags.option("", "GPX track with the positions of photographs without GPS.", path="in")
     clock_offset_s: float = flags.option(
-        0.0, "Seconds by which the camera's clock is ahead of UTC; of its own time zone, where EXIF has that."
+        0.0, "Seconds by which the camera's clock is ahead of UTC, or of the time zone in the EXIF where there is one."
     )
-    creator: str = flags.option("", "Who made the photographs that do not say it.")
-    licence: str = flags.option("", "Licence of the photographs that do not say theirs, such as CC-BY-4.0.")
+    creator: str = flags.option("", "Creator of the photographs whose metadata names none.")
+    licence: str = flags.option("", "Licence of the photographs whose metadata names none, such as CC-BY-4.0.")
     same_place_m: float = flags.option(0.0, "Photographs so near each other, in metres, are views of one location.")
     headings: tuple[int, ...] = flags.option(
-        (0, 90, 180, 270), "Where the views look that are cut from panoramas, degrees clockwise from north."
+        (0, 90, 180, 270), "Headings of the views cut out of panoramas, degrees clockwise from north."
     )
     panoramas: Literal["cut", "drop"] = flags.option("cut", "Panoramas: cut views out of them, or leave them out.")
-    link: bool = flags.option(False, "Make hard links instead of copies.")
+    link: bool = flags.option(False, "Whether to make hard links instead of copies.")
     outside: Literal["drop", "raise"] = flags.option("drop", "Photographs outside every cell: leave out, or end.")
     on_bad_row: Literal["some", "raise", "skip"] = flags.option(
         "some",
-        "Rows with an impossible value: leave out --max_bad_fraction of them, end at the first, or leave out all.",
+        "Rows with an impossible value: leave out up to --max_bad_fraction of all, end at the first, or leave all out.",
     )
-    max_bad_fraction: float = flags.option(0.05, "With --on_bad_row=some, a larger share of the rows is an error.")
+    max_bad_fraction: float = flags.option(0.05, "With --on_bad_row=some, the largest share of bad rows.")
     on_bad_image: Literal["raise", "skip"] = flags.option("raise", "Images that are no whole JPEG: end, or leave out.")
-    names: int = flags.option(5, "How many names to print of each kind of problem.")
+    names: int = flags.option(5, "Most names to print for each kind of problem.")
 
     def __post_init__(self) -> None:
         """Checks the values."""

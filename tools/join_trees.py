@@ -5,7 +5,7 @@
 Every image is decoded and compared with recorded hashes, then copied byte for byte (--link makes hard links). BOTH is a
 standard tree: tfds build, tools.check_tree, tools.predict and trainers.evaluate --imagery read it as any other. Source
 and licence stay with each location, in BOTH/views.csv and in the dataset. A location that is in several trees keeps
-the views of all; of views with the same bytes, the first. The same command resumes a join that was cut off, and adds
+the views of all; of views with the same bytes, the first. The same command resumes an interrupted join, and adds
 what is new in the trees, or new trees. 3,000 images of 25 kB take 5 s.
 """
 
@@ -23,7 +23,7 @@ class Options:
 
     out: str = flags.option("", "Folder of the joined tree; made if need be.", path="out")
     partition: str = flags.option("", "Partition file; the one of all trees if empty.", path="in")
-    link: bool = flags.option(False, "Make hard links instead of copies.")
+    link: bool = flags.option(False, "Whether to make hard links instead of copies.")
     trees: tuple[str, ...] = flags.positional("TREE", "Imagery trees in any layout.", path="in")
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ class Options:
     config: str = flags.option("blocked", "Config of the dataset.")
     recipes: tuple[str, ...] = flags.option(
         ("linear", "mlp", "best"),
-        "Recipes by name, or PATH.cfg@FEATURES for one's own; the last words of the table.",
+        "Recipes by name, or PATH.cfg@FEATURES for one of your own.",
         path="in",
     )
     folds: int = flags.option(5, "Parts to cross-validate over; 0 for the dataset's own splits.")
@@ -48,8 +48,8 @@ class Options:
     backbone_weights: str = flags.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
     height_px: int = flags.option(200, "Height the images are resized to, but for features of several sizes.")
     width_px: int = flags.option(400, "Width the images are resized to, but for features of several sizes.")
-    epochs: int | None = flags.option(None, "Passes over the training split for all; each recipe's own if not given.")
-    seed: int = flags.option(0, "Of every training.")
+    epochs: int | None = flags.option(None, "Epochs of every recipe; each recipe's own if not given.")
+    seed: int = flags.option(0, "Seed of every training.")
     out: str = flags.option("leaderboard", "Folder to write to.", path="out")
 
     def __post_init__(self) -> None:

@@ -35,13 +35,13 @@ class Options:
     data_dir: str = flags.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = flags.option("blocked", "Config of the dataset.")
     cache_dir: tuple[str, ...] = flags.option(
-        ("cache",), "Features the recipe stands on, as of trainers.train.", path="in"
+        ("cache",), "Folders that trainers.extract wrote, as for trainers.train.", path="in"
     )
-    shares: tuple[str, ...] = flags.option(("1/8", "1/4", "1/2"), "Shares of the training locations besides all.")
+    shares: tuple[str, ...] = flags.option(("1/8", "1/4", "1/2"), "Shares of training locations, besides all.")
     draws: int = flags.option(3, "Times each share is drawn.")
     folds: int = flags.option(5, "Parts to cross-validate over.")
-    views: int = flags.option(3, "Images a new location.")
-    price_per_1000: float = flags.option(7.0, "Price of 1,000 images, USD; as of tools.scrape.")
+    views: int = flags.option(3, "Images of each further location.")
+    price_per_1000: float = flags.option(7.0, "Price of 1,000 images, USD.")
     hit_rate: float = flags.option(1.0, "Share of the paid images that are kept, as tools.scrape prints it.")
     out: str = flags.option("learning_curve", "Folder to write to.", path="out")
 

@@ -42,11 +42,11 @@ class Options:
         "Cells: boxes of --cell_deg cut along the boundary, one for each feature of the map, or whole boxes of equal "
         "area or hexagons of H3 that reach into the boundary.",
     )
-    cell_deg: float = flags.option(2.0, "Side of a box in degrees; of one of equal area, at the equator.")
-    h3_resolution: int = flags.option(3, "With --cells=h3: from 0 to 15; 2 gives the world 5,882 cells, 3 41,162.")
-    merge_below: float = flags.option(0.1, "Pieces below this share of the largest one's area join a neighbour.")
+    cell_deg: float = flags.option(2.0, "Side of a box in degrees; with --cells=equal_area, at the equator.")
+    h3_resolution: int = flags.option(3, "With --cells=h3: 0 to 15; the world has 5,882 cells at 2, 41,162 at 3.")
+    merge_below: float = flags.option(0.1, "Cells smaller than this share of the largest one's area join a neighbour.")
     join_within_km: float = flags.option(
-        0.0, "Small pieces that touch no other (islands) join the nearest one within so many km."
+        0.0, "Such small cells that touch no other (islands) join the nearest one within so many km."
     )
     nearest_km: float = flags.option(
         0.0, "Locations outside all cells are labelled with the nearest cell within so many km; 25 suits coasts."
@@ -64,11 +64,11 @@ class Options:
     figure: str = flags.option("", "PNG file to draw boundary, boxes and cells to, side by side.", path="out")
     where: tuple[str, ...] = flags.option(
         (),
-        "FIELD=VALUE or FIELD=VALUE,VALUE: take only the features with one of these values. May be repeated.",
+        "FIELD=VALUE or FIELD=VALUE,VALUE: take only the features with one of these values; may be repeated.",
         repeated=True,
     )
-    layer: str | None = flags.option(None, "Layer of a file that holds several.")
-    member: str | None = flags.option(None, "Map of an archive that holds several, by its path there.")
+    layer: str | None = flags.option(None, "Layer to read of a file that holds several.")
+    member: str | None = flags.option(None, "Path of the map to read inside an archive that holds several.")
 
     def __post_init__(self) -> None:
         """Checks the values before anything is read.

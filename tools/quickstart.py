@@ -3,7 +3,7 @@
     python -m tools.quickstart --photos=PHOTOS --boundary=us
     python -m tools.quickstart --photos=PHOTOS --boundary=country.geojson --backbone_weights=WEIGHTS.h5
 
-Runs the programs of the first day one after another, each with the command that repeats it alone: cells over the
+Runs the programs one after another and prints the command that repeats each alone: cells over the
 boundary, the tree of photographs with a GPS position, the dataset, the features and the fit of recipe best, the errors
 on the photographs kept for the test, and their map. Takes about 25 s for 60 photographs on 2 cores once the weights of
 the encoder are there (--backbone_weights=imagenet downloads them). Stop it at any time: the same command resumes, and
@@ -35,7 +35,7 @@ class Options:
     """Photographs, boundary and output of a first map."""
 
     photos: str = flags.option("", "Folder of photographs with a GPS position in their EXIF.", path="in")
-    boundary: str = flags.option("", "us, or a file with the outline of the area they are from.", path="in")
+    boundary: str = flags.option("", "us, or a file with the outline of the area the photographs are from.", path="in")
     out: str = flags.option("quickstart", "Folder for everything that is made.", path="out")
     csv: str = flags.option("", "Table of the photographs' positions, instead of their EXIF.", path="in")
     part: str = flags.option(

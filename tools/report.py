@@ -33,12 +33,12 @@ class Options:
     out: str = flags.option("report", "Folder for everything that is made.", path="out")
     tree: str = flags.option("", "Imagery tree in any layout; empty for a simulated world.", path="in")
     boundary: str = flags.option(
-        "", "Boundary of the cells; us with --tree and a coarse US without, if empty.", path="in"
+        "", "Boundary of the cells; if empty, us with --tree and a coarse US without.", path="in"
     )
     cell_deg: float | None = flags.option(None, "Side of a cell's box in degrees; 2 with --tree and 4 without.")
     recipes: tuple[str, ...] = flags.option(_RECIPES, "Recipes to train, in the order of Figure 9.")
     backbone_weights: str = flags.option(
-        "imagenet", "Of ResNet50, with --tree: imagenet, random, or a path.", path="in"
+        "imagenet", "Weights of ResNet50, with --tree: imagenet, random, or the path of a file.", path="in"
     )
     height_px: int | None = flags.option(None, "Height the images are resized to; 300 with --tree and 128 without.")
     width_px: int | None = flags.option(None, "Width the images are resized to; 600 with --tree and 256 without.")

@@ -1,15 +1,15 @@
-"""Gets Panoramax, Mapillary or Street View images for every cell of a partition.
+"""Downloads Panoramax, Mapillary or Street View images for every cell.
 
     python -m tools.scrape --partition=partition.geojson --out=tree --locations_per_cell=4 --max_cost=20 --accept_terms
 
-The key is that of $GOOGLE_MAPS_API_KEY, or of a file that only you can read (--api_key_file). Look first at what it
-would find and cost, for nothing: --dry_run. An image costs 0.007 USD at list price; at 10 a second, the report's 29,160
+The key is that of $GOOGLE_MAPS_API_KEY, or of a file that only you can read (--api_key_file). --dry_run prints what
+it would find and cost, and spends nothing. An image costs 0.007 USD at list price; at 10 a second, the report's 29,160
 images take 50 minutes. Prints the plan, a bar with locations, images, USD and hit rate, and what each cell got. Ctrl-C
 finishes what is under way; the same command resumes, also after a kill. Set a daily quota and a budget alert in
 Google's console too: what others spend with the same key is not counted here.
 
 Exit codes: 0 complete, 1 a fault of geods, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or
-service not there, 5 --max_cost reached, 6 finished with cells under their target, 7 the disk takes no more, 130
+service not reachable, 5 --max_cost reached, 6 finished with cells under their target, 7 the disk is full, 130
 interrupted. After 3, 4, 7 and 130 the same command resumes; after 5 with a higher --max_cost; after 6 with a higher
 --lookups_per_location. A scrape in which no cell found anything at --lookups_in_vain points stops with 6 too.
 
@@ -31,8 +31,8 @@ Mapillary's images cost nothing: --source=mapillary, with the token of $MAPILLAR
 them under the same licence. Views are cut out of panoramas (--mapillary_kind=panorama, the default, few in the country)
 or are flat pictures, one a location (--mapillary_kind=flat).
 
-Google's terms forbid to download Street View images in bulk and to train models on them without permission; whether you
-may is yours to find out, and --accept_terms says that you have. Try all of it on a simulated service instead:
+Google's terms forbid to download Street View images in bulk and to train models on them without permission; find out
+whether you may; --accept_terms states that you have. Try all of it on a simulated service instead:
 python -m tools.simulated_street_view.
 """
 
@@ -94,14 +94,14 @@ class Options(
 ):
     """Source, key and extent of a scrape."""
 
-    source: Literal["street_view", "mapillary", "panoramax"] = flags.option("street_view", "Where images come from.")
+    source: Literal["street_view", "mapillary", "panoramax"] = flags.option("street_view", "Service of the images.")
     mapillary_token_file: str = flags.option(
         "", "File that holds Mapillary's token, readable by you alone; or set MAPILLARY_ACCESS_TOKEN.", path="local"
     )
     api_key_file: str = flags.option(
         "", "File that holds the key, readable by you alone; or set GOOGLE_MAPS_API_KEY.", path="local"
     )
-    accept_terms: bool = flags.option(False, "Whether you may download in bulk under the terms of the service.")
+    accept_terms: bool = flags.option(False, "Whether the service's terms allow you bulk downloads.")
 
     def __post_init__(self) -> None:
         """Checks the values.

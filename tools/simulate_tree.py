@@ -37,12 +37,12 @@ class Options:
     partition: str = flags.option("partition.geojson", "Partition file.", path="in")
     out: str = flags.option("", "Folder of the tree.", path="out")
     locations_per_cell: int = flags.option(12, "Locations in each cell.")
-    headings: tuple[int, ...] = flags.option((0, 90, 180), "Headings of the views in degrees.")
-    height_px: int = flags.option(300, "Height of the images.")
-    width_px: int = flags.option(600, "Width of the images.")
-    seed: int = flags.option(0, "Another seed is another world.")
-    difficulty: float = flags.option(0.5, "0 to 1: how far a place strays from what its position says.")
-    processes: int = flags.option(0, "Processes that draw; 0 for one a processor core.")
+    headings: tuple[int, ...] = flags.option((0, 90, 180), "Headings of the views, degrees clockwise from north.")
+    height_px: int = flags.option(300, "Height of the images in pixels.")
+    width_px: int = flags.option(600, "Width of the images in pixels.")
+    seed: int = flags.option(0, "Seed of the world.")
+    difficulty: float = flags.option(0.5, "0 to 1: how much a scene deviates from the one its coordinates determine.")
+    processes: int = flags.option(0, "Processes that draw; 0 for one on each core.")
 
     def __post_init__(self) -> None:
         """Checks the values.

@@ -6,7 +6,7 @@ Needs no key and no network, costs nothing, and runs until Ctrl-C. First prints 
 tools.scrape takes, the line that sets its made-up key, and where its ledger is. Its world covers every country, so any
 partition will do. Only this machine can reach it. A process draws about 120 images of 600 x 300 a second, --processes=0
 starts one on each core; with --picture=tiled some 2,000 are answered from a few drawings, for load tests. --faults
-names a JSON file with the faults it shall have, as geods.simulation.server.faults describes them.
+names a JSON file of faults to simulate (geods/simulation/server/faults.py has the format).
 """
 
 import dataclasses

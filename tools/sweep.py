@@ -37,11 +37,11 @@ class Options:
     config: str = flags.option("blocked", "Config of the dataset.")
     cache_dir: str = flags.option("cache", "Folder that trainers.extract wrote.", path="in")
     recipe: str = flags.option("mlp", "Recipe by name, or PATH.cfg.", path="in")
-    cell_deg: tuple[str, ...] = flags.option((), "Sides of the cells to try, degrees.")
-    places_per_cell: tuple[int, ...] = flags.option((), "Numbers of training locations a cell to try.")
-    views_per_place: tuple[int, ...] = flags.option((), "Numbers of images a location to try.")
+    cell_deg: tuple[str, ...] = flags.option((), "Sides of cells to try, degrees; none if empty.")
+    places_per_cell: tuple[int, ...] = flags.option((), "Numbers of training locations a cell to try; none if empty.")
+    views_per_place: tuple[int, ...] = flags.option((), "Numbers of images a location to try; none if empty.")
     folds: int = flags.option(5, "Parts to cross-validate over.")
-    seed: int = flags.option(0, "Of every training, and of what is left out.")
+    seed: int = flags.option(0, "Seed of every training, and of the choice of locations and images that are left out.")
     out: str = flags.option("sweep", "Folder to write to.", path="out")
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ Kind = Literal["dataset", "cache", "encoder", "run"]
 class Options:
     """Options of the verification."""
 
-    kinds: tuple[str, ...] = flags.option(get_args(Kind), "Which kinds to read.")
+    kinds: tuple[str, ...] = flags.option(get_args(Kind), "Kinds to verify: dataset, cache, encoder, run.")
     paths: tuple[str, ...] = flags.positional(
         "PATH", "Datasets, caches and run folders, or folders that hold some.", path="in"
     )

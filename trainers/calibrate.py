@@ -25,8 +25,8 @@ class Options:
     """The run to calibrate, and the level of its regions."""
 
     run_dir: str = flags.option("runs/run", "Folder of an evaluated run.", path="out")
-    level: float = flags.option(0.9, "Share of truths that a credible region is to hold.")
-    parts: int = flags.option(5, "Parts the locations are divided into, to fit on all but one and measure on that.")
+    level: float = flags.option(0.9, "Probability with which a credible region holds the true cell.")
+    parts: int = flags.option(5, "Parts to divide the locations into; each is measured by a fit on the others.")
 
     def __post_init__(self) -> None:
         """Checks the values.

@@ -7,8 +7,8 @@
 The first uses the test split, from the run's feature cache if that has it (seconds) or else from the images. The
 second runs the whole network on any imagery tree (about 30 images/s for MobileNetV2 at 200x400 on 2 cores). The third
 measures the model after one chunk of --schedule=chunked. With --views=single, the default of runs on --config=report,
-every image is a row of its own. Prints a table; writes metrics.json, predictions.csv (a line a row) and
-probabilities.npy (float32, a row a line) to the run folder or --out.
+every image is a row of its own. Prints a table; writes metrics.json, predictions.csv and probabilities.npy
+(float32 `[rows, cells]`) to the run folder or --out.
 """
 
 from geods.cli import program

@@ -3,14 +3,14 @@
     python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --data_dir=data --cache_dir=cache --run_dir=runs/mlp
     python -m trainers.train --flagfile=trainers/recipes/mlp.cfg --pooling=avg --imagery=TREE --follow
 
-On the pooled features of 800 places this takes about 30 s on 2 cores. Prints a line an epoch with the loss, the
+On the pooled features of 800 locations this takes about 30 s on 2 cores. Prints a line an epoch with the loss, the
 validation split's mean miles, and the time left; writes the run folder (trainers/runs/run_folder.py says what is in
 it). Watch it with tensorboard --logdir=runs. Without --cache_dir the images go through the encoder in every epoch.
 Stop it at any time: the same command resumes after the last epoch, or a few seconds before it where epochs are short;
 with --deterministic it ends with the same weights, to the last bit.
 
-With --imagery they come from an imagery tree and go through the encoder once; with --follow from one that a scraper is
-filling, until its journal says that it is done (trainers/streaming/follow.py).
+With --imagery the images come from an imagery tree and go through the encoder once; with --follow from one that a
+scraper is filling, until the scraper has finished.
 """
 
 from geods.cli import flags, program

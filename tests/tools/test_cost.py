@@ -24,7 +24,7 @@ def test_bytes_hours_and_dollars_are_those_of_the_rates():
 
 def test_the_program_prints_its_assumptions_and_refuses_nonsense():
     said = road.program("tools.cost", "--images=10000000").stdout
-    assert "build_images_per_s = 228.0: Built by a machine; 2,970 images in 13 s" in said
+    assert "build_images_per_s = 228.0: Images built a second; 2,970 in 13 s" in said
     assert "accelerators" not in said.partition("computed from")[0]
     with pytest.raises(errors.OptionError, match="--build_images_per_s=0: must be at least"):
         cost.Options(build_images_per_s=0)

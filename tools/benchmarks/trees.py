@@ -51,8 +51,8 @@ class ImageOptions:
     """Images to measure on, and how often."""
 
     images: str = flags.option("", "Imagery tree to take the images from; empty to draw a simulated one.", path="in")
-    work_dir: str = flags.option("benchmark", "Folder for what is drawn and made, and for the results.", path="out")
-    rounds: int = flags.option(5, "Clean readings of each.")
+    work_dir: str = flags.option("benchmark", "Folder for intermediate files and the results.", path="out")
+    rounds: int = flags.option(5, "Clean readings to take of each row of the table.")
 
     def __post_init__(self) -> None:
         """Checks the number.
@@ -89,8 +89,8 @@ class ImageOptions:
 class SizedImageOptions(ImageOptions):
     """Images of one size."""
 
-    height_px: int = flags.option(300, "Height of the images; those of another size are resized beforehand.")
-    width_px: int = flags.option(600, "Width of the images.")
+    height_px: int = flags.option(300, "Height of the images in pixels; those of another size are resized beforehand.")
+    width_px: int = flags.option(600, "Width of the images in pixels.")
 
     def __post_init__(self) -> None:
         """Checks the numbers.

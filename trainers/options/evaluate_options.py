@@ -13,7 +13,7 @@ from trainers.options import stages
 class LocationOptions:
     """The locations to evaluate a run on."""
 
-    split: str = flags.option("test", "Split of the run's dataset.")
+    split: str = flags.option("test", "Split of the run's dataset to evaluate on.")
     imagery: str = flags.option("", "Imagery tree to evaluate on instead of a split.", path="in")
     include_seen: bool = flags.option(
         False,
@@ -23,7 +23,7 @@ class LocationOptions:
     cache_dir: str = flags.option("", "Where the run's feature cache is now, if it was moved.", path="in")
     views: Literal["auto", "single", "all"] = flags.option("auto", stages.VIEWS_HELP)
     from_images: bool = flags.option(False, "Whether to run the encoder although its features are cached.")
-    batch_size: int = flags.option(32, "Locations the network sees at once.")
+    batch_size: int = flags.option(32, "Locations a batch.")
     exact_pixels: bool = flags.option(False, f"{stages.EXACT_PIXELS_HELP} As the run was trained, if not given.")
 
     def __post_init__(self) -> None:
@@ -40,9 +40,9 @@ class EvaluateOptions:
     checkpoint: str = flags.option("", stages.CHECKPOINT_HELP)
     out: str = flags.option("", "Folder to write to; the run folder if empty, but not with --imagery.", path="out")
     humans: str = flags.option(
-        "", "guesses.csv of tools.play: figures of people beside the model's, on what they guessed.", path="in"
+        "", "guesses.csv of tools.play, to add the figures of people on the locations they guessed.", path="in"
     )
-    seed: int = flags.option(0, "Of the random guess and the bootstrap.")
+    seed: int = flags.option(0, "Seed of the random guess and the bootstrap.")
 
     def __post_init__(self) -> None:
         """Checks that figures of a tree or a checkpoint do not replace the run's own."""

@@ -15,17 +15,17 @@ class RuntimeOptions:
     """Runtime of the encoder."""
 
     # MobileNetV2 at 300x600 takes 3.7 GB with 32, 2.4 with 16, 1.6 with 8, and on two cores the same time with each.
-    batch_size: int = flags.option(16, "Images the encoder sees at once; more for a GPU, fewer for less memory.")
+    batch_size: int = flags.option(16, "Images a batch of the encoder; more for a GPU, fewer for less memory.")
     runtime: Literal["auto", "tensorflow", "openvino"] = flags.option(
         "auto",
-        "Library that runs the encoder; auto: the cache's, or OpenVINO where it is installed and no GPU.",
+        "Library that runs the encoder; auto: the cache's, else OpenVINO if installed and no GPU.",
     )
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16", "int8"] = flags.option(
         "auto",
-        "Policy of the encoder; auto: the cache's, or bfloat16 where OpenVINO is faster in it.",
+        "Precision of the encoder; auto: the cache's, else float32, or bfloat16 where OpenVINO is faster in it.",
     )
     decode: Literal["auto", "tensorflow", "simplejpeg", "gpu"] = flags.option(
-        "auto", "What decodes the images: auto takes the first that is there of gpu, simplejpeg and tensorflow."
+        "auto", "JPEG decoder; auto takes the first that is available of gpu, simplejpeg and tensorflow."
     )
 
     def __post_init__(self) -> None:
@@ -42,11 +42,11 @@ class CacheOptions(stages.ResultOptions):
 
     splits: tuple[str, ...] = flags.option(("train", "validation", "test"), "Splits to extract.")
     cache_dir: str = flags.option("cache", "Folder to write to; each split gets a folder in it.", path="out")
-    features: str = flags.option("", "Name of the features, under which they lie in --cache_dir.")
+    features: str = flags.option("", "Name of the features, which are written under it in --cache_dir.")
     cache_dtype: Literal["float32", "float16", "bfloat16"] = flags.option("float16", "Type the features are stored in.")
     block_rows: int = flags.option(1024, "Images a block; a kill costs at most one block.")
     beam_pipeline_options: str = flags.option(
-        "", "Options of an Apache Beam runner whose workers extract, as runner=DirectRunner,direct_num_workers=4."
+        "", "Options of the Apache Beam runner to extract on, such as runner=DirectRunner,direct_num_workers=4."
     )
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from geods import errors
 from geods.cli import flags
 from model.encoders import onnx_files
 
-EXACT_PIXELS_HELP = "Whether photographs of four times the size or more are decoded whole, not at 1/2, 1/4 or 1/8."
+EXACT_PIXELS_HELP = "Whether to decode photographs of four times the size or more in full, not at 1/2, 1/4 or 1/8."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class DatasetOptions:
     data_dir: str = flags.option("data", "Folder given to tfds build as --data_dir.", path="in")
     config: str = flags.option("blocked", "Config of the dataset: blocked, random or report.")
     variants: int = flags.option(
-        0, "Copies of a cache with changed images: extract makes them, training draws from them."
+        0, "Changed copies of a cache's training images: extract makes them, train draws from them."
     )
     exact_pixels: bool = flags.option(False, EXACT_PIXELS_HELP)
 
@@ -36,24 +36,24 @@ class EncoderOptions:
     backbone: str = flags.option(
         "resnet50", "Encoder: any of keras.applications, such as mobilenet_v2; hub:PRESET; onnx:PATH of a file."
     )
-    backbone_weights: str = flags.option("imagenet", "imagenet, random, or the path of a weights file.", path="in")
-    layer: str = flags.option("", "Layer, or output of an ONNX file, that is used; empty for the encoder's output.")
+    backbone_weights: str = flags.option("imagenet", "Encoder weights: imagenet, random, or a file's path.", path="in")
+    layer: str = flags.option("", "Layer, or tensor of an ONNX file, to take; empty for the encoder's output.")
     pooling: Literal["none", "avg", "max", "moments"] = flags.option(
-        "none", "How to pool the feature map; moments: how its channels vary together; none keeps it."
+        "none", "How to pool the feature map; moments: second moments of its channels; none keeps the map."
     )
     unfreeze: str = flags.option(
-        "", "last_block, or a layer: the encoder is cut there, and what is behind it is trained with the head."
+        "", "Layer of the encoder, or last_block, after which it is trained with the head; empty for none."
     )
-    height_px: int = flags.option(300, "Height the images are resized to.")
-    width_px: int = flags.option(600, "Width the images are resized to.")
+    height_px: int = flags.option(300, "Height the images are resized to, pixels.")
+    width_px: int = flags.option(600, "Width the images are resized to, pixels.")
     more_heights_px: tuple[int, ...] = flags.option(
-        (), "Heights in which the encoder looks once more, width in proportion; its pooled features are joined."
+        (), "Further image heights to encode at, widths in proportion; their pooled features are concatenated."
     )
-    preprocessing: Literal["own", "raw"] = flags.option("own", "The encoder's own, or raw 0 to 255 as in the report.")
+    preprocessing: Literal["own", "raw"] = flags.option("own", "Pixels, in the encoder's own range or raw 0 to 255.")
     mean: str = flags.option(
-        "", "Of the levels 0 to 255 an ONNX file is fed, one number or three: clip, imagenet, inception or lite."
+        "", "Of an ONNX encoder: mean of levels 0 to 255, one number or three, or clip, imagenet, inception or lite."
     )
-    scale: str = flags.option("", "By which those levels less --mean are divided; a preset of --mean has its own.")
+    scale: str = flags.option("", "Of an ONNX encoder: divisor after --mean; a named --mean has its own.")
 
     def __post_init__(self) -> None:
         """Checks the numbers; the encoder checks the rest."""
@@ -98,13 +98,13 @@ class ImageJitterOptions:
         return bool(self.brightness or self.contrast or self.crop)
 
 
-VIEWS_HELP = "What a prediction is of: one image, or all of a location; auto: one where the run is on --config=report."
-CHECKPOINT_HELP = "Model in the run's checkpoints/ instead of its last, such as chunk_003; of --schedule=chunked."
+VIEWS_HELP = "Whether to predict single images or all views of a location; auto: single with --config=report."
+CHECKPOINT_HELP = "Model in the run's checkpoints/ (--schedule=chunked), such as chunk_003; empty for the last."
 
 
 @dataclasses.dataclass(frozen=True)
 class ResultOptions:
     """Seed of a result, and treatment of an earlier one."""
 
-    seed: int = flags.option(0, "Repeats random weights, order and dropout.")
-    overwrite: bool = flags.option(False, "Whether to start again where there is a result already.")
+    seed: int = flags.option(0, "Seed of random weights, order and dropout.")
+    overwrite: bool = flags.option(False, "Whether to replace a result that exists.")

@@ -21,24 +21,22 @@ class DataOptions(stages.DatasetOptions):
         (), "Folder that trainers.extract wrote, or several, whose features are joined; empty for images.", path="in"
     )
     features: str = flags.option(
-        "", "Features a recipe stands on, of trainers/recipes/features; a cache of others is refused. Empty takes any."
+        "", "Name in trainers/recipes/features; a cache of other features is refused. Empty takes any."
     )
     train_split: str = flags.option("train", "Split to train on.")
-    validation_split: str = flags.option(
-        "validation", "Split that chooses the epoch; empty to train all epochs unseen."
-    )
-    folds: int = flags.option(0, "Cross-validation: into how many parts to divide all splits of the cache; 0 for none.")
-    fold: int = flags.option(0, "Which of --folds is held out, from 0.")
+    validation_split: str = flags.option("validation", "Split that chooses the best epoch; empty to keep the last.")
+    folds: int = flags.option(0, "Cross-validation: parts to divide all splits of the cache into; 0 for none.")
+    fold: int = flags.option(0, "Fold of --folds that is held out, counted from 0.")
     train_share: float = flags.option(1.0, "Share of the cache's training locations to train on.")
-    train_draw: int = flags.option(0, "Which draw of --train_share; a smaller share of one draw is part of a larger.")
+    train_draw: int = flags.option(0, "Draw of --train_share; in one draw a smaller share is part of a larger.")
     train_views: Literal["single", "all"] = flags.option("all", "Whether a training example is one view or a location.")
     views: Literal["auto", "single", "all"] = flags.option("auto", stages.VIEWS_HELP)
-    places_per_cell: int = flags.option(0, "Training locations taken in each cell, at most; 0 for all; of a cache.")
-    views_per_place: int = flags.option(0, "Views taken of each location, also in tests; 0 for all; of a cache.")
-    batch_size: int = flags.option(32, "Images or examples the network sees at once.")
-    shuffle_locations: int = flags.option(4096, "Locations shuffled at once, whose images wait in memory; from images.")
+    places_per_cell: int = flags.option(0, "Most training locations a cell to take from the cache; 0 for all.")
+    views_per_place: int = flags.option(0, "Views to take of each location of the cache, also in tests; 0 for all.")
+    batch_size: int = flags.option(32, "Examples a batch.")
+    shuffle_locations: int = flags.option(4096, "Locations in the shuffle buffer, when training from images.")
     data_service: str = flags.option("", "host:port of a tf.data service that decodes images; empty to decode here.")
-    data_service_wait_s: int = flags.option(300, "Seconds without a step after which a tf.data service counts as gone.")
+    data_service_wait_s: int = flags.option(300, "Seconds without a step before --data_service counts as lost.")
 
     def __post_init__(self) -> None:
         """Checks the numbers, and that folds and copies have a cache to be taken from."""
@@ -80,11 +78,11 @@ class CellOptions:
 
     partition: str = flags.option("", "Partition file to label with instead of the dataset's own.", path="in")
     cells: Literal["partition", "quadtree"] = flags.option(
-        "partition", "Cells of the partition, or of a quadtree over the training places (PlaNet)."
+        "partition", "Cells of the partition, or of a quadtree over training locations (PlaNet)."
     )
-    most_per_cell: int = flags.option(50, "Training places a box of --cells=quadtree may hold.")
-    least_per_cell: int = flags.option(5, "Training places a cell of --cells=quadtree holds, or it joins a neighbour.")
-    cell_deg: float = flags.option(0.0, "Side of finer cells to divide the partition's area into; 0 takes it as it is.")
+    most_per_cell: int = flags.option(50, "Most training locations in a box of --cells=quadtree.")
+    least_per_cell: int = flags.option(5, "Boxes of --cells=quadtree with fewer locations join a neighbour.")
+    cell_deg: float = flags.option(0.0, "Side of finer cells, degrees; 0 takes those of the partition.")
     nearest_km: float | None = flags.option(
         None, "Locations outside all cells get the nearest one within so many km; as the partition says if not given."
     )
@@ -111,30 +109,30 @@ class HeadOptions:
         "neighbours",
         "centroids",
         "kernel",
-    ] = flags.option("mlp", "What stands on the features.")
+    ] = flags.option("mlp", "Head on the features.")
     fusion: Literal["mean", "mean_log", "attention", "lstm"] = flags.option(
-        "mean", "How views become one answer: mean of (log-)probabilities, weighted by attention, or read by an LSTM."
+        "mean", "How views are combined: mean of probabilities or of their logarithms, attention, LSTM."
     )
     dropout: float | None = flags.option(
         None, "Share of values dropped before the last layer; the head's own if not given."
     )
-    neighbours: int = flags.option(20, "How many training places --head=neighbours looks at.")
-    sigma_km: float = flags.option(200.0, "Width of the kernel round each of them.")
+    neighbours: int = flags.option(20, "Nearest training locations in --head=neighbours.")
+    sigma_km: float = flags.option(200.0, "Width of the kernel of --head=neighbours, km.")
     sharpness: float = flags.option(
-        10.0, "How much more a more similar one counts, 0 for not at all; of --head=centroids the factor of distances."
+        10.0, "Factor of similarities in the softmax of --head=neighbours, of distances in --head=centroids."
     )
     most_places: int = flags.option(
         10_000,
-        "Training places --head=kernel solves exactly, a minute and 5 GB; with more, all are fitted on 5,000 kernels.",
+        "Most training locations --head=kernel solves exactly, a minute and 5 GB; more are fitted on 5,000 kernels.",
     )
     nearness_km: float = flags.option(
-        0.0, "What --head=kernel counts as near, which makes near guesses worth more; 0 counts distance alone."
+        0.0, "Distance in km that --head=kernel counts as near, to weight near guesses; 0 for none."
     )
     decode: Literal["argmax", "least_distance", "highest_score"] = flags.option(
         "least_distance", "How the point is chosen from the probabilities."
     )
-    lattice_deg: float = flags.option(0.0, "Step of a lattice of further points to choose from; 0 for centroids alone.")
-    temperature: float = flags.option(1.0, "Divides log-probabilities before a point is chosen by expectation.")
+    lattice_deg: float = flags.option(0.0, "Step of a lattice of further points, degrees; 0 for centroids alone.")
+    temperature: float = flags.option(1.0, "Divisor of the log-probabilities before a point is chosen by expectation.")
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -152,9 +150,9 @@ class HeadOptions:
 class AugmentationOptions(stages.ImageJitterOptions):
     """Random changes of images and features in training."""
 
-    feature_dropout: float = flags.option(0.0, "Share of channels of the features zeroed in training.")
-    view_mixup: float = flags.option(0.0, "Greatest share of another view of the place blended into one in training.")
-    view_dropout: float = flags.option(0.0, "Share of a place's views hidden in training; one always stays.")
+    feature_dropout: float = flags.option(0.0, "Share of the feature channels zeroed in training.")
+    view_mixup: float = flags.option(0.0, "Greatest share of another view blended into a view in training.")
+    view_dropout: float = flags.option(0.0, "Share of a location's views hidden in training; one always stays.")
 
     @property
     def changes_features(self) -> bool:
@@ -169,20 +167,20 @@ class OptimizerOptions:
     loss: Literal["one_hot", "label_smoothing", "haversine"] = flags.option(
         "haversine", "Targets of the cross-entropy."
     )
-    smoothing: float = flags.option(0.1, "Share that --loss=label_smoothing spreads.")
-    scale_km: float = flags.option(150.0, "Distance over which a target of --loss=haversine falls to 1/e.")
-    learning_rate: float = flags.option(1e-3, "Of Adam, at the start.")
-    lr_schedule: Literal["constant", "cosine"] = flags.option("cosine", "How the learning rate falls over all epochs.")
-    weight_decay: float = flags.option(1e-3, "Of AdamW; 0 is plain Adam.")
-    train_backbone: bool = flags.option(False, "Whether to train the encoder too; only from images.")
+    smoothing: float = flags.option(0.1, "Share that --loss=label_smoothing spreads over all cells.")
+    scale_km: float = flags.option(150.0, "Distance at which a target of --loss=haversine falls to 1/e, km.")
+    learning_rate: float = flags.option(1e-3, "Learning rate of Adam at the start.")
+    lr_schedule: Literal["constant", "cosine"] = flags.option("cosine", "Course of the learning rate over all epochs.")
+    weight_decay: float = flags.option(1e-3, "Weight decay of AdamW; 0 for Adam.")
+    train_backbone: bool = flags.option(False, "Whether to train the whole encoder too; without --cache_dir.")
     unfreeze_rate: float = flags.option(0.1, "Learning rate of the unfrozen blocks, as a factor of --learning_rate.")
-    epochs: int = flags.option(25, "Passes over the training split, at most; over each chunk if chunked.")
-    patience: int = flags.option(8, "Epochs without a better validation distance before training stops.")
+    epochs: int = flags.option(25, "Most passes over the training split, or over each chunk.")
+    patience: int = flags.option(8, "Epochs without a better validation error before training stops.")
     schedule: Literal["plain", "chunked"] = flags.option(
         "plain", "plain passes, or the report's: all epochs on one chunk of examples, then on the next."
     )
-    chunk_examples: int = flags.option(1000, "Examples a chunk of --schedule=chunked.")
-    steps_per_epoch: int = flags.option(0, "Batches an epoch, of a chunk if chunked; 0 for all of them once.")
+    chunk_examples: int = flags.option(1000, "Examples in a chunk of --schedule=chunked.")
+    steps_per_epoch: int = flags.option(0, "Batches in an epoch, of a chunk if chunked; 0 for all.")
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
@@ -197,11 +195,11 @@ class StreamingOptions:
     """Training on an imagery tree, also while a scraper fills it."""
 
     imagery: str = flags.option("", "Imagery tree to train on instead of a dataset; views are encoded once.", path="in")
-    follow: bool = flags.option(False, "Whether a scraper is filling --imagery: train on what comes until it is done.")
-    follow_min_locations: int = flags.option(100, "Training locations that must be there before the first epoch.")
-    follow_poll_s: float = flags.option(5.0, "Seconds between two looks at what has come, at least.")
-    follow_timeout_s: float = flags.option(3600.0, "Seconds to wait for a scraper that has stopped or not yet begun.")
-    memory_gb: float = flags.option(4.0, "Memory that the features of --imagery may take, GB.")
+    follow: bool = flags.option(False, "Whether a scraper fills --imagery: train until it has finished.")
+    follow_min_locations: int = flags.option(100, "Training locations to wait for before the first epoch.")
+    follow_poll_s: float = flags.option(5.0, "Least seconds between two checks for new images.")
+    follow_timeout_s: float = flags.option(3600.0, "Seconds to wait for a scraper that stopped or did not start.")
+    memory_gb: float = flags.option(4.0, "Most memory for the features of --imagery, GB.")
 
     def __post_init__(self) -> None:
         """Checks the numbers, and that there is a tree to follow."""
@@ -218,11 +216,13 @@ class StreamingOptions:
 class RunOptions(stages.ResultOptions):
     """The run folder, and settings of the whole process."""
 
-    run_dir: str = flags.option("runs/run", "Folder to write to.", path="out")
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = flags.option("float32", "Policy of the network.")
+    run_dir: str = flags.option("runs/run", "Run folder to write.", path="out")
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = flags.option(
+        "float32", "Keras policy to train in."
+    )
     members: int = flags.option(1, "Networks trained from different seeds, whose log-probabilities are averaged.")
     devices: int = flags.option(0, "GPUs, or CPU cores if there is none, that share every batch; 0 or 1 for one.")
-    deterministic: bool = flags.option(False, "Whether the same seed gives the same weights to the last bit; slower.")
+    deterministic: bool = flags.option(False, "Whether the same seed gives the same weights, to the last bit; slower.")
     serving_graph: bool = flags.option(
         True, "Whether to write the network as an OpenVINO graph too, by which tools.predict needs no TensorFlow."
     )

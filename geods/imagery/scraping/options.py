@@ -37,7 +37,7 @@ class Heading:
 class ScrapeOptions:
     """How much to get, how fast, for how much."""
 
-    partition: str = flags.option("partition.geojson", "Partition file: its cells are what is sampled.", path="in")
+    partition: str = flags.option("partition.geojson", "Partition file, whose cells are sampled.", path="in")
     points: str = flags.option(
         "",
         "File of points or panorama ids to get instead of sampled ones: CSV, GeoJSON or a GeoGuessr map;"
@@ -49,10 +49,10 @@ class ScrapeOptions:
     )
     locations_per_cell: int = flags.option(40, "Locations to get in each cell.")
     lookups_per_location: int = flags.option(
-        10, "Points looked up before a cell is given up, times locations_per_cell."
+        10, "Most points looked up in a cell, as a multiple of --locations_per_cell."
     )
     lookups_in_vain: int = flags.option(
-        300, "Points looked up before a scrape stops in which no cell found anything; 0 for all of them."
+        300, "Points looked up in vain in all cells before the scrape stops; 0 never stops it."
     )
     headings: tuple[str, ...] = flags.option(
         ("0", "90", "180"),
@@ -60,23 +60,23 @@ class ScrapeOptions:
         " source says where it leads; random, once for each view.",
     )
     dates: tuple[str, ...] = flags.option(
-        (), "Of the pictures at one place: newest, oldest, both, or all, one a month; the nearest if empty."
+        (), "Dates to take at a location: newest, oldest, both, or all (one a month); empty for the nearest picture's."
     )
-    spread_km: float = flags.option(0.0, "Least distance between locations, km.")
+    spread_km: float = flags.option(0.0, "Least distance between locations, km; 0 for none.")
     near: str = flags.option(
         "", "File of points, such as towns (as --points), near which to sample more densely.", path="in"
     )
     near_km: float = flags.option(10.0, "Distance from the points of --near at which density falls to 1/e, km.")
-    seed: int = flags.option(0, "Another seed samples other points.")
-    workers: int = flags.option(8, "Requests under way at once, at most.")
-    images_per_s: float = flags.option(10.0, "Images asked for a second, at most.")
-    lookups_per_s: float = flags.option(20.0, "Places looked up a second, at most.")
-    image_attempts: int = flags.option(4, "Times to ask for one image; each is paid.")
-    lookup_attempts: int = flags.option(8, "Times to look up one place.")
-    max_cost: float = flags.option(0.0, "Most to spend on this tree, USD, over all runs; 0 refuses to spend.")
+    seed: int = flags.option(0, "Seed of the sampled points.")
+    workers: int = flags.option(8, "Most requests at once.")
+    images_per_s: float = flags.option(10.0, "Most image requests a second.")
+    lookups_per_s: float = flags.option(20.0, "Most look-ups a second.")
+    image_attempts: int = flags.option(4, "Most requests for one image; each is paid.")
+    lookup_attempts: int = flags.option(8, "Most requests for one look-up.")
+    max_cost: float = flags.option(0.0, "Most to spend on this tree, USD, in all runs together; 0 spends nothing.")
     price_per_1000: float = flags.option(7.0, "Price of 1,000 images, USD.")
     free_images: int = flags.option(0, "Images that cost nothing, such as what is left of a month's free ones.")
-    dry_run: bool = flags.option(False, "Whether to look up places only, fetch and write nothing, and show the cost.")
+    dry_run: bool = flags.option(False, "Whether to print the cost only, without paying or writing.")
 
     def __post_init__(self) -> None:
         """Checks the values.

@@ -26,8 +26,8 @@ class StreetViewOptions(acceptance.SourceOptions):
     # "Anything over will default to 640", as the reference says, and so would be refused as of a wrong size.
     MOST_PX: ClassVar[int] = 640
 
-    api_base: str = flags.option(GOOGLE, "Scheme and host of the Street View API, or of Panoramax or a simulation.")
-    radius_m: int = flags.option(10_000, "Farthest a panorama may be from the sampled point, metres.")
+    api_base: str = flags.option(GOOGLE, "Scheme and host of Street View, a Panoramax instance or a simulated service.")
+    radius_m: int = flags.option(10_000, "Farthest a panorama may be from its point, metres.")
     allow_user_photos: bool = flags.option(False, "Whether to take panoramas that were not made by Google.")
     source_outdoor: bool = flags.option(True, "Whether to leave out indoor collections.")
 
