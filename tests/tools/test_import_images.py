@@ -15,6 +15,7 @@ import starts
 from import_program import PLACES, cells_path, photos, run, table
 from imported_photos import names
 
+from geods import errors
 from geods.geo import partition
 from geods.tree import companions, imagery_tree, jpeg, labelling
 from geods.tree import table as tables
@@ -87,6 +88,9 @@ def test_second_run_does_nothing_and_adds_what_is_new(tmp_path, photos, cells_pa
     assert f"{out}: 1 images imported, 3 were there" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (out / "0" / "31.5,-115.25" / "view0.jpg").samefile(photos / "new.jpg")
+    drawn_photos.write(photos / "new.jpg", 6, 40.5, -97.25)
+    with pytest.raises(errors.TreeError, match=r"new\.jpg: was at 31\.5,-115\.25 in .*, and is at 40\.5,-97\.25 now"):
+        run(photos, out, cells_path, link=True)
 
 
 def test_table_places_images_wherever_they_lie(tmp_path, table, cells_path, capsys):

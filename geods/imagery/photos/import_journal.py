@@ -153,11 +153,13 @@ class Journal:
             TreeError: If the same file was noted with another place, heading or date.
         """
         facts = (found.lat_deg, found.lon_deg, found.heading_deg, found.date)
-        before = self._one("SELECT lat, lon, heading, date FROM photos WHERE file = ?", found.file)
-        if before == facts:
+        before = self._one("SELECT lat, lon, heading, date, state FROM photos WHERE file = ?", found.file)
+        if before and before[:4] == facts:
             return False
-        if before:
-            problem = f"{found.file}: was {_told(*before)} in an earlier line or run, and is {_told(*facts)} now."
+        if before and before[4] in ("bad", "panorama"):
+            self._database.execute("DELETE FROM photos WHERE file = ?", (found.file,))
+        elif before:
+            problem = f"{found.file}: was {_told(*before[:4])} in an earlier line or run, and is {_told(*facts)} now."
             raise errors.TreeError(problem, "correct the source, or import into a new folder")
         location = self._location(found, cell, same_place_m)
         rest = (found.creator, found.licence, found.source_id, found.sequence, found.country)

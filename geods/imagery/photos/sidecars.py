@@ -26,6 +26,7 @@ _CREATED = ("{http://ns.adobe.com/photoshop/1.0/}DateCreated", "{http://ns.adobe
 _ITEM = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 # Takeout cuts names to 51 characters with ".json".
 _LEAST_OF_NAME = 40
+_CUT_ENDS = ("", *(f"({number})" for number in range(1, 10)))
 _MOST_BYTES = 1 << 20
 # Farther apart, two points of a track do not say where one was between them.
 _MOST_GAP_S = 300.0
@@ -72,11 +73,15 @@ class Sidecars:
     def _of_takeout(self, path: pathlib.Path) -> exif.Facts:
         names = self._json_names(path.parent)
         match = re.fullmatch(r"(.*?)(-edited)?(\(\d+\))?", path.stem)
-        base, number = (f"{match[1]}{path.suffix}", match[3] or "") if match else (path.name, "")
-        whole = f"{base}.supplemental-metadata"
-        for length in range(len(whole), min(len(base), _LEAST_OF_NAME) - 1, -1):
-            if (name := f"{whole[:length]}{number}.json") in names:
-                return _facts_of_takeout(_parsed(path.with_name(name)))
+        ways = {path.name: ""} | ({f"{match[1]}{path.suffix}": match[3] or ""} if match else {})
+        for base, number in ways.items():
+            whole = f"{base}.supplemental-metadata"
+            for length in range(len(whole), min(len(base), _LEAST_OF_NAME) - 1, -1):
+                # Names that are cut to the same are numbered, otherwise than their photographs.
+                for end in (number,) if length >= len(base) else _CUT_ENDS:
+                    name = f"{whole[:length]}{end}.json"
+                    if name in names and (length >= len(base) or _has_title(_parsed(path.with_name(name)), base)):
+                        return _facts_of_takeout(_parsed(path.with_name(name)))
         return exif.Facts()
 
     def _of_mapillary(self, path: pathlib.Path) -> exif.Facts:
@@ -180,6 +185,19 @@ def _is_of(entry: Mapping[str, Any], path: pathlib.Path) -> bool:
     """Returns whether two paths agree in name and, where both have one, folder."""
     shared = min(len(_parts(entry)), 2)
     return _parts(entry)[-shared:] == path.parts[-shared:]
+
+
+def _has_title(entry: object, name: str) -> bool:
+    """Returns whether a JSON of Google Takeout names a photograph, or none.
+
+    Takeout cuts the names of photographs too, and writes _ for what no file system takes.
+    """
+    title, stem = (re.sub(r"\W", "_", text) for text in (_title_of(entry), pathlib.PurePath(name).stem))
+    return title.startswith(stem) or not title
+
+
+def _title_of(entry: object) -> str:
+    return str(entry.get("title", "")) if isinstance(entry, dict) else ""
 
 
 def _facts_of_takeout(entry: object) -> exif.Facts:

@@ -36,6 +36,8 @@ def takeout(lat: float, lon: float, **more) -> str:
         ("a(1).jpg", "a.jpg(1).json"),
         ("a(1).jpg", "a.jpg.supplemental-metadata(1).json"),
         ("a-edited.jpg", "a.jpg.json"),
+        ("a-edited.jpg", "a-edited.jpg.json"),
+        ("a(2019).jpg", "a(2019).jpg.json"),
         (f"{'n' * 60}.jpg", f"{'n' * 46}.json"),
     ],
 )
@@ -44,6 +46,15 @@ def test_takeout_fills_in_place_and_month(tmp_path, photo, beside):
     expected = exif.Facts(40.5, -100.25, date="2012-05")
     assert sidecars.Sidecars(tmp_path).fill(photo, NOWHERE) == expected
     assert sidecars.Sidecars(tmp_path).fill("b.jpg", NOWHERE) == NOWHERE
+
+
+def test_names_that_takeout_cut_to_the_same_are_told_apart_by_their_titles(tmp_path):
+    cut = "n" * 46
+    for number, end in enumerate(("", "(1)")):
+        (tmp_path / f"{cut}{end}.json").write_text(takeout(40.5 + number, -100.25, title=f"{cut}{number}&more.jpg"))
+    found = [sidecars.Sidecars(tmp_path).fill(f"{cut}{number}.jpg", NOWHERE).lat_deg for number in range(3)]
+    assert found == [40.5, 41.5, None]
+    assert sidecars.Sidecars(tmp_path).fill(f"{cut}1_more.jpg", NOWHERE).lat_deg == 41.5
 
 
 def test_an_unknown_place_of_takeout_stays_unknown(tmp_path):
