@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from geods import errors
@@ -30,7 +30,7 @@ _FILE = re.compile(r"\s*(-?\d+)\s*\+([^/]*,[^/]*)\+([^+/]*)", re.ASCII)
 _HEADING = re.compile(r"(\d+(\.\d+)?)?", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d{2})?", re.ASCII)
 _ACCEPTED = "name a folder with <cell>/<lat>,<lng>/<heading>_<YYYY-MM>.jpg, one of the report's layouts, or a CSV file"
-_HEMISPHERE = re.compile(r"(gps)?_?(lat|latitude|lon|lng|longitude)_?(ref|hemisphere|direction|dir)")
+_HEMISPHERE = re.compile(r"(gps)?_?(lat|latitude|lon|lng|longitude)_?(ref|hemisphere|direction|dir)|n[/_]?s|e[/_]?w")
 
 
 def read(root: str | os.PathLike[str], layout: Layout = "auto") -> table.LocationTable:
@@ -203,6 +203,11 @@ def _missing_columns(path: pathlib.Path) -> list[str]:
     return [column for column in _CSV_COLUMNS if column not in _header(path)]
 
 
+def hemisphere_column(names: Iterable[str]) -> str | None:
+    """Returns the first name of a column of hemispheres, None without one."""
+    return next((name for name in names if _HEMISPHERE.fullmatch(name.strip().lower())), None)
+
+
 def _header(path: pathlib.Path) -> list[str]:
     """Returns the names of a CSV's columns, in lower case."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as source:
@@ -221,8 +226,8 @@ def _read_csv(root: pathlib.Path) -> Iterator[imagery_tree.Location]:
     if twice := [column for column in _CSV_COLUMNS if _header(path).count(column) > 1]:
         raise errors.TreeError(f"{path}: has the column {twice[0]} twice.", "delete or rename one of them")
     # Left unread, a west longitude without a sign would be an east one.
-    if hemispheres := list(filter(_HEMISPHERE.fullmatch, _header(path))):
-        problem = f"{path}: has a column {hemispheres[0]} of hemispheres; this layout takes signed degrees alone."
+    if column := hemisphere_column(_header(path)):
+        problem = f"{path}: has a column {column} of hemispheres; this layout takes signed degrees alone."
         step = f"python -m tools.import_images --source={path.parent} --csv={path} --out=TREE"
         raise errors.TreeError(problem, step)
     groups: dict[str, list[imagery_tree.View]] = defaultdict(list)

@@ -24,6 +24,7 @@ _HEADING = re.compile(r"\d{1,3}(\.\d+)?", re.ASCII)
 # More files of one name in folders of one name are several anyway.
 _AT_MOST = 64
 _AT_ONCE = 65_536
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 class PhotoIndex:
@@ -75,6 +76,8 @@ class PhotoIndex:
         wanted = below or path
         rows = self._rows_of(wanted.name, wanted.parent.name if len(wanted.parts) > 1 else None)
         found = [file for file in map(pathlib.PurePosixPath, rows) if _is_end(file.parts[:-1], wanted.parts[:-1])]
+        if found and self._is_elsewhere(wanted.parent.name):
+            found = [file for file in found if len(file.parts) > 1]
         if below is None:
             # Of another machine, or none of our business: only files in folders of the same names count.
             found = [file for file in found if len(file.parts) > 1]
@@ -143,6 +146,15 @@ class PhotoIndex:
         here = self.folder.absolute().as_posix()
         inside = pathlib.PurePosixPath(posixpath.normpath(posixpath.join(here, path)))
         return inside.relative_to(here) if inside.is_relative_to(here) and inside.as_posix() != here else None
+
+    def _is_elsewhere(self, parent: str) -> bool:
+        """Returns whether a folder lies beside the source, or is another split than it.
+
+        Of the source train, test/1.jpg is not 1.jpg.
+        """
+        here = self.folder.resolve()
+        is_split = {parent.lower(), here.name.lower()} <= _SPLITS
+        return bool(parent) and parent != here.name and (is_split or (here.parent / parent).is_dir())
 
     def _rows_of(self, name: str, parent: str | None = None) -> list[str]:
         """Returns the first files of a stem, in folders of a name if given or none."""

@@ -199,10 +199,10 @@ def _wanted(path: pathlib.Path, header: Sequence[str], field: str, name: str) ->
 def rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
     """Yields line number and values of each row, the header first.
 
-    Of GeoJSON, a row is a feature: its properties, latitude and longitude.
+    Of GeoJSON, a row is a feature: its properties, latitude and longitude; of other JSON an object.
 
     Raises:
-        TreeError: If the file is neither CSV in UTF-8 or UTF-16 nor GeoJSON.
+        TreeError: If the file is neither CSV in UTF-8 or UTF-16 nor JSON.
     """
     with path.open("rb") as source:
         start = source.read(512)
@@ -231,13 +231,25 @@ def rows(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _features(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:
-    """Yields the rows of GeoJSON.
+    """Yields the rows of GeoJSON, or of JSON objects in a list or a line each.
 
     Raises:
         TreeError: If it is other JSON.
     """
+    content = path.read_bytes()
     try:
-        features = files.parse_json(path.read_bytes())["features"]
+        try:
+            whole = files.parse_json(content)
+        except ValueError:
+            # Such as metadata.jsonl of Hugging Face's datasets.
+            whole = [files.parse_json(line) for line in content.splitlines() if line.strip()]
+        if isinstance(whole, list):
+            named = dict.fromkeys(name for each in whole for name in each.keys())  # noqa: SIM118 - of objects alone
+            yield 1, [*named]
+            for number, each in enumerate(whole, 1):
+                yield number, ["" if value is None else str(value) for value in map(each.get, named)]
+            return
+        features = whole["features"]
         about = [feature.get("properties") or {} for feature in features]
         named = dict.fromkeys(name for each in about for name in each if _plain(name) not in _POSITIONS)
         yield 1, [*named, "latitude", "longitude"]

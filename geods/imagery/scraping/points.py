@@ -19,6 +19,7 @@ import shapely
 from geods import errors
 from geods.geo import partition
 from geods.storage import files
+from geods.tree import layouts
 
 NAME = "points.csv"
 # Names of columns and members, in lower case without "_".
@@ -32,6 +33,8 @@ _NAMES = {
 _ID_STREAMS = 256
 _MARGIN_DEG = 0.25
 _LONGEST_ID = 256
+# A shorter id beside a position is the number of a row: Mapillary's have 15 digits and more, others 22 characters.
+_SHORTEST_ID = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +155,9 @@ def _csv_rows(text: str, path: str | os.PathLike[str]) -> Iterator[Mapping[str, 
     if not (wanted[0] and wanted[1]) and not wanted[2]:
         columns = ", ".join(table.fieldnames or ()) or "none"
         raise errors.PointsError(f"{path}: has no columns lat and lon, nor pano_id, but {columns[:200]}.", _FORMATS)
+    if column := layouts.hemisphere_column(table.fieldnames or ()):
+        problem = f"{path}: has a column {column} of hemispheres; points are signed degrees."
+        raise errors.PointsError(problem, "write south and west as negative numbers, and leave the column out")
     yield from table
 
 
@@ -161,6 +167,8 @@ def _point(number: int, row: Mapping[str, Any], path: str | os.PathLike[str]) ->
     values = {kind: next((plain[n] for n in names if n in plain), None) for kind, names in _NAMES.items()}
     pano_id = str(values["pano_id"] or "").strip()
     given = values["lat"], values["lon"]
+    if None not in given and pano_id == str(plain.get("id", "")).strip() and len(pano_id) < _SHORTEST_ID:
+        pano_id = ""
     if None in given and not pano_id:
         raise errors.PointsError(f"{path}, row {number}: has neither lat and lon nor a panorama id.", "correct the row")
     if len(pano_id) > _LONGEST_ID or not pano_id.isprintable():

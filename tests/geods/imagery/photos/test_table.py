@@ -3,6 +3,7 @@
 Columns by name, rows as text, images found wherever they lie.
 """
 
+import json
 import math
 import pathlib
 import tracemalloc
@@ -289,6 +290,11 @@ def test_a_picture_of_another_folder_is_not_taken(tmp_path):
     assert item.reason == "no_file"
     first, second = rows(tmp_path, "file,latitude,longitude\n0001,48.1,11.5\n0002.jpg,48.1,11.5\n")
     assert (first.file, second.file) == ("test/0001.jpg", "val/0002.jpeg")
+    # Nor where the source is such a folder itself.
+    put(tmp_path, "one/test/1.jpg", "two/a/1.jpg", "two/b/2.jpg")
+    names = {"images/1.jpg": "1.jpg", "test/1.jpg": "1.jpg", "one/test/1.jpg": "1.jpg", "Train/1.jpg": None}
+    assert {name: file_index.PhotoIndex(tmp_path / "one" / "test").find(name) for name in names} == names
+    assert file_index.PhotoIndex(tmp_path / "two" / "a").find("b/1.jpg") is None
 
 
 def test_a_folder_of_headings_is_a_location(tmp_path):
@@ -312,9 +318,19 @@ def test_columns_of_a_table_without_names_are_numbers(tmp_path):
     assert (second.file, second.lon_deg, second.date) == ("b/45.jpg", -97.5, None)
 
 
+def test_json_objects_are_rows(tmp_path):
+    put(tmp_path, "a.jpg", "b.jpg")
+    objects = [{"file_name": "a.jpg", "latitude": 41.5, "longitude": -97}, {"file_name": "b.jpg", "latitude": None}]
+    for text in (json.dumps(objects), "\n".join(map(json.dumps, objects)) + "\n"):
+        first, second = rows(tmp_path, text)
+        assert (first.file, first.lat_deg, first.lon_deg, second.reason) == ("a.jpg", 41.5, -97.0, "no_position")
+
+
 def test_json_is_called_json_and_long_headers_are_shortened(tmp_path):
     for text, kind in (
-        ('[{"a": 1}]', "is JSON, but no GeoJSON of points"),
+        ('[{"a": 1}, 2]', "is JSON, but no GeoJSON of points"),
+        ('{"type": "Feature"}', "is JSON, but no GeoJSON of points"),
+        ('[{"file": "a.jpg", "lat": 1}]', "no column is known to hold the lon; it has file, lat"),
         ("<kml></kml>", "is XML"),
         ("PK\3\4xl/workbook.xml", "is a workbook"),
         ("file,lat,lon,Lat\na.jpg,1,2,3\n", "2 columns are named 'lat'(.|\\n)*--lat_column=2"),

@@ -27,6 +27,7 @@ def write(tmp_path, content, name="points"):
 
 FORMATS = {
     "csv": "lat,lon,heading,pano_id\n40.5,-99.5,270.4,\n1,2,,abc\n",
+    "csv of numbered rows": "id,lat,lon,heading,pano_id\n1,40.5,-99.5,270.4,\n2,1,2,,abc\n",
     "csv of other names": "name, Longitude, Latitude, Heading, panoId\na, -99.5, 40.5, 270.4,\nb, 2, 1, , abc\n",
     "geojson": {
         "type": "FeatureCollection",
@@ -52,6 +53,8 @@ def test_formats(tmp_path, content):
 
 
 def test_panorama_ids_alone(tmp_path):
+    picture = (40.5, -99.5), None, "123456789012345"
+    assert points.read(write(tmp_path, "id,lat,lon\n123456789012345,40.5,-99.5\n")) == listed(picture)
     assert points.read(write(tmp_path, "pano_id\nabc\ndef\n")) == listed((None, None, "abc"), (None, None, "def"))
 
 
@@ -64,6 +67,7 @@ def test_panorama_ids_alone(tmp_path):
         ("lat,lon\n40.5,west\n", "row 1: lon 'west' is not a number"),
         ("lat,lon\n40.5,nan\n", "row 1: lon 'nan' is not a number"),
         ("lat,lon,pano_id\n40.5,,\n", "row 1: has neither lat and lon nor a panorama id"),
+        ("lat,NS,lon,lon_ref\n51.5,N,0.5,W\n", "has a column NS of hemispheres"),
         ("{", "is no JSON"),
         ({"customCoordinates": 3}, "has no list of customCoordinates or features"),
         ([1], "has no list of customCoordinates or features"),
