@@ -94,7 +94,7 @@ def _report_photographs(settings: Options, work: pathlib.Path) -> None:
     from geods.tree import imagery_tree
     from tools.benchmarks import large_photographs
 
-    views = [view.path for place in imagery_tree.read(settings.tree()) for view in place.views]
+    views = [view.path for place in imagery_tree.read(settings.tree(needs_partition=False)) for view in place.views]
     large_photographs.report(views, *settings.size_px, settings.rounds, work)
 
 

@@ -223,6 +223,8 @@ def draw_comparison(options: Options) -> None:
     for name, (mean, (low, high), constant, _) in zip(names, found, strict=True):
         certain = "" if options.metric == "report" else f" (95 %: {low:,.1f} to {high:,.1f})"
         print(f"{name:<{width}}  {mean:7,.1f} miles{certain}, constant guess {constant:,.1f}")
+    if options.metric == "miles" and len(set(constants)) > 1:
+        print("note: these runs were not evaluated on the same locations, so their figures cannot be compared")
     print(f"written {out}")
 
 

@@ -179,6 +179,11 @@ def test_runs_are_compared(tmp_path, capsys):
     assert "linear    610.0 miles (95 %: 570.0 to 655.0), constant guess 769.0" in printed
     assert "mlp       520.5 miles" in printed
     assert png_size(out)[1] > 500
+    assert "note:" not in printed
+    content = (folders[0] / "metrics.json").read_text(encoding="utf-8")
+    (folders[0] / "metrics.json").write_text(content.replace("769.0", "700.0"), encoding="utf-8")
+    render.main(render.Options(compare=tuple(map(str, folders)), out=str(out)))
+    assert "were not evaluated on the same locations" in capsys.readouterr().out
 
 
 def test_runs_of_the_same_name_are_told_apart(tmp_path, capsys):

@@ -62,17 +62,18 @@ class ImageOptions:
         """
         flags.check_at_least(self, 1, ("rounds",))
 
-    def tree(self) -> pathlib.Path:
+    def tree(self, needs_partition: bool = True) -> pathlib.Path:
         """Returns the tree, drawn in the working folder if none is given.
 
         Raises:
-            MissingFileError: If there is no such tree, or no partition that goes with it.
+            MissingFileError: If there is no such tree, or no partition that goes with it, where that is needed.
         """
         from geods.tree import companions
 
         if self.images:
             root = files.check_folder(self.images, "name an imagery tree, or leave --images out to draw one")
-            companions.TreeFolder(root).find_partition()
+            if needs_partition:
+                companions.TreeFolder(root).find_partition()
             return root
         work = pathlib.Path(self.work_dir)
         root = work / f"simulated{_LOCATIONS_PER_CELL}"

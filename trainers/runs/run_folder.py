@@ -89,6 +89,8 @@ def start(run: train_options.RunOptions, flags: str, cells: partition.Partition,
         RunError: If it holds a finished run, or an unfinished one of something else, and --overwrite is not given.
     """
     folder = check_unfinished(run)
+    # Said once: whoever takes these flags, or gives the same without it, resumes.
+    flags = flags.replace("--overwrite=true\n", "--overwrite=false\n")
     ticket = {"flags": flags.splitlines(), "partition": cells.fingerprint, "source": source}
     if not run.overwrite and _is_resumable(folder, ticket):
         # Of a kill between the seal and the end: the model will be written once more.

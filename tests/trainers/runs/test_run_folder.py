@@ -109,6 +109,10 @@ def test_a_training_goes_on_only_with_what_it_was_begun_with(tmp_path):
     assert run_folder.snapshot(tmp_path).read_text() == "precious"
     start(cli_flags.replace(settings, overwrite=True), cells, "data")
     assert not run_folder.snapshot(tmp_path).exists()
+    run_folder.snapshot(tmp_path).write_text("precious")
+    start(settings, cells, "data")
+    assert run_folder.snapshot(tmp_path).exists(), "one that was started with --overwrite could never be resumed"
+    assert not run_folder.options_of(tmp_path).run.overwrite
 
 
 def test_a_model_beside_what_to_go_on_from_is_not_finished(tmp_path):
