@@ -11,7 +11,7 @@ are added to guesses.csv in the run folder or --out, without names; then
     python -m trainers.evaluate --run_dir=runs/mlp --humans=runs/mlp/guesses.csv
 
 puts people beside the model. The page loads nothing from elsewhere, and neither coordinates nor the model's answer
-leave the server before the guess. Starts in about two seconds, without TensorFlow.
+leave the server before the guess. Starts in about a second, without TensorFlow.
 """
 
 import dataclasses

@@ -4,7 +4,7 @@
 
 Each part prints what it saw and ends with an error if that is not what is promised:
 
-    mistakes     every mistake of tests/mistakes_*.py as a process of its own: cause and next step in at most 12 lines
+    mistakes     mistakes of tests/support/bad_input, each a process of its own: cause and next step in at most 12 lines
     properties   the property tests of geometry, partitions and formats, so many cases in all; 2 hours for a million
     environments geods with each extra in a fresh environment: pip check (3 GB each, 9 with gpu)
 """
