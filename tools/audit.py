@@ -1,4 +1,4 @@
-"""Looks for leaks: near neighbours, shared images and dates across splits.
+"""Measures leaks between splits: near neighbours, shared images, dates and sizes.
 
     python -m tools.audit --data_dir=data
     python -m tools.audit --data_dir=data --tree=tree --cache_dir=cache/pooled --out=audit.json

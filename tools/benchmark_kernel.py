@@ -1,4 +1,4 @@
-"""Measures fitting recipe best on many locations, by drawn textures.
+"""Measures fitting recipe best on many locations with simulated features.
 
     python -m tools.benchmark_kernel --locations=100000
 

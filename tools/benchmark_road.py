@@ -2,12 +2,11 @@
 
     python -m tools.benchmark_road --against=../before --images=tree --backbone_weights=WEIGHTS.h5 --rounds=5
 
-`git worktree add ../before COMMIT` makes such a checkout. Steps: the build of all configs
-(tools.build_dataset, or the tfds command in a checkout without it), then extract, train and evaluate of the
-recipe best, render, and predict of one photograph. Each is a process of its own, started with this Python in the
-checkout's folder; the checkouts take turns. Prints the seconds of each step of both, which share of the other's seconds
-ours take, and the held-out errors with their intervals. --precision is that of our extraction alone. Appends a line
-of JSON to WORK_DIR/road.jsonl.
+`git worktree add ../before COMMIT` makes such a checkout. Steps: the build of all configs (tools.build_dataset, or the
+tfds command in a checkout without it), then extract, train and evaluate of the recipe best, render, and predict of one
+photograph. Each is a process of its own, started with this Python in the checkout's folder; the checkouts take turns.
+Prints the seconds of each step of both, which share of the other's seconds ours take, and the held-out errors with
+their intervals. --precision is that of our extraction alone. Appends a line of JSON to WORK_DIR/road.jsonl.
 """
 
 import dataclasses

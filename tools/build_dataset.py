@@ -4,8 +4,8 @@
 
 The files are those of `tfds build geods`, to the last bit. The tfds command first imports Apache Beam, mlcroissant and
 all that Keras can use, which this program leaves out. It builds one config unless more are named, the tfds command all
-three. Folders that are URLs and the flags of TFDS need the tfds command. Both read the environment variables
-that geods/README.md lists.
+three. Folders that are URLs and the flags of TFDS need the tfds command. Both read the environment variables that
+geods/README.md lists.
 """
 
 import dataclasses

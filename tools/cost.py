@@ -2,10 +2,10 @@
 
     python -m tools.cost --images=10000000
 
-The rates are those docs/scale.md measured on 2 cores, the prices are assumptions: give
-yours. Assumes that workers share the work evenly, which holds for Beam's parts of the same size, and that
-storage is as fast as they are, which is not measured here. Prints a table in which each figure stands with
-the numbers it is computed from, then the assumptions.
+The rates are those docs/scale.md measured on 2 cores, the prices are assumptions: give yours. Assumes that workers
+share the work evenly, which holds for Beam's parts of the same size, and that storage is as fast as they are, which is
+not measured here. Prints a table in which each figure stands with the numbers it is computed from, then the
+assumptions.
 """
 
 import dataclasses

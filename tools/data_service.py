@@ -1,4 +1,4 @@
-"""Decodes images for trainings elsewhere: a dispatcher and its workers.
+"""Decodes images for training on other machines: a dispatcher and its workers.
 
     python -m tools.data_service --role=dispatcher --port=5050
     python -m tools.data_service --role=worker --port=5051 --dispatcher=localhost:5050

@@ -2,11 +2,11 @@
 
     python -m tools.demo --out=demo
 
-Runs the programs one after another and prints each command, so that each can be repeated by hand. The
-images are scraped over HTTP from a simulated Street View that it starts on this machine, with a simulated key
-and simulated prices. Needs no network and no weights: the encoder's are random, which is enough for drawn scenes alone.
-Takes 1 to 6 minutes on 2 cores and prints the figures on the test locations and the path of the map. A second run
-reuses images, dataset and features and trains again.
+Runs the programs one after another and prints each command, so that each can be repeated by hand. The images are
+scraped over HTTP from a simulated Street View that it starts on this machine, with a simulated key and simulated
+prices. Needs no network and no weights: the encoder's are random, which is enough for drawn scenes alone. Takes 1 to 6
+minutes on 2 cores and prints the figures on the test locations and the path of the map. A second run reuses images,
+dataset and features and trains again.
 """
 
 import dataclasses

@@ -1,17 +1,17 @@
-"""Plays against a run: locations it was not trained on, a map, and the truth.
+"""Serves a game against a run: guesses on a map of locations it was not trained on.
 
     python -m tools.play --run_dir=runs/mlp
     python -m tools.play --run_dir=runs/mlp --predictions=runs/mlp/on_tree --imagery=TREE
 
-Open the address it prints. A game has five rounds: look at the views of a location, drop a pin where it is, and see
-the truth, the model's answer and the constant guess, with miles and score. The locations are those of predictions.csv,
+Open the address it prints. A game has five rounds: look at the views of a location, drop a pin on the map, and see the
+true point, the model's answer and the constant guess, with miles and score. The locations are those of predictions.csv,
 which trainers.evaluate writes; their images come from the run's dataset, or the tree they were evaluated on. Guesses
 are added to guesses.csv in the run folder or --out, without names; then
 
     python -m trainers.evaluate --run_dir=runs/mlp --humans=runs/mlp/guesses.csv
 
-puts people beside the model. The page loads nothing from elsewhere, and neither coordinates nor the model's answer
-leave the server before the guess. Starts in about a second, without TensorFlow.
+adds the figures of people to the model's. The page loads nothing from elsewhere, and neither coordinates nor the
+model's answer leave the server before the guess. Starts in about a second, without TensorFlow.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Says where photographs were taken: one JSON object a line.
+"""Predicts where photographs were taken: one JSON object a line.
 
     python -m tools.predict --run_dir=runs/mlp photograph.jpg
     python -m tools.predict --run_dir=runs/mlp TREE --top=10 --all_cells

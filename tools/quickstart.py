@@ -3,11 +3,11 @@
     python -m tools.quickstart --photos=PHOTOS --boundary=us
     python -m tools.quickstart --photos=PHOTOS --boundary=country.geojson --backbone_weights=WEIGHTS.h5
 
-Runs the programs one after another and prints the command that repeats each alone: cells over the
-boundary, the tree of photographs with a GPS position, the dataset, the features and the fit of recipe best, the errors
-on the photographs kept for the test, and their map. Takes about 25 s for 60 photographs on 2 cores once the weights of
-the encoder are there (--backbone_weights=imagenet downloads them). Stop it at any time: the same command resumes, and
-takes in photographs that are new.
+Runs the programs one after another and prints the command that repeats each alone: cells over the boundary, the tree of
+photographs with a GPS position, the dataset, the features and the fit of recipe best, the errors on the photographs
+kept for the test, and their map. Takes about 25 s for 60 photographs on 2 cores once the weights of the encoder are
+there (--backbone_weights=imagenet downloads them). Stop it at any time: the same command resumes, and takes in
+photographs that are new.
 """
 
 import dataclasses

@@ -2,8 +2,8 @@
 
     python -m tools.scrape --partition=partition.geojson --out=tree --locations_per_cell=4 --max_cost=20 --accept_terms
 
-The key is that of $GOOGLE_MAPS_API_KEY, or of a file that only you can read (--api_key_file). --dry_run prints what
-it would find and cost, and spends nothing. An image costs 0.007 USD at list price; at 10 a second, the report's 29,160
+The key is that of $GOOGLE_MAPS_API_KEY, or of a file that only you can read (--api_key_file). --dry_run prints what it
+would find and cost, and spends nothing. An image costs 0.007 USD at list price; at 10 a second, the report's 29,160
 images take 50 minutes. Prints the plan, a bar with locations, images, USD and hit rate, and what each cell got. Ctrl-C
 finishes what is under way; the same command resumes, also after a kill. Set a daily quota and a budget alert in
 Google's console too: what others spend with the same key is not counted here.

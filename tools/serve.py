@@ -1,12 +1,12 @@
-"""Serves a run: photographs in, predictions and a page with a map out.
+"""Serves a run over HTTP: predictions of photographs, and a page with a map.
 
     python -m tools.serve --run_dir=runs/mlp
     curl -H 'Content-Type: image/jpeg' --data-binary @photograph.jpg http://127.0.0.1:8000/predict
 
-The answer is a line of tools.predict. `-F image=@a.jpg -F image=@b.jpg` sends the views of one location. GET / is a
-page to drop photographs on, /model says what the run is, /map shows its map, /health answers. Requests that come within
-5 ms are predicted together. Photographs are never written to disk. Runs until Ctrl-C or SIGTERM, and first answers what
-it has taken. Only this machine can reach it unless --host says otherwise.
+The answer is the line that tools.predict prints. `-F image=@a.jpg -F image=@b.jpg` sends the views of one location.
+GET / is a page to drop photographs on, /model describes the run, /map shows its map, /health answers "ok". Requests
+that come within 5 ms are predicted together. Photographs are never written to disk. Runs until Ctrl-C or SIGTERM, then
+answers the requests it has accepted. Only this machine can reach it unless --host is given.
 """
 
 import dataclasses

@@ -59,8 +59,8 @@ def _chosen() -> tuple[str, str]:
 def light_imports() -> Iterator[None]:
     """Halves the processor time of importing TensorFlow, 2.6 instead of 5.0 s.
 
-    In the block Keras finds its optional libraries missing, which saves 1.7 s and 150 MB, and no garbage is sought
-    among the million objects of modules, which saves 0.7 s. Afterwards the libraries can be imported as ever.
+    In the block Keras finds its optional libraries missing, which saves 1.7 s and 150 MB, and garbage collection is
+    off, which saves 0.7 s. Afterwards the libraries can be imported as usual.
     """
     hidden = [name for name in _EXTRAS if name not in sys.modules]
     # None is documented to stop an import.

@@ -155,9 +155,9 @@ def show_error(error: errors.GeodsError) -> None:
 
 
 def printable(text: str) -> str:
-    """Returns a text with all but line breaks escaped that could steer a terminal.
+    """Returns a text with control characters other than line breaks escaped.
 
-    Names of files may hold it.
+    Names of files may hold such, which would control the terminal.
     """
     return "".join(
         character if character.isprintable() or character == "\n" else character.encode("unicode_escape").decode()

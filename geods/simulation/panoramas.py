@@ -44,7 +44,7 @@ class CoveredPano:
         pano_id: Its id: 22 characters, or 26 beginning with CI for those of users.
         lat_deg: Latitude, degrees.
         lon_deg: Longitude, degrees.
-        date: Month it was taken, "YYYY-MM", or None where the service would not say.
+        date: Month it was taken, "YYYY-MM", or None where the service gives none.
         copyright: Who made it.
         official: Whether the service made it.
         indoor: Whether it is inside a building.

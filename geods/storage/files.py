@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: temporary name, fsync, rename."""
+"""Files that are whole or absent: temporary name, fsync, rename."""
 
 import contextlib
 import hashlib
@@ -30,8 +30,8 @@ def atomic_path(path: str | os.PathLike[str], size_bytes: int | None = None) -> 
     raises, the temporary file is removed and an older `path` stays as it was.
 
     Args:
-        path: Where the file shall be; its folder is made if need be.
-        size_bytes: What it will take, for the message if there is no room; None if not known.
+        path: The file; its folder is made if need be.
+        size_bytes: Its size, for the message of a full disk; None if not known.
 
     Yields:
         The path to write to.
@@ -113,7 +113,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - anything JSON can ho
     """Returns the value of a JSON text.
 
     Raises:
-        ValueError: If it is no JSON, also if it is nested so deep that Python gives up.
+        ValueError: If it is no JSON, or nested too deeply for Python.
     """
     try:
         return json.loads(text)

@@ -1,11 +1,9 @@
-"""Checks of memory before work starts, so that it ends with a figure and a flag.
+"""Checks of memory before work starts, and the release of free memory.
 
-Without them the system would kill the process later.
-
-Memory that is free but still counts as the process's own, given back to the system.
+A check ends the program with a figure and a flag to change; without it the system would kill the process later.
 
 glibc puts arrays of up to 32 MB into its heap once larger ones were freed, and gives back only the end of the heap
-(mallopt(3), M_MMAP_THRESHOLD): after a million locations were read and sorted, 48 of 86 MB were held for nothing.
+(mallopt(3), M_MMAP_THRESHOLD): after a million locations were read and sorted, 48 of 86 MB were free but not returned.
 """
 
 import contextlib

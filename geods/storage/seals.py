@@ -3,8 +3,8 @@
     seal.json    {"files": {"geods-train.tfrecord-00000-of-00001": [94452, "3f1a..."]}, "format": 1, "sha256": "..."}
 
 Each file with its bytes and its SHA-256; the last SHA-256 is that of the rest, so that a damaged seal is told from a
-damaged file. TFRecords have checksums a record, but shards that are swapped, doubled or cut between two records read
-without a word.
+damaged file. TFRecords have checksums a record, but shards that are swapped, doubled or cut between two records are
+read without an error.
 """
 
 import concurrent.futures

@@ -2,10 +2,8 @@
 
 Otherwise its rate means nothing.
 
-Decoders differ by some levels, so images are told apart by a thumbnail of block means, which all decoders agree on, and
-exact pixels are counted apart, by hash.
-
-What all loaders have in common: a pass over all images, in batches of 64 with their labels.
+Decoders differ by some levels, so images are identified by a thumbnail of block means, on which all decoders agree, and
+exact pixels are counted separately, by hash. `Pass` is the base of all loaders.
 """
 
 import collections

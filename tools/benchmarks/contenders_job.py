@@ -64,7 +64,7 @@ def train(work: pathlib.Path, recipe: str, more: Sequence[str] = ()) -> stages.M
 
 
 def evaluate(work: pathlib.Path) -> stages.Measured:
-    """Evaluates WORK/run on the places held out."""
+    """Evaluates WORK/run on the held-out locations."""
     return stages.run("evaluate", ["-m", "trainers.evaluate", f"--run_dir={work / 'run'}"], work / "evaluate.log")
 
 

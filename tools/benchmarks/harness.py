@@ -2,7 +2,7 @@
 
 Every reading stands between two bursts of a reference.
 
-A virtual machine gives its cores less time after seconds of load, and says so nowhere. So each contender runs in a
+A virtual machine gives its cores less time after seconds of load, unreported. So each contender runs in a
 process of its own that stays, each of its readings is divided by the mean of the reference bursts before and after it,
 and a reading whose bursts are below 0.85 of the best burst of all is dropped. Every other round goes in reverse order.
 Where neighbours slow the cores most of the time, few readings are left; those whose two bursts at least agree, at
@@ -85,7 +85,7 @@ class Result:
     """All readings of a contender.
 
     Attributes:
-        contender: Who.
+        contender: The contender.
         first: The first run, with all that starts only once; not among the readings.
         readings: Clean readings.
         dropped: Number of readings beside a slow burst.
@@ -93,7 +93,7 @@ class Result:
         items_per_cpu_s: Items a second of processor time, median.
         cpu_ratios: Shares by processor time of all readings, clean or not.
         peak_rss_mb: Most memory the process and those it started had held after the first run.
-        facts: What the contender says of itself, if it was asked.
+        facts: Facts the contender reported, if it was asked.
     """
 
     contender: Contender
@@ -192,8 +192,8 @@ def measure(
 
     Args:
         reference: Does a burst of about 0.15 s a run.
-        contenders: Who takes part; their processes run side by side, one working at a time.
-        rounds: Clean readings wanted of each; after three times as many, those that are there must do.
+        contenders: The contenders; their processes run side by side, one working at a time.
+        rounds: Clean readings wanted of each; at most three times as many are taken.
         check: Given, it is called once with the facts of each contender before anything counts, and may refuse it.
         rest_s: Pause before each reading, in which a throttled machine recovers.
 

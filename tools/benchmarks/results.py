@@ -67,7 +67,7 @@ def chosen(contenders: Sequence[harness.Contender], names: Sequence[str]) -> lis
     """Returns the contenders of some names; all if there is none.
 
     Raises:
-        OptionError: If nobody has one of the names.
+        OptionError: If no contender has one of the names.
     """
     known = [one.name for one in contenders]
     if strange := [name for name in names if name not in known]:

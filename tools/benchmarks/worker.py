@@ -1,12 +1,12 @@
 """The process of one contender.
 
-It reads its arguments as a line of JSON, then obeys a word a line: run, or facts.
+It reads its arguments as a line of JSON, then a command a line: run, or facts.
 
     (echo '{"size": 9}'; echo run) | python -m tools.benchmarks.worker tools.benchmarks.worker:MatrixProduct
 
 Started by `harness.Worker`; answers each line on standard input with a line of JSON.
 
-References: what the machine can do at this moment, in bursts of a tenth of a second or two.
+The references, whose bursts take a tenth of a second or two, are here too.
 """
 
 import concurrent.futures

@@ -1,12 +1,12 @@
-"""Games of five rounds, in which a player and a model look for locations.
+"""Games of five rounds, in which a player and a model locate the same views.
 
     games = game.Games(found, cells, source, "guesses.csv")
     one = games.start()
     one.open().views                    # headings and JPEGs of the first round
     one.guess((x, y), views_seen=3)     # the truth, and the distances of player, model and constant guess
 
-Names of locations are coordinates, and so may be an image's metadata. So a game is named at random, its views are
-encoded again without metadata, and nothing else of a location is known outside before it was guessed.
+Names of locations are coordinates, and metadata of images may hold them. So a game has a random name, its views are
+encoded again without metadata, and nothing else about a location leaves the server before it was guessed.
 """
 
 import collections

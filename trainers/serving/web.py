@@ -1,6 +1,6 @@
-"""HTTP server with limits, errors as JSON, and an end that answers first.
+"""HTTP server with limits, errors as JSON, and a shutdown that answers first.
 
-    server = web.Server(options)            # takes the port, or says why it cannot
+    server = web.Server(options)            # takes the port, or raises OptionError
     server.run([("/health", Health), web.content("/", page, "text/html")])
 
 Tornado, because it closes connections whose headers or body take too long, for which uvicorn has no setting
@@ -53,7 +53,7 @@ Route = tuple[Any, ...]
 
 
 class Problem(tornado.web.HTTPError):
-    """An error that a client is to read.
+    """Error that is sent to the client.
 
     Args:
         status: HTTP status, 400 or above.
@@ -239,7 +239,7 @@ class Handler(tornado.web.RequestHandler):
         self.reply({"problem": error.problem, "next_step": error.next_step}, status_code)
 
     def finish(self, chunk: Any = None) -> Any:  # noqa: ANN401 - as tornado
-        """Ends the answer; a client that does not take it in time is left."""
+        """Ends the answer; disconnects a client that does not take it in time."""
         stream, loop = self.request.connection.stream, asyncio.get_running_loop()  # type: ignore[union-attr]
         sent = super().finish(chunk)
         timer = loop.call_later(self.application.limit_s, stream.close)
@@ -304,7 +304,7 @@ class _Content(Handler):
         self._text, self._type, self._policy = text, content_type, policy
 
     def get(self) -> None:
-        """Sends it."""
+        """Sends the text."""
         self.set_header("Content-Type", f"{self._type}; charset=UTF-8")
         # Kept by browsers, but asked for each time, which its ETag answers.
         self.set_header("Cache-Control", "no-cache")

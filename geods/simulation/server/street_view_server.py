@@ -101,7 +101,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         return self.ledger.views()
 
     def plan(self, planned: Sequence[faults.Fault]) -> None:
-        """Replaces the faults and forgets the attempts so far."""
+        """Replaces the faults and resets the counts of attempts."""
         self._planned = tuple(planned)
         self._plan = faults.Plan(self._planned, self._seed, self._clock)
 
