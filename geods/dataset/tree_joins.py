@@ -12,6 +12,8 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from geods import errors
 from geods.dataset import recorded_hashes
 from geods.geo import partition as partitions
@@ -69,7 +71,7 @@ class Join:
     Attributes:
         images: Images in the joined tree.
         copied: Those that this run has put there.
-        twins: Images left out, as another of their location has the same bytes.
+        twins: Images left out, as one of their location or of a tree before theirs has the same bytes.
         shared: Number of locations that are in several trees.
 
     Args:
@@ -108,8 +110,12 @@ class Join:
         ):
             sheet = csv.DictWriter(target, _COLUMNS, restval="", lineterminator="\n")
             sheet.writeheader()
+            # The same photograph, placed by its EXIF in one tree and by a rounded table in another, is one image.
+            seen = np.empty(0, np.uint64)
             for part in self._parts:
-                sheet.writerows(self._images_of(part, link))
+                digests = np.fromiter((int(fact.sha256[:16], 16) for fact in part.facts), np.uint64)
+                sheet.writerows(self._images_of(part, np.isin(digests, seen), link))
+                seen = np.append(seen, digests)
             target.flush()
             self._check_no_others(temporary)
 
@@ -120,7 +126,7 @@ class Join:
             return
         ours = {row["file"] for row in companions.rows(views)}
         others = sorted({jpeg.name_below(file, self._out) for file in locations.files()} - ours)
-        problem = f"{self._out}: holds {len(others):,} images that are in none of its trees any more: {others[0]}."
+        problem = f"{self._out}: holds {len(others):,} images that are in none of its trees, or in two: {others[0]}."
         raise errors.TreeError(problem, "delete them and run the same command again, or name a new --out")
 
     def _write_provenance(self) -> None:
@@ -143,7 +149,7 @@ class Join:
         content |= {"licences": companions.VIEWS_NAME, "sources": companions.VIEWS_NAME, "joined": joined}
         files.write_json(path, content)
 
-    def _images_of(self, part: Part, link: bool) -> Iterator[dict[str, Any]]:
+    def _images_of(self, part: Part, is_twin: np.ndarray, link: bool) -> Iterator[dict[str, Any]]:
         """Puts the images of a tree into this one; yields the row of each in views.csv."""
         provenance, known = part.tree.provenance(), _credits(part.tree)
         for location, cell in zip(part.labels.locations, part.labels.cells.tolist(), strict=True):
@@ -155,7 +161,7 @@ class Join:
             names = self._names.get(location.location_id, {})
             for view in location.views:
                 sha256 = part.facts.sha256(view.row)
-                if (named := self._named(location.location_id, view, sha256, names)) is None:
+                if is_twin[view.row] or (named := self._named(location.location_id, view, sha256, names)) is None:
                     self.twins += 1
                     continue
                 name = layouts.name("tree", cell, location, named)

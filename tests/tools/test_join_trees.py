@@ -121,6 +121,13 @@ def test_join_resumes_and_grows_but_does_not_forget(tmp_path, trees, capsys):
     image.unlink()
     with pytest.raises(errors.TreeError, match=rf"holds 1 images .*: {image.relative_to(third).as_posix()}"):
         join(out, [*trees, third])
+    # Not twice at coordinates that another tree rounds, nor in two splits.
+    (third / "0" / "40.5,-100.2500001").mkdir()
+    (third / "0" / "40.5,-100.2500001" / "90.jpg").write_bytes((trees[0] / "6/40.5,-100.25/90.jpg").read_bytes())
+    capsys.readouterr()
+    other = join(tmp_path / "second", [*trees, third])
+    assert "images with the bytes of another: 2" in capsys.readouterr().out
+    assert not (other / "6" / "40.5,-100.2500001").exists()
     # A changed image is not laundered by a new record of its hash.
     image = trees[0] / "6" / "40.5,-100.25" / "90.jpg"
     image.write_bytes(drawn_trees.jpeg(5))
@@ -140,7 +147,8 @@ def test_killed_join_is_refused_and_resumes(tmp_path, trees):
     with pytest.raises(errors.TreeError, match="run the same command"):
         companions.TreeFolder(out).provenance()
     join(out, [*trees, many], partition=str(cells))
-    assert layouts.read(out).views == 604
+    # Two of the 600 have the bytes of images in the first trees.
+    assert layouts.read(out).views == 602
     assert not list(out.rglob(".*"))
 
 
