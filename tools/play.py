@@ -1,4 +1,4 @@
-"""Serves a game against a run: guesses on a map of locations it was not trained on.
+"""Serves a game against a run: locations it was not trained on, to find on a map.
 
     python -m tools.play --run_dir=runs/mlp
     python -m tools.play --run_dir=runs/mlp --predictions=runs/mlp/on_tree --imagery=TREE
