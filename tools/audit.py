@@ -114,7 +114,7 @@ def _tell(split: str, found: dict[str, Any]) -> None:
     """Prints the audit of a split."""
     print(f"{split}: {found['locations']:,} locations")
     quantiles = ", ".join(f"{share} {km:,.1f}" for share, km in found["nearest_km"].items())
-    print(f"  nearest training place, km: {quantiles}")
+    print(f"  nearest training location, km: {quantiles}")
     print("  share within: " + ", ".join(f"{limit} km {share:.1%}" for limit, share in found["within_km"].items()))
     same = found["same_panorama"]
     print(f"  an image of the same bytes in training: {found['same_bytes']:.1%}")

@@ -179,7 +179,7 @@ def _scan(
     """Looks at the whole source, with a bar on stderr.
 
     Raises:
-        CoordinateError: If nothing in it has a place.
+        CoordinateError: If nothing in it has a position.
     """
     import tqdm
 
@@ -217,7 +217,7 @@ def _scan(
     if not tally.found and not tally.noted:
         left_out = "; ".join(f"{_LEFT_OUT[reason]}: {number:,}" for reason, number in tally.numbers.items())
         examples = [name for names in tally.examples.values() for name in names[:1]]
-        problem = f"{options.csv or source}: holds no photograph of a known place ({left_out or 'no image at all'})."
+        problem = f"{options.csv or source}: holds no photograph with a position ({left_out or 'no image at all'})."
         raise errors.CoordinateError("\n  ".join([problem, *examples]), _nothing_hint(columns))
     return tally
 

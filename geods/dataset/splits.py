@@ -211,8 +211,8 @@ def folds(coords: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """
     unique, inverse = fold_blocks(coords, count)
     if len(unique) < count:
-        problem = f"{count} folds of {len(unique)} blocks of {BLOCK_DEG:g} degree, and of no more smaller ones."
-        raise errors.DatasetError(problem, "take fewer folds, or more places")
+        problem = f"{count} folds of {len(unique)} blocks of {BLOCK_DEG:g} degree, and too few smaller ones."
+        raise errors.DatasetError(problem, "take fewer folds, or more locations")
     inverse = inverse.reshape(-1)
     held, sizes = np.bincount(inverse), np.zeros(count, np.int64)
     fold_of = np.zeros(len(unique), np.int64)

@@ -67,7 +67,7 @@ class KernelRegression(keras.layers.Layer):
         options.setdefault("dtype", "float32")
         super().__init__(**options)
         if places < 1 or cells < 1:
-            raise errors.OptionError(f"{places} places and {cells} cells.", "give at least 1 of both")
+            raise errors.OptionError(f"{places} locations and {cells} cells.", "give at least 1 of both")
         self.places, self.cells, self.centre = places, cells, centre
 
     # `looks` are the descriptors; model.keras files hold the name of this argument.
@@ -195,8 +195,8 @@ def fit(
     members = [np.flatnonzero(groups[first] == group) for group in np.unique(groups[first])]
     usual = float(np.median(apart[first, first]))
     if len(members) < 2 or usual <= 0:
-        problem = f"{first.stop} places in {len(members)} groups, whose descriptors are {usual:g} apart."
-        raise errors.TrainingError(problem, "train on places of at least two blocks with different images")
+        problem = f"{first.stop} locations in {len(members)} groups, whose descriptors are {usual:g} apart."
+        raise errors.TrainingError(problem, "train on locations of at least two blocks with different images")
     apart /= usual
     tried = [
         (_mean_km(distance_km[first], _left_out(apart[first, first], cost[first], members, *choice)), *choice)

@@ -30,7 +30,7 @@ class NeighbourDensity(keras.layers.Layer):
     Args:
         places: Number of training locations; `remember` stores them.
         centroids: `[cells, 2]` degrees, (lat, lon).
-        count: k; all places if there are fewer.
+        count: k; all locations if there are fewer.
         sigma_km: Width of the kernel.
         sharpness: How much more a more similar place counts; 0 counts all k alike.
 
@@ -50,7 +50,7 @@ class NeighbourDensity(keras.layers.Layer):
         options.setdefault("dtype", "float32")
         super().__init__(**options)
         if places < 1 or count < 1:
-            raise errors.OptionError(f"{count} neighbours among {places} places.", "give at least 1 of both")
+            raise errors.OptionError(f"{count} neighbours among {places} locations.", "give at least 1 of both")
         if not 0 < sigma_km < np.inf or not 0 <= sharpness < np.inf:
             problem = f"sigma_km={sigma_km} and sharpness={sharpness}."
             raise errors.OptionError(problem, "sigma_km is above 0, sharpness at least 0")

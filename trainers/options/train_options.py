@@ -294,7 +294,7 @@ class TrainOptions:
         of_views = [name for name in ("view_mixup", "view_dropout") if getattr(self.augmentation, name)]
         of_views += ["fusion"] if self.head.fusion in ("attention", "lstm") else []
         if of_views and self.data.train_views == "single":
-            problem = f"--{of_views[0]} with --train_views=single: it needs several views of a place."
+            problem = f"--{of_views[0]} with --train_views=single: it needs several views of a location."
             raise errors.OptionError(problem, "use --train_views=all")
 
     def _check_devices(self) -> None:

@@ -107,7 +107,7 @@ def positions(found: Sequence[Point], path: str | os.PathLike[str]) -> list[tupl
     """
     for point in found:
         if point.position is None:
-            raise errors.PointsError(f"{path}, row {point.row}: has no lat and lon.", "name a file of places")
+            raise errors.PointsError(f"{path}, row {point.row}: has no lat and lon.", "give every row both")
     return [point.position for point in found if point.position]
 
 

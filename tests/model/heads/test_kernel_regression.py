@@ -73,7 +73,7 @@ def test_of_many_places_all_are_remembered_and_some_are_chosen_on():
     for name in ("rate", "spread_km", "width", "ridge", "held_out_km"):
         assert getattr(found, name) == pytest.approx(getattr(of_some, name), rel=0.1 if name == "held_out_km" else 1e-9)
     np.testing.assert_allclose(found.coefficients, solve(LOOKS, COORDS, found, 500.0, 45), rtol=1e-5, atol=1e-3)
-    with pytest.raises(errors.TrainingError, match="3 places in 1 groups"):
+    with pytest.raises(errors.TrainingError, match="3 locations in 1 groups"):
         kernel_regression.fit(LOOKS, COORDS, GROUPS, CENTROIDS, chosen_on=3)
 
 

@@ -115,7 +115,7 @@ HERE = {
     "partition is no GeoJSON": Mistake(
         "tools.check_tree --tree={here}/tree --partition={here}/p", "not JSON", "make_partition", text("p", "no")
     ),
-    "photographs without GPS": Mistake(IMPORT, "no photograph of a known place", "--csv=FILE"),
+    "photographs without GPS": Mistake(IMPORT, "no photograph with a position", "--csv=FILE"),
     "table with latitude and longitude swapped": Mistake(
         f"{IMPORT} --csv={{here}}/t.csv", "swapped", "column", text("t.csv", "file,lat,lon\na.jpg,-95,35\n")
     ),
@@ -123,7 +123,7 @@ HERE = {
         f"{IMPORT} --csv={{here}}/t.csv", "lat", "--lat_column", text("t.csv", "file,north,east\na.jpg,35,-95\n")
     ),
     "table of other images": Mistake(
-        f"{IMPORT} --csv={{here}}/t.csv", "known place", "--source", text("t.csv", "file,lat,lon\nb.jpg,35,-95\n")
+        f"{IMPORT} --csv={{here}}/t.csv", "with a position", "--source", text("t.csv", "file,lat,lon\nb.jpg,35,-95\n")
     ),
     "table given as source": Mistake(
         "tools.import_images --source={here}/t.csv --out={here}/out", "file, not a folder", "--csv", text("t.csv", "")
