@@ -157,11 +157,14 @@ def test_mistakes_end_in_one_short_error_and_write_nothing(run_dir, tmp_path, fl
     assert not (tmp_path / "out").exists()
 
 
-def test_features_of_another_kind_are_refused_though_they_fit(run_dir, cache_dir, tmp_path):
+def test_features_of_another_kind_are_refused_though_they_fit_and_old_ones_noted(run_dir, cache_dir, tmp_path, capsys):
     other = road.cache_of_others(cache_dir, tmp_path / "cache", '"pooling": "avg"', '"pooling": "max"')
     cache = joined_cache.open_split([other], "test")
     with pytest.raises(errors.CacheError, match=r"not those of .*pooling is 'max', wanted 'avg'(.|\n)*--from_images"):
         next(keras_predictor.KerasPredictor(run_dir).feature_pieces(cache, 16))
+    old = road.cache_of_others(cache_dir, tmp_path / "old", '"geods/random/1.0.0 ', '"geods/random/1.0.0 0')
+    evaluation._on_split(keras_predictor.KerasPredictor(run_dir), evaluate_options.LocationOptions(cache_dir=str(old)))
+    assert f"note: {old / 'test'}: was made of dataset geods/random/1.0.0 0" in capsys.readouterr().out
 
 
 def copy_of(run_dir, tmp_path):

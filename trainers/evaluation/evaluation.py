@@ -24,7 +24,7 @@ from trainers.evaluation import keras_predictor, run_predictor, seen_locations
 from trainers.features import joined_cache
 from trainers.options import evaluate_options, train_options
 from trainers.runs import distance_metrics, events, human_guesses, prediction_writer, run_folder
-from trainers.training import folds
+from trainers.training import folds, inputs
 
 # With 30 locations a 95 % interval of the mean is about a third of it to either side (docs/evaluation.md).
 _FEW = 30
@@ -140,6 +140,8 @@ def _on_split(model: keras_predictor.KerasPredictor, locations: evaluate_options
         return _on_fold(model, data, locations, is_single)
     if run_folder.is_cached(data, locations):
         cache = joined_cache.open_split(run_folder.caches_of(data, locations.split), locations.split)
+        if problem := inputs.staleness(cache, data):
+            print(f"note: {problem}")
         return _on_cache(model, cache, locations.batch_size, is_single)
     builder = dataset_reader.open_builder(run_folder.dataset_of(data), data.config)
     index = dataset_reader.index(builder, locations.split)

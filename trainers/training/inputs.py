@@ -18,6 +18,7 @@ from geods import errors
 from geods.dataset import dataset_reader, splits
 from geods.geo import partition
 from geods.input import pipeline
+from geods.remote import urls
 from geods.storage import memory as storage_memory
 from geods.tree import string_array, table
 from trainers.features import cache_format, joined_cache
@@ -77,6 +78,20 @@ def from_cache(
         caches += [joined_cache.open_split(data.cache_dir, split, n + 1) for n in range(data.variants)]
     batches = _batches(data, caches, labels, rows, train, seed, steps)
     return _split_of(batches, cache.rows, slice(None), labels, caches), cache
+
+
+def staleness(cache: joined_cache.Cache, data: train_options.DataOptions) -> str:
+    """Returns how a cache's dataset differs from that in --data_dir.
+
+    Empty if it does not, or if there is none to compare with.
+    """
+    try:
+        builder = None if urls.is_url(data.data_dir) else dataset_reader.open_builder(data.data_dir, data.config)
+    except errors.DatasetError:
+        return ""
+    if builder is None or cache.key.dataset == (now := dataset_reader.fingerprint_of(builder)):
+        return ""
+    return f"{cache.folder}: was made of dataset {cache.key.dataset}, but {data.data_dir} holds {now}."
 
 
 def from_fold(

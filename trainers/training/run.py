@@ -13,7 +13,7 @@ import keras
 
 from geods import errors
 from geods.cli import flags
-from geods.dataset import dataset_reader, splits
+from geods.dataset import splits
 from model import geolocator
 from model.encoders import backbones
 from trainers.features import cache_format, feature_encoder, joined_cache
@@ -107,9 +107,12 @@ class Training:
         if data.exact_pixels and cache.key.decode == "cpu":
             problem = f"--exact_pixels: {cache.folder} holds features of photographs decoded at a part of their size."
             raise errors.CacheError(problem, "extract again with --exact_pixels --overwrite, or leave it out")
-        # With --partition the dataset is not needed, and a cache may be used where the dataset is not.
-        if not settings.cells.partition:
-            _check_not_stale(cache, data)
+        if problem := inputs.staleness(cache, data):
+            # With --partition the dataset is not needed, and a cache may be used where the dataset is not.
+            if not settings.cells.partition:
+                step = "extract again with --overwrite, or name the dataset it was made of"
+                raise errors.CacheError(problem, step)
+            print(f"note: {problem}")
         spec = backbones.spec_of(cache.spec)
         # Built first: a cache of other weights than those of the unfrozen blocks is refused before any training, and a
         # chunk's model is saved with its encoder.
@@ -169,11 +172,3 @@ def _with_encoder_of_cache(settings: train_options.TrainOptions) -> train_option
     same = {name: getattr(spec, name) for name in names}
     same["exact_pixels"] = index["key"].get("decode") == cache_format.EXACT_PIXELS
     return flags.replace(settings, backbone=spec.name, backbone_weights=spec.weights, **same)
-
-
-def _check_not_stale(cache: joined_cache.Cache, data: train_options.DataOptions) -> None:
-    """Raises CacheError if a cache is of another dataset than --data_dir."""
-    wanted = dataset_reader.fingerprint_of(dataset_reader.open_builder(data.data_dir, data.config))
-    if cache.key.dataset != wanted:
-        problem = f"{cache.folder}: was made of dataset {cache.key.dataset}, but {data.data_dir} holds {wanted}."
-        raise errors.CacheError(problem, "extract again with --overwrite, or name the dataset it was made of")
