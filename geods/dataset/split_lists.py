@@ -110,7 +110,7 @@ def advice(groups: BySplit, rule: dataset_splits.Rule) -> list[str]:
         keep = f"{dataset_splits.BLOCK_VARIABLE}={rule.block_deg!r} {dataset_splits.SEED_VARIABLE}={rule.seed}"
         unit = "degree" if rule.block_deg == 1 else "degrees"
         size = f"{rule.block_deg:g} {unit} ({math.radians(rule.block_deg) * geometry.EARTH_RADIUS_KM:,.1f} km)"
-        lines.append(f"  split by blocks of {size}, seed {rule.seed}; {keep} gives the same of another tree")
+        lines.append(f"  split by blocks of {size}, seed {rule.seed}; {keep} repeats it on another tree")
     names = dataset_splits.NAMES if rule.policy != "report" else (dataset_splits.TRAIN, dataset_splits.TEST)
     for name in names[1:]:
         count = len(groups.get(name, ()))
