@@ -77,6 +77,7 @@ class Step:
 def main(options: Options) -> None:
     """Runs all steps, and prints where the map is."""
     files.check_folder(options.photos, "name the folder of the photographs: --photos=FOLDER")
+    files.check_apart(str(pathlib.Path(options.out, "tree")), options.photos, "the folder of the photographs")
     os.environ[program.NO_NEXT] = "1"
     made = steps(options)
     started_s = time.monotonic()

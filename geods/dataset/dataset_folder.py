@@ -123,7 +123,8 @@ def check_split(name: str, there: Collection[str], split: str) -> None:
         DatasetError: If `split` is not one of those `there`.
     """
     if any(part.split("[")[0] not in there for part in split.split("+")):
-        raise errors.DatasetError(f"{name}: has no split {split!r}; it has {', '.join(there)}.", "choose one of those")
+        problem = f"{name}: has no split {split!r}; it has {', '.join(there)}."
+        raise errors.DatasetError(problem, "choose one of those, or add locations and build it again")
 
 
 def lacks_seal(folder: pathlib.Path) -> bool:

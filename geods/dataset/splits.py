@@ -97,8 +97,9 @@ def choose(request: Request, parts: Callable[[], Iterable[np.ndarray]]) -> Rule:
     """Chooses the rule of a split: the largest blocks that give each part its share.
 
     A share may be missed by 3 points. Blocks of 1 degree with seed 0 are taken if they fit. Else sizes are halved
-    from 1 degree on, those with fewer than 40 blocks are passed over while smaller ones have more, and of each size the
-    first 100 seeds are tried. Where nothing fits, the nearest is taken.
+    from 1 degree on, those with fewer than 40 blocks, or of few locations than half of their number, are passed over
+    while smaller ones have more, and of each size the first 100 seeds are tried. Where nothing fits, the nearest is
+    taken.
 
     Args:
         request: Policy, and the values that are given.
@@ -107,13 +108,16 @@ def choose(request: Request, parts: Callable[[], Iterable[np.ndarray]]) -> Rule:
     first = request.filled(request.before or Rule(request.policy))
     if request.policy != "blocked" or (request.seed is not None and request.block_deg is not None):
         return first
-    shares = _shares(first, _block_counts(parts(), first.block_deg))
+    counts = _block_counts(parts(), first.block_deg)
+    # Else the blocks of few locations would shrink until each has its own, and stay so small when others are added.
+    enough = min(_ENOUGH_BLOCKS, sum(counts.values()) / 2)
+    shares = _shares(first, counts)
     if _deviation(shares) <= _TOLERANCE or (request.before and min(shares) > 0):
         return first
     nearest, most_blocks = (_deviation(shares), first), 0
     for block_deg in _SIZES_DEG if request.block_deg is None else (request.block_deg,):
         counts = _block_counts(parts(), block_deg)
-        is_enough = len(counts) >= _ENOUGH_BLOCKS or block_deg in (request.block_deg, _SIZES_DEG[-1])
+        is_enough = len(counts) >= enough or block_deg in (request.block_deg, _SIZES_DEG[-1])
         if not is_enough or len(counts) == most_blocks:
             continue
         most_blocks = len(counts)

@@ -188,7 +188,8 @@ def check_apart(out: str, source: str, what: str = "the source") -> None:
     """Raises OptionError if --out is a source, inside it or around it."""
     made, read = pathlib.Path(out).resolve(), pathlib.Path(source).resolve()
     if made == read or made in read.parents or read in made.parents:
-        raise errors.OptionError(f"--out={out}: is {what}, inside it or around it.", "name another folder")
+        step = f"name a folder beside it, such as --out={read.parent / (made.name + '_' * (made == read))}"
+        raise errors.OptionError(f"--out={out}: is {what}, inside it or around it.", step)
 
 
 def sync(path: pathlib.Path) -> None:

@@ -61,3 +61,10 @@ def test_cells_fit_the_boundary_and_the_recipe_is_told(boundary, tmp_path, monke
 def test_photographs_and_boundary_are_needed(given, said):
     with pytest.raises(errors.OptionError, match=said):
         quickstart.Options(**given)
+
+
+def test_a_folder_inside_the_photographs_is_refused_before_anything_is_made(tmp_path):
+    options = quickstart.Options(photos=str(tmp_path), boundary="us", out=str(tmp_path / "out"))
+    with pytest.raises(errors.OptionError, match=rf"inside it or around it\.\nNext: .*--out={tmp_path.parent}/tree"):
+        quickstart.main(options)
+    assert not list(tmp_path.iterdir())

@@ -60,7 +60,7 @@ class ImportSettings:
             raise errors.TreeError(problem, "name a new folder; sources must not mix") from error
         if changes:
             problem = f"{self.root}: was imported from another source or with other options ({'; '.join(changes)})."
-            raise errors.TreeError(problem, "name a new folder")
+            raise errors.TreeError(problem, "give what it was, or name a new folder: --out=FOLDER")
         if not (self.root / import_journal.NAME).is_file():
             raise errors.TreeError(f"{self.root}: its {import_journal.NAME} is gone.", "name a new folder")
         return False

@@ -143,6 +143,11 @@ def test_blocks_of_one_degree_and_seed_0_stay_where_they_fit():
     assert splits.choose(splits.Request("blocked"), lambda: [grid]) == splits.Rule("blocked", 0, 1.0)
 
 
+@pytest.mark.parametrize("count", [4, 8, 39, 45])
+def test_few_locations_of_a_country_are_split_by_blocks_that_stay_large_when_others_are_added(count):
+    assert splits.choose(splits.Request("blocked"), lambda: [town(count, 4)]).block_deg == 1
+
+
 def test_what_is_given_is_taken_and_the_rule_of_before_is_kept():
     coords = town(120, 0.02)
 
