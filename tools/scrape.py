@@ -2,11 +2,8 @@
 
     python -m tools.scrape --partition=partition.geojson --out=tree --locations_per_cell=4 --max_cost=20 --accept_terms
 
-The key is that of $GOOGLE_MAPS_API_KEY, or of a file that only you can read (--api_key_file). --dry_run prints what it
-would find and cost, and spends nothing. An image costs 0.007 USD at list price; at 10 a second, the report's 29,160
-images take 50 minutes. Prints the plan, a bar with locations, images, USD and hit rate, and what each cell got. Ctrl-C
-finishes what is under way; the same command resumes, also after a kill. Set a daily quota and a budget alert in
-Google's console too: what others spend with the same key is not counted here.
+Prints the plan, a bar with locations, images, USD and hit rate, and the result of each cell. --dry_run prints the plan
+and its cost, and spends nothing. Ctrl-C finishes what is under way; the same command resumes, also after a kill.
 
 Exit codes: 0 complete, 1 a fault of geods, 2 an option or the folder is wrong, 3 the key is denied, 4 quota used up or
 service not reachable, 5 --max_cost reached, 6 finished with cells under their target, 7 the disk is full, 130
@@ -14,26 +11,28 @@ interrupted. After 3, 4, 7 and 130 the same command resumes; after 5 with a high
 --lookups_per_location. A scrape in which no cell found anything at --lookups_in_vain points stops with 6 too.
 
 Instead of sampling, --points=FILE takes points or panorama ids from a CSV (lat, lon, heading, pano_id), from GeoJSON or
-from a GeoGuessr map (customCoordinates); tree/points.csv says row by row what was found. Without a partition all is one
-cell. --near=FILE samples more densely near such points, --spread_km keeps locations apart.
+from a GeoGuessr map (customCoordinates); tree/points.csv has the result of each row. Without a partition all points are
+one cell. --near=FILE samples more densely near such points, --spread_km keeps locations apart.
 
 --headings=road,road+180 looks along the road, where the source knows its direction (Panoramax, Mapillary);
---headings=random in a direction drawn for each location. --dates=newest, oldest, newest,oldest or all takes the
-pictures of other months at the same place too, into the folder of its location.
+--headings=random in a direction drawn for each location. --dates=newest, oldest, newest,oldest or all takes pictures of
+other months at the same location, into its folder.
 
-Panoramax's images are free, need no key and may be kept and shared: --source=panoramax asks the federation of its
-instances, --api_base any one of them. Licences (CC BY-SA 4.0, Etalab 2.0) differ picture by picture; views.csv has the
-licence, the producer (copyright), the collection (sequence) and the original name of each, for whoever passes them on.
-Panoramas (--panoramax_kind=panorama, the default) are levelled and cut into views; flat pictures have one each.
+Panoramax (--source=panoramax) is free, needs no key, and its images may be kept and shared. --api_base names one
+instance instead of the federation. Licences (CC BY-SA 4.0, Etalab 2.0) differ by picture; views.csv has licence,
+producer (copyright), collection (sequence) and original name of each. Panoramas (--panoramax_kind=panorama, the
+default) are levelled and cut into views; flat pictures have one view each.
 
-Mapillary's images cost nothing: --source=mapillary, with the token of $MAPILLARY_ACCESS_TOKEN or of a file
-(--mapillary_token_file). They are CC BY-SA 4.0: who passes them on names their creators (views.csv has them) and gives
-them under the same licence. Views are cut out of panoramas (--mapillary_kind=panorama, the default, few in the country)
-or are flat pictures, one a location (--mapillary_kind=flat).
+Mapillary (--source=mapillary) is free and needs the token in $MAPILLARY_ACCESS_TOKEN or a file
+(--mapillary_token_file). Its images are CC BY-SA 4.0: if you pass them on, name their creators (views.csv has them) and
+keep the licence. Views are cut out of panoramas (--mapillary_kind=panorama, the default, rare in the country) or are
+flat pictures, one a location (--mapillary_kind=flat).
 
-Google's terms forbid to download Street View images in bulk and to train models on them without permission; find out
-whether you may; --accept_terms states that you have. Try all of it on a simulated service instead:
-python -m tools.simulated_street_view.
+Street View (--source=street_view, the default) needs the key in $GOOGLE_MAPS_API_KEY or in a file that only you can
+read (--api_key_file). An image costs 0.007 USD at list price; at 10 a second, the report's 29,160 images take 50
+minutes. Set a daily quota and a budget alert in Google's console too: other uses of the key are not counted here.
+Google's terms forbid bulk downloads and training on the images without permission; --accept_terms states that you have
+it. Try all of it on a simulated service instead: python -m tools.simulated_street_view.
 """
 
 import dataclasses
