@@ -2,8 +2,8 @@
 # make report   the course report's method and figures on a simulated world, at most 10 minutes; TREE= for images of your own at
 #               its own size, REPORT='--backbone_weights=random --height_px=128 --width_px=256 --epochs=2' for a quick look
 # make test     lint, types and all tests
-# make bench    how fast everything is, against this machine's limits and other loaders; IMAGES= for a tree
-# make bench-scale  what grows with the number of locations: SIZES=1000,10000,100000,1000000 for more, hours
+# make bench    speed of each step against this machine's limits and other loaders; IMAGES= for a tree
+# make bench-scale  cost by number of locations: SIZES=1000,10000,100000,1000000 for more, hours
 # make soak     hours of tests: a scrape of the whole country, 100,000 requests with faults, 200 kills of a scrape, 60 of one from a real Panoramax where it is installed; 100,000 changed
 #               images and damage at 1,900 places; 1,000 kills of building, extracting, training and evaluating; full disks;
 #               memory against its estimate; 10,000 bad requests to a server; mistakes of users, a million cases of the properties, an environment for each extra
@@ -33,7 +33,7 @@ report: install
 	$(BIN)/python -m tools.report --out=report --tree=$(TREE) $(REPORT)
 
 # Rewriting all asserts so that they show values takes 5 of 13 s before the first test, in each process; tests that fail
-# run again with values. When a process of tests dies, pytest-xdist 3.8 gives its test to another one and then waits for ever.
+# run again with values. When a process of tests dies, pytest-xdist 3.8 gives its test to another one and then waits forever.
 test: install lint
 	$(BIN)/python -m pytest --numprocesses=$(TESTERS) --max-worker-restart=0 --dist=loadfile --no-loadscope-reorder --assert=plain || \
 	{ $(BIN)/python -m pytest --last-failed --last-failed-no-failures=none; exit 1; }

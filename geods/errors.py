@@ -1,7 +1,7 @@
-"""The errors geods raises for a user to read.
+"""Errors with a problem and a next step for the user.
 
-Each says what is wrong (with the value), and what to do next. Each is also a child of the builtin that a caller would
-expect, so `except ValueError` still works:
+Each names the value, the rule that it breaks and a next step, and derives from the builtin error that a caller would
+expect, so that `except ValueError` works:
 
     GeodsError
     +-- BoundaryError     (ValueError)         a boundary cannot be read or has no area
@@ -9,28 +9,25 @@ expect, so `except ValueError` still works:
     +-- CoordinateError   (ValueError)         a latitude or longitude is out of range
     +-- TreeError         (ValueError)         a folder is not an imagery tree
     +-- ImageError        (ValueError)         an image is not a whole JPEG
-    |   +-- ImageRefused                       what a source sent is no view of the place
+    |   +-- ImageRefused                       the answer of a source is no view of the location
     +-- DatasetError      (ValueError)         a TFDS dataset, config or split is not there
     +-- BackboneError     (ValueError)         an encoder, layer or weights file does not fit
     +-- CacheError        (ValueError)         a feature cache is missing, stale or damaged
     +-- RunError          (ValueError)         a run folder cannot be used
     +-- SealError         (ValueError)         a folder is not as it was when it was finished
     +-- BeamError         (RuntimeError)       a Beam runner, or a worker of it, cannot do its work
-    +-- TrainingError     (RuntimeError)       training cannot go on
+    +-- TrainingError     (RuntimeError)       training cannot continue
     +-- BenchmarkError    (RuntimeError)       a measurement cannot be made, or would be wrong
     +-- OptionError       (ValueError)         an option has a value it cannot have
     +-- MissingFileError  (FileNotFoundError)  a path that was given does not exist
     +-- DownloadError     (OSError)            a file could not be fetched
     +-- BucketError       (OSError)            a bucket does not answer, refuses, or is in use
-        +-- ClaimLostError                     another process has taken over a place in one
-    +-- DiskFullError     (OSError)            a disk takes no more
+        +-- ClaimLostError                     another process has taken over a location in one
+    +-- DiskFullError     (OSError)            a disk is full
     +-- MemoryShortError  (MemoryError)        something would not fit into memory
     +-- UnwritableError   (PermissionError)    a file or folder must not be written
     +-- SourceStop        (RuntimeError)       a source of imagery will not answer: ask no more
-    +-- SourceRetry       (ConnectionError)    a source of imagery may answer if asked again later
-
-The cause of a lower library's exception, short enough to stand in a message of ours.
-"""
+    +-- SourceRetry       (ConnectionError)    a source of imagery may answer if asked again later"""
 
 import importlib
 import importlib.util
@@ -90,7 +87,7 @@ class ImageRefused(ImageError):  # noqa: N818 - a verdict, named as the scraper 
 
     def __init__(self, reason: str, problem: str, transient: bool = False) -> None:
         """Keeps the verdict beside the message."""
-        super().__init__(problem, "ask again later" if transient else "take another place")
+        super().__init__(problem, "ask again later" if transient else "take another location")
         self.reason = reason
         self.transient = transient
 

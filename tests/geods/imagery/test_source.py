@@ -48,7 +48,7 @@ def test_a_retry_is_an_error_with_a_cause_and_perhaps_a_pause(cause, after_s):
 
 @pytest.mark.parametrize("reason", typing.get_args(source.RefusalReason))
 def test_a_refused_image_is_an_error_that_may_be_transient(reason):
-    with pytest.raises(errors.ImageError, match=r"^bad\.\nNext: take another place$") as caught:
+    with pytest.raises(errors.ImageError, match=r"^bad\.\nNext: take another location$") as caught:
         raise errors.ImageRefused(reason, "bad.")
     assert (caught.value.reason, caught.value.transient) == (reason, False)
     assert str(errors.ImageRefused(reason, "bad.", transient=True)) == "bad.\nNext: ask again later"
