@@ -41,6 +41,14 @@ class Options:
     part: str = flags.option(
         "largest", "Polygons of the boundary to take: largest; near:100 with islands within 100 km of it; all."
     )
+    where: tuple[str, ...] = flags.option(
+        (), "FIELD=VALUE: features of the boundary to take, as in tools.make_partition; may be repeated.", repeated=True
+    )
+    layer: str | None = flags.option(None, "Layer of a boundary file that holds several.")
+    member: str | None = flags.option(None, "Map of a boundary archive that holds several.")
+    import_flags: str = flags.option(
+        "", "More flags of tools.import_images, such as '--lat_column=Y --lon_column=X --on_bad_row=skip'."
+    )
     cell_deg: float | None = flags.option(None, "Side of a cell in degrees; fitted to the boundary if not given.")
     backbone_weights: str = flags.option("imagenet", "imagenet, or the path of MobileNetV2's weights.", path="in")
 
@@ -48,10 +56,15 @@ class Options:
         """Checks that photographs, boundary and folder are given.
 
         Raises:
-            OptionError: If one is missing.
+            OptionError: If one is missing, or --import_flags is no command line.
         """
         boundary = "give --boundary=us, or --boundary=FILE"
         flags.check_given(self, photos="give --photos=FOLDER", boundary=boundary, out="give --out=FOLDER")
+        try:
+            shlex.split(self.import_flags)
+        except ValueError as error:
+            problem = f"--import_flags={self.import_flags}: is no command line ({error})."
+            raise errors.OptionError(problem, "close its quotation marks") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +99,10 @@ def main(options: Options) -> None:
         step_s = time.monotonic()
         try:
             _run(step)
-        except (errors.GeodsError, KeyboardInterrupt):
-            print(f"stopped at step {number} of {len(made)}; the same command resumes there", file=sys.stderr)
+        except (errors.GeodsError, KeyboardInterrupt) as error:
+            is_import = step.module == "tools.import_images" and isinstance(error, errors.GeodsError)
+            more = f"; flags of step {number} go into --import_flags='--FLAG=VALUE'" if is_import else ""
+            print(f"stopped at step {number} of {len(made)}; the same command resumes there{more}", file=sys.stderr)
             raise
         print(f"({time.monotonic() - step_s:,.1f} s)", flush=True)
     run = pathlib.Path(options.out, "run")
@@ -102,8 +117,10 @@ def steps(options: Options) -> list[Step]:
     side_deg = options.cell_deg or _side_deg(options)
     # Of the recipe: 1 degree, finer than tens of photographs need, and a point every half degree.
     fine = ("--cell_deg=0", *(() if side_deg >= 1 else (f"--lattice_deg={side_deg / 2:g}",)))
-    table = (f"--csv={options.csv}",) if options.csv else ()
-    outline = (f"--boundary={options.boundary}", f"--part={options.part}", f"--cell_deg={side_deg:g}")
+    table = [f"--csv={options.csv}"] * bool(options.csv) + shlex.split(options.import_flags)
+    chosen = [f"--where={choice}" for choice in options.where]
+    chosen += [f"--{name}={value}" for name in ("layer", "member") if (value := getattr(options, name))]
+    outline = (f"--boundary={options.boundary}", *chosen, f"--part={options.part}", f"--cell_deg={side_deg:g}")
     where = (f"--data_dir={data}", f"--cache_dir={cache}")
     textures, best = (_shown(program.recipe_path(name)) for name in ("features/textures", "best"))
     return [
@@ -129,7 +146,7 @@ def _side_deg(options: Options) -> float:
     """Returns the side of cells that divides a boundary into some tens."""
     from geods.geo import boundary, polygons
 
-    found = boundary.load(options.boundary, options.part)
+    found = boundary.load(boundary.Source(options.boundary, options.where, options.layer, options.member), options.part)
     area_km2 = polygons.area_km2(found.shape)
     south, north = found.shape.bounds[1::2]
     width_km = _KM_PER_DEG * math.cos(math.radians((south + north) / 2))

@@ -10,6 +10,7 @@ import road
 import shapely
 
 from geods import errors
+from geods.cli import program
 from tools import quickstart
 from trainers.runs import run_folder
 
@@ -57,7 +58,32 @@ def test_cells_fit_the_boundary_and_the_recipe_is_told(boundary, tmp_path, monke
     assert {"--cell_deg=0", "--lattice_deg=0.05"} <= set(made["trainers.train"])
 
 
-@pytest.mark.parametrize(("given", "said"), [({}, "--photos: is empty"), ({"photos": "p"}, "--boundary: is empty")])
+def test_flags_that_messages_of_its_steps_name_are_taken(boundary, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv(program.NO_NEXT, "")
+    shape = json.loads(boundary.read_text())
+    features = [{"type": "Feature", "properties": {"name": name}, "geometry": shape} for name in "AB"]
+    boundary.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    drawn_photos.write(tmp_path / "photos" / "1.jpg", 1, 45, 1)
+    (tmp_path / "table.csv").write_text("Bild,Breite,Laenge\n1.jpg,45,1\n")
+    given = {"photos": str(tmp_path / "photos"), "boundary": str(boundary), "out": str(tmp_path / "out")}
+    given |= {"csv": str(tmp_path / "table.csv"), "where": ("name=A",)}
+    with pytest.raises(errors.TreeError, match="--lat_column=NAME --lon_column=NAME"):
+        quickstart.main(quickstart.Options(**given))
+    assert "flags of step 2 go into --import_flags='--FLAG=VALUE'" in capsys.readouterr().err
+    more = "--file_column=Bild --lat_column=Breite --lon_column=Laenge"
+    first, second, *_ = quickstart.steps(quickstart.Options(**given, import_flags=more))
+    assert "--where=name=A" in first.words
+    assert set(more.split()) < set(second.words)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "--photos: is empty"),
+        ({"photos": "p"}, "--boundary: is empty"),
+        ({"photos": "p", "boundary": "us", "import_flags": "'"}, "No closing quotation"),
+    ],
+)
 def test_photographs_and_boundary_are_needed(given, said):
     with pytest.raises(errors.OptionError, match=said):
         quickstart.Options(**given)
