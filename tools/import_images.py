@@ -34,6 +34,7 @@ _LEFT_OUT = {
     "bad_image": "files that are no whole JPEG",
     "outside": "outside every cell",
     "unnamed": "images that no row names",
+    "linked": "links to folders, which are not followed",
 }
 _STATES = {
     "duplicate": "with the bytes of another",

@@ -201,11 +201,15 @@ def photos(
         known: Files (relative to it) that are not opened and not yielded.
         fill: Adds to the facts of a file what its neighbours say, such as `sidecars.Sidecars.fill`.
     """
-    for file in photo.walk(folder):
+    linked: list[str] = []
+    for file in photo.walk(folder, linked):
         if not photo.is_text(file):
             yield photo.Skipped("bad_image", errors.ImageError(f"{file!r}: its name is not UTF-8.", "rename it"))
         elif not known(file):
             yield _photo(folder / file, file, fill)
+    for name in linked:
+        step = "import that folder into another tree, and join the two: python -m tools.join_trees"
+        yield photo.Skipped("linked", errors.TreeError(f"{name}: is a link to a folder.", step))
 
 
 def _photo(path: pathlib.Path, file: str, fill: Callable[[str, Facts], Facts]) -> photo.Photo | photo.Skipped:

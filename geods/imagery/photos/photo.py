@@ -10,7 +10,7 @@ from typing import Literal
 from geods import errors
 from geods.tree import jpeg
 
-Reason = Literal["no_position", "no_file", "bad_row", "swapped", "bad_image", "unnamed"]
+Reason = Literal["no_position", "no_file", "bad_row", "swapped", "bad_image", "unnamed", "linked"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,16 +97,26 @@ _JPEG_MAGIC = b"\xff\xd8\xff"
 _HEAD_BYTES = 64
 
 
-def walk(folder: pathlib.Path) -> Iterator[str]:
+def walk(folder: pathlib.Path, linked: list[str] | None = None) -> Iterator[str]:
     """Yields the image files below a folder, at any depth.
 
     They are paths relative to it with forward slashes.
 
-    They come in the same order on every run. Hidden files and folders are left out, and links to folders.
+    They come in the same order on every run. Hidden files and folders are left out, and links to folders, whose paths
+    are added to `linked`.
+
+    Raises:
+        MissingFileError: If a folder cannot be read.
     """
-    for root, folders, names in os.walk(folder):
+
+    def unreadable(error: OSError) -> None:
+        raise errors.MissingFileError(f"{error.filename}: cannot be read ({error.strerror}).", "check its permissions")
+
+    for root, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = pathlib.PurePath(os.path.relpath(root, folder))
+        if linked is not None:
+            linked += [(below / name).as_posix() for name in folders if pathlib.Path(root, name).is_symlink()]
         for name in sorted(names):
             if not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES):
                 yield (below / name).as_posix()

@@ -76,6 +76,10 @@ def test_links_to_folders_are_not_followed(tmp_path):
     drawn_photos.write(tmp_path / "real" / "a.jpg", 1, 40.5, -100.25)
     (tmp_path / "real" / "round").symlink_to(tmp_path)
     assert list(photo.walk(tmp_path)) == ["real/a.jpg"]
+    _, item = exif.photos(tmp_path)
+    assert (item.reason, item.error.problem) == ("linked", "real/round: is a link to a folder.")
+    with pytest.raises(errors.MissingFileError, match="gone: cannot be read"):
+        list(photo.walk(tmp_path / "gone"))
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180))
