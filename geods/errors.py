@@ -5,6 +5,7 @@ expect, so that `except ValueError` works:
 
     GeodsError
     +-- BoundaryError     (ValueError)         a boundary cannot be read or has no area
+    +-- PointsError       (ValueError)         a list of points cannot be read
     +-- PartitionError    (ValueError)         a partition cannot be made or read
     +-- CoordinateError   (ValueError)         a latitude or longitude is out of range
     +-- TreeError         (ValueError)         a folder is not an imagery tree
@@ -27,7 +28,8 @@ expect, so that `except ValueError` works:
     +-- MemoryShortError  (MemoryError)        something would not fit into memory
     +-- UnwritableError   (PermissionError)    a file or folder must not be written
     +-- SourceStop        (RuntimeError)       a source of imagery will not answer: ask no more
-    +-- SourceRetry       (ConnectionError)    a source of imagery may answer if asked again later"""
+    +-- SourceRetry       (ConnectionError)    a source of imagery may answer if asked again later
+"""
 
 import importlib
 import importlib.util

@@ -4,9 +4,9 @@ From a simulated service to a TFDS dataset.
 
     python tests/soak/soak_country.py --boundary=cb_2018_us_nation_5m.zip
 
-Programs run as a user runs them. Then the location of every image of the dataset is compared with the service's own record
-of its panorama, whose id the drawn pictures carry in a comment. 80 s on 2 cores; `--boundary=us`, the
-default, downloads the outline.
+Programs run as a user runs them. Then the location of every image of the dataset is compared with the service's own
+record of its panorama, whose id the drawn pictures carry in a comment. 80 s on 2 cores; `--boundary=us`, the default,
+downloads the outline.
 """
 
 import argparse
