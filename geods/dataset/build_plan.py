@@ -1,8 +1,6 @@
 """Build plan of a dataset: good images, their cells and their splits.
 
-Made before anything is written.
-
-All images are checked, here or by the workers of a Beam runner.
+It is made before anything is written; images are checked here or by the workers of a Beam runner.
 """
 
 import dataclasses

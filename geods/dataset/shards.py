@@ -1,6 +1,4 @@
-"""Shards of a dataset: their locations, and writing them.
-
-Here or by the workers of a Beam runner.
+"""Shards of a dataset, written here or by the workers of a Beam runner.
 
 TFDS 4.9.10 orders examples by the hash of their keys and cuts them into shards by number; the same is done here, as its
 readers expect. Its own writer keeps up to 1 GB of records in memory before it sorts them on disk, and its Beam sends

@@ -1,8 +1,6 @@
 """Locations of each split: by hash, or by the report's pair of NumPy files.
 
-These hold the names of train and test images.
-
-The pairs are trainFiles.npy and testFiles.npy, or any two names that differ in "train" and "test", such as the samples'
+The pair is trainFiles.npy and testFiles.npy, or any two names that differ in "train" and "test", such as the samples'
 trainFileSample.npy and testFileSample.npy. Each is a 1-D array of text with names of the combined layouts:
 `<cell>+<lat>,<lng>+<heading>_<YYYY-MM>.jpg` for one view, `<cell>+<lat>,<lng>` for all views of a location, with blanks
 and folders before them or not. The cell in a name is ignored, so that lists still fit a tree with renumbered cells.

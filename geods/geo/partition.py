@@ -1,7 +1,4 @@
-"""A boundary's split into cells.
-
-Labels of points, points in cells, and a file that is always the same bytes.
-"""
+"""Partition of a boundary into cells: labels of points, random points in cells."""
 
 import dataclasses
 import functools

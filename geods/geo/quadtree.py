@@ -1,7 +1,4 @@
-"""Adaptive cells.
-
-Small where there are many places, large where there are few (PlaNet, arXiv 1602.05314, 3).
-"""
+"""Adaptive cells, small where locations are dense (PlaNet, arXiv 1602.05314, 3)."""
 
 import itertools
 

@@ -1,7 +1,4 @@
-"""Features of any vector file that GDAL or pyarrow opens, in degrees.
-
-One layer, chosen features.
-"""
+"""Features of one layer of a file that GDAL or pyarrow opens, in degrees."""
 
 import contextlib
 import dataclasses

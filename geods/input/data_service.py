@@ -1,12 +1,10 @@
-"""The tf.data service: other processes read and decode for a training.
-
-Here or on other machines.
+"""The tf.data service: processes on any machine read and decode for a training.
 
     dispatcher <- workers, each of which reads the dataset itself   <- training, which asks all workers for batches
 
 Shards go to workers one by one as they ask for more, so an epoch has every location exactly once. For that epoch, a
-worker that dies takes with it what it had read and nobody had fetched, and the rest of the shards it was at; nothing
-comes twice, the others go on, and with one that is started again the next epoch is whole.
+worker that dies loses what it had read and nobody had fetched, and the rest of its shards; nothing comes twice, the
+others continue, and once it is started again the next epoch is whole.
 """
 
 import socket

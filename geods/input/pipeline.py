@@ -1,6 +1,4 @@
-"""From a dataset or an imagery tree to tf.data batches of uint8 images.
-
-Images are decoded in parallel, and batches prefetched.
+"""tf.data batches of uint8 images from a dataset or an imagery tree.
 
 builder = dataset_reader.open_builder("data")
 for batch in pipeline.batches(builder, "train", pipeline.PipelineOptions(height_px=200, width_px=400)):

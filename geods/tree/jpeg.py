@@ -1,15 +1,14 @@
 """Whole JPEGs only: one check that opens, limits and fully decodes an image.
 
-A decoder is not an integrity check: a flipped bit in the scan decodes to wrong pixels without a word. What is refused
-here is what cannot be decoded, or would be decoded by surprise; later damage shows in the SHA-256 that is kept.
+A decoder is not an integrity check: a flipped bit in the scan decodes to wrong pixels without an error. Refused here is
+what cannot be decoded, or what decoders disagree on; later damage shows in the SHA-256 that is kept.
 
 Every bit of a file is decoded, but only the mean of each 8 x 8 block is made of it, which is all that an error needs to
 show: libjpeg reads the same codes for a picture of an eighth of the size, and a file that claims much costs little.
 
-What a JPEG's header may claim, judged by its bytes before any pixel is decoded.
-
-A file of 1.4 kB can claim 13,000 x 13,000 pixels, for which Pillow and TensorFlow allocate 507 MB without a warning; a
-progressive one can also ask for thousands of passes over them.
+The header is judged by the bytes of the file before any pixel is decoded: a file of 1.4 kB can claim 13,000 x 13,000
+pixels, for which Pillow and TensorFlow allocate 507 MB without a warning; a progressive one can also ask for thousands
+of passes over them.
 """
 
 import collections

@@ -1,10 +1,6 @@
-"""One GET is one attempt: bounded in time and size, never redirected.
+"""HTTP GETs, each one attempt: bounded in time and size, never redirected.
 
-Nothing it raises or logs shows a key.
-
-Safe to share between threads; each gets its own session.
-
-The headers of an answer, as the values they stand for; what is malformed counts as not given.
+Nothing raised or logged shows a key. Thread-safe: each thread has its own session. Malformed headers count as missing.
 """
 
 import dataclasses

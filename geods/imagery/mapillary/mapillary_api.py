@@ -1,15 +1,13 @@
-"""The Mapillary API v4, or a server that speaks it.
-
-Pictures that people share, free, under CC BY-SA 4.0.
+"""Client of the Mapillary API v4, whose pictures are free under CC BY-SA 4.0.
 
     token = api_key.read_secret(mapillary_options.TOKEN_ENV)
     client = mapillary_api.Mapillary(mapillary_options.MapillaryOptions(), token)
     panorama = client.look_up(48.8584, 2.2945)
     content = client.fetch(panorama, heading_deg=90)
 
-Vector tiles tell where pictures are, one request for each picture tells the rest. The token goes to the API, in a
+Vector tiles give the positions of pictures, one request a picture gives the rest. The token goes to the API, in a
 header, and to the tiles, which take it as a parameter; pictures come from other hosts by signed URLs, which expire and
-so are asked for right before. Panoramas are cut into views here, as Mapillary gives them whole.
+are therefore requested right before. Panoramas are cut into views here, as Mapillary gives them whole.
 """
 
 import time

@@ -1,9 +1,7 @@
 """Position, direction and time of a photograph, from its EXIF.
 
 Tags are those of CIPA DC-008 (EXIF 2.32), sections 4.6.4 to 4.6.6. Cameras write them loosely: any value may be
-missing, of another type, or a fraction over zero, and is then not known.
-
-A folder of photographs whose EXIF says where they were taken.
+missing, of another type, or a fraction over zero, and is then unknown.
 """
 
 import contextlib

@@ -1,9 +1,7 @@
 """First half of an import: every photograph is noted in the journal, none copied.
 
-Every photograph of a source is noted in the journal, none is copied.
-
-What is wrong with a source as a whole (latitude and longitude swapped, nothing inside the partition) shows here, before
-the tree holds a single image.
+Faults of a whole source (latitude and longitude swapped, nothing inside the partition) are found here, before the tree
+holds a single image.
 """
 
 import collections

@@ -1,10 +1,8 @@
-"""Second half of an import: photographs of the journal are put into the tree.
+"""Second half of an import: photographs of the journal are copied into the tree.
 
-Byte for byte.
-
-A name in a tree holds heading and month, so two photographs of one place with the same heading and month would have one
-name. Their headings are then written a millionth of a degree apart, less than the dataset's float32 can hold; where the
-heading is not known, the number in `view<number>` tells them apart.
+A name in a tree holds heading and month, so two photographs of one location with the same heading and month would have
+one name. Their headings are then written a millionth of a degree apart, less than the dataset's float32 can hold; where
+the heading is not known, the number in `view<number>` distinguishes them.
 """
 
 import concurrent.futures

@@ -1,9 +1,4 @@
-"""The one retry loop: when to ask again, and when to give up.
-
-One clock for all threads: no more requests than allowed, evenly spaced.
-
-Counts by name that threads add to.
-"""
+"""Retries, rate limit and counters of requests, shared by all threads."""
 
 import collections
 import dataclasses

@@ -1,10 +1,8 @@
-"""Gets imagery for the cells of a partition.
-
-Sample, look up, fetch, check, write.
+"""Scrape of the cells of a partition: sample, look up, fetch, check, write.
 
     result = scrape.scrape(settings, client, cells, client_config)
 
-The journal beside the images is the truth: whatever ends the scrape, the same call resumes it, pays for nothing
+The journal beside the images holds the state: whatever ends the scrape, the same call resumes it, pays for nothing
 twice that is on disk, and ends with the same tree as if nothing had happened.
 """
 

@@ -1,14 +1,12 @@
-"""The journal's file: TREE/journal.sqlite and its tables.
+"""The journal TREE/journal.sqlite, and reading it while it is written.
 
 run        what was asked for, and how the last run ended (name, value)
 query      one row a point looked up; `outcome` is "open" until all is known
 panorama   one row a panorama taken for a query; its id is taken once in the whole tree; pictures of other months at the
-           same place have the location_id "<lat>,<lng>/<YYYY-MM>"
+           same location have the location_id "<lat>,<lng>/<YYYY-MM>"
 image      one row a view; `units` counts the requests sent for it, before they are sent
 arrival    the locations that are complete, in that order
 original   name of the uploaded file, and the sequence where a list of points may take several of one
-
-Reading a scraper's journal, also while it is written.
 
 status = journal.read_status(tree_dir)
 for arrival in journal.complete_locations(tree_dir, after=0): ...

@@ -1,7 +1,4 @@
-"""Tables of a scrape: its cost before, its results after.
-
-TREE/views.csv: where each image of a scraped tree came from.
-"""
+"""Tables of a scrape: its cost before, its results after, and TREE/views.csv."""
 
 import collections
 import csv
