@@ -1,10 +1,8 @@
 """The process that hands a job to a Beam runner, and its workers' functions.
 
-It is the far side of `geods.beam.jobs`.
-
     python -m geods.beam.worker FOLDER
 
-is started by `geods.beam.jobs` and by nobody else. FOLDER holds job.json, a file a task, and in the end one a result.
+is started by `geods.beam.jobs` alone. FOLDER holds job.json, a file a task, and in the end one a result.
 """
 
 import contextlib

@@ -3,8 +3,8 @@
     rows = records.read(builder, "train").batch(64).map(records.parse)
     next(iter(rows))["coords"]      # float64 [64, 2]
 
-TFDS parses one record at a time and names every feature of it: 0.4 ms of processor time an image of 28 kB on the cores
-at hand, a quarter of what decoding it takes. Here it is 0.1 ms, and what is not asked for is not copied.
+TFDS parses one record at a time and names every feature of it: 0.4 ms of processor time an image of 28 kB on 2
+cores, a quarter of the decoding. Here it is 0.1 ms, and features that are not asked for are not copied.
 
 TFRecord files are read by tf.data; ArrayRecord files by their own library, some records at a time.
 """

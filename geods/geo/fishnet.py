@@ -1,6 +1,6 @@
 """The course report's partition: boxes of equal degrees, cut along the boundary.
 
-Small pieces are joined to a neighbour.
+Small pieces join a neighbour.
 """
 
 import itertools

@@ -1,11 +1,9 @@
-"""JPEGs decoded on the GPU by nvImageCodec.
+"""JPEGs decoded on the GPU by nvImageCodec; their pixels stay there (DLPack).
 
-The pixels stay there, and go to the network by DLPack.
-
-    decoder = gpu_jpegs.GpuDecoder(300, 600, otherwise=slow)
+    decoder = nvimagecodec_decoder.GpuDecoder(300, 600, otherwise=slow)
     decoder.submit(contents).result()       # uint8 [n, 300, 600, 3] on the GPU, a tensor of Keras' backend
 
-TensorFlow decodes JPEGs on the CPU only. nvImageCodec (extra "gpu") stands on nvJPEG, whose pixels differ from
+TensorFlow decodes JPEGs on the CPU only. nvImageCodec (extra "gpu") uses nvJPEG, whose pixels differ from
 Pillow's by a level or two. What it cannot decode goes through the CPU; what has another size is resized on the GPU.
 """
 

@@ -1,6 +1,6 @@
 """JPEG bytes to upright uint8 pixels inside tf.data, identical to Pillow's.
 
-The comparison is with Pillow's pixels after ImageOps.exif_transpose.
+Pillow's pixels are those after ImageOps.exif_transpose.
 """
 
 import functools

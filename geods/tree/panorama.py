@@ -1,7 +1,5 @@
 """Panoramas among photographs, recognised by their metadata.
 
-They are pictures of the whole sphere, or a part of it.
-
 XMP's GPano (https://developers.google.com/streetview/spherical-metadata) names the projection, the part of the sphere
 and how the camera stood. Cameras that only write spheres are also known by name, where the shape is a sphere's.
 """

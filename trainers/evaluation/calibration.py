@@ -1,9 +1,6 @@
-"""Temperature and credible regions of a model's probabilities.
+"""Temperature and credible regions, fitted to locations with known truth.
 
-They are fitted on locations with known truth.
-
-Probabilities are read in pieces, so they may stay in a file. trainers/evaluation/reliability.py measures
-what was fitted.
+Probabilities are read in pieces, so they may stay in a file. trainers/evaluation/reliability.py measures the fit.
 """
 
 import dataclasses

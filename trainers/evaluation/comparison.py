@@ -1,7 +1,4 @@
-"""Runs on the same locations side by side.
-
-The comparison gives their figures, intervals and paired differences.
-"""
+"""Comparison of runs on the same locations: figures, intervals, differences."""
 
 import csv
 import dataclasses

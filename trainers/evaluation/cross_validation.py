@@ -1,7 +1,4 @@
-"""Cross-validation.
-
-Trains and evaluates every fold in its own process, and joins the predictions.
-"""
+"""Cross-validation: each fold in its own process, their predictions joined."""
 
 import contextlib
 import ctypes

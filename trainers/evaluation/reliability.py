@@ -1,6 +1,4 @@
-"""Reliability of a model's probabilities.
-
-Calibration error, coverage of credible regions, risk by confidence.
+"""Reliability of probabilities: calibration error, coverage, risk by confidence.
 
 Everything is fitted on some locations and measured on others; `cross_fitted` does both on one set of predictions, by
 whole blocks of 1 degree, or smaller ones in small areas.

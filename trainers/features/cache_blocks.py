@@ -1,7 +1,4 @@
-"""Blocks of a feature cache.
-
-The start of their batches, and rows regrouped into them.
-"""
+"""Blocks of a feature cache: where their batches start, rows regrouped into them."""
 
 from collections.abc import Iterable, Iterator
 

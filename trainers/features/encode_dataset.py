@@ -1,7 +1,4 @@
-"""Features of a dataset's images.
-
-A frozen encoder over them in order, from any row on.
-"""
+"""Features of a dataset's images by a frozen encoder, in order, from any row on."""
 
 import dataclasses
 import functools

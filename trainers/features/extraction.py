@@ -1,8 +1,6 @@
-"""Extraction of features.
+"""Extraction of a dataset's features by a frozen encoder to the blocks of a cache.
 
-Images go from a dataset through a frozen encoder to the blocks of a cache.
-
-Finished blocks stay, and only missing ones are computed.
+Only missing blocks are computed.
 """
 
 import dataclasses

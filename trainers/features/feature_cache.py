@@ -1,6 +1,4 @@
-"""Reading and verifying a feature cache.
-
-The features of a frozen encoder, mapped into memory and not loaded.
+"""Reading and verifying a feature cache, whose blocks are mapped into memory.
 
 cache = feature_cache.FeatureCache("cache/train")
 cache.take(np.arange(64))  # [64, *feature_shape]

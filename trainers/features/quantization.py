@@ -1,7 +1,5 @@
 """Quantization of an encoder to 8-bit integers, once for a whole cache.
 
-Calibrated on images of the dataset.
-
     quantization.calibrate(runtime, cache, spec, builder, backbone)     # the first step of --precision=int8
     <cache_dir>/int8/encoder.xml, encoder.bin                           OpenVINO's own format
     <cache_dir>/int8/made_of.json, seal.json                            their cache key; size and SHA-256 of all

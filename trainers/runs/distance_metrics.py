@@ -1,11 +1,11 @@
 """Distance metrics of predictions: the content of metrics.json.
 
-They stand beside those of a constant and a random guess on the same locations.
+Those of a constant and a random guess on the same locations are beside them.
 
 Distances are great circles in km from the true point to the predicted point; miles are km / 1.609344. The one
 exception is `report_mean_miles`, the course report's own metric: centroid of the true cell to centroid of the predicted
-cell, on its sphere of 3958.8 miles. The score is GeoGuessr's, 5000 exp(-10 d / D), with D the diagonal of the map at
-hand and of the world.
+cell, on its sphere of 3958.8 miles. The score is GeoGuessr's, 5000 exp(-10 d / D), with D the diagonal of the run's
+map and of the world.
 """
 
 import dataclasses

@@ -1,6 +1,4 @@
-"""Predictions of an evaluation.
-
-They are predictions.csv, probabilities.npy and their partition.
+"""Predictions of an evaluation: predictions.csv, probabilities.npy, the partition.
 
 Coordinates and ids are in memory, 60 MB of a million locations; probabilities stay in their file until they are read.
 """

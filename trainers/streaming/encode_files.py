@@ -1,7 +1,4 @@
-"""Features of image files.
-
-Views of imagery-tree locations through a frozen encoder, in batches.
-"""
+"""Features of an imagery tree's views by a frozen encoder, in batches."""
 
 import concurrent.futures
 import os

@@ -1,6 +1,4 @@
-"""Feeds of locations.
-
-An imagery tree that is complete, or one that a scraper fills.
+"""Feeds of locations: a complete imagery tree, or one that a scraper fills.
 
 feed = sources.open_feed(streaming, partition)   waits until a scraper has started
 feed.update().locations                          new locations since the last call

@@ -1,7 +1,4 @@
-"""Keras callbacks of a training.
-
-Stop on NaN, validation in miles, progress, stall detection.
-"""
+"""Keras callbacks: stop on NaN, validation in miles, progress, stall detection."""
 
 import contextlib
 import math

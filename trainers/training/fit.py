@@ -1,7 +1,4 @@
-"""The training loop.
-
-A network is built on its inputs, compiled, fitted and saved; all ways to train share it.
-"""
+"""The training loop: a network is built, compiled, fitted and saved."""
 
 import dataclasses
 import math

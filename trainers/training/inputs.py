@@ -1,6 +1,4 @@
-"""Inputs of a training.
-
-Batches of (inputs, truth) from a feature cache, from features in memory or from images.
+"""Batches of (inputs, truth) from a feature cache, features in memory or images.
 
 Truth is float32 `[b, 3]`: latitude and longitude in degrees, and the cell of the run's partition. Inputs are a dict
 with `view_mask` bool `[b, v]` and either `features` `[b, v, ...]` or `image` uint8 `[b, v, h, w, 3]`.

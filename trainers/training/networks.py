@@ -1,7 +1,4 @@
-"""Networks of a training.
-
-The classifier behind the encoder, and the augmentation around it.
-"""
+"""Networks of a training: the classifier after the encoder, and its augmentation."""
 
 import keras
 

@@ -1,7 +1,4 @@
-"""Training of one run.
-
-It takes data from a cache or from images, fits, and saves the model.
-"""
+"""Training of a run on a cache or on images, from options to the saved model."""
 
 import contextlib
 import dataclasses

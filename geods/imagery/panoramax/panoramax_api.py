@@ -1,6 +1,4 @@
-"""The Panoramax API (GeoVisio).
-
-Street-level pictures that anyone shares, free, without a key, under free licences.
+"""Client of the Panoramax API (GeoVisio): street-level pictures without a key.
 
     client = panoramax_api.Panoramax(panoramax_options.PanoramaxOptions())
     panorama = client.look_up(48.8584, 2.2945)

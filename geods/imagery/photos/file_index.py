@@ -1,7 +1,4 @@
-"""Index of image files, by the path, bare name or id that a table gives.
-
-Files may lie at any depth below a folder.
-"""
+"""Index of image files below a folder, by the path, name or id in a table."""
 
 import array
 import itertools

@@ -1,6 +1,6 @@
 """Angles, headings and dates as programs and people write them.
 
-What has no meaning, or two, is refused.
+Values without a meaning, or with two, are refused.
 
 Positions: decimal degrees, `36 deg 48' 14.54" S` (exiftool), `36°48'14.54"S`, `36:48:14.54 S`, `36,48.2423S` (XMP),
 `S36 48.2423`. Each part but the last is a whole number, minutes and seconds are below 60, a sign and a letter must not

@@ -1,9 +1,7 @@
 """Images on their way into the tree, collected in TREE/.incoming.
 
-They come one by one, then the whole location moves at once.
-
-What has been paid is kept: an image is on disk before the next is asked for, and a run that was killed finds it again.
-No reader of the tree ever sees half a location, as a folder is renamed into its place when all views are in it.
+A paid image is on disk before the next is requested, so a killed run finds it again. No reader of the tree sees half a
+location, as its folder is renamed into the tree when all views are in it.
 """
 
 import hashlib
