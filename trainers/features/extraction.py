@@ -1,4 +1,4 @@
-"""Extraction of a dataset's features by a frozen encoder to the blocks of a cache.
+"""Extraction of features by a frozen encoder into the blocks of a cache.
 
 Only missing blocks are computed.
 """

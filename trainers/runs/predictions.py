@@ -1,4 +1,4 @@
-"""Predictions of an evaluation: predictions.csv, probabilities.npy, the partition.
+"""Predictions of an evaluation: predictions.csv, probabilities.npy, partition.
 
 Coordinates and ids are in memory, 60 MB of a million locations; probabilities stay in their file until they are read.
 """
