@@ -4,9 +4,9 @@
 
 The bytes are copied as they are, never encoded again. Cells are numbered by the partition from the coordinates (-1
 outside every cell); without a partition the source's numbers stay. Lists of the report's split are copied with the new
-names; --test_share=0.05 draws such lists: 27,702 and 1,458 of the report's 29,160 images. The same command resumes a
-run that was cut off; an existing file with other bytes is never replaced. 3,000 images of 25 kB take 3 s. The last
-lines count the images that were copied and their cells.
+names; --test_share=0.05 draws such lists: 27,702 and 1,458 of the report's 29,160 images. The same command resumes an
+interrupted run; an existing file with other bytes is never replaced. 3,000 images of 25 kB take 3 s. The last lines
+count the images that were copied and their cells.
 
     python -m tools.convert_tree --source=TREE --to=geoguessr --out=map.json
     python -m tools.convert_tree --source=RUN --to=geoguessr --worst=50 --out=worst.json

@@ -2,12 +2,12 @@
 
     python -m tools.export --run_dir=runs/best --format=onnx --out=exported
 
-What is written needs neither geods nor Keras. The folder holds the network, partition.geojson and a model card,
-README.md. Any number of locations and views goes in; a point, a cell and the probabilities of all cells come out. A
-SavedModel takes JPEGs as they are, the others pixels. What was written is opened by its own runtime in a process of its
-own and compared with the run on locations of its dataset (or --images): log-probabilities that differ by more than 1e-4
-(a kernel regression of many locations: by more than it rounds) are an error, and nothing is left behind. --half stores
-LiteRT's weights as float16, half the size; it prints how many answers change instead.
+The exported folder needs neither geods nor Keras. It holds the network, partition.geojson and a model card, README.md.
+The network takes any number of locations and views and gives a point, a cell and the probabilities of all cells. A
+SavedModel takes JPEG bytes, the others pixels. The export is opened by its own runtime in a new process and compared
+with the run on locations of its dataset (or --images): log-probabilities that differ by more than 1e-4 (for a kernel
+regression: by more than its rounding) are an error, and nothing is left behind. --half stores LiteRT's weights as
+float16, half the size, and prints how many answers change instead.
 """
 
 import dataclasses
