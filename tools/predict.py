@@ -7,7 +7,8 @@ Each argument is a JPEG or a folder of JPEGs (one prediction an image), or image
 reads: one prediction a location, from all its views, with its distance from the true point (with --views=single, the
 default of runs on --config=report, one an image). A single image is such a location if its name or that of its folder
 holds a latitude and a longitude. The first prediction takes about two seconds by the run's OpenVINO graph,
-serving/model.xml; --runtime=tensorflow, and runs without that file, use model.keras and take some seconds more. A line holds:
+serving/model.xml; --runtime=tensorflow, and runs without that file, use model.keras and take some seconds more. A line
+holds:
 
     {"file": "photograph.jpg", "views": 1, "lat_deg": 39.7, "lon_deg": -104.9,
      "top_cells": [{"cell": 12, "probability": 0.31, "lat_deg": 39.0, "lon_deg": -105.0}, ...], "elsewhere": 0.2}

@@ -67,9 +67,9 @@ def explain(error: Exception, known: Sequence[str]) -> errors.GeodsError:
     return errors.OptionError(f"--flagfile: is no flag file ({error}).", "name a text file with one flag a line")
 
 
-_REPEATED = """Flags may also be in a file, one a line: --flagfile=FILE. If a flag is in a file twice, or in a file and on the command
-line, the later one counts. On the command line a flag is given once, unless its help allows more. --recipe=best is
-the flag file trainers/recipes/best.cfg, wherever the project is installed."""
+_REPEATED = """Flags may also be in a file, one a line: --flagfile=FILE. If a flag is in a file twice, or in a file and
+on the command line, the later one counts. On the command line a flag is given once, unless its help allows more.
+--recipe=best is the flag file trainers/recipes/best.cfg, wherever the project is installed."""
 _RECIPES = pathlib.Path(__file__).parents[2] / "trainers" / "recipes"
 NO_NEXT = "GEODS_NO_NEXT"
 _EXIT_BAD_INPUT = 2
