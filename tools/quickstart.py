@@ -44,7 +44,7 @@ class Options:
     where: tuple[str, ...] = flags.option(
         (), "FIELD=VALUE: features of the boundary to take, as in tools.make_partition; may be repeated.", repeated=True
     )
-    layer: str | None = flags.option(None, "Layer of a boundary file that holds several.")
+    layer: str | None = flags.option(None, "Layer of a boundary that holds several.")
     member: str | None = flags.option(None, "Map of a boundary archive that holds several.")
     import_flags: str = flags.option(
         "", "More flags of tools.import_images, such as '--lat_column=Y --lon_column=X --on_bad_row=skip'."
