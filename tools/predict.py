@@ -42,7 +42,7 @@ class Options:
         "auto", "What runs the network; auto: OpenVINO where the run holds a graph for it, which starts sooner."
     )
     top: int = flags.option(5, "How many of the most probable cells to print.")
-    all_cells: bool = flags.option(False, "Print the probability of every cell too.")
+    all_cells: bool = flags.option(False, "Whether to print the probability of every cell too.")
     batch_size: int = flags.option(16, "Images or locations at once.")
     on_bad_image: Literal["raise", "skip"] = flags.option("raise", "Images that cannot be used: end, or leave out.")
     images: tuple[str, ...] = flags.positional(

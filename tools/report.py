@@ -40,8 +40,8 @@ class Options:
     backbone_weights: str = flags.option(
         "imagenet", "Weights of ResNet50, with --tree: imagenet, random, or the path of a file.", path="in"
     )
-    height_px: int | None = flags.option(None, "Height the images are resized to; 300 with --tree and 128 without.")
-    width_px: int | None = flags.option(None, "Width the images are resized to; 600 with --tree and 256 without.")
+    height_px: int | None = flags.option(None, "Height of the resized images, pixels; 300 with --tree and 128 without.")
+    width_px: int | None = flags.option(None, "Width of the resized images, pixels; 600 with --tree and 256 without.")
     epochs: int | None = flags.option(None, "Epochs on each chunk; 20 with --tree, as in the report, and 5 without.")
     locations_per_cell: int = flags.option(6, "Locations in each cell of the simulated world, with 3 views each.")
 

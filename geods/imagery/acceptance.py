@@ -34,8 +34,8 @@ class SourceOptions:
     min_date: str = flags.option("", "First month to take, as YYYY-MM; empty for any.")
     max_date: str = flags.option("", "Last month to take, as YYYY-MM; empty for any.")
     allow_undated: bool = flags.option(False, "Whether to take panoramas without a date when months are given.")
-    width_px: int = flags.option(600, "Width of an image; of Street View at most 640.")
-    height_px: int = flags.option(300, "Height of an image; of Street View at most 640.")
+    width_px: int = flags.option(600, "Width of an image, pixels; of Street View at most 640.")
+    height_px: int = flags.option(300, "Height of an image, pixels; of Street View at most 640.")
     fov_deg: float = flags.option(100.0, "Horizontal field of view, degrees, at most 120.")
     pitch_deg: float = flags.option(10.0, "Angle of the camera above the horizon, degrees.")
 
