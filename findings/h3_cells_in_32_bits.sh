@@ -4,9 +4,9 @@
 # One would guess: int64 stays int64, as in NumPy, TensorFlow, PyTorch and ONNX Runtime, or is refused. JAX warns where int64 is
 # asked for by name, and raises OverflowError for a Python number.
 # Seen: both compute in 32 bits. JAX keeps the lower ones, and those of a cell of resolution 0 to 4 are all ones: 50,000 random places
-# have 45,000 cells of resolution 4, and one number in JAX; at resolution 5 they have 4 numbers, at resolution 8 about 1,370. OpenVINO cuts a
-# table of cells off at the largest int32, so a model that ends with "cell of the best class" answers 2147483647 for every photograph.
-# Way out: class numbers inside the network and a table of cells outside it, or jax_enable_x64.
+# have 45,920 cells of resolution 4, and one number in JAX; at resolution 5 they have 4 numbers, at resolution 8 about 1,370. S2's do
+# likewise. OpenVINO cuts a table of cells off at the largest int32, so a model that ends with "cell of the best class" answers
+# 2147483647 for every photograph. Way out: class numbers inside the network and a table of cells outside it, or jax_enable_x64.
 # Versions: h3 4.5.0, jax 0.10.2, keras 3.15.1, openvino 2026.4.1, onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6, Python 3.11.
 set -euo pipefail
 work=$(mktemp -d)
