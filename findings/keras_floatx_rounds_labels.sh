@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Surprise: with keras.config.set_floatx("bfloat16") Keras rounds the numbers of the classes to bfloat16 too: from class 257 on a model is
-# trained on labels of other classes, those above 8,192 in steps of 64. No error, no warning.
+# trained on labels of other classes, those above 8,192 in steps of 64; with "float16" from 2,049 on. No error, no warning.
 # One would guess: that the setting is about floats, and labels are int32; as they stay under the policies "mixed_bfloat16" and
 # "bfloat16". Guides to large Keras models begin with this line, to halve the memory.
 # Seen: a loss converts labels to its own dtype, and that is floatx. Of 10,000 cells 925 are left as labels. Right scores of 50, whose
