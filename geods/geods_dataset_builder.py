@@ -131,7 +131,10 @@ class Builder(dataset_builder.FileReaderBuilder):
             self._format = record_files.format_of(given.get("file_format")) or self._format
             try:
                 self.check_unchanged(given.get("download_config"))
+                if self._before and not self.data_path.exists():
+                    files.write_json(self._rule_note, dataclasses.asdict(self._before))
                 super().download_and_prepare(**given)
+                self._rule_note.unlink(missing_ok=True)
             except Exception as error:
                 _sweep(self.data_path, epath.Path(self._data_dir_root))
                 if isinstance(error, errors.GeodsError):
@@ -321,7 +324,12 @@ class Builder(dataset_builder.FileReaderBuilder):
         """Notes the rule of an existing dataset, for when it is built again."""
         # TFDS builds in another folder, so that the path is asked for here.
         path = str(self.data_path)
-        if rule := lineage.rule_in(self.info.metadata or {}):
+        # Of a dataset that was deleted to be built again, by a build that failed or was killed.
+        self._rule_note = pathlib.Path(self._data_dir_root, f".{self.name}-{self.data_path.parent.name}.split.json")
+        rule = lineage.rule_in(self.info.metadata or {})
+        if not rule and self._rule_note.is_file():
+            rule = lineage.rule_in({"sources": files.parse_json(self._rule_note.read_bytes())})
+        if rule:
             _rules[path] = rule
         self._before = _rules.get(path)
 

@@ -31,9 +31,14 @@ class Options:
         """Checks folders and configs.
 
         Raises:
-            OptionError: If a folder is not given, or a config unknown.
+            OptionError: If a folder is not given or in the other, or a config unknown.
         """
         flags.check_given(self, manual_dir="give --manual_dir=TREE", data_dir="give --data_dir=FOLDER")
+        tree, data = pathlib.Path(self.manual_dir).resolve(), pathlib.Path(self.data_dir).resolve()
+        if tree in (data, *data.parents):
+            # No program would read the tree any more.
+            step = f"name a folder beside it, such as --data_dir={tree.parent / 'data'}"
+            raise errors.OptionError(f"--data_dir={self.data_dir}: is inside the tree {self.manual_dir}.", step)
         for name in self.config:
             if name not in dataset_folder.CONFIGS:
                 step = f"give {', '.join(dataset_folder.CONFIGS)}; one of your own is built by the tfds command"

@@ -295,7 +295,16 @@ def test_a_town_gets_all_parts_and_growing_moves_no_place(tmp_path, monkeypatch,
         built("ds")
     # As tfds build --overwrite does.
     geods_dataset_builder.Builder(data_dir=tmp_path / "ds").data_path.rmtree()
+    image = next((tmp_path / "tree").glob("*/*/*.jpg"))
+    content = image.read_bytes()
+    image.write_bytes(b"")
+    with pytest.raises(errors.ImageError):
+        built("ds")
+    image.write_bytes(content)
+    # As in another process, after the build that failed.
+    monkeypatch.setattr(geods_dataset_builder, "_rules", {})
     grown, now = built("ds")
+    assert not list((tmp_path / "ds").glob(".*split*"))
     assert (now["block_deg"], now["seed"]) == (sources["block_deg"], sources["seed"])
     assert {place: grown[place] for place in first} == first
     assert len(grown) == 90

@@ -10,7 +10,7 @@ import starts
 from geods import errors
 from geods.geo import partition
 from geods.tree import companions, fingerprint, imagery_tree, jpeg
-from tools import check_tree
+from tools import build_dataset, check_tree
 
 IDS = ["31.5,-115.25", "31.5,-105.25"]
 
@@ -88,6 +88,8 @@ def test_options_check_themselves():
         check_tree.Options()
     with pytest.raises(errors.OptionError, match="--names=-1: is below 0"):
         check_tree.Options(tree="t", names=-1)
+    with pytest.raises(errors.OptionError, match=r"--data_dir=t/data: is inside the tree t\.\nNext: .*--data_dir=/"):
+        build_dataset.Options(manual_dir="t", data_dir="t/data")
 
 
 def test_mistake_is_two_lines_and_code_2(tmp_path):
