@@ -4,8 +4,8 @@
     python -m tools.import_images --source=IMAGES --csv=TABLE.csv --partition=partition.geojson --out=TREE
 
 Without --csv every JPEG below PHOTOS is placed by its GPS position. With it, each row names an image by path, name or
-id, wherever below IMAGES it lies; the columns of OSV-5M, Im2GPS3k and everyday tables are known. The bytes stay as they
-are. Nothing is copied before the whole source has been looked at. The same command resumes an interrupted run and adds
+id, anywhere below IMAGES; the columns of OSV-5M, Im2GPS3k and everyday tables are known. The bytes stay as they are.
+Nothing is copied before the whole source has been read. The same command resumes an interrupted run and adds
 photographs that are new; those that an earlier run has imported are read again only if they were changed since. 10,000
 photographs of 25 kB take about 40 s on 2 cores, 1,000,000 rows of a table 15 s. Prints what was left out and why, and
 what the tree holds; TREE/credits.csv names who made each image.

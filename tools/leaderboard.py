@@ -2,12 +2,12 @@
 
     python -m tools.leaderboard --data_dir=data --recipes=linear,mlp,best --backbone=mobilenet_v2 --out=leaderboard
 
-Extracts the features each recipe stands on once (trainers/recipes/features), then cross-validates every recipe over the
-same blocked folds, so that all locations are predicted once by a model that saw none of their block; --folds=0 takes
-the dataset's own splits instead. Prints a table with 95 % intervals and paired differences, beside people, the best
+Extracts the features of each recipe once (trainers/recipes/features), then cross-validates every recipe over the same
+blocked folds, so that all locations are predicted once by a model that saw none of their block; --folds=0 takes the
+dataset's own splits instead. Prints a table with 95 % intervals and paired differences, beside people, the best
 constant and a random guess; writes it to leaderboard.md and leaderboard.json, and the bars of the report's Figure 9 to
-leaderboard.png. Finished work is kept: the same command resumes, also with more recipes. On 990 locations and 2
-cores linear, mlp and best take 5 minutes each with their features, fine_tuned 40.
+leaderboard.png. Finished work is kept: the same command resumes, also with more recipes. On 990 locations and 2 cores
+linear, mlp and best take 5 minutes each with their features, fine_tuned 40.
 """
 
 import dataclasses

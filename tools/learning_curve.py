@@ -3,11 +3,11 @@
     python -m tools.learning_curve --recipe=best --data_dir=data --cache_dir=cache --out=curve
 
 Cross-validates the recipe over blocked folds with 1/8, 1/4, 1/2 and all of the training locations, smaller shares drawn
-several times, and fits a power law, miles = a n^-b, to the mean distances. Prints each share, then what 2, 4 and 10
-times as many locations would bring, with 95 % intervals and the price of the images; writes learning_curve.json and
-.png. The intervals are a bootstrap over locations: they say how well the law is known, not whether it holds beyond the
-data. Finished folds are kept, and the same command resumes. It trains 10 times what one cross-validation trains; a
-kernel regression of 990 locations takes 10 minutes on 2 cores.
+several times, and fits a power law, miles = a n^-b, to the mean distances. Prints each share, then the accuracy with 2,
+4 and 10 times as many locations, with 95 % intervals and the price of the images; writes learning_curve.json and .png.
+The intervals are a bootstrap over locations: they say how well the law is known, not whether it holds beyond the data.
+Finished folds are kept, and the same command resumes. It trains 10 times what one cross-validation trains; a kernel
+regression of 990 locations takes 10 minutes on 2 cores.
 """
 
 import dataclasses
