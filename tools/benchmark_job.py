@@ -33,7 +33,7 @@ class Options(trees.EncoderImageOptions):
     precision: Literal["auto", "float32", "mixed_bfloat16", "int8"] = flags.option(
         "auto", "Precision of our trainers.extract, which prints the one it takes for auto."
     )
-    recipe: str = flags.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
+    recipe: str = flags.option("mlp", "Our recipe, one of trainers/recipes on pooled features.")
     head: str = flags.option("report_6m", "Head of the report.")
     epochs: int = flags.option(20, "The report's passes over each chunk.")
     stretch_steps: int = flags.option(100, "Steps of the report's training that are run to estimate the rest from.")

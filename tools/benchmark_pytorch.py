@@ -31,7 +31,7 @@ class Options(trees.ImageOptions):
 
     python: str = flags.option("", "Python of an environment with torch, torchvision and scikit-learn.", path="local")
     backbone_weights: str = flags.option("random", "Weights of our MobileNetV2: random, or a file.", path="in")
-    recipe: str = flags.option("mlp", "Our recipe, one of trainers/recipes that stands on pooled features.")
+    recipe: str = flags.option("mlp", "Our recipe, one of trainers/recipes on pooled features.")
     locations: int = flags.option(0, "Locations spread over the tree, images resized to 200x400; 0 for all.")
 
     def __post_init__(self) -> None:

@@ -89,7 +89,7 @@ def recipe_of(text: str) -> Recipe:
     """Finds a recipe by name, or by path with features.
 
     Raises:
-        OptionError: If there is no such recipe, or what it stands on is not known.
+        OptionError: If there is no such recipe, or its features are not known.
     """
     from trainers.features import named_features
 
@@ -102,7 +102,7 @@ def recipe_of(text: str) -> Recipe:
     extraction = pathlib.Path(features) if features.endswith(".cfg") else named_features.FOLDER / f"{features}.cfg"
     if not features or not extraction.is_file():
         known = ", ".join(sorted(path.stem for path in named_features.FOLDER.glob("*.cfg")))
-        problem = f"{text}: it is not known which features it stands on."
+        problem = f"{text}: it is not known which features it takes."
         raise errors.OptionError(problem, f"write them after an @, such as {first}@pooled; there are {known}")
     return Recipe(path.stem, path, extraction)
 

@@ -113,7 +113,7 @@ def _images(options: Options, out: pathlib.Path, size: tuple[str, ...], files: s
 def _models(options: Options, out: pathlib.Path, data: str) -> list[steps.Step]:
     """Returns the programs that train, measure and draw every recipe."""
     runs, road, figures = [str(out / "runs" / recipe) for recipe in options.recipes], [], out / "figures"
-    # The maps serve all: a head that stands on pooled features pools them itself.
+    # The maps serve all: a head on pooled features pools them itself.
     given = (data, "--config=report", "--validation_split=", f"--cache_dir={out / 'cache' / 'maps'}", "--features=")
     epochs = f"--epochs={options.epochs or (20 if options.tree else 5)}"
     for recipe, run in zip(options.recipes, runs, strict=True):

@@ -17,7 +17,7 @@ from geods.storage import files
 
 Options = TypeVar("Options")
 
-# Of a recipe and of the features it stands on, of tools.leaderboard.
+# Of a recipe and its features, of tools.leaderboard.
 _TWO = re.compile(r"(?<=\.cfg)@")
 _OF_SHAPEFILES = ("shx", "dbf", "prj", "cpg")
 # These have other processes read the paths, which see no mirror, or wait for files to come that a mirror does not get.

@@ -41,13 +41,13 @@ def build(name: str, feature_shape: tuple[int, ...], cells: int, dropout: float 
         keras.Model: features `[b, *feature_shape]` -> logits `[b, cells]`, float32 under every precision policy.
 
     Raises:
-        OptionError: If there is no such head, or it cannot stand on these features.
+        OptionError: If there is no such head, or it cannot take these features.
     """
     if name not in NAMES:
         close = difflib.get_close_matches(name, NAMES, n=2)
         raise errors.OptionError(f"{name!r} is not a head.", f"choose one of {', '.join(close or NAMES)}")
     if len(feature_shape) not in (1, 3) or min(feature_shape) < 1:
-        problem = f"a head cannot stand on features of shape {tuple(feature_shape)}; it needs (h, w, c) or (c,)."
+        problem = f"a head cannot take features of shape {tuple(feature_shape)}; it needs (h, w, c) or (c,)."
         raise errors.OptionError(problem, "extract another layer of the backbone")
     if cells < 1:
         raise errors.OptionError(

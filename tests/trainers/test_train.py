@@ -74,8 +74,8 @@ def test_a_recipe_takes_the_features_it_stands_on(cache_dir, tmp_path):
     twice = dataclasses.replace(one_for_all, features="pooled,pooled")
     assert named_features.find(twice) == (str(tmp_path / "pooled"),) * 2
     for features, cache, said in (
-        ("textures", cache_dir, "holds features of --pooling=avg, but the recipe stands on textures"),
-        ("textures", tmp_path, "no feature cache there; the recipe stands on textures"),
+        ("textures", cache_dir, "holds features of --pooling=avg, but the recipe takes textures"),
+        ("textures", tmp_path, "no feature cache there; the recipe takes textures"),
     ):
         command = rf"trainers\.extract --recipe=features/textures --data_dir=d --config=blocked --cache_dir={cache}"
         with pytest.raises(errors.CacheError, match=rf"{said}(.|\n)*{command}"):

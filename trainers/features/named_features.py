@@ -1,7 +1,7 @@
 """Features by name, each in a folder of its own below --cache_dir.
 
-The names are those of trainers/recipes/features. A recipe says with --features which of them it stands on, so that one
---cache_dir serves all recipes.
+The names are those of trainers/recipes/features. A recipe names its own with --features, so that one --cache_dir serves
+all recipes.
 """
 
 import pathlib
@@ -50,7 +50,7 @@ def find(data: train_options.DataOptions) -> tuple[str, ...]:
 
     Raises:
         OptionError: If there are no features of that name.
-        CacheError: If neither holds features that the recipe stands on; the message has the command that makes them.
+        CacheError: If neither holds the recipe's features; the message has the command that makes them.
     """
     if not data.features or not data.cache_dir:
         return data.cache_dir
@@ -81,11 +81,11 @@ def _check(folder: pathlib.Path, name: str, data: train_options.DataOptions) -> 
     step = f"python -m trainers.extract --recipe=features/{name} --data_dir={data.data_dir} --config={data.config} "
     step += f"--cache_dir={below}"
     if not (folder / cache_format.INDEX).is_file():
-        raise errors.CacheError(f"{folder}: no feature cache there; the recipe stands on {name}.", step)
+        raise errors.CacheError(f"{folder}: no feature cache there; the recipe takes {name}.", step)
     pooling, wanted = cache_format.read_index(folder)["key"]["pooling"], _flag("pooling", path)
     # Heads pool whole maps themselves.
     if pooling not in (wanted, "none"):
-        problem = f"{folder}: holds features of --pooling={pooling}, but the recipe stands on {name}, "
+        problem = f"{folder}: holds features of --pooling={pooling}, but the recipe takes {name}, "
         raise errors.CacheError(f"{problem}--pooling={wanted}.", f"{step}; or take these as they are: --features=")
 
 

@@ -33,7 +33,7 @@ def classifier_of(
 
     Raises:
         BackboneError: If the encoder cannot be cut as the flags ask.
-        OptionError: If the head cannot stand on what it gets.
+        OptionError: If the head cannot take the features.
     """
     if unfreeze and isinstance(spec, backbones.JoinedSpec):
         problem = f"--unfreeze={unfreeze} with the features of several encoders."
