@@ -145,7 +145,7 @@ def _report(
         "cold": [their / our for their, our in zip(theirs, cold, strict=True)],
         "features ready": [their / our for their, our in zip(theirs, ready, strict=True)],
     }
-    how = "run whole" if settings.full else f"reckoned from {settings.stretch_steps} steps run {len(stretches)} times"
+    how = "run whole" if settings.full else f"estimated from {settings.stretch_steps} steps run {len(stretches)} times"
     columns = ["job", "seconds", "ours is times as fast", "held-out mean miles", "peak MB"]
     peak = max(measured.peak_rss_mb for measured, _ in stretches)
     mine = f"{max(one.peak_rss_mb for done in ours for one in done):,.0f}"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _POLL_S = 0.5
-# Attempts that finish no task; the local runner waits for ever for a worker process that has died.
+# Attempts that finish no task; the local runner waits forever for a worker process that has died.
 _ATTEMPTS = 3
 _WORKER = ["-m", "apache_beam.runners.worker.sdk_worker_main"]
 _DASK = re.compile(rf"--runner=(dask(runner)?|{re.escape(beam_worker.DASK)})", re.IGNORECASE)

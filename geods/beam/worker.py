@@ -111,7 +111,7 @@ def _work(number: int, folder: str) -> None:
     """Does one task on a worker, which may lack geods.
 
     A function of __main__ reaches workers by value. One that they must import ends a Dask worker that cannot, and the
-    job would wait for another one for ever.
+    job would wait for another one forever.
     """
     try:
         module = importlib.import_module("geods.beam.worker")

@@ -58,7 +58,7 @@ class EncodedBatches:
         return found if self.has_cells else {name: spec for name, spec in found.items() if name != "cell"}
 
     def epoch(self, number: int, first: int = 0) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the batches of an epoch, for ever if they repeat.
+        """Yields the batches of an epoch, forever if they repeat.
 
         Args:
             number: Of the epoch; it decides the order where rows are shuffled.

@@ -20,7 +20,7 @@ class PipelineOptions:
         shuffle: Whether to shuffle before decoding; the bytes wait in the buffer, not the pixels.
         seed: Repeats the order.
         deterministic: Whether batches come in the same order every time; without it, the fastest comes first.
-        repeat: Whether to start again at the end, for ever.
+        repeat: Whether to start again at the end, forever.
         drop_remainder: Whether to leave out a last batch that is not full.
         skip: Rows (views or locations) to leave out at the start; they are not decoded.
         service: host:port of a tf.data service whose workers decode, "" to decode here; batches that are not full come

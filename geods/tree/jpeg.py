@@ -157,7 +157,7 @@ def check_file(path: pathlib.Path) -> ImageFacts:
         MissingFileError: If the file cannot be read.
     """
     try:
-        # A pipe would keep the reader waiting for ever.
+        # A pipe would keep the reader waiting forever.
         if not path.is_file() and os.path.lexists(path):
             return ImageFacts(path, "", 0, 0, 0, "is no file, but a folder, a pipe or a link to nothing")
         content = path.read_bytes()

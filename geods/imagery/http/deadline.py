@@ -1,6 +1,6 @@
 """A limit on the whole of an answer.
 
-A read timeout counts from one packet to the next: a server that sends a byte now and then holds its client for ever, in
+A read timeout counts from one packet to the next: a server that sends a byte now and then holds its client forever, in
 the headers as well as in the body. Here the socket's timeout shrinks to what is left of the whole before every read.
 """
 

@@ -185,7 +185,7 @@ class Panoramax(pictures.PictureClient):
 def _more_km(box: nearest_search.Box, records: Sequence[responses.Record], point: tuple[float, float]) -> float:
     """Returns the least distance of pictures that a full answer left out, km.
 
-    The server gives those first that are nearest to the middle of the box, reckoned in degrees as if a degree of
+    The server gives those first that are nearest to the middle of the box, measured in degrees as if a degree of
     longitude were as long as one of latitude. Nothing nearer than the last is missing then; 0 if the order, or the
     middle of the box, is another.
     """

@@ -49,7 +49,7 @@ def test_who_asks_does_not_keep_the_lock_from_who_wants_it(tmp_path):
                 with locks.exclusive(path, busy):
                     pass
         finally:
-            # Else a failure would wait for it for ever.
+            # Else a failure would wait for it forever.
             asker.kill()
 
 
