@@ -188,11 +188,10 @@ def _scan(
     from geods.tree import companions
 
     found: Iterable[photo.Photo | photo.Skipped]
+    beside = sidecars.Sidecars(source, pathlib.Path(options.gpx) if options.gpx else None, options.clock_offset_s)
     if columns:
         found = table.photos(pathlib.Path(options.csv), source, columns)
     else:
-        gpx = pathlib.Path(options.gpx) if options.gpx else None
-        beside = sidecars.Sidecars(source, gpx, options.clock_offset_s)
         note = pathlib.Path(options.out, companions.CREDITS_NAME)
         last_s = note.stat().st_mtime if note.is_file() else 0.0
 
@@ -213,20 +212,24 @@ def _scan(
         swap_hint=columns.swap_hint if columns else _EXIF_SWAP_HINT,
         names_at_most=max(options.names, 1),
     )
+    tally.on_track, tally.without_zone = beside.on_track, beside.without_zone
     if options.on_bad_row == "some":
         tally.check_fraction(("bad_row", "swapped"), options.max_bad_fraction)
     if not tally.found and not tally.noted:
         left_out = "; ".join(f"{_LEFT_OUT[reason]}: {number:,}" for reason, number in tally.numbers.items())
         examples = [name for names in tally.examples.values() for name in names[:1]]
         problem = f"{options.csv or source}: holds no photograph with a position ({left_out or 'no image at all'})."
-        raise errors.CoordinateError("\n  ".join([problem, *examples]), _nothing_hint(columns))
+        raise errors.CoordinateError("\n  ".join([problem, *examples]), _nothing_hint(options, columns))
     return tally
 
 
-def _nothing_hint(columns: "table_columns.Columns | None") -> str:
+def _nothing_hint(options: Options, columns: "table_columns.Columns | None") -> str:
     """Says what to do if no photograph was found."""
     if columns:
-        return f"give --source the folder that holds the images of column {columns.name('file')!r}"
+        step = f"give --source the folder that holds the images of column {columns.name('file')!r}"
+        return f"{step}, or name another column: --file_column=NAME"
+    if options.gpx:
+        return "name the track of that time; --clock_offset_s=3600 if the camera's clock is an hour ahead of UTC"
     return "name a folder of JPEGs with GPS positions, or a table of positions: --csv=FILE"
 
 
@@ -277,6 +280,10 @@ def _report(
     if placed.gone:
         title = f"not in the source any more: {len(placed.gone):,}"
         lines += _named(title, list(placed.gone[: options.names]), len(placed.gone))
+    if tally.on_track:
+        zones = f", {tally.without_zone:,} of them by a clock without time zone, taken for UTC (--clock_offset_s)"
+        is_guess = tally.without_zone and not options.clock_offset_s
+        lines.append(f"placed by the track: {tally.on_track:,}{zones if is_guess else ''}")
     if tally.magnetic:
         lines.append(f"headings from magnetic north, kept as they are: {tally.magnetic:,}")
     lines += jpeg.turned_line(placed.turned)

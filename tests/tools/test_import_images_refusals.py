@@ -72,6 +72,17 @@ def test_sources_without_any_place_are_refused_with_a_hint(tmp_path, table, cell
     assert not out.exists()
 
 
+def test_clocks_without_a_time_zone_are_counted(tmp_path, cells_path, capsys):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(drawn_photos.jpeg(1, exif={0x9003: "2012:05:31 10:00:00"}))
+    points = [f'<trkpt lat="40.5" lon="-100.25"><time>2012-05-31T1{hour}:00:00Z</time></trkpt>' for hour in (0, 1)]
+    (tmp_path / "a.gpx").write_text(f"<gpx><trk><trkseg>{''.join(points)}</trkseg></trk></gpx>")
+    run(tmp_path / "photos", tmp_path / "tree", cells_path, gpx=str(tmp_path / "a.gpx"))
+    assert "placed by the track: 1, 1 of them by a clock without time zone" in capsys.readouterr().out
+    with pytest.raises(errors.CoordinateError, match=r"no photograph with a position(.|\n)*Next: .*--clock_offset_s"):
+        run(tmp_path / "photos", tmp_path / "late", cells_path, gpx=str(tmp_path / "a.gpx"), clock_offset_s=7000.0)
+
+
 def test_another_source_partition_or_folder_is_refused(tmp_path, photos, table, cells_path):
     out = tmp_path / "tree"
     run(photos, out, cells_path)

@@ -24,6 +24,7 @@ _ARTIST, _COPYRIGHT, _XP_AUTHOR = 0x013B, 0x8298, 0x9C9D
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _DATE_ORIGINAL, _DATE_DIGITIZED, _OFFSET_ORIGINAL = 0x9003, 0x9004, 0x9011
 _LAT_REF, _LAT, _LON_REF, _LON, _DIRECTION_REF, _DIRECTION, _GPS_DATE = 1, 2, 3, 4, 16, 17, 29
+_ZONE = re.compile(r"([+-])(\d\d):(\d\d)", re.ASCII)
 _DATE = re.compile(r"(\d{4})[:/-](\d{2})(?!\d)", re.ASCII)
 # A ten-millionth of a degree is 11 mm: what thirds of a fraction leave behind that has no meaning.
 _DIGITS = 7
@@ -42,6 +43,7 @@ class Facts:
         creator: The artist.
         licence: The copyright notice.
         taken_s: Capture time in seconds since 1970, UTC where EXIF has the time zone, else the camera's clock.
+        has_zone: Whether EXIF has the time zone.
     """
 
     lat_deg: float | None = None
@@ -52,6 +54,7 @@ class Facts:
     creator: str = ""
     licence: str = ""
     taken_s: float | None = dataclasses.field(default=None, compare=False)
+    has_zone: bool = dataclasses.field(default=False, compare=False)
 
 
 def read(path: pathlib.Path) -> Facts:
@@ -156,7 +159,7 @@ def _taken_s(stamp: str, offset: str) -> float | None:
         taken = datetime.datetime.strptime(f"{stamp}+0000", "%Y:%m:%d %H:%M:%S%z")
     except ValueError:
         return None
-    match = re.fullmatch(r"([+-])(\d\d):(\d\d)", offset, re.ASCII)
+    match = _ZONE.fullmatch(offset)
     seconds = (int(match[2]) * 3600 + int(match[3]) * 60) * (-1 if match[1] == "-" else 1) if match else 0
     return taken.timestamp() - seconds
 
@@ -179,6 +182,7 @@ def _facts(tags: dict[int, Any], exif: dict[int, Any], gps: dict[int, Any]) -> F
         creator=text(tags.get(_ARTIST)) or text(_utf16(tags.get(_XP_AUTHOR))),
         licence=text(tags.get(_COPYRIGHT)),
         taken_s=_taken_s(text(exif.get(_DATE_ORIGINAL)), text(exif.get(_OFFSET_ORIGINAL))),
+        has_zone=_ZONE.fullmatch(text(exif.get(_OFFSET_ORIGINAL))) is not None,
     )
 
 

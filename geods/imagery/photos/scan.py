@@ -33,6 +33,8 @@ class Tally:
         noted: Those in a cell, with those that earlier runs had noted.
         inside_if_swapped: Those that would be in a cell with latitude and longitude swapped.
         magnetic: Those whose heading counts from magnetic north.
+        on_track: Photographs that a track placed.
+        without_zone: Those of them whose time zone is not known.
         numbers: Count by reason of what was left out; "outside" among the reasons.
         examples: First messages by reason.
         first: First error by reason.
@@ -44,6 +46,8 @@ class Tally:
     noted: int = 0
     inside_if_swapped: int = 0
     magnetic: int = 0
+    on_track: int = 0
+    without_zone: int = 0
     numbers: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     first: dict[str, errors.GeodsError] = dataclasses.field(default_factory=dict)
     examples: dict[str, list[str]] = dataclasses.field(default_factory=lambda: collections.defaultdict(list))

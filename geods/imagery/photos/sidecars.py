@@ -35,6 +35,10 @@ _MOST_GAP_S = 300.0
 class Sidecars:
     """Facts from files beside the photographs of a folder.
 
+    Attributes:
+        on_track: Photographs that the track placed.
+        without_zone: Those of them whose EXIF has no time zone, so that their clock is taken for UTC.
+
     Args:
         folder: The folder of all photographs.
         gpx: Track to take positions from by capture time; None for none.
@@ -47,6 +51,7 @@ class Sidecars:
 
     def __init__(self, folder: pathlib.Path, gpx: pathlib.Path | None = None, clock_offset_s: float = 0.0) -> None:
         self._folder, self._clock_offset_s = folder, clock_offset_s
+        self.on_track = self.without_zone = 0
         self._track = _track(gpx) if gpx else []
         self._json_names = functools.lru_cache(8)(_json_names)
         self._descriptions = functools.lru_cache(8)(_descriptions)
@@ -59,9 +64,13 @@ class Sidecars:
             facts: What its EXIF says.
         """
         path = self._folder / file
-        for other in (self._of_xmp(path), self._of_takeout(path), self._of_mapillary(path), self._of_track(facts)):
+        for other in (self._of_xmp(path), self._of_takeout(path), self._of_mapillary(path)):
             facts = _merged(facts, other)
-        return facts
+        found = _merged(facts, self._of_track(facts))
+        if (found.lat_deg, found.lon_deg) != (facts.lat_deg, facts.lon_deg):
+            self.on_track += 1
+            self.without_zone += not facts.has_zone
+        return found
 
     def _of_xmp(self, path: pathlib.Path) -> exif.Facts:
         for sidecar in (path.with_name(f"{path.name}.xmp"), path.with_suffix(".xmp")):

@@ -116,6 +116,7 @@ def test_a_track_says_where_a_photograph_was_at_its_time(tmp_path, stamp, zone, 
     (tmp_path / "a.jpg").write_bytes(drawn_photos.jpeg(1, exif=tags))
     beside = sidecars.Sidecars(tmp_path, tmp_path / "track.gpx", offset_s)
     (found,) = exif.photos(tmp_path, fill=beside.fill)
+    assert (beside.on_track, beside.without_zone) == (expected is not None, expected is not None and not zone)
     if expected:
         assert (found.lat_deg, found.lon_deg, found.date) == (*expected, "2012-05")
     else:
