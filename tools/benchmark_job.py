@@ -76,7 +76,7 @@ def main(settings: Options) -> None:
         if settings.full
         else contenders_job.report_error(work, encoder, settings.head, settings.epochs)
     )
-    theirs_s = [measured.seconds] if settings.full else _reckoned(stretches, arguments)
+    theirs_s = [measured.seconds] if settings.full else _estimated(stretches, arguments)
     outcome = {"ours": our_error, "report": their_error}
     _report(ours, stretches, theirs_s, outcome, tensorflow, settings)
     for count in settings.grow:
@@ -116,7 +116,7 @@ def _ours(
     return done
 
 
-def _reckoned(stretches: list[tuple[stages.Measured, dict[str, float]]], arguments: dict[str, Any]) -> list[float]:
+def _estimated(stretches: list[tuple[stages.Measured, dict[str, float]]], arguments: dict[str, Any]) -> list[float]:
     """Returns the report's seconds for each of our rounds, from the steps around it."""
     each = [contenders_job.report_seconds(found, arguments) for _, found in stretches]
     return [statistics.fmean(pair) for pair in itertools.pairwise(each)]

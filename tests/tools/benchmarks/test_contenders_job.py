@@ -104,17 +104,17 @@ def stretch(step_s: float) -> tuple[stages.Measured, dict]:
     return stages.Measured("report", 9.0, 4900.0, 9.0), {"chunk_s": 0.0, "step_s": step_s, "predict_s": 0.0}
 
 
-def test_the_report_of_a_job_says_what_was_run_and_what_was_reckoned(arguments, tmp_path, capsys):
+def test_the_report_of_a_job_says_what_was_run_and_what_was_estimated(arguments, tmp_path, capsys):
     ours = [[stages.Measured(name, 10.0, 900.0, 10.0) for name in ("build", "extract", "train", "evaluate")]] * 2
     stretches = [stretch(100.0), stretch(150.0), stretch(200.0)]
-    theirs_s = benchmark_job._reckoned(stretches, arguments)
+    theirs_s = benchmark_job._estimated(stretches, arguments)
     assert theirs_s == [1000.0, 1400.0], "each of ours against the stretches before and after it"
     outcome = {"ours": (500.0, [450.0, 550.0], "770.0"), "report": (800.0, [750.0, 850.0], "770.0")}
     settings = benchmark_job.Options(work_dir=str(tmp_path), stretch_steps=7)
     alone = stages.Measured("TensorFlow alone", 3.0, 600.0, 3.0)
     benchmark_job._report(ours, stretches, theirs_s, outcome, alone, settings)
     said = capsys.readouterr().out
-    assert "reckoned from 7 steps run 3 times" in said
+    assert "estimated from 7 steps run 3 times" in said
     assert "its head trained whole on cached maps" in said
     assert "500.0 (450 to 550)" in said
     assert "800.0 (750 to 850)" in said
