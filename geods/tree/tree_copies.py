@@ -43,8 +43,15 @@ def copy_images(names: Mapping[str, str], source: pathlib.Path, out: pathlib.Pat
         out: Folder to write to.
 
     Raises:
-        TreeError: If a file is there with other bytes.
+        TreeError: If a file is there with other bytes, or images of another source, partition or layout are.
     """
+    walked = ((folder, name) for folder, _, there in os.walk(out) for name in there if not name.startswith("."))
+    images = {
+        jpeg.name_below(f"{folder}{os.sep}{name}", out) for folder, name in walked if imagery_tree.is_image_name(name)
+    }
+    if others := sorted(images - set(names.values())):
+        problem = f"{out}: holds {len(others):,} images that this copy of {source} does not have: {others[0]}."
+        raise errors.TreeError(problem, "name a new --out; sources, partitions and layouts must not mix")
     copied = 0
     for name, target in tqdm.tqdm(names.items(), desc="copying", unit=" images"):
         copied += put(source / name, out / target)

@@ -146,6 +146,10 @@ def test_views_of_the_reports_text_and_of_csv_get_names_of_the_tree(tmp_path, ce
     convert(tmp_path / "table" / "t.csv", tmp_path / "from_csv", partition=str(cells_path))
     assert (tmp_path / "from_csv" / "1" / SECOND / "45.jpg").read_bytes() == drawn_trees.jpeg(2)
     assert (tmp_path / "from_csv" / "1" / SECOND / "45.000001.jpg").read_bytes() == drawn_trees.jpeg(3)
+    with pytest.raises(errors.TreeError, match=rf"holds 1 images that .* does not have: 7/{FIRST}/view1_2012-05\.jpg"):
+        convert(tmp_path / "table" / "t.csv", tmp_path / "out", partition=str(cells_path))
+    with pytest.raises(errors.TreeError, match="layouts must not mix"):
+        convert(tmp_path / "source", tmp_path / "out", to="combined_files")
 
 
 def test_second_run_copies_what_is_missing_and_replaces_nothing(source, tmp_path, capsys):
