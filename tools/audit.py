@@ -105,7 +105,7 @@ def _panoramas(tree_dir: str) -> dict[str, frozenset[str]]:
             from trainers.evaluation import leakage
 
             return leakage.panoramas_by_location(list(csv.DictReader(source)))
-        except (KeyError, IndexError, csv.Error) as error:
+        except (KeyError, errors.TreeError, csv.Error) as error:
             problem = f"{path}: is not a table of views ({type(error).__name__}: {error})."
             raise errors.TreeError(problem, "name the tree itself, or leave --tree out") from error
 

@@ -106,7 +106,7 @@ def _locations(options: Options) -> list[dict[str, Any]]:
 
     table = pathlib.Path(options.source, companions.VIEWS_NAME)
     rows = companions.rows(table) if table.is_file() else ()
-    pano_ids = {row["file"].split("/")[1]: row["pano_id"] for row in rows if row.get("pano_id")}
+    pano_ids = {layouts.split_name(row["file"])[0]: row["pano_id"] for row in rows if row.get("pano_id")}
     return [
         _coordinate(one.lat_deg, one.lon_deg, one.views[0].heading_deg or 0.0)
         | ({"panoId": pano_ids[one.location_id]} if one.location_id in pano_ids else {})

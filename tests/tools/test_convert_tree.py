@@ -78,6 +78,9 @@ def test_a_geoguessr_map_of_a_tree_and_of_worst_misses(source, tmp_path, capsys)
     found = points.read(tmp_path / "map.json")
     assert sorted(point.position for point in found) == [(31.5, -115.25), (31.5, -105.25), (60.5, -115.25)]
     assert {point.position: point.pano_id for point in found}[31.5, -115.25] == "abc"
+    convert(source, tmp_path / "flat", to="combined_files")
+    convert(tmp_path / "flat", tmp_path / "again.json", to="geoguessr")
+    assert points.read(tmp_path / "again.json") == found
     entries = drawn_runs.predict(drawn_runs.island(200), 40)
     run = drawn_runs.write(tmp_path / "run", drawn_runs.island(200), entries)
     convert(run, run / "worst.json", to="geoguessr", worst=3)

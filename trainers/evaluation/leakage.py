@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from geods.geo import geometry, partition
+from geods.tree import layouts
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
@@ -169,5 +170,5 @@ def panoramas_by_location(rows: Sequence[dict[str, str]]) -> dict[str, frozenset
     found: dict[str, set[str]] = collections.defaultdict(set)
     for row in rows:
         if row.get("pano_id"):
-            found[row["file"].split("/")[-2]].add(row["pano_id"])
+            found[layouts.split_name(row["file"])[0]].add(row["pano_id"])
     return {name: frozenset(ids) for name, ids in found.items()}

@@ -95,6 +95,9 @@ def test_the_program_on_a_dataset(data_dir, cache_dir, tree_dir, tmp_path):
 def test_panoramas_are_read_from_a_scraped_tree(tmp_path):
     (tmp_path / "views.csv").write_text('file,pano_id\n"3/40.1,-100.2/0_2012-05.jpg",x\n"3/40.1,-100.2/90.jpg",\n')
     assert audit._panoramas(str(tmp_path)) == {"40.1,-100.2": frozenset({"x"})}
+    # Of the layouts that tools.convert_tree writes.
+    (tmp_path / "views.csv").write_text('file,pano_id\n"3+40.1,-100.2/90.jpg",x\n"3+40.2,-100.2+90.jpg",y\n')
+    assert audit._panoramas(str(tmp_path)) == {"40.1,-100.2": frozenset({"x"}), "40.2,-100.2": frozenset({"y"})}
     (tmp_path / "views.csv").write_text("file,pano_id\nalone.jpg,x\n")
     with pytest.raises(errors.TreeError, match="is not a table of views"):
         audit._panoramas(str(tmp_path))
