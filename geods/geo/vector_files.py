@@ -145,15 +145,33 @@ def _parquet(name: str, path: pathlib.Path, layer: str | None) -> list[Feature]:
 
 def _in_degrees(shapes: Sequence[Any], system: Any) -> list[Any]:  # noqa: ANN401 - fiona has no types
     """Returns shapes of a coordinate system (None if not known) in WGS 84."""
+    if system and (system.is_projected or _is_shifted(shapes, system)):
+        shapes = [shape and _shape_moved(shape, system) for shape in shapes]
+    return list(shapely.force_2d(shapes))
+
+
+def _shape_moved(shape: shapely.Geometry, system: Any) -> shapely.Geometry:  # noqa: ANN401 - fiona has no types
+    """Returns a shape of a coordinate system in degrees of WGS 84.
+
+    Not by fiona's transform_geom, which returns an empty polygon for one over the antimeridian. A long edge over it
+    could go either way in degrees, and gets more points.
+    """
+    points = shapely.get_coordinates(shape)
+    moved = _moved(points, system)
+    if not np.isfinite(moved).all():
+        raise ValueError("coordinates outside its projection")
+    long = float(np.ptp(points, axis=0).max()) / 1024
+    is_long = np.hypot(*np.diff(points, axis=0).T) > long
+    if (is_long & (np.abs(np.diff(moved[:, 0])) > 180)).any():
+        shape = shapely.segmentize(shape, long)
+    return shapely.transform(shape, lambda points: _moved(points, system))
+
+
+def _moved(points: np.ndarray, system: Any) -> np.ndarray:  # noqa: ANN401 - fiona has no types
+    """Returns points `[n, 2]` (x, y) of a coordinate system in degrees of WGS 84."""
     from fiona import transform
 
-    if system and (system.is_projected or _is_shifted(shapes, system)):
-        shapes = [
-            shape
-            and shapely.geometry.shape(transform.transform_geom(system, "EPSG:4326", shapely.geometry.mapping(shape)))
-            for shape in shapes
-        ]
-    return list(shapely.force_2d(shapes))
+    return np.column_stack(transform.transform(system, "EPSG:4326", *points.T.tolist()))
 
 
 def _is_shifted(shapes: Sequence[Any], system: Any) -> bool:  # noqa: ANN401 - fiona has no types
@@ -161,10 +179,8 @@ def _is_shifted(shapes: Sequence[Any], system: Any) -> bool:  # noqa: ANN401 - f
 
     NTF (Paris) counts grads from Paris, and the datum of Tokyo lies 450 m off.
     """
-    from fiona import transform
-
     points = shapely.get_coordinates([shape for shape in shapes if shape][:1])[:1]
-    moved = np.column_stack(transform.transform(system, "EPSG:4326", *points.T.tolist())) - points
+    moved = _moved(points, system) - points
     # Some transformations bring longitudes beyond 180 into -180 to 180.
     moved[:, 0] = (moved[:, 0] + 180) % 360 - 180
     return bool((np.abs(moved) > _SHIFT_DEG).any())

@@ -14,7 +14,7 @@ import pytest
 import shapely
 
 from geods import errors
-from geods.geo import vector_files, vector_sources
+from geods.geo import boundary, vector_files, vector_sources
 
 ALAND, BORLAND = shapely.box(0, 0, 10, 10), shapely.box(20, 0, 30, 10)
 
@@ -72,6 +72,20 @@ def test_projected_coordinates_become_degrees(tmp_path):
     path = write_with_fiona(tmp_path / "m.gpkg", "GPKG", crs="EPSG:3857", shapes=[shape])
     west, south, east, _ = read(path)[0].bounds
     assert (west, south, east) == pytest.approx((-99, 0, -98), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("crs", "given", "area"),
+    [
+        # From 170 degrees east to 170 west, between the parallels of 10 and 20 degrees.
+        ("EPSG:3832", (2226389.816, -2258423.649, 4452779.632, -1111475.103), 200),
+        # The world to 84.9 degrees, whose sides lie at 179.99999999 degrees.
+        ("EPSG:3857", (-20037508.34, -19900000, 20037508.34, 19900000), 360 * 2 * 84.92),
+    ],
+)
+def test_projected_boxes_over_the_antimeridian_are_whole(tmp_path, crs, given, area):
+    path = write_with_fiona(tmp_path / "a.gpkg", "GPKG", crs=crs, shapes=[shapely.box(*given)])
+    assert boundary.load(str(path), "all").shape.area == pytest.approx(area, rel=1e-3)
 
 
 @pytest.mark.parametrize(
