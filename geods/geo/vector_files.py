@@ -153,8 +153,8 @@ def _in_degrees(shapes: Sequence[Any], system: Any) -> list[Any]:  # noqa: ANN40
 def _shape_moved(shape: shapely.Geometry, system: Any) -> shapely.Geometry:  # noqa: ANN401 - fiona has no types
     """Returns a shape of a coordinate system in degrees of WGS 84.
 
-    Not by fiona's transform_geom, which returns an empty polygon for one over the antimeridian. A long edge over it
-    could go either way in degrees, and gets more points.
+    Not by fiona's transform_geom, which while a file is open returns an empty polygon for one over the antimeridian
+    (findings/fiona_transform_while_open.sh). A long edge over it could go either way in degrees, and gets more points.
     """
     points = shapely.get_coordinates(shape)
     moved = _moved(points, system)
