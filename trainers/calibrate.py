@@ -54,7 +54,7 @@ def main(settings: Options) -> None:
         if len(found) < _FEW:
             print(f"note: {len(found)} locations are few: below {_FEW} the temperature and the regions are unsure")
         metrics = run_folder.read_metrics(folder)
-        if metrics.get("on") == splits.TRAIN:
+        if metrics.get("on") == splits.TRAIN and "seen" in metrics:
             problem = f"{folder}: was evaluated on the locations it was trained on, where it is too right."
             raise errors.RunError(problem, f"evaluate it on others: python -m trainers.evaluate --run_dir={folder}")
         if "seen" in metrics:

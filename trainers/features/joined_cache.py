@@ -136,9 +136,8 @@ class ConcatenatedCache:
             if len(other.feature_shape) > 1:
                 problem = f"{other.folder}: holds feature maps, which cannot be joined with the features of others."
                 raise errors.CacheError(problem, "extract with --pooling=avg, max or moments")
-            same_views = dataclasses.replace(
-                first.key, dataset=other.key.dataset, split=other.key.split, variant=other.key.variant
-            )
+            named = ("dataset", "split", "variant", "decode")
+            same_views = dataclasses.replace(first.key, **{name: getattr(other.key, name) for name in named})
             cache_format.check_same_key(other.folder, same_views, first.key)
             if len(other) != len(first):
                 problem = f"{other.folder}: has {len(other):,} views, {first.folder} {len(first):,}."

@@ -159,13 +159,17 @@ class Training:
 
 
 def _with_encoder_of_cache(settings: train_options.TrainOptions) -> train_options.TrainOptions:
-    """Returns options with the encoder that made the cache, for flags.cfg."""
-    if len(settings.data.cache_dir) != 1:
+    """Returns options with the encoder and the decoding of the cache, for flags.cfg."""
+    folders = settings.data.cache_dir
+    if not folders:
         return settings
     split = splits.TRAIN if settings.data.folds else settings.data.train_split
-    index = cache_format.read_index(pathlib.Path(settings.data.cache_dir[0], split))
+    index = cache_format.read_index(pathlib.Path(folders[0], split))
+    exact_pixels = index["key"].get("decode") == cache_format.EXACT_PIXELS
+    if len(folders) > 1:
+        return flags.replace(settings, exact_pixels=exact_pixels)
     spec = backbones.BackboneSpec.from_dict(index["spec"])
     names = ("layer", "pooling", "height_px", "width_px", "more_heights_px", "preprocessing", "mean", "scale")
     same = {name: getattr(spec, name) for name in names}
-    same["exact_pixels"] = index["key"].get("decode") == cache_format.EXACT_PIXELS
-    return flags.replace(settings, backbone=spec.name, backbone_weights=spec.weights, **same)
+    same |= {"backbone": spec.name, "backbone_weights": spec.weights, "exact_pixels": exact_pixels}
+    return flags.replace(settings, **same)

@@ -15,6 +15,7 @@ from trainers import extract, train
 from trainers.evaluation import keras_predictor
 from trainers.features import joined_cache
 from trainers.options import extract_options, train_options
+from trainers.training import run
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,16 @@ def test_a_run_on_joined_caches_predicts_the_same_from_images(caches, data_dir, 
         next(model.feature_pieces(joined_cache.open_split(caches[:1], "test"), 8))
 
 
-def test_features_that_cannot_be_joined_are_refused(caches, cache_dir, maps_of, onnx_flags):
+def test_features_that_cannot_be_joined_are_refused(caches, cache_dir, maps_of, onnx_flags, tmp_path):
+    decode = ('"decode": "cpu"', '"decode": "cpu, exact pixels"')
+    exact = [road.cache_of_others(folder, tmp_path / str(n), *decode) for n, folder in enumerate(caches)]
+    with pytest.raises(errors.CacheError, match="decode is 'cpu', wanted 'cpu, exact pixels'"):
+        joined_cache.open_split([exact[0], caches[1]], "test")
+    decoded = [
+        run._with_encoder_of_cache(cli_flags.build(train_options.TrainOptions, cache_dir=tuple(map(str, some))))
+        for some in (caches, exact)
+    ]
+    assert [one.data.exact_pixels for one in decoded] == [False, True]
     with pytest.raises(errors.CacheError, match="holds feature maps"):
         joined_cache.open_split([caches[0], maps_of("block_2_add")], "test")
     joined = joined_cache.open_split([caches[0], cache_dir], "test")
