@@ -8,6 +8,7 @@ import bisect
 import dataclasses
 import datetime
 import functools
+import itertools
 import json
 import os
 import pathlib
@@ -73,7 +74,8 @@ class Sidecars:
         return found
 
     def _of_xmp(self, path: pathlib.Path) -> exif.Facts:
-        for sidecar in (path.with_name(f"{path.name}.xmp"), path.with_suffix(".xmp")):
+        for start, end in itertools.product((path.name, path.stem), (".xmp", ".XMP")):
+            sidecar = path.with_name(start + end)
             # With the suffix a name may be longer than the file system takes, which Path.is_file raises.
             if os.path.isfile(sidecar) and sidecar.stat().st_size <= _MOST_BYTES:  # noqa: PTH113
                 return _facts_of_xmp(sidecar.read_bytes())

@@ -64,7 +64,7 @@ def test_an_unknown_place_of_takeout_stays_unknown(tmp_path):
     assert sidecars.Sidecars(tmp_path).fill("a.jpg", NOWHERE) == NOWHERE
 
 
-@pytest.mark.parametrize("name", ["a.xmp", "a.jpg.xmp"])
+@pytest.mark.parametrize("name", ["a.xmp", "a.jpg.xmp", "a.XMP"])
 def test_xmp_fills_in_and_exif_counts(tmp_path, name):
     (tmp_path / name).write_text(XMP)
     beside = sidecars.Sidecars(tmp_path)
