@@ -96,15 +96,6 @@ class FeatureCache:
                 mapped.madvise(mmap.MADV_DONTNEED)
             self._touched_bytes = 0
 
-    def verify(self) -> None:
-        """Compares every file with its recorded hash.
-
-        Raises:
-            CacheError: If one differs.
-        """
-        for damage in damaged(self.folder):
-            raise errors.CacheError(str(damage), cache_format.rewrite_block(damage.path))
-
     def _map(self, block: int, rows: int) -> np.ndarray:
         """Maps one block into memory."""
         path = cache_format.block_path(self.folder, block)

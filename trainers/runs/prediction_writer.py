@@ -99,27 +99,6 @@ def writing(out: pathlib.Path, locations: int, cells: int) -> Iterator[Writer]:
             files.write_json(out / run_folder.METRICS, writer.metrics)
 
 
-def write(
-    out: pathlib.Path,
-    names: Sequence[str],
-    guesses: distance_metrics.Guesses,
-    probabilities: np.ndarray,
-    metrics: dict[str, object],
-) -> None:
-    """Writes the three files of an evaluation that is in memory; see `writing`.
-
-    Args:
-        out: Folder to write to.
-        names: `[n]` location ids.
-        guesses: Truths and guesses.
-        probabilities: `[n, cells]`.
-        metrics: Content of metrics.json.
-    """
-    with writing(out, *probabilities.shape) as writer:
-        writer.add(names, guesses, probabilities)
-        writer.metrics = metrics
-
-
 def _header(count: int) -> list[str]:
     """Returns the first line of predictions.csv, for the `count` top cells."""
     header = ["location_id", "lat_deg", "lon_deg", "predicted_lat_deg", "predicted_lon_deg"]

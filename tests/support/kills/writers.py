@@ -81,7 +81,8 @@ def _probabilities(folder: pathlib.Path, times: int) -> pathlib.Path:
     guesses = distance_metrics.Guesses(
         truth, np.zeros(len(truth), int), truth, distance_metrics.top_cells(probabilities)
     )
-    prediction_writer.write(folder, ["0,0"] * len(truth), guesses, probabilities, {})
+    with prediction_writer.writing(folder, *probabilities.shape) as writer:
+        writer.add(["0,0"] * len(truth), guesses, probabilities)
     return folder / "predictions.csv"
 
 

@@ -24,7 +24,9 @@ def add(writer, start, end):
 
 
 def test_pieces_are_the_bytes_of_the_whole(tmp_path):
-    prediction_writer.write(tmp_path / "whole", NAMES, GUESSES, PROBABILITIES, {"mean_km": 1.0})
+    with prediction_writer.writing(tmp_path / "whole", *PROBABILITIES.shape) as writer:
+        writer.add(NAMES, GUESSES, PROBABILITIES)
+        writer.metrics = {"mean_km": 1.0}
     with prediction_writer.writing(tmp_path / "pieces", *PROBABILITIES.shape) as writer:
         for start, end in ((0, 3), (3, 4), (4, 10)):
             add(writer, start, end)

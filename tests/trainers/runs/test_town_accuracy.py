@@ -88,7 +88,9 @@ def test_the_program_prints_the_shares(table, tmp_path, capsys):
     truth = np.array([[70, 20], [48.1, 11.5], [-17, -179.9], [0, 0.0]])
     guesses = distance_metrics.Guesses(truth, np.zeros(4, int), truth + np.array([0.1, 0]), np.zeros((4, 1), int))
     metrics = {"constant_guess": {"point": [48, 11]}}
-    prediction_writer.write(tmp_path / "run", list("abcd"), guesses, np.ones((4, 1)), metrics)
+    with prediction_writer.writing(tmp_path / "run", 4, 1) as writer:
+        writer.add(list("abcd"), guesses, np.ones((4, 1)))
+        writer.metrics = metrics
     partition.write(cells, tmp_path / "run" / run_folder.PARTITION)
     assert json.loads((tmp_path / "run" / run_folder.METRICS).read_text()) == metrics
     country_accuracy.main(country_accuracy.Options(run_dir=str(tmp_path / "run"), towns=str(table)))
