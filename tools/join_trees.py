@@ -59,6 +59,7 @@ def main(options: Options) -> None:
             print(f"    outside every cell, in folder -1: {len(part.labels.outside):,} locations")
     if join.shared or join.twins:
         print(f"  in several trees: {join.shared:,} locations; images with the bytes of another: {join.twins:,}")
+    program.print_next(f"python -m tools.check_tree --tree={options.out}")
 
 
 if __name__ == "__main__":

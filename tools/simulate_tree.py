@@ -75,6 +75,7 @@ def main(options: Options) -> None:
     locations = layouts.read(root, "tree")
     print(f"tree {root}: {drawn:,} locations drawn, {len(cells) * options.locations_per_cell - drawn:,} were there")
     print(labelling.summary(labelling.label(locations, cells), len(cells)))
+    program.print_next(f"python -m tools.check_tree --tree={options.out}")
 
 
 def location(cells: "partitions.Partition", cell: int, ordinal: int, seed: int) -> tuple[float, float]:

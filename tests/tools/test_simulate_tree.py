@@ -47,7 +47,9 @@ def test_tree_holds_all_views_in_their_cells(tmp_path, cells, capsys):
     for place in locations:
         assert [view.heading_deg for view in place.views] == [0, 90]
         assert all(jpeg.check_jpeg(view.path.read_bytes(), "view") == (30, 60) for view in place.views)
-    assert "6 locations drawn, 0 were there" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "6 locations drawn, 0 were there" in text
+    assert text.endswith(f"next: python -m tools.check_tree --tree={tmp_path / 'tree'}\n")
 
 
 def test_pictures_are_those_of_the_world_at_the_folder_names(tmp_path, cells):
