@@ -114,9 +114,13 @@ class KerasPredictor:
             CacheError: If the features are not those of this run's encoder.
         """
         mine = backbones.weights_sha256(self.network.get_layer("backbone").layer)
-        # Flags name one encoder; joined ones are told apart by their weights and widths.
-        is_one = len(self.options.data.cache_dir) < 2
-        other = cache.key.differences(cache.key.of_encoder(self.options.encoder)) if is_one else []
+        # Flags name one encoder, a comment of theirs several.
+        if len(self.options.data.cache_dir) < 2:
+            other = cache.key.differences(cache.key.of_encoder(self.options.encoder))
+        else:
+            lines = (self.folder / run_folder.FLAGS).read_text(encoding="utf-8").splitlines()
+            is_same = cache.key.encoders_line in lines or not any(line.startswith("# encoders") for line in lines)
+            other = [] if is_same else ["its encoders differ, or their order"]
         if mine != cache.key.weights_sha256 or cache.feature_shape != self._classifier.input["features"].shape[2:]:
             other.append("its weights or its shape differ")
         if other:

@@ -107,6 +107,11 @@ class CacheKey:
             pooling=encoder.pooling,
         )
 
+    @property
+    def encoders_line(self) -> str:
+        """A comment for flags.cfg that names joined encoders in order, as flags name one alone."""
+        return f"# encoders {self.backbone} {self.layer} {self.pooling} {self.preprocessing} {self.weights_sha256}"
+
     def differences(self, other: "CacheKey") -> list[str]:
         """Returns one text for each field that differs.
 

@@ -42,6 +42,7 @@ class Split:
         chunks: Takes a number of examples and yields the split in inputs of so many; None where it cannot be divided.
         begin: Takes the number of an epoch, from 0, before it starts; None of inputs that count their epochs or have
             one order.
+        encoders: Of a cache, its `CacheKey.encoders_line`.
         is_padded: Whether the last batch is filled up with rows of weight 0 (trainers/training/devices.py).
     """
 
@@ -54,6 +55,7 @@ class Split:
     forward: Callable[[int], Any] | None = None
     chunks: Callable[[int], Iterator[Any]] | None = None
     begin: Callable[[int], Any] | None = None
+    encoders: str = ""
     is_padded: bool = False
 
 
@@ -251,9 +253,12 @@ def _split_of(
 ) -> Split:
     """Returns a split of some locations, from caches or else from memory."""
     source = "\n".join(str(cache.key) for cache in caches)
+    encoders = caches[0].key.encoders_line if caches else ""
     names, coords, labels = rows.location_ids[chosen], rows.coords[chosen], labels[chosen]
     storage_memory.release_free_memory(batches.examples)
-    return Split(batches, names, coords, labels, batches.examples, source, batches.forward, batches.chunks)
+    return Split(
+        batches, names, coords, labels, batches.examples, source, batches.forward, batches.chunks, encoders=encoders
+    )
 
 
 def _with_truth(batch: dict[str, tf.Tensor], cells: partition.Partition) -> tuple[Any, ...]:

@@ -50,6 +50,7 @@ class Training:
         """
         settings, parts = self._settings, self._parts(self._settings.run)
         written = flags.to_flagfile(flags.with_absolute_paths(_with_encoder_of_cache(settings)))
+        written += f"{parts.train.encoders}\n" if len(settings.data.cache_dir) > 1 else ""
         folder = run_folder.start(settings.run, written, self._cells, parts.train.source)
         events.write_options(folder, settings, written)
         fit.announce(parts, self._cells)

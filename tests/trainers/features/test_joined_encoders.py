@@ -1,5 +1,7 @@
 """Features of several encoders in one run, one of them from an ONNX file."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -40,7 +42,7 @@ def caches(onnx_flags, data_dir, tmp_path_factory):
 
 
 @pytest.mark.parametrize("head", ["kernel", "linear"])
-def test_a_run_on_joined_caches_predicts_the_same_from_images(caches, data_dir, tmp_path, head):
+def test_a_run_on_joined_caches_predicts_the_same_from_images(caches, data_dir, tmp_path, head, monkeypatch):
     settings = {"data_dir": str(data_dir), "config": "random", "validation_split": "", "head": head, "epochs": 1}
     run_dir = str(tmp_path / "run")
     train.main(cli_flags.build(train_options.TrainOptions, **settings, cache_dir=caches, run_dir=run_dir))
@@ -53,6 +55,10 @@ def test_a_run_on_joined_caches_predicts_the_same_from_images(caches, data_dir, 
     batches = pipeline.batches(dataset_reader.open_builder(data_dir, "random"), "test", shape)
     cached, imaged = next(model.feature_pieces(cache, 8)), model.predict(batches)
     np.testing.assert_allclose(imaged[0], cached[0], rtol=0.02, atol=0.02)
+    swapped = dataclasses.replace(cache.key, pooling="avg+max")
+    monkeypatch.setattr(cache, "key", swapped)
+    with pytest.raises(errors.CacheError, match="its encoders differ, or their order"):
+        next(model.feature_pieces(cache, 8))
     with pytest.raises(errors.CacheError, match="are not those of"):
         next(model.feature_pieces(joined_cache.open_split(caches[:1], "test"), 8))
 
