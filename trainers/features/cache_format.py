@@ -109,7 +109,7 @@ class CacheKey:
 
     @property
     def encoders_line(self) -> str:
-        """A comment for flags.cfg that names joined encoders in order, as flags name one alone."""
+        """Comment of a flag file that names joined encoders in their order."""
         return f"# encoders {self.backbone} {self.layer} {self.pooling} {self.preprocessing} {self.weights_sha256}"
 
     def differences(self, other: "CacheKey") -> list[str]:
