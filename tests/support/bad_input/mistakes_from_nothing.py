@@ -135,7 +135,7 @@ HERE = {
         lambda here: drawn_photos.write(here / "photographs" / "a.jpg", 0, 48.8, 2.3),
     ),
     "output in the source": Mistake(
-        "tools.convert_tree --source={here}/tree --out={here}/tree/new", "inside it", "another folder"
+        "tools.convert_tree --source={here}/tree --out={here}/tree/new", "inside it", "a folder beside it"
     ),
     "tree in no known layout": Mistake(
         "tools.check_tree --tree={here}/photographs", "photographs", "tools.import_images"
