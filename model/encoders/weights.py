@@ -102,10 +102,11 @@ def _name_hint(path: pathlib.Path) -> str:
         with h5py.File(path) as file:
             # The older format has the names of the layers as an attribute of the root or of model_weights.
             is_older = "layer_names" in file.attrs or "layer_names" in getattr(file.get("model_weights"), "attrs", {})
+            is_newer = "layers" in file
     except OSError:
         return ""
     is_named_new = path.name.endswith(".weights.h5")
-    if is_older != is_named_new:
+    if not (is_older if is_named_new else is_newer):
         return ""
     wanted = path.name.removesuffix(".weights.h5").removesuffix(".h5") + (".h5" if is_older else ".weights.h5")
     kind = "of Keras before 3" if is_older else "of Keras 3"

@@ -94,7 +94,9 @@ def image(name: str, content: bytes) -> Callable[[pathlib.Path], None]:
 
 def elsewhere(here: pathlib.Path) -> None:
     """Writes a partition of another country."""
-    partition.write(partition.Partition((shapely.box(2, 44, 8, 50),)), here / "france.geojson")
+    partition.write(
+        partition.Partition((shapely.box(2, 44, 5, 50), shapely.box(5, 44, 8, 50))), here / "france.geojson"
+    )
 
 
 WRONG_KEY = "abcdefgh12345678"
