@@ -99,6 +99,7 @@ def main(options: Options) -> None:
         step_s = time.monotonic()
         try:
             _run(step)
+            program.check_uninterrupted()
         except (errors.GeodsError, KeyboardInterrupt) as error:
             is_import = step.module == "tools.import_images" and isinstance(error, errors.GeodsError)
             more = f"; flags of step {number} go into --import_flags='--FLAG=VALUE'" if is_import else ""

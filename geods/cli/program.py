@@ -104,6 +104,12 @@ def _interrupt(number: int, frame: types.FrameType | None) -> None:
     signal.default_int_handler(number, frame)
 
 
+def check_uninterrupted() -> None:
+    """Raises KeyboardInterrupt if an interrupt came that a library kept to itself."""
+    if _interrupts:
+        raise KeyboardInterrupt
+
+
 def import_quietly(name: str) -> None:
     """Imports a module without the output of its C++ code.
 

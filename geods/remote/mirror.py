@@ -128,10 +128,14 @@ class Mirror:
         self._store.delete(key)
         self.forget(key)
 
+    def drop_copies(self) -> None:
+        """Removes the copies that a killed process was sending."""
+        shutil.rmtree(self.url.lock.with_suffix(".sending"), ignore_errors=True)
+
     def _copies(self) -> Iterable[tuple["Mirror", str, pathlib.Path, str]]:
         """Yields copies of the changed files that vouch for others."""
+        self.drop_copies()
         folder = self.url.lock.with_suffix(".sending")
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for number, (key, signature) in enumerate(self.changes()[0].items()):
             path = self.url.at(key).local
@@ -167,7 +171,7 @@ def push(mirrors: list[Mirror], show: bool = True) -> None:
     for vouches in (True, False):
         _for_each(lambda pair: Mirror._delete(*pair), [pair for pair in missing if bool(_rank(pair[1])) == vouches])
     for one in mirrors:
-        shutil.rmtree(one.url.lock.with_suffix(".sending"))
+        one.drop_copies()
 
 
 def _for_each(work: Callable[[Any], None], items: Collection[Any], title: str = "") -> None:

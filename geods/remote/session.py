@@ -72,6 +72,7 @@ class Session:
             stack.callback(writer.close)
             if mode == "out":
                 writer.mirror.pull(writer.take_lease(pulled=False).resumes)
+                writer.mirror.drop_copies()
             elif writer.mirror.moved()[1]:
                 with contextlib.ExitStack() as pulling:
                     _lock(pulling, url)

@@ -129,6 +129,10 @@ def test_a_sending_that_was_killed_at_any_moment_goes_on_and_loses_nothing(store
     with sender(place) as process:
         assert process.wait() == 0, process.stderr
     assert work(place, "in", read, machine="third") == wanted
+    # Also where nothing is left to be sent.
+    copies.mkdir(exist_ok=True)
+    with sender(place) as process:
+        assert process.wait() == 0, process.stderr
     assert not copies.exists()
     assert "claim" not in "".join(bucket_server.keys(store))
 
