@@ -128,18 +128,22 @@ class Mirror:
         self._store.delete(key)
         self.forget(key)
 
+    @property
+    def _sending(self) -> pathlib.Path:
+        """Folder of the copies that are being sent."""
+        return self.url.lock.with_suffix(".sending")
+
     def drop_copies(self) -> None:
-        """Removes the copies that a killed process was sending."""
-        shutil.rmtree(self.url.lock.with_suffix(".sending"), ignore_errors=True)
+        """Removes the copies that were sent, or that a killed process was sending."""
+        shutil.rmtree(self._sending, ignore_errors=True)
 
     def _copies(self) -> Iterable[tuple["Mirror", str, pathlib.Path, str]]:
         """Yields copies of the changed files that vouch for others."""
         self.drop_copies()
-        folder = self.url.lock.with_suffix(".sending")
-        folder.mkdir(parents=True)
+        self._sending.mkdir(parents=True)
         for number, (key, signature) in enumerate(self.changes()[0].items()):
             path = self.url.at(key).local
-            copy = folder / f"{number}{path.suffix}"
+            copy = self._sending / f"{number}{path.suffix}"
             with contextlib.suppress(FileNotFoundError):
                 if _rank(key):
                     (databases.copy if path.suffix == _DATABASE else shutil.copyfile)(path, copy)

@@ -156,6 +156,11 @@ def main(options):
             os.kill(os.getpid(), signal.SIGINT)
         except KeyboardInterrupt:
             raise ValueError("None values not supported.") from None
+    if options.mode == "keep":
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            program.check_uninterrupted()
     if options.mode == "bug":
         raise ZeroDivisionError("a bug")
     print("done")
@@ -196,7 +201,7 @@ def test_a_bug_keeps_its_traceback(program):
     assert "ZeroDivisionError" in done.stderr
 
 
-@pytest.mark.parametrize("mode", ["interrupt", "swallow"])
+@pytest.mark.parametrize("mode", ["interrupt", "swallow", "keep"])
 def test_interrupt_ends_with_130(program, mode):
     done = program(f"--mode={mode}")
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
