@@ -64,7 +64,7 @@ class Options:
     figure: str = flags.option("", "PNG file to draw boundary, boxes and cells to, side by side.", path="out")
     where: tuple[str, ...] = flags.option(
         (),
-        "FIELD=VALUE or FIELD=VALUE,VALUE: take only the features with one of these values; may be repeated.",
+        "FIELD=VALUE or FIELD=VALUE,VALUE: take only the features with one of these values.",
         repeated=True,
     )
     layer: str | None = flags.option(None, "Layer to read of a file that holds several.")

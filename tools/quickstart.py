@@ -42,7 +42,7 @@ class Options:
         "largest", "Polygons of the boundary to take: largest; near:100 with islands within 100 km of it; all."
     )
     where: tuple[str, ...] = flags.option(
-        (), "FIELD=VALUE: features of the boundary to take, as in tools.make_partition; may be repeated.", repeated=True
+        (), "FIELD=VALUE: features of the boundary to take, as in tools.make_partition.", repeated=True
     )
     layer: str | None = flags.option(None, "Layer of a boundary that holds several.")
     member: str | None = flags.option(None, "Map of a boundary archive that holds several.")
